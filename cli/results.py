@@ -1,0 +1,54 @@
+"""How every `eval-*` prints: a short table, or one JSON object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from nsface.files import write_text
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+json_option = click.option(
+    "--json",
+    "json_to",
+    metavar="FILE",
+    help="Write the result as JSON to FILE beside the table; - prints it instead of the table.",
+)
+
+
+def emit(result: dict[str, Any], table: str, json_to: str | None) -> None:
+    """Print `table`, or the JSON object alone where `json_to` is `-`; else write it to the file `json_to`."""
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    if json_to == "-":
+        click.echo(text)
+        return
+    if json_to is not None:
+        write_text(json_to, text + "\n")
+    click.echo(table)
+
+
+def note(message: str) -> None:
+    """Say something beside the result, on standard error."""
+    click.echo(f"note: {' '.join(message.split())}", err=True)
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """A fraction in per cent, or a dash where there is none."""
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
+    """Rows of cells as text: the first column to the left, the others to the right."""
+    cells = [list(row) for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return "\n".join(
+        indent
+        + "  ".join(
+            [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in cells
+    )

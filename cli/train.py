@@ -1,0 +1,72 @@
+"""`nsface train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nsface.errors import RecipeError
+
+# options that stand for a key of the recipe
+OPTIONS = {
+    "data": "data",
+    "head": "head.name",
+    "alpha2": "head.alpha2",
+    "network": "network.name",
+    "epochs": "epochs",
+    "batch_size": "batch_size",
+    "seed": "seed",
+    "device": "device",
+    "precision": "precision",
+}
+
+
+@click.command(name="train")
+@click.argument("recipe", metavar="RECIPE", type=click.Path())
+@click.option("--data", metavar="PATH", help="Training faces: a folder or tar, one folder an identity.")
+@click.option(
+    "--out", metavar="DIR", type=click.Path(path_type=Path), help="Run folder. [default: runs/RECIPE-HEAD-seedN]"
+)
+@click.option("--head", metavar="NAME", help="Training objective; with its default arguments if it is another.")
+@click.option("--alpha2", metavar="X", type=float, help="α², the variance of Noisy Softmax's noise.")
+@click.option("--network", metavar="NAME", help="Network; with its default arguments if it is another.")
+@click.option("--epochs", metavar="N", type=int, help="Length of the run.")
+@click.option("--batch-size", metavar="N", type=int, help="Images a step.")
+@click.option("--seed", metavar="N", type=int, help="Seed of everything that is drawn.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to train.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Arithmetic of the network.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder, to the same bits.")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Any key of the recipe.")
+def command(
+    recipe: str, out: Path | None, resume: bool, settings: tuple[str, ...], **options: Any
+) -> int | None:
+    """Train a network as RECIPE, a YAML file, describes.
+
+    Options take the place of the recipe's values. The path of the finished model is printed on standard output.
+    Ctrl-C or SIGTERM finishes the step, saves and exits; the same command with --resume goes on.
+
+    \b
+    Examples:
+      nsface train recipes/casia-noisy.yaml --data casia/ --out runs/noisy
+      nsface train recipes/casia-noisy.yaml --head softmax --seed 1
+      nsface train recipes/lfw-small.yaml --set schedule.warmup=2 --set optimizer.clip_norm=5
+    """
+    from nsface.recipe import load_recipe, parse_value
+    from nsface.training.run import Interrupted, train
+
+    overrides = {key: options[name] for name, key in OPTIONS.items() if options[name] is not None}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise RecipeError(f"--set {setting}: write it as KEY=VALUE, such as --set schedule.warmup=2")
+        overrides[key] = parse_value(value)
+    loaded = load_recipe(recipe, overrides)
+    folder = out or Path("runs") / f"{Path(recipe).stem}-{loaded.head.name}-seed{loaded.seed}"
+    try:
+        click.echo(train(loaded, folder, resume=resume))
+    except Interrupted as interruption:
+        click.echo(f"nsface train: {interruption}", err=True)
+        return 130
+    return None

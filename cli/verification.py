@@ -1,0 +1,116 @@
+"""What the verification commands share: their options, their table, their notes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nsface.cli.results import columns, emit, note, percent
+from nsface.embeddings.file import Embeddings
+from nsface.metrics.similarity import SIMILARITIES
+from nsface.protocols.transforms import Transform
+from nsface.protocols.trials import Trials
+from nsface.protocols.verification import FARS, Verification
+
+
+def pairs_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option `--pairs`, with a word on the list."""
+    return click.option("--pairs", "pairs", type=click.Path(path_type=Path), required=True, help=what)
+
+
+def scoring_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --similarity, --center, --pca and --far, as one argument `scoring` for `verify`."""
+
+    @click.option("--similarity", type=click.Choice(SIMILARITIES), default="cosine", show_default=True)
+    @click.option("--center", is_flag=True, help="Subtract the mean of the training folds' images.")
+    @click.option(
+        "--pca", type=click.IntRange(1), default=None, metavar="N", help="PCA to N, fitted on training folds."
+    )
+    @click.option(
+        "--far", "fars", type=click.FloatRange(0, 1), multiple=True, help="FAR at which TAR is given."
+    )
+    @functools.wraps(function)
+    def command(*args: Any, **kwargs: Any) -> Any:
+        transform = Transform(kwargs.pop("center"), kwargs.pop("pca") or 0)
+        fars = kwargs.pop("fars") or FARS
+        scoring = {"similarity": kwargs.pop("similarity"), "transform": transform, "fars": fars}
+        return function(*args, scoring=scoring, **kwargs)
+
+    return command
+
+
+def report(
+    measured: Verification, embeddings: Embeddings, json_to: str | None, corrected: Verification | None = None
+) -> None:
+    """Print a result; `corrected` is the same with errata of the list taken into account."""
+    _notes(measured.trials, embeddings)
+    result = measured.result() | {"embeddings": embeddings.source, "flip": embeddings.meta.get("flip")}
+    table = _table(result)
+    if corrected is not None:
+        changed = int((measured.trials.same != corrected.trials.same).sum())
+        keys = (
+            "accuracy",
+            "standard_error",
+            "confidence_interval",
+            "interval",
+            "folds",
+            "auc",
+            "eer",
+            "tar_at_far",
+        )
+        other = corrected.result()
+        result["errata_corrected"] = {"labels_changed": changed} | {key: other[key] for key in keys}
+        table += f"\nwith {changed} labels corrected\n" + columns(_accuracy_rows(other))
+    emit(result, table, json_to)
+
+
+def _notes(trials: Trials, embeddings: Embeddings) -> None:
+    zeros = int((~embeddings.vectors.any(axis=1)).sum()) if embeddings.vectors.size else 0
+    if zeros:
+        note(f"{embeddings.source}: {zeros} embeddings are all zeros; their cosine with everything is 0")
+    shared = trials.people_in_several_folds() if trials.folds > 1 else []
+    if shared:
+        note(
+            f"{trials.source}: {len(shared)} people occur in several folds ({', '.join(shared[:3])}): "
+            "thresholds have met the people they are tested on"
+        )
+    if repeated := trials.repeated():
+        note(f"{trials.source}: {repeated} pairs are repeated; each counts as often as it is listed")
+
+
+def _accuracy_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    if result["accuracy"] is None:
+        rows.append(("accuracy", "– (no folds, no training pairs)"))
+    else:
+        error = result["standard_error"]
+        spread = f" ± {percent(error)} (standard error)" if error is not None else ""
+        low, high = result["confidence_interval"]
+        rows.append(("accuracy", percent(result["accuracy"]) + spread))
+        rows.append(("interval", f"{100 * low:.2f} – {percent(high)} ({result['interval']})"))
+    rows += [("AUC", f"{100 * result['auc']:.3f} %"), ("EER", percent(result["eer"]))]
+    return [(name, value) for name, value in rows]
+
+
+def _table(result: dict[str, Any]) -> str:
+    how = f"{result['similarity']}, transform {result['transform']}, flip {result['flip'] or 'unknown'}"
+    head = f"{result['protocol']}: {result['pairs']} pairs ({result['genuine']} genuine), {how}"
+    width = max(len(name) for name, _ in _accuracy_rows(result))
+    lines = [f"  {name.ljust(width)}  {value}" for name, value in _accuracy_rows(result)]
+    points = [("FAR", "TAR", "achieved FAR", "threshold", "impostors")]
+    for p in result["tar_at_far"]:
+        achieved = percent(p["achieved_far"], 4)
+        points.append(
+            (
+                f"{100 * p['far']:g} %",
+                percent(p["tar"]),
+                achieved,
+                f"{p['threshold']:.4f}",
+                str(p["impostors"]),
+            )
+        )
+    return "\n".join([head, *lines, columns(points)])

@@ -1,0 +1,5 @@
+"""`python -m nsface`."""
+
+from nsface.cli import main
+
+main()

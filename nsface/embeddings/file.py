@@ -1,0 +1,160 @@
+"""The embeddings file: what `extract` writes and every protocol reads.
+
+`FILE.npz` holds `names` (unicode, path relative to the image root with `/` and extension), `embeddings`
+(float32, N × D, as the network gives them after flip fusion, not normalised) and `meta` (a JSON string).
+For more than memory holds, `FILE.npy` with `FILE.names.txt` (one name a line) and `FILE.meta.json` beside
+it; the array is then memory-mapped. No pickles, ever.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nsface.errors import DataError, listing
+from nsface.files import check_writable, reason, replacing, write_text
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Names and vectors of N images.
+
+    Attributes:
+        names: N strings, e.g. `Aaron_Eckhart/Aaron_Eckhart_0001.jpg`.
+        vectors: float32, N × D.
+        meta: how they were made (model digest, flip mode, preprocessing, nsface version).
+        source: what to call this set in messages.
+    """
+
+    names: Sequence[str]
+    vectors: npt.NDArray[np.float32]
+    meta: dict[str, Any] = field(default_factory=dict)
+    source: str = "the embeddings"
+
+    def __post_init__(self) -> None:
+        if self.vectors.ndim != 2 or len(self.vectors) != len(self.names):
+            raise DataError(
+                f"{self.source}: {len(self.names)} names against an array of shape {self.vectors.shape}; "
+                "one row a name is needed"
+            )
+
+    @cached_property
+    def _by_name(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.names)}
+
+    @cached_property
+    def _by_stem(self) -> dict[str, int]:
+        return {stem(name): row for row, name in enumerate(self.names)}
+
+    def rows(self, names: Iterable[str]) -> npt.NDArray[np.int64]:
+        """Row of each name; a missing or different image extension is tolerated.
+
+        Raises:
+            DataError: some names are missing; the message gives their number and the first ten.
+        """
+        wanted = list(names)
+        rows = [self._by_name.get(name, -1) for name in wanted]
+        if -1 in rows:
+            rows = [self._by_stem.get(stem(n), -1) if row < 0 else row for n, row in zip(wanted, rows)]
+        missing = sorted({name for name, row in zip(wanted, rows) if row < 0})
+        if missing:
+            raise DataError(
+                f"{self.source}: {len(missing)} of {len(set(wanted))} images asked for have no embedding: "
+                f"{listing(missing)}; extract the whole set again"
+            )
+        return np.asarray(rows, dtype=np.int64)
+
+
+IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+
+def stem(name: str) -> str:
+    """`name` without its image extension (`a/b.jpg` → `a/b`); other dots stay."""
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in IMAGE_EXTENSIONS else name
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that `save` would refuse, before the work is done.
+
+    Raises:
+        DataError: `path` ends in neither `.npz` nor `.npy`.
+        NsfaceError: its folder does not exist or cannot be written.
+    """
+    if Path(path).suffix not in (".npz", ".npy"):
+        raise DataError(f"{path}: an embeddings file ends in .npz (or .npy, memory-mapped)")
+    check_writable(path)
+
+
+def save(path: str | os.PathLike[str], embeddings: Embeddings) -> None:
+    """Write `embeddings` to `path` (`.npz`, or `.npy` with its companions), whole or not at all.
+
+    Raises:
+        DataError: `path` ends in neither `.npz` nor `.npy`.
+        NsfaceError: the folder cannot be written.
+    """
+    check_target(path)
+    target = Path(path)
+    vectors = np.asarray(embeddings.vectors, dtype=np.float32)
+    meta = json.dumps(embeddings.meta, sort_keys=True)
+    if target.suffix == ".npz":
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            np.savez(file, names=np.asarray(embeddings.names, dtype=np.str_), embeddings=vectors, meta=np.asarray(meta))
+    else:
+        write_text(target.with_suffix(".names.txt"), "".join(f"{name}\n" for name in embeddings.names))
+        write_text(target.with_suffix(".meta.json"), meta + "\n")
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            np.save(file, vectors)
+
+
+def load(path: str | os.PathLike[str]) -> Embeddings:
+    """Read an embeddings file; `.npy` is memory-mapped.
+
+    Raises:
+        DataError: missing, not an embeddings file, or its parts disagree.
+    """
+    source = Path(path)
+    try:
+        loaded = _load_npy(source) if source.suffix == ".npy" else _load_npz(source)
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read: {reason(error)}") from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{source}: not an embeddings file ({str(error).splitlines()[0]}); make one with `nsface extract`"
+        ) from error
+    if loaded.vectors.dtype != np.float32:
+        raise DataError(f"{source}: embeddings are {loaded.vectors.dtype}, not float32")
+    if len(set(loaded.names)) != len(loaded.names):
+        raise DataError(f"{source}: some names occur twice")
+    return loaded
+
+
+def _load_npz(source: Path) -> Embeddings:
+    with np.load(source, allow_pickle=False) as file:
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("no .npz archive")
+        names, vectors, meta = file["names"], file["embeddings"], json.loads(str(file["meta"]))
+    if names.ndim != 1 or names.dtype.kind != "U":
+        raise ValueError("names are not a list of strings")
+    if vectors.dtype == np.float32 and vectors.ndim == 2:
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if len(bad):
+            raise ValueError(f"{len(bad)} embeddings are not finite, the first is {names[bad[0]]}")
+    return Embeddings(names.tolist(), vectors, meta, str(source))
+
+
+def _load_npy(source: Path) -> Embeddings:
+    vectors = np.load(source, mmap_mode="r", allow_pickle=False)
+    names = source.with_suffix(".names.txt").read_text(encoding="utf-8").splitlines()
+    meta_file = source.with_suffix(".meta.json")
+    meta = json.loads(meta_file.read_text(encoding="utf-8")) if meta_file.exists() else {}
+    return Embeddings(names, vectors, meta, str(source))

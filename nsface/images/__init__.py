@@ -1,0 +1,1 @@
+"""Images: sources of encoded pictures, decoding, pixel stores, augmentation and batches."""

@@ -1,0 +1,76 @@
+"""Augmentation: whole batches on the training device, in a fixed order, from one generator."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+
+class Augmentation(BaseModel):
+    """What is done to a training image, in this order.
+
+    Attributes:
+        mirror: left and right are exchanged with probability one half.
+        shift: the image moves by a whole number of pixels, uniform in [−shift, shift] on either axis; what
+            enters at an edge repeats the edge.
+        brightness: pixels are multiplied by a factor uniform in [1 − brightness, 1 + brightness].
+        erase: a grey rectangle, each side uniform in [0, erase] of the image's, is put over a random place.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    mirror: bool = True
+    shift: int = Field(default=0, ge=0)
+    brightness: float = Field(default=0.0, ge=0, lt=1)
+    erase: float = Field(default=0.0, ge=0, le=1)
+
+
+def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """Augment a batch.
+
+    Args:
+        images: uint8, B × H × W × 3, on the device of `generator`.
+
+    Returns:
+        float32, B × 3 × H × W (channels last in memory), in [0, 255].
+    """
+    if how.mirror or how.shift:
+        images = _mirror_and_shift(images, how, generator)
+    pixels = images.permute(0, 3, 1, 2).float()
+    if how.brightness:
+        span = torch.rand(len(pixels), 1, 1, 1, device=pixels.device, generator=generator)
+        pixels = (pixels * (1 + how.brightness * (2 * span - 1))).clamp_(0, 255)
+    if how.erase:
+        pixels = pixels.masked_fill_(_rectangles(images, how, generator), 127.5)
+    return pixels
+
+
+def _mirror_and_shift(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    batch, height, width, _ = images.shape
+    device = images.device
+    rows = torch.arange(height, device=device).expand(batch, height)
+    columns = torch.arange(width, device=device).expand(batch, width)
+    if how.mirror:
+        mirrored = torch.rand(batch, 1, device=device, generator=generator) < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    if how.shift:
+        offsets = torch.randint(-how.shift, how.shift + 1, (2, batch, 1), device=device, generator=generator)
+        rows = (rows + offsets[0]).clamp(0, height - 1)
+        columns = (columns + offsets[1]).clamp(0, width - 1)
+    # one gather does both: pixel (i, r, c) of the result is pixel (i, rows[i, r], columns[i, c])
+    which = torch.arange(batch, device=device)
+    return images[which[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def _rectangles(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """B × 1 × H × W, true inside one random rectangle an image."""
+    batch, height, width, _ = images.shape
+    inside = []
+    for length in (height, width):
+        size, place = torch.rand(2, batch, 1, device=images.device, generator=generator)
+        size = size * how.erase * length
+        start = place * (length - size)
+        at = torch.arange(length, device=images.device) + 0.5  # the middle of each pixel
+        inside.append((at >= start) & (at < start + size))
+    return (inside[0][:, :, None] & inside[1][:, None, :])[:, None]

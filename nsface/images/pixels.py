@@ -1,0 +1,126 @@
+"""Decoded pixels: every image of a source, once, in one contiguous uint8 array."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nsface.errors import DataError, listing
+from nsface.files import reason, replacing
+from nsface.images.decode import decode
+from nsface.images.sources import Source
+
+Pixels = npt.NDArray[np.uint8]
+Progress = Callable[[int], object]
+CHUNK = 256
+
+
+def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
+    """Image `index` of `source` as RGB, uint8, `height` × `width` × 3.
+
+    Raises:
+        DataError: unreadable, or of another size; the message starts with its name.
+    """
+    name = source.names[index]
+    try:
+        pixels = decode(source.read(index), name)
+    except OSError as error:
+        raise DataError(f"{name}: {reason(error)}") from error
+    if pixels.shape != (height, width, 3):
+        raise DataError(
+            f"{name}: {pixels.shape[0]}×{pixels.shape[1]} (height × width) where {height}×{width} is needed"
+        )
+    return pixels
+
+
+def fill(
+    store: Pixels, source: Source, indices: Sequence[int], progress: Progress | None = None
+) -> dict[int, str]:
+    """Decode images `indices` of `source` into the rows of `store` (N × H × W × 3), on all cores.
+
+    Returns the positions that could not be filled, each with its reason, in order.
+    """
+    height, width = store.shape[1:3]
+
+    def fill_chunk(start: int) -> dict[int, str]:
+        bad = {}
+        for position in range(start, min(start + CHUNK, len(indices))):
+            try:
+                store[position] = read_image(source, indices[position], height, width)
+            except DataError as error:
+                bad[position] = str(error)
+        return bad
+
+    bad: dict[int, str] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start, found in zip(range(0, len(indices), CHUNK), pool.map(fill_chunk, range(0, len(indices), CHUNK))):
+            bad.update(found)
+            if progress:
+                progress(min(CHUNK, len(indices) - start))
+    return bad
+
+
+def refuse_bad(source: Source, bad: dict[int, str], total: int) -> None:
+    """Raise a DataError that names all unreadable images (the first ten in full), if there are any."""
+    if bad:
+        raise DataError(
+            f"{source.location}: {len(bad)} of {total} images cannot be used: {listing(list(bad.values()))}"
+        )
+
+
+def load_pixels(
+    source: Source,
+    indices: Sequence[int],
+    height: int,
+    width: int,
+    cache: str | None = None,
+    progress: Progress | None = None,
+) -> Pixels:
+    """Decode images `indices` of `source` once: uint8, N × `height` × `width` × 3, RGB.
+
+    With `cache`, a folder, the array is a memory-mapped file there, named after the content of the source, and
+    is made only if it is not there yet; otherwise it is in memory.
+
+    Raises:
+        DataError: images that are unreadable or of another size (all are counted, ten are named); more pixels
+            than half of the memory, and no cache.
+        NsfaceError: the cache folder cannot be written.
+    """
+    shape = (len(indices), height, width, 3)
+    if cache is None:
+        needed, memory = int(np.prod(shape)), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > memory // 2:
+            raise DataError(
+                f"{source.location}: {needed / 2**30:.1f} GiB of pixels against {memory / 2**30:.1f} GiB of "
+                "memory; give `cache: FOLDER` in the recipe to map them from disk"
+            )
+        store = np.empty(shape, np.uint8)
+        refuse_bad(source, fill(store, source, indices, progress), len(indices))
+        return store
+
+    key = hashlib.sha256(f"{source.fingerprint()} {shape} {list(indices)}".encode()).hexdigest()
+    file = Path(cache) / f"pixels-{key[:32]}.npy"
+    if not file.exists():
+        _make_folder(file.parent)
+        with ExitStack() as stack:
+            temporary = stack.enter_context(replacing(file))
+            mapped = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+            refuse_bad(source, fill(mapped, source, indices, progress), len(indices))
+            mapped.flush()
+    # copy-on-write: nothing can change the file, and torch takes the array without a warning
+    pixels: Pixels = np.lib.format.open_memmap(file, mode="c")
+    return pixels
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make the cache folder {folder}: {reason(error)}") from error

@@ -1,0 +1,118 @@
+"""The ROC and what is read off it: AUC, EER, TAR at an attainable FAR.
+
+FAR is the share of impostors (different people) with score ≥ threshold, TAR that of genuine pairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nsface.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Roc:
+    """Every attainable operating point, from "accept nothing" to "accept everything".
+
+    Attributes:
+        thresholds: (M + 1,) descending: +∞, then the M distinct scores.
+        accepted_impostors, accepted_genuine: (M + 1,) counts of scores ≥ threshold.
+    """
+
+    thresholds: Floats
+    accepted_impostors: npt.NDArray[np.int64]
+    accepted_genuine: npt.NDArray[np.int64]
+
+    @property
+    def far(self) -> Floats:
+        """(M + 1,) false accept rates, ascending from 0 to 1."""
+        return np.asarray(self.accepted_impostors / self.accepted_impostors[-1])
+
+    @property
+    def tar(self) -> Floats:
+        """(M + 1,) true accept rates, ascending from 0 to 1."""
+        return np.asarray(self.accepted_genuine / self.accepted_genuine[-1])
+
+
+@dataclass(frozen=True)
+class TarAtFar:
+    """The largest attainable TAR whose FAR does not exceed `far`, with the impostor count behind it."""
+
+    far: float
+    tar: float
+    achieved_far: float
+    threshold: float
+    impostors: int
+
+
+def roc(scores: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
+    """All operating points of (`scores`, `same`), both (N,). O(N log N).
+
+    Raises:
+        DataError: no genuine pair or no impostor, lengths that differ, scores that are not finite.
+    """
+    values, labels = np.asarray(scores, dtype=np.float64), np.asarray(same, dtype=bool)
+    if values.ndim != 1 or values.shape != labels.shape:
+        raise DataError(f"scores of shape {values.shape} do not fit labels of shape {labels.shape}")
+    if labels.all() or not labels.any():
+        missing = "different" if len(labels) and labels.all() else "the same"
+        raise DataError(
+            f"an ROC needs pairs of the same and of different people; none are of {missing} people"
+        )
+    if not np.isfinite(values).all():
+        raise DataError(
+            f"{int((~np.isfinite(values)).sum())} scores are not finite; extract the embeddings again"
+        )
+    order = np.argsort(-values, kind="stable")
+    values, labels = values[order], labels[order]
+    last = np.flatnonzero(np.append(values[1:] != values[:-1], True))
+    genuine = np.cumsum(labels, dtype=np.int64)[last]
+    return Roc(
+        np.append(np.inf, values[last]),
+        np.append(0, last + 1 - genuine),
+        np.append(0, genuine).astype(np.int64),
+    )
+
+
+def auc(curve: Roc) -> float:
+    """Area under the ROC: the chance that a genuine pair outscores an impostor, a tie counting half."""
+    impostors, genuine = curve.accepted_impostors, curve.accepted_genuine
+    doubled = (np.diff(impostors).astype(np.float64) * (genuine[1:] + genuine[:-1])).sum()
+    return float(doubled / (2 * float(impostors[-1]) * float(genuine[-1])))
+
+
+def eer(curve: Roc) -> float:
+    """Equal error rate: where FAR = 1 − TAR on the ROC, drawn with straight lines between its points.
+
+    A line between two points is what choosing between their thresholds at random attains, so the value is
+    unique.
+    """
+    far, frr = curve.far, 1 - curve.tar
+    after = int(np.argmax(far >= frr))  # from (0, 1) to (1, 0): there is always one, and never the first
+    before = after - 1
+    rise, fall = far[after] - far[before], frr[before] - frr[after]
+    share = (frr[before] - far[before]) / (rise + fall)
+    return float(far[before] + share * rise)
+
+
+def tar_at_far(curve: Roc, far: float) -> TarAtFar:
+    """The largest attainable TAR with achieved FAR ≤ `far` (in [0, 1]). Nothing is interpolated.
+
+    The threshold is the lowest score that attains it; above every score when even one accepted impostor is
+    too many.
+
+    Raises:
+        DataError: `far` is outside [0, 1].
+    """
+    if not 0 <= far <= 1:
+        raise DataError(f"a false accept rate lies between 0 and 1; {far} does not")
+    achieved = curve.far
+    point = int(np.searchsorted(achieved, far, side="right")) - 1
+    threshold = curve.thresholds[point] if point else np.nextafter(curve.thresholds[1], np.inf)
+    impostors = int(curve.accepted_impostors[-1])
+    return TarAtFar(far, float(curve.tar[point]), float(achieved[point]), float(threshold), impostors)

@@ -1,0 +1,134 @@
+"""Accuracy by k-fold cross-validation with exact thresholds (LFW, FGLFW, YTF and the like).
+
+"Same" is score ≥ threshold, everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nsface.errors import DataError
+from nsface.metrics.statistics import standard_error, student_interval
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One held-out fold: share of its pairs decided rightly, at the threshold chosen on the other folds."""
+
+    accuracy: float
+    threshold: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class KFold:
+    """Accuracy over k folds.
+
+    Attributes:
+        folds: in increasing order of fold number.
+        accuracy: mean over folds, in [0, 1].
+        standard_error: std(ddof=1) / √k over folds.
+        confidence_interval: 95 %, Student's t over folds, cut to [0, 1].
+    """
+
+    folds: tuple[Fold, ...]
+    accuracy: float
+    standard_error: float
+    confidence_interval: tuple[float, float]
+
+
+def best_threshold(scores: npt.ArrayLike, same: npt.ArrayLike) -> float:
+    """The threshold with the most right decisions on (`scores`, `same`), both (N,).
+
+    Candidates are exact: midpoints between neighbouring distinct scores, one just below the lowest and one
+    just above the highest (the neighbouring floats, so that they draw no mean further than the scores reach).
+    The mean of all candidates that tie for the best is returned. What this implies: where the tied candidates
+    are neighbours, every point between them is as good, and the mean is the middle of that plateau; where
+    worse candidates lie between them, the mean may fall among those and be right slightly less often on the
+    training pairs. It is kept so because it is the rule of the field's reference scripts, favours no end of
+    the scale and never looks at the held-out pairs.
+
+    Raises:
+        DataError: no pairs, lengths that differ, or scores that are not finite.
+    """
+    values, labels = _checked(scores, same)
+    order = np.argsort(values, kind="stable")
+    values, labels = values[order], labels[order]
+    last = np.flatnonzero(
+        np.append(values[1:] != values[:-1], True)
+    )  # last place of each run of equal scores
+    below = np.append(0, last + 1)  # pairs rejected at each candidate …
+    same_below = np.append(0, np.cumsum(labels)[last])  # … and those of them that are the same person
+    correct = (below - same_below) + (labels.sum() - same_below)
+    candidates = _between(values[last])
+    return float(candidates[correct == correct.max()].mean())
+
+
+def _between(distinct: Floats) -> Floats:
+    """Candidate thresholds below, between and above ascending `distinct` scores; (M,) → (M + 1,)."""
+    low, high = distinct[:-1], distinct[1:]
+    middle = low + (high - low) / 2
+    middle = np.where(
+        middle > low, middle, high
+    )  # neighbouring floats have no midpoint: "≥ high" decides alike
+    return np.concatenate(
+        [[np.nextafter(distinct[0], -np.inf)], middle, [np.nextafter(distinct[-1], np.inf)]]
+    )
+
+
+def accuracy_at(scores: npt.ArrayLike, same: npt.ArrayLike, threshold: float) -> float:
+    """Share of pairs decided rightly when score ≥ `threshold` means same; both arrays (N,)."""
+    values, labels = _checked(scores, same)
+    return float(((values >= threshold) == labels).mean())
+
+
+def kfold_accuracy(scores: npt.ArrayLike, same: npt.ArrayLike, folds: npt.ArrayLike) -> KFold:
+    """Choose a threshold on all folds but one, count right decisions on that one; for every fold.
+
+    Args:
+        scores: (N,), or (K, N) where row f scores all pairs by whatever was fitted without the f-th fold
+            (PCA, say): a transformation fitted on held-out pairs would leak.
+        same: (N,) booleans.
+        folds: (N,) integers, K ≥ 2 distinct ones.
+
+    Raises:
+        DataError: fewer than two folds, lengths that differ, or scores that are not finite.
+    """
+    labels, fold_of = np.asarray(same, dtype=bool), np.asarray(folds)
+    numbers = np.unique(fold_of)
+    if len(numbers) < 2:
+        raise DataError(f"k-fold accuracy needs pairs in at least two folds, not {len(numbers)}")
+    rows = np.broadcast_to(np.asarray(scores, dtype=np.float64), (len(numbers), len(labels)))
+    results = []
+    for number, values in zip(numbers, rows, strict=True):
+        held_out = fold_of == number
+        threshold = best_threshold(values[~held_out], labels[~held_out])
+        accuracy = accuracy_at(values[held_out], labels[held_out], threshold)
+        results.append(Fold(accuracy, threshold, int(held_out.sum())))
+    accuracies = [fold.accuracy for fold in results]
+    low, high = student_interval(accuracies)
+    return KFold(
+        tuple(results),
+        float(np.mean(accuracies)),
+        standard_error(accuracies),
+        (max(low, 0.0), min(high, 1.0)),
+    )
+
+
+def _checked(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Floats, Bools]:
+    values, labels = np.asarray(scores, dtype=np.float64), np.asarray(same, dtype=bool)
+    if values.ndim != 1 or values.shape != labels.shape:
+        raise DataError(f"scores of shape {values.shape} do not fit labels of shape {labels.shape}")
+    if not len(values):
+        raise DataError("no pairs to score")
+    if not np.isfinite(values).all():
+        raise DataError(
+            f"{int((~np.isfinite(values)).sum())} scores are not finite; extract the embeddings again"
+        )
+    return values, labels

@@ -1,0 +1,66 @@
+"""A plain VGG-like face network, of the kind the Caffe papers of 2016 and 2017 trained.
+
+Source: the networks of the Noisy Softmax paper (arXiv 1708.03769) are VGG-like, but its tables of layers
+could not be confirmed, so this is a stand-in of the same family: the ten convolutions of VGG-16 before its
+fifth stage (Simonyan and Zisserman, ICLR 2015, arXiv 1409.1556, table 1, column D), batch normalisation and
+ReLU after each, MSRA initialisation, and one linear layer for the embedding. No published weights or
+figures belong to it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nsface.networks.sizes import pooled_map
+
+STAGES = ((64, 2), (128, 2), (256, 3), (512, 3))  # channels and convolutions; a max-pool ends each
+
+
+class VGGFace(nn.Module):
+    """Images (B, 3, H, W) to embeddings (B, embedding_size).
+
+    The last map is 512 × 7 × 6 for images 112 high and 96 wide.
+
+    Args:
+        height, width: size of the images in pixels, at least 16.
+        embedding_size: D.
+
+    Raises:
+        ModelError: images too small.
+    """
+
+    def __init__(self, *, height: int, width: int, embedding_size: int = 512) -> None:
+        super().__init__()
+        rows, columns = pooled_map(height, width)
+        inputs, stages = 3, []
+        for channels, convolutions in STAGES:
+            stages.append(_stage(inputs, channels, convolutions))
+            inputs = channels
+        self.stages = nn.Sequential(*stages)
+        self.fc = nn.Linear(inputs * rows * columns, embedding_size)
+        nn.init.kaiming_normal_(self.fc.weight, nonlinearity="relu")
+        nn.init.zeros_(self.fc.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps: Tensor = self.stages(images)
+        embeddings: Tensor = self.fc(torch.flatten(maps, 1))
+        return embeddings
+
+
+class Block(nn.Module):
+    """ReLU(BN(conv(x))): (B, inputs, H, W) to (B, channels, H, W)."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, channels, 3, padding=1, bias=False)  # BN's own bias serves
+        self.bn = nn.BatchNorm2d(channels)
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.relu(self.bn(self.conv(maps)))
+
+
+def _stage(inputs: int, channels: int, convolutions: int) -> nn.Sequential:
+    rest = (Block(channels, channels) for _ in range(convolutions - 1))
+    return nn.Sequential(Block(inputs, channels), *rest, nn.MaxPool2d(2))

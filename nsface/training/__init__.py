@@ -1,0 +1,5 @@
+"""Training: from a recipe to a run folder."""
+
+from nsface.training.run import train
+
+__all__ = ["train"]

@@ -1,0 +1,204 @@
+"""A training run: the recipe, its data, and the run folder.
+
+The folder holds `recipe.yaml` (as resolved), `environment.json`, `log.jsonl` (one line a logging step),
+`checkpoints/latest.pt` and, once the run is complete, `model.safetensors`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from nsface import __version__
+from nsface.device import pick_device, pick_precision
+from nsface.errors import DataError, NsfaceError, RecipeError, listing
+from nsface.files import reason, write_text
+from nsface.images.loader import Loader
+from nsface.images.pixels import Pixels, load_pixels
+from nsface.images.sources import Source, open_source
+from nsface.model import Description, save_model
+from nsface.recipe import Recipe, load_recipe
+from nsface.seeds import derived_seed
+from nsface.training.build import build_head, build_network
+from nsface.training.checkpoint import load_checkpoint, save_checkpoint
+from nsface.training.interruption import Interruption
+from nsface.training.trainer import Trainer
+
+
+class Interrupted(Exception):
+    """The run was asked to stop, and can be resumed."""
+
+
+def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
+    """Train as `recipe` says, in the folder `out`; returns the path of the model.
+
+    With `resume`, a run that was interrupted goes on, to the same bits as if it had not been; one that is complete
+    is left as it is; one that was never begun begins.
+
+    Raises:
+        RecipeError: a wrong value, or, with `resume`, another recipe than the folder's.
+        DataError: the images cannot be used.
+        NsfaceError: the folder holds a run already, or cannot be written.
+        Interrupted: SIGINT or SIGTERM came; the state after the last step is saved.
+    """
+    build_head(recipe, identities=2)  # a wrong argument should be said before the images are read
+    device = pick_device(recipe.device)
+    dtype = pick_precision(recipe.precision, device)
+    model = out / "model.safetensors"
+    checkpoint = out / "checkpoints" / "latest.pt"
+    begin(recipe, out, resume)
+    if resume and model.exists():
+        return model
+
+    source, chosen, labels, identities = training_set(recipe)
+    torch.manual_seed(derived_seed(recipe.seed, "weights"))
+    network, head = build_network(recipe), build_head(recipe, len(identities))
+    loader = Loader(
+        decoded(recipe, source, chosen), labels, recipe.batch_size, recipe.augmentation, recipe.seed, device
+    )
+    trainer = Trainer(recipe, network, head, loader, device, dtype)
+    environment = describe_environment(device, dtype) | {
+        "images": len(chosen),
+        "identities": len(identities),
+        "parameters": sum(p.numel() for p in network.parameters()),
+    }
+    write_text(out / "environment.json", json.dumps(environment, indent=2) + "\n")
+    if resume and checkpoint.exists():
+        trainer.restore(load_checkpoint(checkpoint, device))
+    follow(trainer, out / "log.jsonl", checkpoint)
+    description = Description(
+        network=recipe.network.name,
+        network_arguments=recipe.network.arguments,
+        embedding_size=recipe.network.embedding_size,
+        input=recipe.input,
+        head=recipe.head.name,
+        head_arguments=recipe.head.arguments,
+        identities=len(identities),
+        recipe_digest=recipe.digest(),
+    )
+    save_model(model, network, description)
+    return model
+
+
+def begin(recipe: Recipe, out: Path, resume: bool) -> None:
+    """Make the run folder with its recipe, or with `resume` check that the folder's recipe is this one."""
+    written = out / "recipe.yaml"
+    if written.exists():
+        if not resume:
+            raise NsfaceError(f"{out} holds a run already; give --resume to go on with it, or another --out")
+        differing = differences(load_recipe(written), recipe)
+        if differing:
+            raise RecipeError(
+                f"--resume: {written} differs from the recipe given in {listing(differing)}; "
+                "repeat the options of that run, or choose another --out"
+            )
+        return
+    try:
+        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NsfaceError(f"cannot make the run folder {out}: {reason(error)}; choose another --out") from error
+    write_text(written, recipe.to_yaml())
+
+
+def differences(one: Recipe, other: Recipe) -> list[str]:
+    """Keys whose values decide the weights and differ."""
+    ignored = {"cache", "log_every"}
+    left, right = one.model_dump(), other.model_dump()
+    return [key for key in left if key not in ignored and left[key] != right[key]]
+
+
+def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.dtype[np.int64]], list[str]]:
+    """The source, the indices of its images in use, their labels in [0, C), and the C identities' names.
+
+    Raises:
+        RecipeError: no data named, or an excluded identity that is not there.
+        DataError: no usable source, images outside identity folders, or fewer than two identities.
+    """
+    if recipe.data is None:
+        raise RecipeError("no training images: give --data PATH, or `data:` in the recipe")
+    source = open_source(recipe.data)
+    folders = source.identities
+    if "" in folders:
+        stray = source.names[folders.index("")]
+        raise DataError(
+            f"{recipe.data}: {stray} lies in no identity's folder; lay the images out as IDENTITY/IMAGE.jpg"
+        )
+    unknown = sorted(set(recipe.exclude) - set(folders))
+    if unknown:
+        raise RecipeError(f"exclude: no such identity in {recipe.data}: {listing(unknown)}")
+    chosen = [index for index, folder in enumerate(folders) if folder not in set(recipe.exclude)]
+    identities = sorted({folders[index] for index in chosen})
+    if len(identities) < 2:
+        raise DataError(
+            f"{recipe.data}: {len(identities)} identity in use ({listing(identities)}); training needs at least 2, "
+            "each in a folder of its own"
+        )
+    number = {identity: label for label, identity in enumerate(identities)}
+    labels = np.asarray([number[folders[index]] for index in chosen], dtype=np.int64)
+    return source, chosen, labels, identities
+
+
+def decoded(recipe: Recipe, source: Source, chosen: list[int]) -> Pixels:
+    """Pixels of the chosen images, with a progress bar."""
+    with tqdm(total=len(chosen), desc="decoding", unit=" images", disable=None) as bar:
+        return load_pixels(
+            source, chosen, recipe.input.height, recipe.input.width, cache=recipe.cache, progress=bar.update
+        )
+
+
+def follow(trainer: Trainer, log: Path, checkpoint: Path) -> None:
+    """Run `trainer` to its end: log lines, a progress bar, a checkpoint each epoch and when interrupted."""
+    lines = kept_lines(log, trainer.step)
+    write_text(log, "".join(lines))
+    per_epoch = trainer.loader.batches_per_epoch
+    bar = tqdm(
+        total=trainer.total_steps, initial=trainer.step, desc="training", unit=" steps", disable=None
+    )
+    with bar, log.open("a", encoding="utf-8") as file, Interruption() as interruption:
+        for line in trainer.run():
+            bar.update()
+            if line is not None:
+                file.write(json.dumps(line) + "\n")
+                file.flush()
+                bar.set_postfix_str(
+                    f"loss {line['loss']:.3f}, accuracy {100 * line['accuracy']:.1f} %, "
+                    f"{line['images_per_second']:.0f} images/s"
+                )
+            last = trainer.step == trainer.total_steps
+            if interruption.requested or last or trainer.step % per_epoch == 0:
+                save_checkpoint(checkpoint, trainer.state())
+            if interruption.requested and not last:
+                raise Interrupted(
+                    f"stopped after step {trainer.step} of {trainer.total_steps}; go on with the same command and "
+                    "--resume"
+                )
+
+
+def kept_lines(log: Path, step: int) -> list[str]:
+    """Lines of `log` up to `step`: what a killed run logged after its last checkpoint will be logged again."""
+    if not log.exists():
+        return []
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+
+
+def describe_environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    """What a run's numbers depend on besides the recipe."""
+    return {
+        "nsface": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
+        "precision": str(dtype).removeprefix("torch."),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,24 @@
+"""Learning rates."""
+
+from __future__ import annotations
+
+import math
+
+from nsface.recipe import Schedule
+
+
+def learning_rate(schedule: Schedule, base: float, time: float, length: float) -> float:
+    """The rate of the step that begins at `time`, in [0, `length`), both in the schedule's unit.
+
+    Args:
+        base: the highest rate.
+    """
+    if time < schedule.warmup:
+        return base * time / schedule.warmup
+    share = (time - schedule.warmup) / (length - schedule.warmup)
+    if schedule.kind == "step":
+        passed = sum(time >= milestone for milestone in schedule.milestones)
+        return base * float(schedule.factor**passed)
+    if schedule.kind == "poly":
+        return base * float((1 - share) ** schedule.power)
+    return base * (1 + math.cos(math.pi * share)) / 2

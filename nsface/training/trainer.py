@@ -1,0 +1,154 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nsface.errors import NsfaceError
+from nsface.heads import Head
+from nsface.images.loader import Loader
+from nsface.recipe import Optimizer, Recipe
+from nsface.seeds import derived_seed
+from nsface.training.meter import Meter
+from nsface.training.schedule import learning_rate
+
+Line = dict[str, float]
+
+
+class Trainer:
+    """A network, its head and their optimiser, and the number of steps done.
+
+    Args:
+        dtype: the type that the network's convolutions run in; weights, head and loss stay float32.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: nn.Module,
+        head: Head,
+        loader: Loader,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.recipe = recipe
+        self.network = network.to(device, memory_format=torch.channels_last).train()
+        self.head = head.to(device).train()
+        self.loader = loader
+        self.device = device
+        self.dtype = dtype
+        self.optimizer = make_optimizer(recipe.optimizer, [self.network, self.head])
+        self.meter = Meter(device)
+        self.step = 0
+        self.total_steps = recipe.iterations or (recipe.epochs or 0) * loader.batches_per_epoch
+        self._unit = 1 if recipe.iterations else loader.batches_per_epoch
+
+    def run(self) -> Iterator[Line | None]:
+        """Train from the present step to the end; yield after every step, a line to log where one is due.
+
+        Only a line waits for the device. Whoever iterates may stop after any step and save `state`.
+
+        Raises:
+            NsfaceError: the loss is no longer finite.
+        """
+        logged, since = self.step, time.perf_counter()
+        while self.step < self.total_steps:
+            epoch, first = divmod(self.step, self.loader.batches_per_epoch)
+            for images, labels in self.loader.epoch(epoch, first):
+                due = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == self.total_steps
+                rate, norm = self._train_step(images, labels, measure=due)
+                if not due:
+                    yield None
+                else:
+                    means = self.meter.read()
+                    now = time.perf_counter()
+                    speed = (self.step - logged) * len(labels) / (now - since)
+                    logged, since = self.step, now
+                    self._check(means["loss"])
+                    yield {
+                        "step": self.step,
+                        "epoch": self.step / self.loader.batches_per_epoch,
+                        **means,
+                        "gradient_norm": float(norm),
+                        "learning_rate": rate,
+                        "images_per_second": speed,
+                    }
+                if self.step == self.total_steps:
+                    return
+
+    def _train_step(self, images: Tensor, labels: Tensor, measure: bool) -> tuple[float, Tensor | float]:
+        """One step; returns the learning rate and, where clipped or `measure`, the gradient's norm."""
+        seed = self.recipe.seed
+        torch.manual_seed(derived_seed(seed, "dropout", self.step))
+        self.head.reseed(derived_seed(seed, "noise", self.step))
+        optimizer = self.recipe.optimizer
+        rate = learning_rate(
+            self.recipe.schedule,
+            optimizer.learning_rate,
+            self.step / self._unit,
+            self.total_steps / self._unit,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            features = self.network(self.recipe.input.normalise(images))
+        output = self.head(features, labels)
+        self.optimizer.zero_grad()
+        output.loss.mean().backward()
+        norm: Tensor | float = math.nan
+        if optimizer.clip_norm is not None or measure:
+            limit = math.inf if optimizer.clip_norm is None else optimizer.clip_norm
+            norm = nn.utils.clip_grad_norm_(self._parameters(), limit)
+        self.optimizer.step()
+        self.meter.add(output)
+        self.step += 1
+        return rate, norm
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [*self.network.parameters(), *self.head.parameters()]
+
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise NsfaceError(
+                f"the loss is {loss} at step {self.step}; lower optimizer.learning_rate, "
+                "lengthen schedule.warmup or set optimizer.clip_norm"
+            )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `restore` needs to go on from this step to the same bits."""
+        return {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "head": self.head.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "meter": self.meter.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.head.load_state_dict(state["head"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.meter.restore(state["meter"])
+        self.step = int(state["step"])
+
+
+def make_optimizer(settings: Optimizer, modules: list[nn.Module]) -> torch.optim.SGD:
+    """SGD whose weight decay spares vectors: biases, normalisation and PReLU slopes."""
+    parameters = [parameter for module in modules for parameter in module.parameters()]
+    return torch.optim.SGD(
+        [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov,
+        fused=True,
+    )

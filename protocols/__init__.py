@@ -1,0 +1,1 @@
+"""Protocols: official lists in, trials out, metrics called. No torch here."""

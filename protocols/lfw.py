@@ -1,0 +1,123 @@
+"""LFW's lists: `pairs.txt` (View 2), `pairsDevTrain.txt` and `pairsDevTest.txt` (View 1), `people.txt`.
+
+`pairs.txt` has a header `folds<TAB>n`, then for every fold n lines `name i j` (one person) and n lines
+`name1 i name2 j` (two people). View 1 lists have one number, n, as header. Fields are separated by white
+space.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from nsface.protocols.lists import Line, read_lines
+from nsface.protocols.trials import Trials, trials
+
+
+def image(name: str, number: int) -> str:
+    """`Aaron_Eckhart`, 1 → `Aaron_Eckhart/Aaron_Eckhart_0001.jpg`."""
+    return f"{name}/{name}_{number:04d}.jpg"
+
+
+def read_pairs(path: str | os.PathLike[str]) -> Trials:
+    """Read `pairs.txt` or a View 1 list of the same form.
+
+    Raises:
+        DataError: a malformed line, or not exactly as many pairs as the header says.
+    """
+    header, *rest = read_lines(path)
+    folds, count = _header(header)
+    wanted = folds * 2 * count
+    if len(rest) > wanted:
+        extra = rest[wanted]
+        raise extra.error(
+            f"a line beyond the {wanted} pairs of the header", "remove it or correct the header"
+        )
+    pairs = []
+    for position, line in enumerate(rest):
+        fold, place = divmod(position, 2 * count)
+        same = place < count
+        left, right = (_matched if same else _mismatched)(
+            line, f" (pair {place % count + 1} of fold {fold + 1})"
+        )
+        pairs.append((left, right, same, fold))
+    if len(pairs) < wanted:
+        last = rest[-1] if rest else header
+        raise last.error(f"the list ends after {len(pairs)} of {wanted} pairs", "get the whole list")
+    return trials(pairs, str(path))
+
+
+def _header(line: Line) -> tuple[int, int]:
+    parts = line.text.split()
+    if len(parts) not in (1, 2):
+        raise line.error(
+            "the header is missing", "a first line `folds<TAB>pairs`, such as `10<TAB>300`, is needed"
+        )
+    numbers = [line.integer(part, "count") for part in parts]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (1, numbers[0])
+
+
+def _matched(line: Line, where: str) -> tuple[str, str]:
+    name, first, second = line.fields(3, "name i j", where)
+    i, j = line.integer(first, "image number"), line.integer(second, "image number")
+    if i == j:
+        raise line.error(f"image {i} of {name} is paired with itself", "two images are needed")
+    return image(name, i), image(name, j)
+
+
+def _mismatched(line: Line, where: str) -> tuple[str, str]:
+    name1, first, name2, second = line.fields(4, "name1 i name2 j", where)
+    if name1 == name2:
+        raise line.error(f"'{name1}' is paired with the same name", "two different people are needed here")
+    return image(name1, line.integer(first, "image number")), image(
+        name2, line.integer(second, "image number")
+    )
+
+
+@dataclass(frozen=True)
+class Person:
+    """One line of `people.txt`: a name and how many images there are of it."""
+
+    name: str
+    images: int
+
+
+def read_people(path: str | os.PathLike[str]) -> list[list[Person]]:
+    """Read `people.txt`: a number of folds, then for each a count and as many lines `name<TAB>images`.
+
+    View 1 lists (`peopleDevTrain.txt`) have no number of folds: they are one fold.
+
+    Returns:
+        The people of each fold, in the order of the file.
+
+    Raises:
+        DataError: a malformed line, a name listed twice, or counts that do not fit the lines.
+    """
+    lines = read_lines(path)
+    second_is_count = len(lines) > 1 and len(lines[1].text.split()) == 1
+    folds = lines[0].integer(lines[0].text.strip(), "number of folds") if second_is_count else 1
+    position = 1 if second_is_count else 0
+    people: list[list[Person]] = []
+    seen: set[str] = set()
+    for fold in range(folds):
+        if position == len(lines):
+            raise lines[-1].error(f"the list ends after {fold} of {folds} folds", "get the whole list")
+        count = lines[position].integer(lines[position].text.strip(), "number of people")
+        members = [_person(line, seen) for line in lines[position + 1 : position + 1 + count]]
+        if len(members) < count:
+            raise lines[-1].error(
+                f"{len(members)} of the {count} people of fold {fold + 1}", "get the whole list"
+            )
+        people.append(members)
+        position += 1 + count
+    if position < len(lines):
+        raise lines[position].error(f"a line beyond the {folds} folds", "remove it or correct the counts")
+    return people
+
+
+def _person(line: Line, seen: set[str]) -> Person:
+    name, count = line.fields(2, "name<TAB>images")
+    if name in seen:
+        raise line.error(f"'{name}' is listed twice", "remove one")
+    seen.add(name)
+    return Person(name, line.integer(count, "number of images"))

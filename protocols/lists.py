@@ -1,0 +1,94 @@
+"""Reading text lists: strict about content, tolerant of how editors save them.
+
+A byte-order mark, CRLF line ends and blank lines at the end are accepted; everything else that is not
+expected is an error of one line with file and line number.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nsface.errors import DataError
+from nsface.files import reason
+
+_LONGEST_LINE = 4096  # bytes; the longest line of any published list is below 200
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a list: its text without the line end, and where it stands."""
+
+    text: str
+    number: int
+    path: Path
+
+    def error(self, problem: str, remedy: str) -> DataError:
+        """A `DataError` that begins with `file:line`."""
+        return DataError(f"{self.path}:{self.number}: {problem}; {remedy}")
+
+    def fields(self, count: int, form: str, where: str = "", separator: str | None = None) -> list[str]:
+        """Split into exactly `count` non-empty fields, or raise with the `form` wanted and the place."""
+        parts = [part.strip() for part in self.text.split(separator)]
+        if len(parts) != count or not all(parts):
+            raise self.error(f"'{shorten(self.text)}' is not '{form}'{where}", f"{count} fields are needed")
+        return parts
+
+    def integer(self, text: str, what: str, lowest: int = 1) -> int:
+        """`text` as an integer of at least `lowest`, or raise, calling it `what`."""
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= lowest):
+            raise self.error(f"'{shorten(text)}' is no {what}", f"a whole number from {lowest} up is needed")
+        return int(text)
+
+    def flag(self, text: str) -> bool:
+        """`text` as 0 (different) or 1 (same)."""
+        if text not in ("0", "1"):
+            raise self.error(f"'{shorten(text)}' is no label", "1 (same person) or 0 (different) is needed")
+        return text == "1"
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """`text` printable and cut to `length` characters, for messages."""
+    clean = "".join(c if c.isprintable() else " " for c in text[: length + 1])
+    return clean if len(clean) <= length else clean[:length] + "…"
+
+
+def read_lines(path: str | os.PathLike[str]) -> list[Line]:
+    """All lines of a UTF-8 text file but blank ones at its end.
+
+    Raises:
+        DataError: missing, empty, not UTF-8 text, an overlong line, or a blank line among the others.
+    """
+    source = Path(path)
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read: {reason(error)}") from error
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(f"{source}:1: this is UTF-16 text; convert it with `iconv -f UTF-16 -t UTF-8`")
+    lines = [
+        _decoded(raw, i, source) for i, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1)
+    ]
+    while lines and not lines[-1].text.strip():
+        lines.pop()
+    if not lines:
+        raise DataError(f"{source}:1: the file is empty; give a list")
+    for line in lines:
+        if not line.text.strip():
+            raise line.error("a blank line", "remove it")
+    return lines
+
+
+def _decoded(raw: bytes, number: int, source: Path) -> Line:
+    if len(raw) > _LONGEST_LINE:
+        raise DataError(
+            f"{source}:{number}: a line of {len(raw):,} bytes; this is not a list of the expected kind"
+        )
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source}:{number}: not UTF-8 text; give a text list, not a binary file") from error
+    if "\0" in text:
+        raise DataError(f"{source}:{number}: holds zero bytes; give a text list, not a binary file")
+    return Line(text, number, source)

@@ -1,0 +1,88 @@
+"""Verification trials: pairs of images, whether they show one person, and the fold each belongs to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nsface.embeddings.file import stem
+from nsface.errors import DataError
+from nsface.protocols.lists import read_lines
+
+
+@dataclass(frozen=True)
+class Trials:
+    """P pairs of names.
+
+    Attributes:
+        left, right: P names each, as in the embeddings file.
+        same: (P,) booleans, true where both names show one person.
+        fold: (P,) integers from 0.
+        source: the list they come from, for messages.
+    """
+
+    left: list[str]
+    right: list[str]
+    same: npt.NDArray[np.bool_]
+    fold: npt.NDArray[np.int64]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    @property
+    def folds(self) -> int:
+        """How many folds there are."""
+        return len(np.unique(self.fold))
+
+    def people_in_several_folds(self) -> list[str]:
+        """Identities (the folder of a name) met in more than one fold, sorted: none in a sound protocol."""
+        met: dict[str, set[int]] = {}
+        for names in (self.left, self.right):
+            for name, fold in zip(names, self.fold.tolist(), strict=True):
+                met.setdefault(identity(name), set()).add(fold)
+        return sorted(person for person, folds in met.items() if len(folds) > 1)
+
+    def repeated(self) -> int:
+        """How many pairs occur again, in either order; each counts as often as it is listed."""
+        return len(self) - len({frozenset(pair) for pair in zip(self.left, self.right, strict=True)})
+
+    def with_labels(self, path: str | os.PathLike[str]) -> Trials:
+        """These trials with labels replaced by a list of errata: `name name 0|1` a line, in either order.
+
+        Raises:
+            DataError: a malformed line, a pair that is no trial here, or a label that corrects nothing.
+        """
+        places: dict[frozenset[str], list[int]] = {}
+        for place, pair in enumerate(zip(self.left, self.right, strict=True)):
+            places.setdefault(frozenset(map(stem, pair)), []).append(place)
+        labels = self.same.copy()
+        for line in read_lines(path):
+            left, right, label = line.fields(3, "image image 0|1")
+            found = places.get(frozenset((stem(left), stem(right))))
+            if found is None:
+                raise line.error(f"'{left}' and '{right}' are no pair of {self.source}", "correct the names")
+            if bool(labels[found[0]]) == line.flag(label):
+                raise line.error(f"the label of this pair is {label} already", "remove the line")
+            labels[found] = line.flag(label)
+        return Trials(self.left, self.right, labels, self.fold, self.source)
+
+
+def identity(name: str) -> str:
+    """The folder of an image name: `Aaron_Eckhart/Aaron_Eckhart_0001.jpg` → `Aaron_Eckhart`."""
+    return name.rpartition("/")[0]
+
+
+def trials(pairs: list[tuple[str, str, bool, int]], source: str) -> Trials:
+    """`Trials` from rows of (left, right, same, fold).
+
+    Raises:
+        DataError: there are no rows.
+    """
+    if not pairs:
+        raise DataError(f"{source}: no pairs")
+    left, right, same, fold = zip(*pairs, strict=True)
+    return Trials(list(left), list(right), np.array(same, dtype=bool), np.array(fold, dtype=np.int64), source)

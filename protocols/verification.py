@@ -1,0 +1,163 @@
+"""Verification: trials and embeddings in, one result out. Shared by LFW, FGLFW, YTF and lists of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nsface.embeddings.file import Embeddings
+from nsface.errors import DataError
+from nsface.metrics.roc import Roc, TarAtFar, auc, eer, roc, tar_at_far
+from nsface.metrics.similarity import Similarity, pair_scores
+from nsface.metrics.statistics import wilson_interval
+from nsface.metrics.verification import Fold, KFold, accuracy_at, best_threshold, kfold_accuracy
+from nsface.protocols.transforms import Transform
+from nsface.protocols.trials import Trials
+
+Floats = npt.NDArray[np.float64]
+FARS = (1e-1, 1e-2, 1e-3)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verification protocol measured.
+
+    Attributes:
+        protocol: its name, as in results.
+        trials: the pairs.
+        scores: (P,) each pair's score, by the transform fitted without its fold.
+        kfold: accuracy over folds; without folds None.
+        held_out: accuracy of a list without folds at the threshold of a training list; else None.
+        curve: the ROC of `scores`, all folds together.
+        tar_at_far: one entry for each FAR asked for.
+    """
+
+    protocol: str
+    trials: Trials
+    scores: Floats
+    kfold: KFold | None
+    held_out: Fold | None
+    curve: Roc
+    tar_at_far: tuple[TarAtFar, ...]
+    similarity: Similarity
+    transform: Transform
+
+    @property
+    def folds(self) -> tuple[Fold, ...]:
+        """The held-out folds; none where accuracy could not be measured."""
+        return self.kfold.folds if self.kfold else (self.held_out,) if self.held_out else ()
+
+    def decisions(self) -> npt.NDArray[np.bool_]:
+        """(P,) whether each pair was called the same person, at its own fold's threshold."""
+        if not self.folds:
+            raise DataError(f"{self.trials.source}: without folds there is no threshold to decide with")
+        thresholds = np.array([fold.threshold for fold in self.folds])
+        place = np.searchsorted(np.unique(self.trials.fold), self.trials.fold)
+        return np.asarray(self.scores >= thresholds[place])
+
+    def result(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return {
+            "protocol": self.protocol,
+            "pairs": len(self.trials),
+            "genuine": int(self.trials.same.sum()),
+            **self._accuracy(),
+            "folds": [asdict(fold) for fold in self.folds],
+            "auc": auc(self.curve),
+            "eer": eer(self.curve),
+            "tar_at_far": [asdict(point) for point in self.tar_at_far],
+            "similarity": self.similarity,
+            "transform": self.transform.name,
+        }
+
+    def _accuracy(self) -> dict[str, Any]:
+        if self.kfold:
+            return {
+                "accuracy": self.kfold.accuracy,
+                "standard_error": self.kfold.standard_error,
+                "confidence_interval": list(self.kfold.confidence_interval),
+                "interval": "95 %, Student's t over folds",
+            }
+        if self.held_out:
+            right = round(self.held_out.accuracy * self.held_out.pairs)
+            return {
+                "accuracy": self.held_out.accuracy,
+                "standard_error": None,
+                "confidence_interval": list(wilson_interval(right, self.held_out.pairs)),
+                "interval": "95 %, Wilson",
+            }
+        return {"accuracy": None, "standard_error": None, "confidence_interval": None, "interval": None}
+
+
+def verify(
+    protocol: str,
+    embeddings: Embeddings,
+    trials: Trials,
+    *,
+    training: Trials | None = None,
+    similarity: Similarity = "cosine",
+    transform: Transform | None = None,
+    fars: Sequence[float] = FARS,
+) -> Verification:
+    """Score `trials` and measure them.
+
+    With several folds, each is held out in turn and everything fitted (threshold, transform) on the others. A
+    list of one fold takes its threshold and transform from the list `training` (LFW's View 1); without one it
+    has no accuracy, only what needs no threshold.
+
+    Raises:
+        DataError: an image has no embedding; a transform without training pairs; `training` beside folds;
+            only one kind of pair.
+    """
+    transform = transform or Transform()
+    if training is not None and trials.folds > 1:
+        raise DataError(
+            f"{trials.source}: it has {trials.folds} folds; training pairs are for a list without folds"
+        )
+    if transform and trials.folds < 2 and training is None:
+        raise DataError(
+            f"{trials.source}: '{transform.name}' needs training pairs, and this list has no folds"
+        )
+    rows = embeddings.rows(trials.left + trials.right).reshape(2, -1)
+    kfold, held_out = None, None
+    if training is not None:
+        training_rows = embeddings.rows(training.left + training.right).reshape(2, -1)
+        vectors = transform.fitted(embeddings.vectors, training_rows) if transform else embeddings.vectors
+        scores = pair_scores(vectors, rows[0], rows[1], similarity)
+        training_scores = pair_scores(vectors, training_rows[0], training_rows[1], similarity)
+        threshold = best_threshold(training_scores, training.same)
+        held_out = Fold(accuracy_at(scores, trials.same, threshold), threshold, len(trials))
+    elif trials.folds > 1 and transform:
+        by_fold = _scores_by_fold(embeddings, rows, trials, similarity, transform)
+        kfold = kfold_accuracy(by_fold, trials.same, trials.fold)
+        place = np.searchsorted(np.unique(trials.fold), trials.fold)
+        scores = by_fold[place, np.arange(len(trials))]
+    else:
+        scores = pair_scores(embeddings.vectors, rows[0], rows[1], similarity)
+        kfold = kfold_accuracy(scores, trials.same, trials.fold) if trials.folds > 1 else None
+    curve = roc(scores, trials.same)
+    points = tuple(tar_at_far(curve, far) for far in fars)
+    return Verification(protocol, trials, scores, kfold, held_out, curve, points, similarity, transform)
+
+
+def _scores_by_fold(
+    embeddings: Embeddings,
+    rows: npt.NDArray[np.int64],
+    trials: Trials,
+    similarity: Similarity,
+    transform: Transform,
+) -> Floats:
+    """(K, P): row f scores all pairs after a transform fitted without the f-th fold."""
+    used, places = np.unique(rows, return_inverse=True)
+    vectors = np.asarray(embeddings.vectors[used])
+    left, right = places.reshape(2, -1)
+    scores = np.empty((trials.folds, len(trials)))
+    for f, number in enumerate(np.unique(trials.fold)):
+        training = trials.fold != number
+        fitted = transform.fitted(vectors, np.concatenate([left[training], right[training]]))
+        scores[f] = pair_scores(fitted, left, right, similarity)
+    return scores

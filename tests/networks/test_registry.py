@@ -1,0 +1,141 @@
+"""The registry, and what every network in it promises."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nsface.errors import ModelError
+from nsface.networks import NETWORKS, build
+
+# One of each family, SphereFace also without residual units: enough for what does not depend on depth.
+REPRESENTATIVES = ["iresnet-18", "light-resnet", "sphereface-4", "sphereface-20", "vgg-face"]
+SIZES = [(112, 112), (112, 96)]
+ODD_SIZES = [(16, 16), (17, 31), (97, 113), (224, 192)]
+
+
+def images(batch: int, height: int, width: int) -> Tensor:
+    """Batch of pixels in the range that training gives, [-1, 1]."""
+    return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def seeded(name: str, seed: int = 0, height: int = 32, width: int = 48) -> nn.Module:
+    torch.manual_seed(seed)
+    return build(name, height=height, width=width)
+
+
+@pytest.mark.parametrize(
+    ("name", "height", "width"),
+    [(name, *size) for name in NETWORKS for size in SIZES]
+    + [(name, *size) for name in REPRESENTATIVES for size in ODD_SIZES],
+)
+def test_gives_one_embedding_an_image(name: str, height: int, width: int) -> None:
+    with torch.device("meta"):  # shapes alone: the linear layer refuses a map of another size
+        network = build(name, height=height, width=width, embedding_size=128)
+        assert network(torch.empty(3, 3, height, width)).shape == (3, 128)
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_gives_finite_embeddings_of_512_that_differ(name: str) -> None:
+    network = seeded(name, height=112, width=96).eval()
+    with torch.no_grad():
+        embeddings = network(images(2, 112, 96))
+    assert embeddings.shape == (2, 512)
+    assert embeddings.dtype == torch.float32
+    assert embeddings.isfinite().all()
+    assert not torch.allclose(embeddings[0], embeddings[1])
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_every_trainable_parameter_gets_a_gradient(name: str) -> None:
+    network = seeded(name)
+    network(images(4, 32, 48)).square().sum().backward()
+    without = [key for key, p in network.named_parameters() if p.requires_grad and p.grad is None]
+    assert without == []
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_bfloat16_and_channels_last_agree_with_float32(name: str) -> None:
+    network = seeded(name).train()
+    batch = images(8, 32, 48)
+    with torch.no_grad():
+        network(batch)  # gives the batch normalisations some statistics
+        network.eval()
+        expected = network(batch)
+        network = network.to(memory_format=torch.channels_last)
+        batch = batch.to(memory_format=torch.channels_last)
+        last = network(batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            half = network(batch)
+    torch.testing.assert_close(last, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+    assert half.dtype == torch.bfloat16
+    cosines = torch.cosine_similarity(half.float(), expected)
+    assert cosines.min() > 0.999
+    # Not bit for bit: autocast has to have changed the arithmetic for the line above to say anything.
+    assert not torch.equal(half.float(), expected)
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_in_evaluation_an_embedding_depends_on_its_image_alone(name: str) -> None:
+    network = seeded(name).eval()
+    batch = images(4, 32, 48)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with torch.no_grad():
+        together = network(batch)
+        assert torch.equal(network(batch), together)
+        alone = network(batch[2:3])
+    torch.testing.assert_close(alone, together[2:3], rtol=1e-4, atol=1e-4 * together.abs().max().item())
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
+@pytest.mark.parametrize("name", ["iresnet-18", "light-resnet", "vgg-face"])
+def test_in_training_batch_statistics_move(name: str) -> None:
+    network = seeded(name).train()
+    before = {key: value.clone() for key, value in network.state_dict().items() if "running" in key}
+    with torch.no_grad():
+        network(images(4, 32, 48))
+    assert before
+    assert not any(torch.equal(network.state_dict()[key], value) for key, value in before.items())
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_a_seed_reproduces_the_weights(name: str) -> None:
+    first, again, other = (seeded(name, seed).state_dict() for seed in (3, 3, 4))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    drawn = [key for key in first if key.endswith("weight") and first[key].ndim > 1]
+    assert drawn
+    assert not any(torch.equal(first[key], other[key]) for key in drawn)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_too_small_images_are_refused(name: str) -> None:
+    for height, width in [(15, 112), (112, 15), (0, 96)]:
+        with pytest.raises(ModelError, match=f"{height}×{width}.*at least 16×16"):
+            build(name, height=height, width=width)
+
+
+def test_an_embedding_needs_a_dimension() -> None:
+    with pytest.raises(ModelError, match="embedding_size is 0"):
+        build("sphereface-4", height=112, width=96, embedding_size=0)
+
+
+def test_an_unknown_name_gets_the_nearest_and_the_list() -> None:
+    with pytest.raises(ModelError, match=r"'spherface-20'.*did you mean sphereface-20") as caught:
+        build("spherface-20", height=112, width=96)
+    assert all(name in str(caught.value) for name in NETWORKS)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ModelError, match="'xyz'; there are") as caught:
+        build("xyz", height=112, width=96)
+    assert "did you mean" not in str(caught.value)
+
+
+def test_an_unknown_argument_is_refused_by_name() -> None:
+    with pytest.raises(ModelError, match=r"iresnet-18 takes no argument drop, layers; it takes .*dropout"):
+        build("iresnet-18", height=112, width=112, drop=0.4, layers=3)
+    with pytest.raises(ModelError, match="vgg-face takes no argument dropout"):
+        build("vgg-face", height=112, width=96, dropout=0.4)
+
+
+def test_the_depth_is_the_name_s_and_no_argument() -> None:
+    with pytest.raises(ModelError, match="sphereface-20 takes no argument depth"):
+        build("sphereface-20", height=112, width=96, depth=64)

@@ -1,16 +1,12 @@
-"""Encoded bytes → RGB pixels."""
+"""Encoded bytes → RGB pixels, by OpenCV: the fastest decoder at hand, and one for all formats."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torchvision.io import ImageReadMode, decode_image
 
 from nsface.errors import DataError
-
-# OpenCV reads what torchvision does not: bitmaps and TIFF, by their first bytes.
-_OPENCV_SIGNATURES = (b"BM", b"II*\0", b"MM\0*")
 
 
 def decode(data: bytes, name: str) -> npt.NDArray[np.uint8]:
@@ -24,33 +20,23 @@ def decode(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     """
     if not data:
         raise DataError(f"{name}: empty file")
-    if data.startswith(_OPENCV_SIGNATURES):
-        return _decode_opencv(data, name)
+    if _truncated(data):
+        raise DataError(f"{name}: truncated image")
     try:
-        pixels = decode_image(
-            torch.frombuffer(bytearray(data), dtype=torch.uint8),
-            mode=ImageReadMode.RGB,
-            apply_exif_orientation=True,
-        )
-    except RuntimeError as error:
-        raise DataError(f"{name}: {_cause(error)}") from error
-    array: npt.NDArray[np.generic] = pixels.permute(1, 2, 0).numpy()
-    return array.astype(np.uint8) if array.dtype == np.uint8 else (array // 257).astype(np.uint8)
-
-
-def _decode_opencv(data: bytes, name: str) -> npt.NDArray[np.uint8]:
-    import cv2
-
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise DataError(f"{name}: cannot be decoded ({error.err})") from error
     if pixels is None:
         raise DataError(f"{name}: not an image, or a damaged one")
-    return np.ascontiguousarray(pixels[:, :, ::-1])
+    rgb: npt.NDArray[np.uint8] = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return rgb
 
 
-def _cause(error: RuntimeError) -> str:
-    text = str(error)
-    if "truncated" in text or "incomplete" in text.lower():
-        return "truncated image"
-    if "Unsupported image file" in text:
-        return "not an image (neither JPEG, PNG, WebP, GIF, BMP nor TIFF)"
-    return f"damaged image ({text.splitlines()[0].rsplit('] ', 1)[-1][:120]})"
+def _truncated(data: bytes) -> bool:
+    """Whether a JPEG or PNG lacks its end: some versions of OpenCV fill up what is missing with grey."""
+    if data.startswith(b"\xff\xd8"):
+        # neither marker can occur inside a scan, so the end of the image follows the start of the last scan
+        return data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda")
+    if data.startswith(b"\x89PNG"):
+        return b"IEND" not in data[-64:]
+    return False

@@ -1,0 +1,22 @@
+"""Encoded test images, written by OpenCV, not by the library under test."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+
+def picture(height: int = 12, width: int = 10, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Smooth random RGB pixels, which survive JPEG compression well."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def encoded(pixels: npt.NDArray[np.uint8], extension: str = ".png") -> bytes:
+    """RGB (or grey, or RGBA) pixels as the bytes of a file."""
+    if pixels.ndim == 3:
+        pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+    done, data = cv2.imencode(extension, pixels)
+    assert done
+    return data.tobytes()

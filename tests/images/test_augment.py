@@ -1,0 +1,85 @@
+"""Augmentation: each change alone does what it says, on whole batches."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from nsface.images.augment import Augmentation, augment
+
+HEIGHT, WIDTH = 9, 7
+
+
+def pixels(batch: int = 400) -> Tensor:
+    return torch.randint(0, 256, (batch, HEIGHT, WIDTH, 3), dtype=torch.uint8)
+
+
+def run(images: Tensor, how: Augmentation, seed: int = 0) -> Tensor:
+    result = augment(images, how, torch.Generator().manual_seed(seed))
+    assert result.shape == (len(images), 3, HEIGHT, WIDTH)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    return result.permute(0, 2, 3, 1)
+
+
+def test_nothing() -> None:
+    images = pixels()
+    assert torch.equal(run(images, Augmentation(mirror=False)), images.float())
+
+
+def test_mirror_is_a_fair_coin() -> None:
+    images = pixels()
+    result = run(images, Augmentation())
+    as_it_was = (result == images).flatten(1).all(1)
+    mirrored = (result == images.flip(2)).flatten(1).all(1)
+    assert (as_it_was ^ mirrored).all()
+    assert 150 < mirrored.sum() < 250
+
+
+def test_shift_moves_by_whole_pixels_and_repeats_edges() -> None:
+    images = pixels()
+    result = run(images, Augmentation(mirror=False, shift=2))
+    seen = set()
+    for image, moved in zip(images, result, strict=True):
+        padded = torch.nn.functional.pad(image.permute(2, 0, 1)[None].float(), [2] * 4, mode="replicate")[0]
+        found = {
+            (y, x)
+            for y in range(5)
+            for x in range(5)
+            if torch.equal(padded[:, y : y + HEIGHT, x : x + WIDTH].permute(1, 2, 0), moved)
+        }
+        assert found
+        seen |= found
+    assert len(seen) == 25, "every shift in [−2, 2]² occurs"
+
+
+def test_brightness_stays_in_range() -> None:
+    images = torch.full((400, HEIGHT, WIDTH, 3), 200, dtype=torch.uint8)
+    result = run(images, Augmentation(mirror=False, brightness=0.5))
+    assert (result == result[:, :1, :1, :1]).all(), "one factor an image"
+    assert result.min() >= 100
+    assert result.max() == 255
+    assert result[:, 0, 0, 0].unique().numel() > 200
+
+
+def test_erase_puts_one_grey_rectangle() -> None:
+    images = torch.zeros(400, HEIGHT, WIDTH, 3, dtype=torch.uint8)
+    result = run(images, Augmentation(mirror=False, erase=0.6))[..., 0]
+    assert set(result.unique().tolist()) == {0.0, 127.5}
+    for erased in result > 0:
+        rows, columns = erased.any(1), erased.any(0)
+        assert torch.equal(erased, rows[:, None] & columns[None, :])
+        assert rows.sum() <= 0.6 * HEIGHT + 1
+        assert columns.sum() <= 0.6 * WIDTH + 1
+
+
+def test_the_generator_decides() -> None:
+    images, how = pixels(20), Augmentation(shift=2, brightness=0.2, erase=0.3)
+    assert torch.equal(run(images, how, 1), run(images, how, 1))
+    assert not torch.equal(run(images, how, 1), run(images, how, 2))
+
+
+@pytest.mark.parametrize("wrong", [{"shift": -1}, {"brightness": 1.0}, {"erase": 1.5}, {"zoom": 2}, {"shift": 1.5}])
+def test_impossible_values(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Augmentation.model_validate(wrong)

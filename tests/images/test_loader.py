@@ -1,0 +1,49 @@
+"""Batches: every image once an epoch, in an order that depends on the seed and the epoch alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from nsface.images.augment import Augmentation
+from nsface.images.loader import Loader
+
+
+def loader(images: int = 10, batch_size: int = 4, seed: int = 0, shift: int = 0) -> Loader:
+    pixels = np.zeros((images, 6, 5, 3), np.uint8)
+    pixels[:, 2, 3, 0] = np.arange(images)
+    augmentation = Augmentation(mirror=False, shift=shift)
+    return Loader(pixels, np.arange(images), batch_size, augmentation, seed, torch.device("cpu"))
+
+
+def order(batches: Loader, epoch: int) -> list[int]:
+    return [int(label) for _, labels in batches.epoch(epoch) for label in labels]
+
+
+def test_an_epoch_holds_each_image_once_with_its_label() -> None:
+    batches = loader(images=12)
+    assert batches.batches_per_epoch == 3
+    assert sorted(order(batches, 0)) == list(range(12))
+    for images, labels in batches.epoch(0):
+        assert torch.equal(images[:, 0, 2, 3].long(), labels)
+
+
+def test_epochs_differ_and_repeat() -> None:
+    batches = loader(images=12)
+    assert order(batches, 0) != order(batches, 1)
+    assert order(batches, 1) == order(loader(images=12), 1)
+    assert order(batches, 0) != order(loader(images=12, seed=1), 0)
+
+
+def test_the_last_partial_batch_is_left_out_but_a_small_set_is_one_batch() -> None:
+    assert len(order(loader(images=10), 0)) == 8
+    assert len(order(loader(images=3), 0)) == 3
+
+
+def test_an_epoch_entered_in_the_middle_goes_on_as_it_would_have() -> None:
+    whole = list(loader(shift=2, images=20).epoch(3))
+    rest = list(loader(shift=2, images=20).epoch(3, first=2))
+    assert len(rest) == len(whole) - 2
+    for (images, labels), (expected, expected_labels) in zip(rest, whole[2:], strict=True):
+        assert torch.equal(images, expected)
+        assert torch.equal(labels, expected_labels)

@@ -1,0 +1,59 @@
+"""Decoded pixels: in memory and cached, the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nsface.errors import DataError
+from nsface.images.pixels import load_pixels
+from nsface.images.sources import open_source
+from pictures import encoded, picture
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    for number in range(5):
+        path = tmp_path / "faces" / f"id{number % 2}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture(seed=number)))
+    return tmp_path / "faces"
+
+
+def test_memory_and_cache_hold_the_same(faces: Path, tmp_path: Path) -> None:
+    source = open_source(str(faces))
+    indices = [4, 0, 2]
+    expected = np.stack([picture(seed=int(Path(source.names[index]).stem)) for index in indices])
+    cache = tmp_path / "cache"
+    assert np.array_equal(load_pixels(source, indices, 12, 10), expected)
+    assert np.array_equal(load_pixels(source, indices, 12, 10, cache=str(cache)), expected)
+    (made,) = cache.iterdir()
+    stamp = made.stat().st_mtime_ns
+    again = load_pixels(source, indices, 12, 10, cache=str(cache))
+    assert np.array_equal(again, expected)
+    assert made.stat().st_mtime_ns == stamp, "a second run reads the file that is there"
+    again[:] = 0
+    assert np.array_equal(load_pixels(source, indices, 12, 10, cache=str(cache)), expected), "never written to"
+
+
+def test_cache_follows_the_content(faces: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    load_pixels(open_source(str(faces)), [0], 12, 10, cache=str(cache))
+    (faces / "id0" / "0.png").write_bytes(encoded(picture(seed=99)))
+    changed = load_pixels(open_source(str(faces)), [0], 12, 10, cache=str(cache))
+    assert np.array_equal(changed[0], picture(seed=99))
+
+
+def test_all_bad_images_are_named_at_once_and_no_cache_is_left(faces: Path, tmp_path: Path) -> None:
+    (faces / "id0" / "0.png").write_text("text")
+    (faces / "id1" / "1.png").write_bytes(encoded(picture(1, 1)))
+    source = open_source(str(faces))
+    cache = tmp_path / "cache"
+    with pytest.raises(DataError) as error:
+        load_pixels(source, range(5), 12, 10, cache=str(cache))
+    assert "2 of 5 images" in str(error.value)
+    assert "id0/0.png: not an image" in str(error.value)
+    assert "id1/1.png: 1×1 (height × width) where 12×10 is needed" in str(error.value)
+    assert list(cache.iterdir()) == []

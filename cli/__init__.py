@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -21,6 +22,14 @@ COMMANDS = {
     "train": "Train a network as a recipe describes.",
     "extract": "Turn face images into embeddings.",
     "eval-lfw": "Score embeddings on LFW verification.",
+    "eval-fglfw": "Score embeddings on FGLFW, LFW with look-alikes.",
+    "eval-ytf": "Score embeddings of video frames on YouTube Faces.",
+    "eval-ident": "Score embeddings on closed- and open-set identification.",
+    "eval-bin": "Score a model on InsightFace verification sets.",
+    "eval-ijb": "Score embeddings on IJB-B or IJB-C templates.",
+    "eval-pairs": "Score embeddings on your own list of pairs.",
+    "compare": "Compare two embeddings files on one protocol.",
+    "synth": "Render synthetic faces in the layouts of LFW, YTF and training sets.",
 }
 
 
@@ -66,6 +75,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     args = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in args
     args = [argument for argument in args if argument != "--debug"]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is half-written is cleaned up
     try:
         result: Any = group.main(args, prog_name="nsface", standalone_mode=False)
         status = result if isinstance(result, int) else 0

@@ -82,7 +82,6 @@ class Recipe(Section):
     Attributes:
         data: folder or tar of training faces, one folder an identity.
         exclude: identities (folder names) that are left out.
-        skip_bad: leave out unreadable images instead of stopping.
         cache: folder for decoded pixels, memory-mapped; null: in memory.
         epochs, iterations: the length of the run; exactly one of the two.
         log_every: steps between two lines of log.jsonl.
@@ -90,7 +89,6 @@ class Recipe(Section):
 
     data: str | None = None
     exclude: list[str] = []
-    skip_bad: bool = False
     cache: str | None = None
     input: Preprocessing = Preprocessing()
     network: NetworkChoice

@@ -71,7 +71,8 @@ def refuse_bad(source: Source, bad: dict[int, str], total: int) -> None:
     """Raise a DataError that names all unreadable images (the first ten in full), if there are any."""
     if bad:
         raise DataError(
-            f"{source.location}: {len(bad)} of {total} images cannot be used: {listing(list(bad.values()))}"
+            f"{source.location}: {len(bad)} of {total} images cannot be used: {listing(list(bad.values()))}; "
+            "mend them or take them out"
         )
 
 

@@ -1,64 +1,64 @@
-"""A light residual network (ReLU and batch normalisation) for small sets of faces and for CPUs."""
+"""A light residual network for small sets of faces, and for training on CPUs.
+
+Residual units of He et al. (CVPR 2016, https://arxiv.org/abs/1512.03385) with ReLU, which costs a CPU much less
+than PReLU. The embedding is linear, not normalised over the batch: centred features of fixed length leave Noisy
+Softmax no way to lower its noise at the start, and it does not learn.
+"""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
+from nsface.errors import ModelError
 from nsface.networks.sizes import strided_map
 
 
 class Unit(nn.Module):
-    """Two 3×3 convolutions, the first of `stride`, beside which the input passes on, projected where it must be."""
+    """Two 3×3 convolutions, the first of stride 2, added to a 1×1 convolution of stride 2."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU(inplace=True)
-        self.project: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.project = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+        self.project = nn.Sequential(nn.Conv2d(inputs, outputs, 1, 2, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(y)) + self.project(x))  # type: ignore[no-any-return]
+        y: Tensor = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)) + self.project(x))
+        return y
 
 
 class LightResNet(nn.Module):
-    def __init__(
-        self,
-        *,
-        height: int,
-        width: int,
-        embedding_size: int = 512,
-        stem: int = 32,
-        s2: bool = False,
-        widths: list[int] = [64, 128, 256],
-        units: list[int] = [1, 1, 1],
-        dropout: float = 0.0,
-    ) -> None:
+    """A convolution of stride 2 and three residual units, each half as large and twice as wide, then a linear layer.
+
+    With the default width and 112×96 images: 1.7 M parameters at D = 256 and 33 M multiply-adds.
+
+    Args:
+        height, width: size of the images in pixels, at least 16.
+        embedding_size: D.
+        channels: width of the first convolution; the units have 2, 4 and 8 times as many channels.
+
+    Shape: images (B, 3, height, width) → embeddings (B, D).
+
+    Raises:
+        ModelError: the images are too small, or `channels` is below 1.
+    """
+
+    def __init__(self, *, height: int, width: int, embedding_size: int, channels: int = 16) -> None:
         super().__init__()
-        if s2:
-            conv = nn.Conv2d(3, stem, 3, 2, 1, bias=False)
-        else:
-            conv = nn.Conv2d(3, stem, 5, 4, 1, bias=False)
-        self.stem = nn.Sequential(conv, nn.BatchNorm2d(stem), nn.ReLU(True))
-        inputs = stem
-        stages: list[nn.Module] = []
-        for stage, (outputs, count) in enumerate(zip(widths, units, strict=True)):
-            for unit in range(count):
-                stages.append(Unit(inputs, outputs, 2 if unit == 0 and (s2 or stage > 0) else 1))
-                inputs = outputs
-        self.stages = nn.Sequential(*stages)
+        if channels < 1:
+            raise ModelError(f"channels is {channels}; give at least 1")
         rows, columns = strided_map(height, width)
-        self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(inputs * rows * columns, embedding_size, bias=False)
-        self.bn = nn.BatchNorm1d(embedding_size)
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, channels, 3, 2, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+        )
+        self.stages = nn.Sequential(*(Unit(channels * factor, 2 * channels * factor) for factor in (1, 2, 4)))
+        self.fc = nn.Linear(8 * channels * rows * columns, embedding_size, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.stages(self.stem(images)).flatten(1)
-        return self.bn(self.fc(self.dropout(x)))
+        x: Tensor = self.stages(self.stem(images)).flatten(1)
+        x = self.fc(x)
+        return x

@@ -48,21 +48,23 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
         NsfaceError: the folder holds a run already, or cannot be written.
         Interrupted: SIGINT or SIGTERM came; the state after the last step is saved.
     """
-    build_head(recipe, identities=2)  # a wrong argument should be said before the images are read
-    device = pick_device(recipe.device)
-    dtype = pick_precision(recipe.precision, device)
+    check_folder(recipe, out, resume)
     model = out / "model.safetensors"
     checkpoint = out / "checkpoints" / "latest.pt"
-    begin(recipe, out, resume)
     if resume and model.exists():
         return model
+    device = pick_device(recipe.device)
+    dtype = pick_precision(recipe.precision, device)
+    with torch.device("meta"):  # wrong arguments should be said before the images are read
+        build_network(recipe)
+        build_head(recipe, identities=2)
 
     source, chosen, labels, identities = training_set(recipe)
+    pixels = decoded(recipe, source, chosen)
+    make_folder(recipe, out)
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
     network, head = build_network(recipe), build_head(recipe, len(identities))
-    loader = Loader(
-        decoded(recipe, source, chosen), labels, recipe.batch_size, recipe.augmentation, recipe.seed, device
-    )
+    loader = Loader(pixels, labels, recipe.batch_size, recipe.augmentation, recipe.seed, device)
     trainer = Trainer(recipe, network, head, loader, device, dtype)
     environment = describe_environment(device, dtype) | {
         "images": len(chosen),
@@ -87,24 +89,29 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
     return model
 
 
-def begin(recipe: Recipe, out: Path, resume: bool) -> None:
-    """Make the run folder with its recipe, or with `resume` check that the folder's recipe is this one."""
+def check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
+    """Refuse a run folder that could not be written, or that holds another run than the one to resume."""
     written = out / "recipe.yaml"
-    if written.exists():
-        if not resume:
-            raise NsfaceError(f"{out} holds a run already; give --resume to go on with it, or another --out")
-        differing = differences(load_recipe(written), recipe)
-        if differing:
-            raise RecipeError(
-                f"--resume: {written} differs from the recipe given in {listing(differing)}; "
-                "repeat the options of that run, or choose another --out"
-            )
-        return
+    if not written.exists():
+        parent = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            why = "permission denied" if parent.is_dir() else "not a folder"
+            raise NsfaceError(f"cannot make the run folder {out}: {parent}: {why}; choose another --out")
+    elif not resume:
+        raise NsfaceError(f"{out} holds a run already; give --resume to go on with it, or another --out")
+    elif differing := differences(load_recipe(written), recipe):
+        raise RecipeError(
+            f"--resume: {written} differs from the recipe given in {listing(differing)}; "
+            "repeat the options of that run, or choose another --out"
+        )
+
+
+def make_folder(recipe: Recipe, out: Path) -> None:
     try:
         (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise NsfaceError(f"cannot make the run folder {out}: {reason(error)}; choose another --out") from error
-    write_text(written, recipe.to_yaml())
+    write_text(out / "recipe.yaml", recipe.to_yaml())
 
 
 def differences(one: Recipe, other: Recipe) -> list[str]:

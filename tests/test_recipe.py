@@ -1,0 +1,146 @@
+"""Recipes: what is wrong is named with its line; what is right comes back as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nsface.errors import RecipeError
+from nsface.recipe import load_recipe, parse_value
+
+GOOD = """\
+network: {name: sphereface-20}
+head:
+  name: noisy-softmax
+  alpha2: 0.1
+schedule:
+  kind: step
+  milestones: [8, 12]
+optimizer:
+  learning_rate: 1e-1
+epochs: 15
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_good(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, GOOD))
+    assert recipe.optimizer.learning_rate == 0.1
+    assert recipe.head.arguments == {"alpha2": 0.1}
+    assert recipe.network.embedding_size == 512
+    assert (recipe.input.height, recipe.input.width) == (112, 96)
+
+
+def test_written_and_read_back_is_the_same(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, GOOD))
+    again = load_recipe(write(tmp_path, recipe.to_yaml()))
+    assert again == recipe
+    assert again.digest() == recipe.digest()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs: 15", "epochs: fifteen", r"recipe\.yaml:10: epochs: .*integer \(got 'fifteen'\)"),
+        ("epochs: 15", "epochs: 0", r"recipe\.yaml:10: epochs: .*greater than or equal to 1 \(got 0\)"),
+        ("epochs: 15", "epochs: true", r"recipe\.yaml:10: epochs: .*integer"),
+        ("epochs: 15", "epochs: 1.5", r"recipe\.yaml:10: epochs: .*integer"),
+        ("epochs: 15", "epochs: 15\nepoch: 3", r"recipe\.yaml:11: epoch: unknown key; did you mean 'epochs'\?"),
+        ("epochs: 15", "epochs: 15\nepochs: 16", r"recipe\.yaml:11: epochs: stands here and on line 10"),
+        ("epochs: 15", "seed: 1", r"recipe\.yaml: give either epochs or iterations"),
+        ("epochs: 15", "epochs: 15\niterations: 9", r"give either epochs or iterations"),
+        ("epochs: 15", "epochs: 12", r"milestones must rise and lie between 0 and 12"),
+        ("milestones: [8, 12]", "milestones: [12, 8]", r"milestones must rise"),
+        ("  milestones: [8, 12]\n", "", r"milestones belong to the step schedule"),
+        ("kind: step", "kind: cosine", r"milestones belong to the step schedule"),
+        ("kind: step", "kind: stairs", r"recipe\.yaml:6: schedule\.kind: .*'step', 'poly' or 'cosine'"),
+        ("kind: step", "kind: step\n  warmup: 15", r"warmup must be shorter"),
+        ("learning_rate: 1e-1", "lerning_rate: 1", r"recipe\.yaml:9: optimizer\.lerning_rate: unknown key; did you"),
+        ("learning_rate: 1e-1", "learning_rate: -1", r"recipe\.yaml:9: optimizer\.learning_rate: .*greater than 0"),
+        ("learning_rate: 1e-1", "nesterov: true\n  momentum: 0", r"nesterov needs optimizer\.momentum"),
+        ("network: {name: sphereface-20}\n", "", r"network: missing, and needed"),
+        ("epochs: 15", "epochs: [", r"recipe\.yaml: line \d+: not valid YAML"),
+    ],
+)
+def test_wrong(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in GOOD
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(tmp_path, GOOD.replace(old, new)))
+
+
+def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as error:
+        load_recipe(write(tmp_path, GOOD.replace("epochs: 15", "epochs: x\nseed: -1")))
+    assert "recipe.yaml:10: epochs" in str(error.value)
+    assert "recipe.yaml:11: seed" in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "\0\0"])
+def test_not_a_recipe(tmp_path: Path, text: str) -> None:
+    with pytest.raises(RecipeError, match=r"recipe\.yaml"):
+        load_recipe(write(tmp_path, text))
+
+
+def test_missing_and_binary(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no such file"):
+        load_recipe(tmp_path / "nothing.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="not a text file"):
+        load_recipe(tmp_path / "binary.yaml")
+
+
+def test_overrides(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    assert load_recipe(path, {"head.alpha2": 0.5}).head.arguments == {"alpha2": 0.5}
+    assert load_recipe(path, {"head.name": "noisy-softmax"}).head.arguments == {"alpha2": 0.1}
+    assert load_recipe(path, {"head.name": "softmax"}).head.arguments == {}, "arguments belong to the name"
+    assert load_recipe(path, {"augmentation.shift": 3}).augmentation.shift == 3
+    iterations = load_recipe(path, {"iterations": 28000, "schedule.milestones": [16000, 24000]})
+    assert (iterations.iterations, iterations.epochs) == (28000, None)
+    with pytest.raises(RecipeError, match=r"given on the command line: seed: .*\(got -1\)"):
+        load_recipe(path, {"seed": -1})
+    with pytest.raises(RecipeError, match="epochs holds a value"):
+        load_recipe(path, {"epochs.x": 1})
+
+
+def test_digest_follows_what_decides_the_weights(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    digest = load_recipe(path).digest()
+    assert load_recipe(path, {"cache": "somewhere", "log_every": 7}).digest() == digest
+    assert load_recipe(path, {"seed": 1}).digest() != digest
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 1e-3),
+        ("1.", 1.0),
+        (".5", 0.5),
+        ("-2.5E+3", -2500.0),
+        ("10", 10),
+        ("true", True),
+        ("null", None),
+        ("[8, 12]", [8, 12]),
+        ("sphereface-20", "sphereface-20"),
+        ("1e", "1e"),
+    ],
+)
+def test_values_are_what_they_look_like(text: str, value: Any) -> None:
+    parsed = parse_value(text)
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_float_survives(number: float) -> None:
+    parsed = parse_value(repr(number))
+    assert parsed == number

@@ -1,8 +1,8 @@
 """A light residual network for small sets of faces, and for training on CPUs.
 
 Residual units of He et al. (CVPR 2016, https://arxiv.org/abs/1512.03385) with ReLU, which costs a CPU much less
-than PReLU. The embedding is linear, not normalised over the batch: centred features of fixed length leave Noisy
-Softmax no way to lower its noise at the start, and it does not learn.
+than PReLU. The embedding is normalised over the batch without scale or shift: over the training images every
+dimension has mean 0 and variance 1, as cosine similarity wants it.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ class LightResNet(nn.Module):
         )
         self.stages = nn.Sequential(*(Unit(channels * factor, 2 * channels * factor) for factor in (1, 2, 4)))
         self.fc = nn.Linear(8 * channels * rows * columns, embedding_size, bias=False)
+        self.bn = nn.BatchNorm1d(embedding_size, affine=False)
 
     def forward(self, images: Tensor) -> Tensor:
         x: Tensor = self.stages(self.stem(images)).flatten(1)
-        x = self.fc(x)
+        x = self.bn(self.fc(x))
         return x

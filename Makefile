@@ -1,0 +1,40 @@
+# make demo   install, then the main job on rendered faces: train twice, extract, score
+# make test   install, then all tests
+# make lint   install, then ruff and mypy
+#
+# Needs Python 3.10 or newer and make; everything is installed into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+
+.PHONY: demo test lint clean
+
+$(VENV)/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable ".[test]"
+	touch $@
+
+demo: $(VENV)/installed
+	rm -rf $(DEMO)
+	mkdir -p $(DEMO)
+	$(BIN)/nsface synth $(DEMO)/faces --identities 150 --images 24 --lfw-pairs 50 --ytf-pairs 0
+	for head in softmax noisy-softmax; do \
+		$(BIN)/nsface train recipes/demo.yaml --data $(DEMO)/faces/train --head $$head --out $(DEMO)/$$head && \
+		$(BIN)/nsface extract $(DEMO)/$$head/model.safetensors $(DEMO)/faces/lfw -o $(DEMO)/$$head/lfw.npz && \
+		$(BIN)/nsface eval-lfw $(DEMO)/$$head/lfw.npz --pairs $(DEMO)/faces/lfw/pairs.txt || exit; \
+	done
+
+# one thread a process: the tests run in as many processes as there are cores
+test: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --durations 10
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	MYPYPATH=. $(BIN)/mypy -p nsface
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,110 @@
+"""How fast synthetic faces are made, and how hard they are.
+
+    python benchmarks/synthetic.py [--workers 2] [--model runs/…/model.safetensors]
+
+Prints images a second, the SHA-256 of the pixels of 1,000 images, and a table of LFW-shaped and look-alike
+accuracy for raw pixels, for PCA fitted on the training set and, with `--model`, for a trained network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from sklearn.decomposition import PCA
+
+from nsface.embeddings import Embeddings
+from nsface.protocols.lfw import read_pairs
+from nsface.protocols.trials import Trials, trials
+from nsface.protocols.verification import verify
+from nsface.synthetic import LfwSet, write_lfw_set, write_training_set
+from nsface.synthetic.identity import TRAINING
+from nsface.synthetic.production import Shot, pixels
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--identities", type=int, default=200, help="people PCA is fitted on")
+    parser.add_argument("--images", type=int, default=20, help="images of each")
+    parser.add_argument("--pairs", type=int, default=300, help="pairs of each kind in each of ten folds")
+    parser.add_argument("--components", type=int, default=100, help="of PCA")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--model", help="a trained network to add to the table")
+    options = parser.parse_args()
+
+    digest = hashlib.sha256()
+    for i in range(1000):
+        digest.update(pixels(Shot("", TRAINING, i // 25, i % 25)).tobytes())
+    print(f"pixels of 1,000 images: SHA-256 {digest.hexdigest()}")
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        start = time.perf_counter()
+        train = write_training_set(
+            folder / "train", options.identities, options.images, workers=options.workers
+        )
+        seconds = time.perf_counter() - start
+        count = options.identities * options.images
+        print(f"training set: {count} images in {seconds:.1f} s, {count / seconds:.0f} a second")
+        start = time.perf_counter()
+        made = write_lfw_set(folder, 10, options.pairs, workers=options.workers)
+        seconds = time.perf_counter() - start
+        images = sorted(path for path in made.images.rglob("*.jpg"))
+        print(
+            f"LFW-shaped set: {len(images)} images in {seconds:.1f} s, {len(images) / seconds:.0f} a second"
+        )
+
+        names = [path.relative_to(made.images).as_posix() for path in images]
+        test = read(images)
+        rows = {"raw pixels": Embeddings(names, test - 127.5)}
+        pca = PCA(options.components, whiten=True, svd_solver="randomized", random_state=0)
+        pca.fit(read(sorted(train.rglob("*.jpg"))))
+        rows[f"PCA, {options.components} whitened"] = Embeddings(
+            names, pca.transform(test).astype(np.float32)
+        )
+        if options.model:
+            rows["network"] = embedded(options.model, made)
+        print(f"\n{'':24}{'LFW-shaped':>16}{'look-alikes':>16}")
+        for title, embeddings in rows.items():
+            lists = (read_pairs(made.pairs), read_look_alikes(made.look_alikes, options.pairs))
+            print(f"{title:24}" + "".join(f"{accuracy(embeddings, pairs):>16}" for pairs in lists))
+
+
+def read(paths: list[Path]) -> Any:
+    """float32, N × pixels: the images at half their size, in grey."""
+    small = [cv2.resize(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), (48, 56)) for path in paths]
+    return np.stack(small).reshape(len(paths), -1).astype(np.float32)
+
+
+def read_look_alikes(path: Path, pairs: int) -> Trials:
+    """The two-line list, of any length: in each fold `pairs` of the same, then of different people."""
+    lines = path.read_text().splitlines()
+    places = enumerate(zip(lines[::2], lines[1::2], strict=True))
+    rows = [(a, b, i // pairs % 2 == 0, i // (2 * pairs)) for i, (a, b) in places]
+    return trials(rows, str(path))
+
+
+def embedded(model: str, made: LfwSet) -> Embeddings:
+    from nsface.embeddings.extraction import extract
+    from nsface.images.sources import open_source
+
+    return extract(model, open_source(str(made.images))).embeddings
+
+
+def accuracy(embeddings: Embeddings, pairs: Trials) -> str:
+    kfold = verify("lfw", embeddings, pairs).kfold
+    assert kfold is not None
+    return f"{100 * kfold.accuracy:.2f} ± {100 * kfold.standard_error:.2f} %"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""`nsface synth`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from nsface.synthetic.layouts import Progress
+
+_COUNT = click.IntRange(0)
+
+
+@click.command(name="synth")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.option(
+    "--identities", metavar="N", type=_COUNT, default=500, show_default=True, help="People to train on."
+)
+@click.option(
+    "--images", metavar="N", type=click.IntRange(1), default=24, show_default=True, help="Images of each."
+)
+@click.option("--tar", is_flag=True, help="Write the training images as train.tar, not as a folder.")
+@click.option(
+    "--folds", metavar="N", type=click.IntRange(2), default=10, show_default=True, help="Of LFW and YTF."
+)
+@click.option(
+    "--lfw-pairs",
+    metavar="N",
+    type=_COUNT,
+    default=300,
+    show_default=True,
+    help="Pairs of each kind in an LFW fold; 0: no LFW-shaped set.",
+)
+@click.option(
+    "--lfw-people",
+    metavar="N",
+    type=_COUNT,
+    help="People in all folds.  [default: as in LFW, 575 to 300 pairs]",
+)
+@click.option(
+    "--ytf-pairs",
+    metavar="N",
+    type=_COUNT,
+    default=50,
+    show_default=True,
+    help="Pairs of videos of each kind in a YTF fold; 0: no YTF-shaped set.",
+)
+@click.option(
+    "--frames", metavar="N", type=click.IntRange(1), default=8, show_default=True, help="Frames of a video."
+)
+@click.option(
+    "--size",
+    type=click.Choice(["112x96", "112x112"]),
+    default="112x96",
+    show_default=True,
+    help="Height x width.",
+)
+@click.option("--seed", metavar="N", type=_COUNT, default=0, show_default=True)
+@click.option("--workers", metavar="N", type=click.IntRange(1), help="Processes.  [default: one a core]")
+def command(
+    out: Path,
+    identities: int,
+    images: int,
+    tar: bool,
+    folds: int,
+    lfw_pairs: int,
+    lfw_people: int | None,
+    ytf_pairs: int,
+    frames: int,
+    size: str,
+    seed: int,
+    workers: int | None,
+) -> None:
+    """Render people who do not exist into the new folder OUT.
+
+    \b
+    OUT/train/0000000/001.jpg                        (or train.tar)
+    OUT/lfw/Ala_Ashac/Ala_Ashac_0001.jpg             pairs.txt, people.txt, pair_FGLFW.txt, subjects.txt
+    OUT/ytf/frame_images_DB/Ala_Ashac/0/0.1.jpg      splits.txt
+
+    The same options give the same pixels and lists on every machine, with any number of workers.
+
+    \b
+    Examples:
+      nsface synth faces
+      nsface synth casia-size --identities 10572 --images 46 --lfw-pairs 0 --ytf-pairs 0 --tar
+    """
+    from nsface.synthetic import Size, write_lfw_set, write_training_set, write_ytf_set
+    from nsface.synthetic.layouts import new_folder
+
+    with new_folder(out) as folder:
+        common: dict[str, Any] = {
+            "seed": seed,
+            "size": Size.of(size),
+            "workers": workers or os.cpu_count() or 1,
+        }
+        if identities:
+            training = folder / ("train.tar" if tar else "train")
+            with _bar("training set") as progress:
+                write_training_set(training, identities, images, progress=progress, **common)
+        familiar: tuple[int, ...] = ()
+        if lfw_pairs:
+            with _bar("LFW-shaped set") as progress:
+                lfw = write_lfw_set(folder, folds, lfw_pairs, people=lfw_people, progress=progress, **common)
+            familiar = lfw.familiar
+        if ytf_pairs:
+            with _bar("YTF-shaped set") as progress:
+                write_ytf_set(
+                    folder, folds, ytf_pairs, frames, familiar=familiar, progress=progress, **common
+                )
+    click.echo(f"{out}: written", err=True)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Progress]:
+    from tqdm import tqdm
+
+    with tqdm(desc=title, unit=" images", disable=None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show

@@ -1,0 +1,204 @@
+"""Eyes, brows, nose, mouth and the marks of the skin, painted on the sheet."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nsface.synthetic.canvas import blob, edge, unit
+from nsface.synthetic.identity import Person, blend
+from nsface.synthetic.sheet import Sheet
+from nsface.synthetic.textures import cut
+
+LOOKS = ((0.0, 0.0), (1.8, 0.5), (4.2, 0.2), (0.0, 1.0))  # how far the mouth is open (pixels), lipstick
+_LEFT_RIGHT = (-1, 1)
+
+
+def paint_face(sheet: Sheet, person: Person) -> None:
+    """Paint everything on the skin but the mouth."""
+    _paint_skin_marks(sheet, person)
+    if not person.female:
+        _paint_beard(sheet, person)
+    _paint_nose(sheet, person)
+    for side in _LEFT_RIGHT:
+        _paint_cheek(sheet, person, side)
+        _paint_eye(sheet, person, side)
+        _paint_brow(sheet, person, side)
+
+
+def _paint_eye(sheet: Sheet, person: Person, side: int) -> None:
+    x, y, half = side * person.eye_gap, person.eye_height, person.eye_width
+    y += 0.35 * person.asymmetry * side
+    open_, lower = max(person.eye_open, 0.8), max(person.eye_lower, 0.6)
+    here = sheet.window(x, y, half * 1.7, 12)
+    dx, dy = sheet.offsets(here, x, y)
+    sheet.raise_(here, blob(dx, dy, half * 1.7, 10) * -(1.0 + 1.6 * person.socket))
+    sheet.darken(here, blob(dx + 3 * side, dy + 2, half * 1.5, 10) * (0.24 * person.socket + 0.07))
+
+    here = sheet.window(x, y, half + 2, 9)
+    dx, dy = sheet.offsets(here, x, y)
+    out = dx * (side / half)  # 0 in the middle, 1 at the outer corner
+    bow = 1 - out * out
+    dy = dy - person.eye_tilt * out
+    upper_lid = dy + open_ * bow * (1 + 0.2 * out)
+    lower_lid = lower * bow - dy
+    full = unit(1.6 * bow)
+    crease = edge(0.6 - np.abs(upper_lid + person.lid_crease), 1.2) * 0.35
+    hood = (
+        edge(upper_lid + person.lid_crease + 2 * person.hood) * edge(-upper_lid) * (0.08 + 0.12 * person.hood)
+    )
+    bags = blob(dx, dy - lower - 3.5, half * 1.1, 3.5) * (0.3 * person.bags)
+    sheet.darken(here, unit((crease + hood) * full + bags))
+
+    inside = edge(np.minimum(upper_lid, lower_lid), 1.2)
+    sheet.paint(here, inside, (220.0, 212.0, 206.0))
+    distance = np.sqrt(dx * dx + (dy + 0.3) * (dy + 0.3))
+    sheet.paint(here, inside * edge(person.iris - distance), person.iris_colour)
+    sheet.paint(here, inside * edge(0.42 * person.iris - distance), (14.0, 12.0, 12.0))
+    sheet.paint(here, inside * blob(dx + 1.1, dy + 1.3, 1.5, 1.5), (250.0, 250.0, 250.0))
+    dark = min(max(person.lashes + (0.15 if person.female else 0.0), 0.2), 0.95)
+    lash = edge(0.4 + 0.4 * dark - np.abs(upper_lid - 0.2), 1.4) * unit(1.5 * bow + 0.25)
+    sheet.paint(here, lash * dark, (34.0, 24.0, 22.0))
+    sheet.darken(here, edge(0.5 - np.abs(lower_lid), 1.3) * full * 0.25)
+
+
+def _paint_brow(sheet: Sheet, person: Person, side: int) -> None:
+    half = person.brow_length
+    x, y = side * person.brow_gap, person.eye_height + person.brow_height + 0.5 * person.asymmetry * side
+    here = sheet.window(x, y, half + 2, 9)
+    dx, dy = sheet.offsets(here, x, y)
+    out = dx * (side / half)
+    from_curve = dy + person.brow_arch * (1 - out * out) - person.brow_tilt * out
+    thick = max(person.brow_thick * (0.8 if person.female else 1.15), 0.5)
+    hairs = cut("fine", person.number * 7 + side + 1, *from_curve.shape)
+    cover = edge(thick * (1 - 0.45 * out) + 0.7 * hairs - np.abs(from_curve), 1.6) * unit(
+        (1 - np.abs(out)) * 3
+    )
+    sheet.paint(
+        here, cover * min(max(person.brow_dark, 0.25), 0.95), blend(person.hair, (24.0, 18.0, 16.0), 0.4)
+    )
+    sheet.raise_(here, blob(dx, dy, half + 2, 9) * (0.4 if person.female else 1.0))
+
+
+def _paint_nose(sheet: Sheet, person: Person) -> None:
+    top, end = person.eye_height + 1, person.nose_end + 2
+    here = sheet.window(0, (top + end) / 2, person.nose_width + 7, (end - top) / 2 + 8)
+    x, y = sheet.offsets(here, 0, 0)
+    along = unit((y - top) * (1 / (end - top)))
+    x = x - 1.6 * person.nose_bend * along * (1 - along) - 0.4 * person.asymmetry * along
+    wide = person.nose_bridge + 1.5 + (person.nose_width - person.nose_bridge) * along * along
+    across = x / wide
+    ridge = np.maximum(1 - across * across, 0.0)
+    high = 6.5 * max(person.nose_high, 0.3)
+    sheet.raise_(
+        here, ridge * ridge * ((0.3 + 0.7 * along) * edge(end + 1 - y, 6.0) * edge(y - top + 4, 10.0) * high)
+    )
+    tip = person.nose_tip
+    sheet.raise_(here, blob(x, y - end + 3.5, tip * 1.3, tip * 1.1) * (1.6 * max(person.nose_high, 0.3)))
+
+    here = sheet.window(0, end - 1, person.nose_width + 4, 6)
+    x, y = sheet.offsets(here, 0.4 * person.asymmetry, 0)
+    dark = blob(x, y - end - 2, person.nose_width * 1.1, 4) * 0.25
+    nostril, wide_open = 0.52 * person.nose_width, max(person.nostrils, 0.0)
+    for side in _LEFT_RIGHT:
+        wing, up = x - side * person.nose_width, y - end + 2.5
+        curve = edge(0.6 - np.abs(wing + side * 0.12 * up * up), 1.4)
+        dark += curve * blob(wing, up, 5, 5.5) * 0.4
+        hole = blob(x - side * nostril, y - end - 0.4, 2.2 + 1.2 * wide_open, 1.5 + 0.9 * wide_open)
+        dark += unit(hole * 1.6) * 0.6
+    sheet.darken(here, np.minimum(dark, 0.85))
+
+
+def paint_mouth(sheet: Sheet, person: Person, look: int) -> None:
+    """Paint the lips, open and made up as `LOOKS[look]` says, and what lies around them."""
+    gape, lipstick = LOOKS[look]
+    half = max(person.mouth_width, 7.0)
+    here = sheet.window(0, person.mouth_height, half + 2, 12)
+    dx, dy = sheet.offsets(here, 0, person.mouth_height)
+    across = dx * (1 / half)
+    square = across * across
+    bow = np.maximum(1 - square, 0.0)
+    dy = dy + person.mouth_curve * square - 0.5 * person.asymmetry * across
+    upper, lower = max(person.upper_lip, 0.8), max(person.lower_lip, 1.0)
+    notch = 1 - np.maximum(1 - 16 * square, 0.0) * (0.7 * min(max(person.cupid, 0.0), 1.0))
+    top = dy + (upper * notch + 0.35 * gape) * bow
+    bottom = (lower + 0.65 * gape) * bow - dy
+    line = dy + 0.35 * gape * bow  # 0 where the upper lip ends
+
+    red = person.lip_red + (0.5 * lipstick if person.female else -0.1)
+    lips = blend(
+        blend(person.skin, (150.0, 70.0, 66.0), 0.5), (176.0, 34.0, 48.0), min(max(red, 0.0), 1.0) * 0.55
+    )
+    corners = unit(6 * bow)
+    cover = edge(np.minimum(top, bottom), 1.4) * corners
+    sheet.paint(here, cover * 0.85, lips)
+    sheet.darken(here, cover * edge(-dy) * 0.15)
+    sheet.raise_(here, cover * bow * 1.2)
+    if gape:
+        opening = edge(np.minimum(line, 0.65 * gape * bow - dy), 1.2) * corners
+        sheet.paint(here, opening, (46.0, 18.0, 18.0))
+        sheet.paint(
+            here, opening * edge(0.15 * gape * bow - dy + 0.5) * unit(3 * bow - 0.3), (226.0, 220.0, 206.0)
+        )
+    dark = edge(0.45 - np.abs(line), 1.3) * edge(1 - np.abs(across), 0.1) * 0.5
+    dark += blob(dx, dy - lower - 0.65 * gape - 2.5, half * 0.6, 3) * 0.18
+    dark += edge(0.9 - np.abs(dx), 2) * edge(-top, 3) * edge(top + 7, 2) * (0.12 * max(person.philtrum, 0.0))
+    sheet.darken(here, dark)
+
+
+def _paint_cheek(sheet: Sheet, person: Person, side: int) -> None:
+    """Cheekbone, colour of the cheek, the fold from nose to mouth."""
+    x, y = side * (person.width - 15), person.cheek_height + 4
+    here = sheet.window(x, y + 3, 15, 15)
+    dx, dy = sheet.offsets(here, x, y)
+    sheet.raise_(here, blob(dx, dy, 15, 12) * (0.8 + 2.0 * person.cheekbone))
+    sheet.paint(here, blob(dx, dy - 3, 14, 12) * max(0.1 + 0.06 * person.ruddy, 0.0), (196.0, 84.0, 76.0))
+    deep = 0.3 * person.folds + 0.4 * (person.age - 0.3)
+    if deep <= 0:
+        return
+    start, end = person.nose_width + 1.0, person.mouth_width + 4.0
+    top, bottom = person.nose_end, person.mouth_height + 2
+    here = sheet.window(side * (start + end) / 2, (top + bottom) / 2, 9, (bottom - top) / 2 + 3)
+    dx, dy = sheet.offsets(here, 0, top)
+    along = dy * (1 / (bottom - top))
+    beside = side * dx - (start + (end - start) * along * (1.6 - 0.6 * along))
+    sheet.darken(here, edge(0.7 - np.abs(beside), 3.0) * unit(5 * along * (1 - along)) * min(deep, 0.35))
+
+
+def _paint_skin_marks(sheet: Sheet, person: Person) -> None:
+    """Moles, freckles, lines of the forehead."""
+    for x, y, size in (
+        (person.mole_x, person.mole_y, person.mole_size),
+        (person.mole2_x, person.mole2_y, person.mole2_size),
+    ):
+        if size > 0:
+            here = sheet.window(x, y, 3.5, 3.5)
+            spot = unit(2 * blob(*sheet.offsets(here, x, y), 1.2 + size, 1.2 + size))
+            sheet.paint(here, spot * 0.75, blend(person.skin, (52.0, 30.0, 24.0), 0.8))
+    if person.freckles > 0:
+        here = sheet.window(0, -6, person.width - 6, 14)
+        area = blob(*sheet.offsets(here, 0, -6), person.width - 6, 14)
+        dots = unit(cut("fine", person.number * 5 + 3, *area.shape) * 5 - 1.2)
+        sheet.darken(here, dots * area * min(0.55 * person.freckles, 0.5))
+    lined = 0.5 * person.wrinkles + 0.5 * (person.age - 0.4)
+    if lined > 0:
+        here = sheet.window(0, person.eye_height - 19, 24, 11)
+        dx, dy = sheet.offsets(here, 0, person.eye_height - 19)
+        wave = dy + 0.004 * dx * dx + 0.3 * person.asymmetry
+        rows = np.minimum(np.abs(wave), np.minimum(np.abs(wave - 5), np.abs(wave + 5)))
+        sheet.darken(here, edge(0.4 - rows, 1.8) * blob(dx, dy, 24, 11) * min(0.5 * lined, 0.4))
+
+
+def _paint_beard(sheet: Sheet, person: Person) -> None:
+    full = min(max(0.9 * person.beard - 0.3, 0.0), 0.9)
+    lip = min(max(0.9 * person.moustache - 0.3, 0.8 * full, 0.0), 0.9)
+    if max(full, lip) == 0:
+        return
+    here = sheet.window(0, 27, person.width + 2, 27)
+    x, y = sheet.offsets(here, 0, person.mouth_height)
+    above = unit(2.2 * blob(x, y + person.upper_lip + 4.5, person.mouth_width + 5, 6.5)) * lip
+    if full:
+        hairs = cut("fine", person.number * 11 + 1, *above.shape)
+        bare = unit(1.5 * blob(x, y - 1, person.mouth_width + 4, 9))
+        jaw = edge(y + 0.016 * x * x + 1.5 * hairs, 7.0)
+        above = np.maximum(above, jaw * (1 - bare) * full) * (0.85 + 0.4 * hairs)
+    sheet.paint(here, unit(above), blend(person.hair, person.skin, 0.15))

@@ -1,0 +1,247 @@
+"""Synthetic faces in the layouts of the public data sets.
+
+    train/0000000/001.jpg                                training: a folder, or the same names in a tar
+    lfw/Name_Surname/Name_Surname_0001.jpg               pairs.txt, people.txt, pair_FGLFW.txt, subjects.txt
+    ytf/frame_images_DB/Name_Surname/0/0.1.jpg           splits.txt
+
+What is guaranteed: the pixels and the lists depend on the arguments alone, not on the machine, the number of
+workers, the order of rendering or the versions of NumPy and OpenCV; and the first identities and images of
+a larger training set are those of a smaller one. The bytes of the JPEG files are the same as long as the
+encoder is (OpenCV's wheels carry libjpeg-turbo, whose default transform is integer arithmetic); another
+encoder may give other files from the same pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nsface.errors import NsfaceError
+from nsface.files import reason, replacing, write_text
+from nsface.synthetic import lists
+from nsface.synthetic.identity import TEST, TRAINING
+from nsface.synthetic.production import Shot, produce
+from nsface.synthetic.rendering import Size
+
+Progress = Callable[[int, int], None]  # called with the images written so far, and how many there will be
+
+
+@dataclass(frozen=True)
+class LfwSet:
+    """Where an LFW-shaped set lies.
+
+    Attributes:
+        images: the folder of `Name/Name_0001.jpg`.
+        pairs, people, look_alikes: lists in the form of LFW's and FGLFW's.
+        subjects: names of the people for identification, one a line.
+        familiar: the numbers of those people: give them to `write_ytf_set`.
+    """
+
+    images: Path
+    pairs: Path
+    people: Path
+    look_alikes: Path
+    subjects: Path
+    familiar: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class YtfSet:
+    """Where a YTF-shaped set lies: the folder of `Name/<video>/<video>.<frame>.jpg`, the list of pairs."""
+
+    images: Path
+    splits: Path
+
+
+def write_training_set(
+    path: str | os.PathLike[str],
+    identities: int = 8,
+    images: int = 12,
+    seed: int = 0,
+    *,
+    size: Size = Size.H112_W96,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Path:
+    """Write `identities` people with `images` images each to `path`.
+
+    A path that ends in `.tar` gets `train/<id>/001.jpg`, any other is a folder and gets `<id>/001.jpg`.
+
+    Raises:
+        NsfaceError: `path` cannot be written.
+    """
+    target = Path(path)
+    shots = (
+        Shot(f"{identity:07d}/{image:03d}.jpg", TRAINING, identity, image)
+        for identity in range(identities)
+        for image in range(1, images + 1)
+    )
+    files = _watched(produce(shots, seed, size, workers), identities * images, progress)
+    if target.suffix == ".tar":
+        _write_tar(target, files)
+    else:
+        _write_files(target, files)
+    return target
+
+
+def write_lfw_set(
+    folder: str | os.PathLike[str],
+    folds: int = 4,
+    pairs: int = 10,
+    seed: int = 0,
+    *,
+    people: int | None = None,
+    size: Size = Size.H112_W96,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> LfwSet:
+    """Write an LFW-shaped set to `folder`: in each fold `pairs` same, `pairs` different, `pairs` look-alikes.
+
+    LFW itself is 10 × 300 with 5,749 `people`; the default keeps that proportion.
+
+    Raises:
+        DataError: too few people for the pairs.
+        NsfaceError: `folder` cannot be written.
+    """
+    count = lists.lfw_people(folds, pairs) if people is None else people
+    members = lists.lfw_folds(seed, folds, pairs, count)
+    same = [lists.same_pairs(seed, i, fold, pairs) for i, fold in enumerate(members)]
+    different = [lists.different_pairs(seed, i, fold, pairs) for i, fold in enumerate(members)]
+    alike = [lists.look_alike_pairs(seed, i, fold, pairs) for i, fold in enumerate(members)]
+    familiar = lists.subjects(members)
+
+    root = Path(folder)
+    shots = [
+        Shot(member.image(image), TEST, member.number, image)
+        for fold in members
+        for member in fold
+        for image in range(1, member.count + 1)
+    ]
+    _write_files(root / "lfw", _watched(produce(shots, seed, size, workers), len(shots), progress))
+    result = LfwSet(
+        images=root / "lfw",
+        pairs=root / "pairs.txt",
+        people=root / "people.txt",
+        look_alikes=root / "pair_FGLFW.txt",
+        subjects=root / "subjects.txt",
+        familiar=tuple(member.number for member in familiar),
+    )
+    write_text(result.pairs, lists.pairs_text(list(zip(same, different, strict=True))))
+    write_text(result.people, lists.people_text(members))
+    write_text(result.look_alikes, lists.look_alike_text(list(zip(same, alike, strict=True))))
+    write_text(result.subjects, "".join(sorted(f"{member.name}\n" for member in familiar)))
+    return result
+
+
+def write_ytf_set(
+    folder: str | os.PathLike[str],
+    folds: int = 4,
+    pairs: int = 6,
+    frames: int = 4,
+    seed: int = 0,
+    *,
+    familiar: tuple[int, ...] = (),
+    size: Size = Size.H112_W96,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> YtfSet:
+    """Write a YTF-shaped set to `folder`: videos of `frames` frames, in each fold `pairs` same and different.
+
+    Args:
+        familiar: numbers of people from an LFW-shaped set of the same seed, who appear in videos too.
+
+    Raises:
+        NsfaceError: `folder` cannot be written.
+    """
+    members = lists.video_folds(seed, folds, pairs, familiar)
+    same = [lists.same_pairs(seed, 1000 + i, fold, pairs, first=0) for i, fold in enumerate(members)]
+    different = [
+        lists.different_pairs(seed, 1000 + i, fold, pairs, first=0) for i, fold in enumerate(members)
+    ]
+    result = YtfSet(Path(folder) / "ytf" / "frame_images_DB", Path(folder) / "splits.txt")
+    shots = [
+        Shot(f"{member.name}/{video}/{video}.{frame}.jpg", TEST, member.number, video, frame)
+        for fold in members
+        for member in fold
+        for video in range(member.count)
+        for frame in range(1, frames + 1)
+    ]
+    _write_files(result.images, _watched(produce(shots, seed, size, workers), len(shots), progress))
+    write_text(result.splits, lists.splits_text(list(zip(same, different, strict=True))))
+    return result
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success it becomes `path`, on failure it is removed.
+
+    Raises:
+        NsfaceError: `path` exists and is not an empty folder, or it cannot be made.
+    """
+    target = Path(path)
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise NsfaceError(f"{target} exists and is not an empty folder; remove it or choose another")
+    try:
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:100]}."))
+    except OSError as error:
+        raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)  # mkdtemp's 0700 would surprise whoever shares the folder
+        try:
+            if target.exists():
+                target.rmdir()
+            temporary.rename(target)
+        except OSError as error:
+            raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+Files = Iterable[tuple[str, bytes]]  # names and contents
+
+
+def _watched(files: Files, total: int, progress: Progress | None) -> Files:
+    for done, file in enumerate(files, 1):
+        yield file
+        if progress:
+            progress(done, total)
+
+
+def _write_files(folder: Path, files: Files) -> None:
+    """Write `files` below `folder`.
+
+    Raises:
+        NsfaceError: a file or folder cannot be written.
+    """
+    made = None
+    try:
+        for name, data in files:
+            path = folder / name
+            if path.parent != made:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                made = path.parent
+            path.write_bytes(data)
+    except OSError as error:
+        raise NsfaceError(f"cannot write {folder}: {reason(error)}") from error
+
+
+def _write_tar(path: Path, files: Files) -> None:
+    """Write `files` to a tar, below `train/`; no times or owners, so that equal images give equal tars."""
+    try:
+        with replacing(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for name, data in files:
+                member = tarfile.TarInfo(f"train/{name}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    except OSError as error:
+        raise NsfaceError(f"cannot write {path}: {reason(error)}") from error

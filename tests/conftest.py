@@ -1,0 +1,23 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Repeatable, and no time limit on a single example: the machine may be busy with something else.
+settings.register_profile("nsface", deadline=None, derandomize=True)
+settings.load_profile("nsface")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data: $NSFACE_DATA, or ../shared/data; the test is skipped without."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("NSFACE_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real data: NSFACE_DATA is not set and {default} does not exist")
+    return folder

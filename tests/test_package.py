@@ -1,0 +1,46 @@
+"""The package: what it installs, and what the command line imports."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_every_package_is_installed_and_none_besides() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = config["options"]["packages"].split()
+    found = [".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "nsface").rglob("__init__.py")]
+    assert sorted(listed) == sorted([*found, "nsface.cli", "nsface.protocols"])
+
+
+def test_help_imports_neither_torch_nor_opencv() -> None:
+    code = (
+        "import sys; sys.argv = ['nsface', '--help']\n"
+        "from nsface.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert not {'torch', 'cv2', 'numpy', 'pydantic'} & sys.modules.keys(), sorted(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_metrics_and_protocols_do_not_import_torch() -> None:
+    modules = [
+        f"nsface.{path.parent.name}.{path.stem}"
+        for folder in (ROOT / "nsface" / "metrics", ROOT / "protocols")
+        for path in folder.glob("[a-z]*.py")
+    ]
+    code = f"import importlib, sys\nfor m in {modules!r}: importlib.import_module(m)\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_python_m_and_the_console_script_agree() -> None:
+    script = Path(sys.executable).parent / "nsface"
+    for command in ([sys.executable, "-m", "nsface"], [str(script)]):
+        result = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert result.stdout.startswith("nsface 0.")

@@ -66,8 +66,10 @@ def extract(
         if progress:
             progress(len(pixels))
 
-    if not skip_bad or len(bad) == len(source):
+    if len(bad) == len(source):
         refuse_bad(source, bad, len(source))
+    if not skip_bad:
+        refuse_bad(source, bad, len(source), "mend them, or leave them out with --skip-bad")
     names = [name for index, name in enumerate(source.names) if index not in bad]
     meta = {
         "model": os.fspath(model),

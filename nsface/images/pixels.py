@@ -67,12 +67,13 @@ def fill(
     return bad
 
 
-def refuse_bad(source: Source, bad: dict[int, str], total: int) -> None:
+def refuse_bad(
+    source: Source, bad: dict[int, str], total: int, remedy: str = "mend them or take them out"
+) -> None:
     """Raise a DataError that names all unreadable images (the first ten in full), if there are any."""
     if bad:
         raise DataError(
-            f"{source.location}: {len(bad)} of {total} images cannot be used: {listing(list(bad.values()))}; "
-            "mend them or take them out"
+            f"{source.location}: {len(bad)} of {total} images cannot be used: {listing(list(bad.values()))}; {remedy}"
         )
 
 

@@ -34,7 +34,9 @@ test: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	MYPYPATH=. $(BIN)/mypy -p nsface
+	rm -rf build/lint  # mypy finds nsface.cli and nsface.protocols only where they are installed
+	$(BIN)/pip install --quiet --no-deps --target build/lint .
+	MYPYPATH=build/lint $(BIN)/mypy -p nsface
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -12,7 +12,12 @@ import click
 @click.argument("model", metavar="MODEL", type=click.Path())
 @click.argument("images", metavar="IMAGES")
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path), required=True, help="FILE.npz, or .npy."
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="FILE.npz, or .npy.",
 )
 @click.option(
     "--flip",
@@ -51,4 +56,7 @@ def command(model: str, images: str, output: Path, **options: Any) -> None:
     for reason in bad:
         click.echo(f"skipped {reason}", err=True)
     skipped = f", {len(bad)} skipped" if bad else ""
-    click.echo(f"{output}: {len(embeddings.names)} embeddings of size {embeddings.vectors.shape[1]}{skipped}", err=True)
+    click.echo(
+        f"{output}: {len(embeddings.names)} embeddings of size {embeddings.vectors.shape[1]}{skipped}",
+        err=True,
+    )

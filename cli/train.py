@@ -27,9 +27,14 @@ OPTIONS = {
 @click.argument("recipe", metavar="RECIPE", type=click.Path())
 @click.option("--data", metavar="PATH", help="Training faces: a folder or tar, one folder an identity.")
 @click.option(
-    "--out", metavar="DIR", type=click.Path(path_type=Path), help="Run folder. [default: runs/RECIPE-HEAD-seedN]"
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Run folder. [default: runs/RECIPE-HEAD-seedN]",
 )
-@click.option("--head", metavar="NAME", help="Training objective; with its default arguments if it is another.")
+@click.option(
+    "--head", metavar="NAME", help="Training objective; with its default arguments if it is another."
+)
 @click.option("--alpha2", metavar="X", type=float, help="α², the variance of Noisy Softmax's noise.")
 @click.option("--network", metavar="NAME", help="Network; with its default arguments if it is another.")
 @click.option("--epochs", metavar="N", type=int, help="Length of the run.")
@@ -44,7 +49,7 @@ def command(
 ) -> int | None:
     """Train a network as RECIPE, a YAML file, describes.
 
-    Options take the place of the recipe's values. The path of the finished model is printed on standard output.
+    Options take the place of the recipe's values. The path of the finished model goes to standard output.
     Ctrl-C or SIGTERM finishes the step, saves and exits; the same command with --resume goes on.
 
     \b

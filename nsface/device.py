@@ -28,7 +28,7 @@ def pick_device(choice: DeviceChoice) -> torch.device:
 def pick_precision(choice: PrecisionChoice, device: torch.device) -> torch.dtype:
     """The type convolutions run in. `auto` is bfloat16 where the hardware has it, else float32.
 
-    On a CPU without AVX-512 bf16 or AMX instructions bfloat16 is emulated, about ten times slower than float32.
+    On a CPU without AVX-512 bf16 or AMX instructions bfloat16 is emulated and far slower than float32.
     """
     if choice == "auto":
         native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()

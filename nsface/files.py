@@ -27,7 +27,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=target.suffix)
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name[:100]}.", suffix=target.suffix
+        )
     except OSError as error:
         raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
     os.close(handle)

@@ -93,7 +93,9 @@ def load_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {reason(error)}") from error
     except SafetensorError as error:
-        raise ModelError(f"{path}: not a model file ({error}); give the model.safetensors of a run") from error
+        raise ModelError(
+            f"{path}: not a model file ({error}); give the model.safetensors of a run"
+        ) from error
     if header is None:
         raise ModelError(f"{path}: a safetensors file, but not one that nsface wrote")
     try:

@@ -64,8 +64,8 @@ class Schedule(Section):
     """How the learning rate changes; times are in the recipe's unit (epochs, or iterations).
 
     Attributes:
-        kind: "step" multiplies by `factor` at each of `milestones`; "poly" falls as (1 − t)^power and "cosine"
-            as (1 + cos πt)/2, t the share of the run after the warm-up.
+        kind: "step" multiplies by `factor` at each of `milestones`; "poly" falls as (1 − t)^power and
+            "cosine" as (1 + cos πt)/2, t the share of the run after the warm-up.
         warmup: the rate first rises linearly from 0 over this time.
     """
 
@@ -111,7 +111,9 @@ class Recipe(Section):
         length = self.epochs or self.iterations or 0
         milestones = self.schedule.milestones
         if milestones != sorted(set(milestones)) or any(not 0 < m < length for m in milestones):
-            raise ValueError(f"schedule.milestones must rise and lie between 0 and {length}, not {milestones}")
+            raise ValueError(
+                f"schedule.milestones must rise and lie between 0 and {length}, not {milestones}"
+            )
         if (self.schedule.kind == "step") != bool(milestones):
             raise ValueError("schedule.milestones belong to the step schedule, and it needs them")
         if self.schedule.warmup >= length:
@@ -139,7 +141,9 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
+    re.compile(
+        r"^[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+    ),
     list("-+0123456789."),
 )
 
@@ -157,8 +161,8 @@ def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
 
     Args:
         overrides: values by dotted key (`head.alpha2`), put in place of the file's. Another `head.name` or
-            `network.name` drops the arguments given in the file, which belong to the name that stood there; and
-            `epochs` takes the place of `iterations`, and the reverse.
+            `network.name` drops the arguments given in the file, which belong to the name that stood there;
+            and `epochs` takes the place of `iterations`, and the reverse.
 
     Raises:
         RecipeError: cannot be read, or wrong; every wrong place is named with its line and key.
@@ -211,7 +215,9 @@ def _lines(node: yaml.MappingNode, path: str, prefix: str = "") -> dict[str, int
     for key, value in node.value:
         dotted = f"{prefix}{key.value}"
         if dotted in lines:
-            raise RecipeError(f"{path}:{key.start_mark.line + 1}: {dotted}: stands here and on line {lines[dotted]}")
+            raise RecipeError(
+                f"{path}:{key.start_mark.line + 1}: {dotted}: stands here and on line {lines[dotted]}"
+            )
         lines[dotted] = key.start_mark.line + 1
         if isinstance(value, yaml.MappingNode):
             lines.update(_lines(value, path, f"{dotted}."))
@@ -225,7 +231,9 @@ def _problem(details: Any, path: str, lines: dict[str, int], given: Mapping[str,
     if key in given:
         place = "given on the command line"
     else:
-        known = next((".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in lines), None)
+        known = next(
+            (".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in lines), None
+        )
         place = f"{path}:{lines[known]}" if known else path
     if details["type"] == "extra_forbidden":
         near = difflib.get_close_matches(parts[-1], _keys_beside(parts), n=1)

@@ -35,7 +35,10 @@ def test_metrics_and_protocols_do_not_import_torch() -> None:
         for folder in (ROOT / "nsface" / "metrics", ROOT / "protocols")
         for path in folder.glob("[a-z]*.py")
     ]
-    code = f"import importlib, sys\nfor m in {modules!r}: importlib.import_module(m)\nassert 'torch' not in sys.modules"
+    code = (
+        f"import importlib, sys\nfor m in {modules!r}: importlib.import_module(m)\n"
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -23,5 +23,7 @@ def test_recipe(path: Path) -> None:
 
 
 def test_the_two_arms_of_a_comparison_differ_in_the_head_alone() -> None:
-    softmax, noisy = (load_recipe(path).model_dump() for path in RECIPES if path.stem in ("casia-noisy", "casia-softmax"))
+    softmax, noisy = (
+        load_recipe(path).model_dump() for path in RECIPES if path.stem in ("casia-noisy", "casia-softmax")
+    )
     assert {key for key in softmax if softmax[key] != noisy[key]} == {"head"}

@@ -54,7 +54,7 @@ def extract(
     network, description = load_model(model)
     where = pick_device(device)
     dtype = pick_precision(precision, where)
-    network = network.to(where, memory_format=torch.channels_last)
+    network = network.to(where).to(memory_format=torch.channels_last)
 
     vectors: list[Tensor] = []
     bad: dict[int, str] = {}
@@ -80,7 +80,9 @@ def extract(
         "images_skipped": len(bad),
         "nsface": __version__,
     }
-    return Extraction(Embeddings(names, torch.cat(vectors).numpy(), meta, source.location), list(bad.values()))
+    return Extraction(
+        Embeddings(names, torch.cat(vectors).numpy(), meta, source.location), list(bad.values())
+    )
 
 
 def _decoded(

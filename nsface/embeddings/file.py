@@ -64,8 +64,11 @@ class Embeddings:
         wanted = list(names)
         rows = [self._by_name.get(name, -1) for name in wanted]
         if -1 in rows:
-            rows = [self._by_stem.get(stem(n), -1) if row < 0 else row for n, row in zip(wanted, rows)]
-        missing = sorted({name for name, row in zip(wanted, rows) if row < 0})
+            rows = [
+                self._by_stem.get(stem(name), -1) if row < 0 else row
+                for name, row in zip(wanted, rows, strict=True)
+            ]
+        missing = sorted({name for name, row in zip(wanted, rows, strict=False) if row < 0})
         if missing:
             raise DataError(
                 f"{self.source}: {len(missing)} of {len(set(wanted))} images asked for have no embedding: "
@@ -108,7 +111,12 @@ def save(path: str | os.PathLike[str], embeddings: Embeddings) -> None:
     meta = json.dumps(embeddings.meta, sort_keys=True)
     if target.suffix == ".npz":
         with replacing(target) as temporary, temporary.open("wb") as file:
-            np.savez(file, names=np.asarray(embeddings.names, dtype=np.str_), embeddings=vectors, meta=np.asarray(meta))
+            np.savez(
+                file,
+                names=np.asarray(embeddings.names, dtype=np.str_),
+                embeddings=vectors,
+                meta=np.asarray(meta),
+            )
     else:
         write_text(target.with_suffix(".names.txt"), "".join(f"{name}\n" for name in embeddings.names))
         write_text(target.with_suffix(".meta.json"), meta + "\n")

@@ -73,7 +73,7 @@ class Head(nn.Module):
 
     Attributes:
         weight: C × D.
-        generator: where a head that draws takes its random numbers from; torch's own until `reseed` is called.
+        generator: where a head that draws takes its random numbers from; torch's own until `reseed`.
 
     Raises:
         ValueError: an argument out of its range.
@@ -86,9 +86,9 @@ class Head(nn.Module):
         if identities < 2:
             raise ValueError(f"at least 2 identities are needed to train, not {identities}")
         self.weight = nn.Parameter(torch.empty(identities, embedding_size))
-        # Near zero, a class weight turns towards its own samples with the first step. Long random weights stand
-        # at right angles to everything: there Noisy Softmax shrinks weights and features to nothing before it has
-        # learned a direction, and stays at the loss log C.
+        # Near zero, a class weight turns towards its own samples with the first step. Long random weights
+        # stand at right angles to everything: there Noisy Softmax shrinks weights and features to nothing
+        # before it has learned a direction, and stays at the loss log C.
         nn.init.normal_(self.weight, std=0.001)
         self.bias = nn.Parameter(torch.zeros(identities)) if bias else None
         self.generator: torch.Generator | None = None

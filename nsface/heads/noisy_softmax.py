@@ -16,8 +16,8 @@ class NoisySoftmax(Head):
 
         f' = f_y − α ‖W_y‖ ‖x‖ (1 − cos θ_y) |ξ| + b_y,    ξ ~ N(0, 1)
 
-    The noise is never negative and fades as θ_y → 0: the annealing is in the factor (1 − cos θ_y), there is no
-    time schedule. Gradients flow through the norms and the cosine, with ξ held constant. Other logits are
+    The noise is never negative and fades as θ_y → 0: the annealing is in the factor (1 − cos θ_y), there is
+    no time schedule. Gradients flow through the norms and the cosine, with ξ held constant. Other logits are
     those of softmax, and in eval mode so is the target's.
 
     Args:

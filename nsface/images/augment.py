@@ -60,7 +60,8 @@ def _mirror_and_shift(images: Tensor, how: Augmentation, generator: torch.Genera
         columns = (columns + offsets[1]).clamp(0, width - 1)
     # one gather does both: pixel (i, r, c) of the result is pixel (i, rows[i, r], columns[i, c])
     which = torch.arange(batch, device=device)
-    return images[which[:, None, None], rows[:, :, None], columns[:, None, :]]
+    moved: Tensor = images[which[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return moved
 
 
 def _rectangles(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
@@ -73,4 +74,5 @@ def _rectangles(images: Tensor, how: Augmentation, generator: torch.Generator) -
         start = place * (length - size)
         at = torch.arange(length, device=images.device) + 0.5  # the middle of each pixel
         inside.append((at >= start) & (at < start + size))
-    return (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
+    rows, columns = inside
+    return (rows[:, :, None] & columns[:, None, :]).unsqueeze(1)

@@ -16,8 +16,8 @@ from nsface.seeds import derived_seed
 class Loader:
     """Shuffled, augmented batches on the training device.
 
-    The pixels are moved to the device once when they fill at most half of its free memory; otherwise each batch
-    is gathered in host memory and sent.
+    The pixels are moved to the device once when they fill at most half of its free memory; otherwise each
+    batch is gathered in host memory and sent.
 
     Args:
         pixels: uint8, N × H × W × 3.

@@ -60,7 +60,9 @@ def fill(
 
     bad: dict[int, str] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start, found in zip(range(0, len(indices), CHUNK), pool.map(fill_chunk, range(0, len(indices), CHUNK))):
+        for start, found in zip(
+            range(0, len(indices), CHUNK), pool.map(fill_chunk, range(0, len(indices), CHUNK)), strict=False
+        ):
             bad.update(found)
             if progress:
                 progress(min(CHUNK, len(indices) - start))
@@ -72,9 +74,8 @@ def refuse_bad(
 ) -> None:
     """Raise a DataError that names all unreadable images (the first ten in full), if there are any."""
     if bad:
-        raise DataError(
-            f"{source.location}: {len(bad)} of {total} images cannot be used: {listing(list(bad.values()))}; {remedy}"
-        )
+        named = listing(list(bad.values()))
+        raise DataError(f"{source.location}: {len(bad)} of {total} images cannot be used: {named}; {remedy}")
 
 
 def load_pixels(
@@ -87,8 +88,8 @@ def load_pixels(
 ) -> Pixels:
     """Decode images `indices` of `source` once: uint8, N × `height` × `width` × 3, RGB.
 
-    With `cache`, a folder, the array is a memory-mapped file there, named after the content of the source, and
-    is made only if it is not there yet; otherwise it is in memory.
+    With `cache`, a folder, the array is a memory-mapped file there, named after the content of the source,
+    and is made only if it is not there yet; otherwise it is in memory.
 
     Raises:
         DataError: images that are unreadable or of another size (all are counted, ten are named); more pixels

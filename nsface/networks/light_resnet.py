@@ -1,8 +1,8 @@
 """A light residual network for small sets of faces, and for training on CPUs.
 
-Residual units of He et al. (CVPR 2016, https://arxiv.org/abs/1512.03385) with ReLU, which costs a CPU much less
-than PReLU. The embedding is normalised over the batch without scale or shift: over the training images every
-dimension has mean 0 and variance 1, as cosine similarity wants it.
+Residual units of He et al. (CVPR 2016, https://arxiv.org/abs/1512.03385) with ReLU, which costs a CPU much
+less than PReLU. The embedding is normalised over the batch without scale or shift: over the training images
+every dimension has mean 0 and variance 1, as cosine similarity wants it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Unit(nn.Module):
 
 
 class LightResNet(nn.Module):
-    """A convolution of stride 2 and three residual units, each half as large and twice as wide, then a linear layer.
+    """A convolution of stride 2, three residual units, each half as large and twice as wide, a linear layer.
 
     With the default width and 112×96 images: 1.7 M parameters at D = 256 and 33 M multiply-adds.
 

@@ -70,10 +70,16 @@ def _check_arguments(section: str, name: str, factory: Callable[..., Any], given
             TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(value)
         except ValidationError as error:
             message = error.errors()[0]["msg"]
-            raise RecipeError(f"{section}.{key}: {message[0].lower()}{message[1:]} (got {value!r})") from error
+            raise RecipeError(
+                f"{section}.{key}: {message[0].lower()}{message[1:]} (got {value!r})"
+            ) from error
 
 
-_GIVEN_ELSEWHERE = {"height", "width", "embedding_size"}  # by the recipe's `input` and `network.embedding_size`
+_GIVEN_ELSEWHERE = {
+    "height",
+    "width",
+    "embedding_size",
+}  # by the recipe's `input` and `network.embedding_size`
 
 
 def _constructor(factory: Callable[..., Any]) -> Callable[..., Any]:

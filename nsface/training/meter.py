@@ -14,8 +14,8 @@ FIELDS = ("loss", "accuracy", "probability", "saturated", "gradient")
 class Meter:
     """Means since the last reading.
 
-    loss: mean loss. accuracy: share of samples whose clean target logit is the highest. probability: mean p_y.
-    saturated: share with p_y > 0.999. gradient: mean |∂L/∂f'|, which for softmax is 1 − p_y.
+    loss: mean loss. accuracy: share of samples whose clean target logit is the highest. probability: mean
+    p_y. saturated: share with p_y > 0.999. gradient: mean |∂L/∂f'|, which for softmax is 1 − p_y.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -39,8 +39,8 @@ class Interrupted(Exception):
 def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
     """Train as `recipe` says, in the folder `out`; returns the path of the model.
 
-    With `resume`, a run that was interrupted goes on, to the same bits as if it had not been; one that is complete
-    is left as it is; one that was never begun begins.
+    With `resume`, a run that was interrupted goes on, to the same bits as if it had not been; one that is
+    complete is left as it is; one that was never begun begins.
 
     Raises:
         RecipeError: a wrong value, or, with `resume`, another recipe than the folder's.
@@ -110,7 +110,9 @@ def make_folder(recipe: Recipe, out: Path) -> None:
     try:
         (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise NsfaceError(f"cannot make the run folder {out}: {reason(error)}; choose another --out") from error
+        raise NsfaceError(
+            f"cannot make the run folder {out}: {reason(error)}; choose another --out"
+        ) from error
     write_text(out / "recipe.yaml", recipe.to_yaml())
 
 
@@ -144,8 +146,8 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
     identities = sorted({folders[index] for index in chosen})
     if len(identities) < 2:
         raise DataError(
-            f"{recipe.data}: {len(identities)} identity in use ({listing(identities)}); training needs at least 2, "
-            "each in a folder of its own"
+            f"{recipe.data}: {len(identities)} identity in use ({listing(identities)}); "
+            "training needs at least 2, each in a folder of its own"
         )
     number = {identity: label for label, identity in enumerate(identities)}
     labels = np.asarray([number[folders[index]] for index in chosen], dtype=np.int64)
@@ -165,9 +167,7 @@ def follow(trainer: Trainer, log: Path, checkpoint: Path) -> None:
     lines = kept_lines(log, trainer.step)
     write_text(log, "".join(lines))
     per_epoch = trainer.loader.batches_per_epoch
-    bar = tqdm(
-        total=trainer.total_steps, initial=trainer.step, desc="training", unit=" steps", disable=None
-    )
+    bar = tqdm(total=trainer.total_steps, initial=trainer.step, desc="training", unit=" steps", disable=None)
     with bar, log.open("a", encoding="utf-8") as file, Interruption() as interruption:
         for line in trainer.run():
             bar.update()
@@ -183,13 +183,13 @@ def follow(trainer: Trainer, log: Path, checkpoint: Path) -> None:
                 save_checkpoint(checkpoint, trainer.state())
             if interruption.requested and not last:
                 raise Interrupted(
-                    f"stopped after step {trainer.step} of {trainer.total_steps}; go on with the same command and "
-                    "--resume"
+                    f"stopped after step {trainer.step} of {trainer.total_steps}; "
+                    "go on with the same command and --resume"
                 )
 
 
 def kept_lines(log: Path, step: int) -> list[str]:
-    """Lines of `log` up to `step`: what a killed run logged after its last checkpoint will be logged again."""
+    """Lines of `log` up to `step`; what a killed run logged after its checkpoint will be logged again."""
     if not log.exists():
         return []
     lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -204,7 +204,9 @@ def describe_environment(device: torch.device, dtype: torch.dtype) -> dict[str, 
         "torch": torch.__version__,
         "numpy": np.__version__,
         "platform": platform.platform(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else platform.processor() or "cpu",
         "precision": str(dtype).removeprefix("torch."),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),

@@ -38,7 +38,7 @@ class Trainer:
         dtype: torch.dtype,
     ) -> None:
         self.recipe = recipe
-        self.network = network.to(device, memory_format=torch.channels_last).train()
+        self.network = network.to(device).to(memory_format=torch.channels_last).train()
         self.head = head.to(device).train()
         self.loader = loader
         self.device = device

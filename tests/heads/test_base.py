@@ -14,7 +14,9 @@ from torch.nn import functional
 from nsface.heads import HEADS, Head, NoisySoftmax, Softmax
 
 
-def batch(identities: int, size: int, samples: int, scale: float = 1.0, seed: int = 0) -> tuple[Tensor, Tensor]:
+def batch(
+    identities: int, size: int, samples: int, scale: float = 1.0, seed: int = 0
+) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     features = scale * torch.randn(samples, size, dtype=torch.float64, generator=generator)
     return features, torch.randint(identities, (samples,), generator=generator)
@@ -126,7 +128,9 @@ def test_reseeding_fixes_the_step_whatever_was_drawn_before(name: str) -> None:
     assert torch.equal(run(head, 0), run(head, 17))
     state = torch.random.get_rng_state()
     head(features, labels)
-    assert torch.equal(state, torch.random.get_rng_state()), "a head with a seed must not touch torch's generator"
+    assert torch.equal(state, torch.random.get_rng_state()), (
+        "a head with a seed must not touch torch's generator"
+    )
 
 
 @pytest.mark.parametrize(("size", "identities"), [(0, 4), (4, 1), (4, 0)])

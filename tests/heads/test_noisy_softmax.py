@@ -48,7 +48,9 @@ def test_law_of_the_noise(alpha2: float) -> None:
     alpha = math.sqrt(alpha2)
     variance = alpha2 * (1 - 2 / math.pi)
     assert noise.min() >= 0
-    assert noise.mean().item() == pytest.approx(alpha * math.sqrt(2 / math.pi), abs=4 * math.sqrt(variance / draws))
+    assert noise.mean().item() == pytest.approx(
+        alpha * math.sqrt(2 / math.pi), abs=4 * math.sqrt(variance / draws)
+    )
     assert noise.var().item() == pytest.approx(variance, rel=0.01)
 
 

@@ -79,7 +79,9 @@ def test_the_generator_decides() -> None:
     assert not torch.equal(run(images, how, 1), run(images, how, 2))
 
 
-@pytest.mark.parametrize("wrong", [{"shift": -1}, {"brightness": 1.0}, {"erase": 1.5}, {"zoom": 2}, {"shift": 1.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"shift": -1}, {"brightness": 1.0}, {"erase": 1.5}, {"zoom": 2}, {"shift": 1.5}]
+)
 def test_impossible_values(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Augmentation.model_validate(wrong)

@@ -7,10 +7,10 @@ import io
 import cv2
 import numpy as np
 import pytest
+from pictures import encoded, picture
 
 from nsface.errors import DataError
 from nsface.images.decode import decode
-from pictures import encoded, picture
 
 
 @pytest.mark.parametrize("extension", [".png", ".bmp", ".tif", ".webp"])
@@ -43,7 +43,9 @@ def test_sixteen_bits_are_reduced() -> None:
 def test_cmyk() -> None:
     image = pytest.importorskip("PIL.Image", reason="Pillow writes CMYK here; nothing else at hand does")
     buffer = io.BytesIO()
-    image.new("CMYK", (10, 12), (0, 255, 255, 0)).save(buffer, "JPEG")  # no cyan, full magenta and yellow: red
+    image.new("CMYK", (10, 12), (0, 255, 255, 0)).save(
+        buffer, "JPEG"
+    )  # no cyan, full magenta and yellow: red
     red, green, blue = decode(buffer.getvalue(), "x").reshape(-1, 3).mean(axis=0)
     assert red > 200
     assert max(green, blue) < 60

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import encoded, picture
 
 from nsface.errors import DataError
 from nsface.images.pixels import load_pixels
 from nsface.images.sources import open_source
-from pictures import encoded, picture
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ def test_memory_and_cache_hold_the_same(faces: Path, tmp_path: Path) -> None:
     assert np.array_equal(again, expected)
     assert made.stat().st_mtime_ns == stamp, "a second run reads the file that is there"
     again[:] = 0
-    assert np.array_equal(load_pixels(source, indices, 12, 10, cache=str(cache)), expected), "never written to"
+    assert np.array_equal(load_pixels(source, indices, 12, 10, cache=str(cache)), expected), (
+        "never written to"
+    )
 
 
 def test_cache_follows_the_content(faces: Path, tmp_path: Path) -> None:

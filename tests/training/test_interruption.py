@@ -17,6 +17,5 @@ def test_first_signal_is_a_request_and_the_second_interrupt_is_obeyed() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         assert interruption.requested
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-            signal.pause()
+            signal.raise_signal(signal.SIGINT)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

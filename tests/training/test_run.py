@@ -151,7 +151,9 @@ def test_cached_pixels_train_to_the_same_bits(faces: Path, tmp_path: Path) -> No
     assert all(torch.equal(plain[name], cached[name]) for name in plain)
 
 
-def test_a_finished_run_is_not_trained_again_and_a_folder_is_not_overwritten(faces: Path, tmp_path: Path) -> None:
+def test_a_finished_run_is_not_trained_again_and_a_folder_is_not_overwritten(
+    faces: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     changes = {"epochs": 1, "schedule": {}}
     stamp = train(recipe(faces, **changes), out).stat().st_mtime_ns
@@ -180,7 +182,9 @@ def test_diverging_loss_is_said(faces: Path, tmp_path: Path) -> None:
 def test_weight_decay_spares_vectors() -> None:
     settings = recipe(Path()).optimizer
     head = Softmax(4, 3, bias=True)
-    decayed, spared = make_optimizer(settings, [torch.nn.PReLU(4), torch.nn.BatchNorm2d(4), head]).param_groups
+    decayed, spared = make_optimizer(
+        settings, [torch.nn.PReLU(4), torch.nn.BatchNorm2d(4), head]
+    ).param_groups
     assert decayed["params"] == [head.weight]
     assert decayed["weight_decay"] == 5e-4
     assert len(spared["params"]) == 4
@@ -203,7 +207,10 @@ def test_one_step_by_hand(faces: Path) -> None:
     loader = Loader(pixels, labels, 6, Augmentation(mirror=False), 0, torch.device("cpu"))
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, 5, bias=False))
     head = Softmax(5, 3)
-    weights = [network[1].weight.detach().clone().requires_grad_(), head.weight.detach().clone().requires_grad_()]
+    weights = [
+        network[1].weight.detach().clone().requires_grad_(),
+        head.weight.detach().clone().requires_grad_(),
+    ]
     trainer = Trainer(settings, network, head, loader, torch.device("cpu"), torch.float32)
     steps = trainer.run()
     momentum = [torch.zeros_like(weight) for weight in weights]
@@ -230,7 +237,10 @@ def learning_rate_of_cosine(base: float, step: int, total: int) -> float:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"head": {"name": "noisy-softmax", "alpha2": -1.0}}, r"head: alpha2 .* must be a number ≥ 0, not -1"),
+        (
+            {"head": {"name": "noisy-softmax", "alpha2": -1.0}},
+            r"head: alpha2 .* must be a number ≥ 0, not -1",
+        ),
         ({"head": {"name": "noisy-softmax", "alpha2": "x"}}, r"head\.alpha2: .*number .*got 'x'"),
         ({"head": {"name": "noisy-softmax", "noise_per": "day"}}, r"head\.noise_per: .*'sample' or 'batch'"),
         ({"head": {"name": "noisy-softmax", "alpha": 1.0}}, r"head\.alpha: .*did you mean 'alpha2'\?"),
@@ -259,11 +269,11 @@ def test_unusable_images(faces: Path, tmp_path: Path) -> None:
             target = tmp_path / name / ("only" if name == "one" else "") / f"{number}.jpg"
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(image.read_bytes())
-    with pytest.raises(DataError, match="1 identity in use .*at least 2"):
+    with pytest.raises(DataError, match=r"1 identity in use .*at least 2"):
         train(recipe(tmp_path / "one"), tmp_path / "run")
     with pytest.raises(DataError, match="lies in no identity's folder"):
         train(recipe(tmp_path / "flat"), tmp_path / "run")
-    with pytest.raises(DataError, match="112×96 .* where 112×112 is needed"):
+    with pytest.raises(DataError, match=r"112×96 .* where 112×112 is needed"):
         train(recipe(faces, input={"height": 112, "width": 112}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -10,7 +10,9 @@ from nsface.recipe import Schedule
 from nsface.training.schedule import learning_rate
 
 
-@pytest.mark.parametrize(("time", "rate"), [(0, 0.1), (15_999, 0.1), (16_000, 0.01), (24_000, 0.001), (27_999, 0.001)])
+@pytest.mark.parametrize(
+    ("time", "rate"), [(0, 0.1), (15_999, 0.1), (16_000, 0.01), (24_000, 0.001), (27_999, 0.001)]
+)
 def test_step_as_in_the_paper(time: float, rate: float) -> None:
     schedule = Schedule(kind="step", milestones=[16_000, 24_000])
     assert learning_rate(schedule, 0.1, time, 28_000) == pytest.approx(rate)

@@ -51,9 +51,11 @@ class Source(ABC):
 
 
 def is_image_name(name: str) -> bool:
-    """Whether `name` has an image's extension and no part of it is hidden (`._x.jpg`, `.git/`, `__MACOSX/`)."""
+    """Whether `name` has an image's extension and no hidden part (`._x.jpg`, `.git/`, `__MACOSX/`)."""
     path = PurePosixPath(name)
-    hidden = any(part.startswith(".") and part not in {".", ".."} or part == "__MACOSX" for part in path.parts)
+    hidden = any(
+        (part.startswith(".") and part not in {".", ".."}) or part == "__MACOSX" for part in path.parts
+    )
     return path.suffix.lower() in IMAGE_EXTENSIONS and not hidden
 
 

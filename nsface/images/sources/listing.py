@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from nsface.embeddings.file import IMAGE_EXTENSIONS
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import IMAGE_EXTENSIONS, Source, without_common_folder
+from nsface.images.sources.base import Source, without_common_folder
 
 
 class ListSource(Source):

@@ -33,7 +33,9 @@ class TarSource(Source):
             ) from error
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-        latest = {member.name: member for member in members}  # as tar does: a later member replaces an earlier
+        latest = {
+            member.name: member for member in members
+        }  # as tar does: a later member replaces an earlier
         self._members = [latest[name] for name in sorted(latest)]
         self._size = path.stat().st_size
         self.names = without_common_folder([member.name for member in self._members])

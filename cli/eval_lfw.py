@@ -9,7 +9,7 @@ import click
 
 from nsface.cli.inputs import Inputs, embeddings_options
 from nsface.cli.results import json_option
-from nsface.cli.verification import pairs_option, report, scoring_options
+from nsface.cli.verification import finish, pairs_option, plots_option, scoring_options
 from nsface.protocols.lfw import read_pairs
 from nsface.protocols.verification import verify
 
@@ -22,6 +22,7 @@ from nsface.protocols.verification import verify
 )
 @click.option("--errata", type=click.Path(path_type=Path), help="Corrected labels: image, image, 0|1 a line.")
 @scoring_options
+@plots_option
 @json_option
 def command(
     inputs: Inputs,
@@ -29,6 +30,7 @@ def command(
     train_pairs: Path | None,
     errata: Path | None,
     scoring: dict[str, Any],
+    plots: Path | None,
     json_to: str | None,
 ) -> None:
     """Score EMBEDDINGS on LFW verification.
@@ -42,4 +44,4 @@ def command(
     embeddings = inputs.load()
     measured = verify("lfw", embeddings, trials, training=training, **scoring)
     corrected = verify("lfw", embeddings, relabelled, training=training, **scoring) if relabelled else None
-    report(measured, embeddings, json_to, corrected)
+    finish(measured, embeddings, json_to, plots, corrected)

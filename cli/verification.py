@@ -43,13 +43,33 @@ def scoring_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def report(
-    measured: Verification, embeddings: Embeddings, json_to: str | None, corrected: Verification | None = None
+plots_option = click.option(
+    "--plots", type=click.Path(path_type=Path), metavar="DIR", help="Draw figures into DIR, as PNG and SVG."
+)
+
+
+def finish(
+    measured: Verification,
+    embeddings: Embeddings,
+    json_to: str | None,
+    plots: Path | None,
+    corrected: Verification | None = None,
+    extra: dict[str, Any] | None = None,
 ) -> None:
-    """Print a result; `corrected` is the same with errata of the list taken into account."""
+    """Print a result and draw its figures.
+
+    Args:
+        corrected: the same with errata of the list taken into account.
+        extra: further keys of the result, which the table also shows.
+    """
     _notes(measured.trials, embeddings)
     result = measured.result() | {"embeddings": embeddings.source, "flip": embeddings.meta.get("flip")}
+    result |= extra or {}
     table = _table(result)
+    if extra:
+        table += "\n  " + ", ".join(
+            f"{key} {'unknown' if value is None else value}" for key, value in extra.items()
+        )
     if corrected is not None:
         changed = int((measured.trials.same != corrected.trials.same).sum())
         keys = (
@@ -64,7 +84,11 @@ def report(
         )
         other = corrected.result()
         result["errata_corrected"] = {"labels_changed": changed} | {key: other[key] for key in keys}
-        table += f"\nwith {changed} labels corrected\n" + columns(_accuracy_rows(other))
+        table += f"\nwith {changed} labels corrected\n{_pairs_of(_accuracy_rows(other))}"
+    if plots:
+        from nsface.report.figures import draw_verification
+
+        draw_verification(plots, {Path(embeddings.source).stem: measured})
     emit(result, table, json_to)
 
 
@@ -93,14 +117,17 @@ def _accuracy_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("accuracy", percent(result["accuracy"]) + spread))
         rows.append(("interval", f"{100 * low:.2f} – {percent(high)} ({result['interval']})"))
     rows += [("AUC", f"{100 * result['auc']:.3f} %"), ("EER", percent(result["eer"]))]
-    return [(name, value) for name, value in rows]
+    return rows
+
+
+def _pairs_of(rows: list[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"  {name.ljust(width)}  {value}" for name, value in rows)
 
 
 def _table(result: dict[str, Any]) -> str:
     how = f"{result['similarity']}, transform {result['transform']}, flip {result['flip'] or 'unknown'}"
     head = f"{result['protocol']}: {result['pairs']} pairs ({result['genuine']} genuine), {how}"
-    width = max(len(name) for name, _ in _accuracy_rows(result))
-    lines = [f"  {name.ljust(width)}  {value}" for name, value in _accuracy_rows(result)]
     points = [("FAR", "TAR", "achieved FAR", "threshold", "impostors")]
     for p in result["tar_at_far"]:
         achieved = percent(p["achieved_far"], 4)
@@ -113,4 +140,4 @@ def _table(result: dict[str, Any]) -> str:
                 str(p["impostors"]),
             )
         )
-    return "\n".join([head, *lines, columns(points)])
+    return "\n".join([head, _pairs_of(_accuracy_rows(result)), columns(points)])

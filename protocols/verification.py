@@ -138,10 +138,20 @@ def verify(
         scores = by_fold[place, np.arange(len(trials))]
     else:
         scores = pair_scores(embeddings.vectors, rows[0], rows[1], similarity)
-        kfold = kfold_accuracy(scores, trials.same, trials.fold) if trials.folds > 1 else None
+        return measure(protocol, trials, scores, similarity, fars)
     curve = roc(scores, trials.same)
     points = tuple(tar_at_far(curve, far) for far in fars)
     return Verification(protocol, trials, scores, kfold, held_out, curve, points, similarity, transform)
+
+
+def measure(
+    protocol: str, trials: Trials, scores: Floats, similarity: Similarity, fars: Sequence[float] = FARS
+) -> Verification:
+    """Measure `trials` by (P,) `scores` that were computed elsewhere."""
+    kfold = kfold_accuracy(scores, trials.same, trials.fold) if trials.folds > 1 else None
+    curve = roc(scores, trials.same)
+    points = tuple(tar_at_far(curve, far) for far in fars)
+    return Verification(protocol, trials, scores, kfold, None, curve, points, similarity, Transform())
 
 
 def _scores_by_fold(

@@ -36,13 +36,27 @@ def unit(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     return (vectors / norms[:, None]).astype(np.float32)
 
 
-def pair_scores(
-    vectors: npt.NDArray[np.floating], left: Rows, right: Rows, similarity: Similarity = "cosine"
-) -> Floats:
-    """Score of every pair of rows (`left[i]`, `right[i]`) of `vectors`.
+def cosines(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> Floats:
+    """Cosine of row i of `a` with row i of `b`; (P, D) twice → (P,) float64.
 
     Computed row by row in float64 in a fixed order, so equal vectors give equal scores to the last bit and
-    score(a, b) = score(b, a): ties in the data stay ties. A vector of zeros has cosine 0 with everything.
+    cos(a, b) = cos(b, a): ties in the data stay ties. A vector of zeros has cosine 0 with everything.
+    """
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    product = lengths(a) * lengths(b)
+    dots = np.einsum("ij,ij->i", a, b)
+    cosine: Floats = np.divide(dots, product, out=np.zeros(len(dots)), where=product > 0)
+    return cosine
+
+
+def pair_scores(
+    vectors: npt.NDArray[np.floating],
+    left: Rows,
+    right: Rows,
+    similarity: Similarity = "cosine",
+    other: npt.NDArray[np.floating] | None = None,
+) -> Floats:
+    """Score of every pair: row `left[i]` of `vectors`, row `right[i]` of `other` (`vectors` unless given).
 
     Args:
         vectors: (N, D), not necessarily normalised; may be memory-mapped.
@@ -50,22 +64,18 @@ def pair_scores(
         similarity: `cosine` in [−1, 1], or `euclidean`: minus the distance between the vectors as they are.
 
     Returns:
-        (P,) float64.
+        (P,) float64, exact as in `cosines`.
     """
     if similarity not in SIMILARITIES:
         raise DataError(f"no similarity '{similarity}'; choose {' or '.join(SIMILARITIES)}")
+    other = vectors if other is None else other
     result = np.empty(len(left))
     step = max(1, _CHUNK_ELEMENTS // max(1, vectors.shape[1]))
     for start in range(0, len(left), step):
         part = slice(start, start + step)
-        a, b = vectors[left[part]].astype(np.float64), vectors[right[part]].astype(np.float64)
+        a, b = vectors[left[part]], other[right[part]]
         if similarity == "cosine":
-            result[part] = np.einsum("ij,ij->i", a, b)
+            result[part] = cosines(a, b)
         else:
-            np.subtract(a, b, out=a)
-            result[part] = -np.sqrt(np.einsum("ij,ij->i", a, a))
-    if similarity == "cosine":
-        norms = lengths(vectors)
-        product = norms[left] * norms[right]
-        np.divide(result, product, out=result, where=product > 0)
+            result[part] = -lengths(a.astype(np.float64) - b)
     return result

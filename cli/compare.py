@@ -1,0 +1,172 @@
+"""`nsface compare`: two systems on one protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nsface.cli.results import columns, emit, json_option, percent
+from nsface.cli.verification import plots_option
+from nsface.embeddings.file import Embeddings, load, stem
+from nsface.errors import DataError, listing
+from nsface.protocols import fglfw, lfw, pairs, ytf
+from nsface.protocols.comparison import compare_identification, compare_verification, worst_errors
+from nsface.protocols.identification import identify
+from nsface.protocols.identification_lists import lfw_trial, read_subjects
+from nsface.protocols.trials import Trials
+from nsface.protocols.verification import Verification, verify
+
+PATH = click.Path(path_type=Path)
+READERS = {
+    "lfw": lfw.read_pairs,
+    "fglfw": fglfw.read_pairs,
+    "ytf": ytf.read_splits,
+    "pairs": pairs.read_pairs,
+}
+SHOWN = 8  # worst errors of each system in a montage, disagreements in the table
+
+
+@click.command()
+@click.argument("first", type=PATH)
+@click.argument("second", type=PATH)
+@click.option("--protocol", type=click.Choice([*READERS, "ident"]), default="lfw", show_default=True)
+@click.option("--pairs", "pairs_file", type=PATH, help="The list of the protocol (ytf: splits.txt).")
+@click.option("--people", type=PATH, help="For ident: LFW's people.txt.")
+@click.option("--subjects", type=PATH, help="For ident: the 596 subjects.")
+@click.option(
+    "--montage", type=PATH, metavar="FILE", help="Draw the worst errors of both as PNG; needs --images."
+)
+@click.option("--images", type=PATH, help="The images, for --montage: folder, list or tar.")
+@plots_option
+@json_option
+def command(
+    first: Path,
+    second: Path,
+    protocol: str,
+    pairs_file: Path | None,
+    people: Path | None,
+    subjects: Path | None,
+    montage: Path | None,
+    images: Path | None,
+    plots: Path | None,
+    json_to: str | None,
+) -> None:
+    """Compare the embeddings FIRST and SECOND: difference, interval, paired test, disagreements.
+
+    Verification: paired t test over folds, McNemar's test, and an interval that resamples people.
+    Identification: paired bootstrap of DIR at FAR.
+    """
+    if (montage is None) != (images is None):
+        raise click.UsageError("--montage and --images go together")
+    names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
+    if protocol == "ident":
+        if people is None or subjects is None or pairs_file or montage:
+            raise click.UsageError("ident needs --people and --subjects, and takes no --pairs and --montage")
+        _identification(first, second, names, people, subjects, plots, json_to)
+        return
+    if pairs_file is None or people or subjects:
+        raise click.UsageError(f"{protocol} needs --pairs, and takes no --people and --subjects")
+    trials = READERS[protocol](pairs_file)
+    if protocol == "pairs" and trials.folds < 2:
+        trials = pairs.with_disjoint_folds(trials) or trials
+    systems = [_verified(protocol, load(path), trials) for path in (first, second)]
+    result = compare_verification(systems[0], systems[1]) | {"systems": list(names)}
+    if plots:
+        from nsface.report.figures import draw_verification
+
+        draw_verification(plots, dict(zip(names, systems, strict=True)))
+    if montage and images:
+        _montage(montage, images, dict(zip(names, systems, strict=True)))
+    emit(result, _table(result), json_to)
+
+
+def _verified(protocol: str, embeddings: Embeddings, trials: Trials) -> Verification:
+    if protocol == "ytf":
+        embeddings = ytf.templates(embeddings, trials).embeddings
+    return verify(protocol, embeddings, trials)
+
+
+def _identification(
+    first: Path,
+    second: Path,
+    names: tuple[str, str],
+    people: Path,
+    subjects: Path,
+    plots: Path | None,
+    json_to: str | None,
+) -> None:
+    everyone = [person for fold in lfw.read_people(people) for person in fold]
+    trial = lfw_trial(everyone, read_subjects(subjects))
+    measured = [identify(load(path), trial) for path in (first, second)]
+    result = compare_identification(measured[0], measured[1]) | {"systems": list(names)}
+    if plots:
+        from nsface.report.figures import draw_identification
+
+        draw_identification(plots, dict(zip(names, measured, strict=True)))
+    rows: list[tuple[str, ...]] = [("", *names, "difference", "95 % interval", "p")]
+    rank = result["rank_1"]
+    p = f"{rank['mcnemar']['mid_p']:.3g} (McNemar)"
+    rows.append(("Rank-1", *map(percent, rank["rank_1"]), percent(rank["difference"]), "–", p))
+    for point in result["dir"]:
+        what = f"DIR at FAR {100 * point['far']:g} %"
+        rows.append((what, *map(percent, point["dir"]), *_tested(point)))
+    emit(result, columns(rows, indent=""), json_to)
+
+
+def _tested(result: dict[str, Any]) -> tuple[str, str, str]:
+    low, high = result["confidence_interval"]
+    return percent(result["difference"]), f"{100 * low:.2f} – {percent(high)}", f"{result['p_value']:.3g}"
+
+
+def _table(result: dict[str, Any]) -> str:
+    first, second = result["systems"]
+    test = result["mcnemar"]
+    low, high = result["identity_bootstrap_interval"]
+    rows: list[tuple[str, ...]] = [("", first, second, "difference", "95 % interval", "p")]
+    rows.append(("accuracy", *map(percent, result["accuracy"]), *_tested(result)))
+    lines = [f"{result['protocol']}: {result['pairs']} pairs; {result['test']}", columns(rows)]
+    lines.append(f"  interval of the difference resampling people: {100 * low:.2f} – {percent(high)}")
+    lines.append(
+        f"  only {first} right: {test['only_first']}; only {second} right: {test['only_second']}; "
+        f"McNemar exact p {test['exact']:.3g}, mid-p {test['mid_p']:.3g}"
+    )
+    shown = result["disagreements"][:SHOWN]
+    if shown:
+        more = len(result["disagreements"]) - len(shown)
+        lines.append(f"  they disagree on (all with --json){f', {more} more' if more else ''}:")
+        rows = [("left", "right", "same", f"{first}", f"{second}", "right system")]
+        for pair in shown:
+            scores = [f"{score:.4f}" for score in pair["scores"]]
+            right = result["systems"][pair["right_system"] - 1]
+            rows.append(
+                (pair["left"], pair["right"], "yes" if pair["same"] else "no", scores[0], scores[1], right)
+            )
+        lines.append(columns(rows, indent="    "))
+    return "\n".join(lines)
+
+
+def _montage(path: Path, images: Path, systems: dict[str, Verification]) -> None:
+    """Draw the worst errors of every system."""
+    from nsface.images.decode import decode
+    from nsface.images.sources import open_source
+    from nsface.report.montage import Tile, draw_montage
+
+    source = open_source(str(images))
+    places = {stem(name): index for index, name in enumerate(source.names)}
+    worst = {name: worst_errors(system, SHOWN) for name, system in systems.items()}
+    drawn = []
+    for name, system in systems.items():
+        tiles = []
+        for i in worst[name]:
+            pair = (system.trials.left[i], system.trials.right[i])
+            missing = [image for image in pair if stem(image) not in places]
+            if missing:
+                raise DataError(f"{images}: no image {listing(missing)}; give the folder that was extracted")
+            left, right = (decode(source.read(places[stem(image)]), image) for image in pair)
+            kind = "same person" if system.trials.same[i] else "different people"
+            short = "\n".join(image.rsplit("/", 1)[-1] for image in pair)
+            tiles.append(Tile(left, right, f"{kind}, score {system.scores[i]:.3f}\n{short}"))
+        drawn.append((f"{name}: worst errors", tiles))
+    draw_montage(path, drawn)

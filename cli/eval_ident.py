@@ -1,0 +1,144 @@
+"""`nsface eval-ident`: identification, closed and open set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from nsface.cli.inputs import Inputs, embeddings_options
+from nsface.cli.results import columns, emit, json_option, note, percent
+from nsface.cli.verification import plots_option
+from nsface.embeddings.file import Embeddings
+from nsface.protocols.identification import FARS, Fuse, Measured, Trial, identify, searched_rows, summary
+from nsface.protocols.identification_lists import (
+    OpenGallery,
+    given_trial,
+    lfw_trial,
+    own_trial,
+    read_subjects,
+    unexpected_counts,
+)
+from nsface.protocols.lfw import image, read_people
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@embeddings_options
+@click.option("--people", type=PATH, help="LFW's people.txt.")
+@click.option("--subjects", type=PATH, help="The 596 subjects: a list, or a folder with a folder each.")
+@click.option("--lists", type=PATH, multiple=True, help="A folder with the lists of one trial; repeatable.")
+@click.option("--gallery", type=PATH, help="Your own gallery: image, or image<TAB>person, a line.")
+@click.option("--probes", type=PATH, help="Your own probes, whose people are in the gallery.")
+@click.option("--impostors", type=PATH, help="Your own impostors, whose people are not.")
+@click.option(
+    "--open-gallery", type=click.Choice(["single", "multi"]), default=None, help="LFW reading. [single]"
+)
+@click.option(
+    "--fuse",
+    type=click.Choice(["best", "mean"]),
+    default="best",
+    show_default=True,
+    help="Entry from images.",
+)
+@click.option("--far", "fars", type=click.FloatRange(0, 1), multiple=True, help="FAR at which DIR is given.")
+@plots_option
+@json_option
+def command(
+    inputs: Inputs,
+    people: Path | None,
+    subjects: Path | None,
+    lists: tuple[Path, ...],
+    gallery: Path | None,
+    probes: Path | None,
+    impostors: Path | None,
+    open_gallery: OpenGallery | None,
+    fuse: Fuse,
+    fars: tuple[float, ...],
+    plots: Path | None,
+    json_to: str | None,
+) -> None:
+    """Score EMBEDDINGS on identification: Rank-k on a closed set, DIR at FAR on an open set.
+
+    Give --people and --subjects (LFW's protocol, deterministic draw), or --lists once for each trial, or your
+    own --gallery, --probes and --impostors.
+    """
+    own = gallery is not None or probes is not None or impostors is not None
+    drawn = subjects is not None
+    if own + drawn + bool(lists) != 1:
+        raise click.UsageError("give one of: --people and --subjects; --lists; --gallery and --probes")
+    if own and (gallery is None or probes is None or people or open_gallery):
+        raise click.UsageError("--gallery and --probes are needed, without --people and --open-gallery")
+    if drawn and people is None:
+        raise click.UsageError("--subjects needs --people")
+    reading: OpenGallery = open_gallery or "single"
+    everyone = [person for fold in read_people(people) for person in fold] if people else []
+    ready: list[Trial] = []
+    if gallery and probes:
+        ready = [own_trial(gallery, probes, impostors)]
+    elif subjects:
+        ready = [lfw_trial(everyone, read_subjects(subjects), reading)]
+    embeddings = inputs.load()
+    if lists:
+        names = [image(p.name, i) for p in everyone for i in range(1, p.images + 1)] or embeddings.names
+        ready = [given_trial(folder, names, reading) for folder in lists]
+    result: dict[str, Any] = {"protocol": "identification" if own else "lfw-identification", "fuse": fuse}
+    if not own:
+        result["open_gallery"] = reading
+        for trial in ready:
+            if problems := unexpected_counts(trial, reading):
+                note(f"{trial.name}: {'; '.join(problems)}: these lists are not those of LFW's protocol")
+    measured = run(embeddings, ready, fuse, fars or FARS)
+    result |= summary(measured)
+    result |= {"embeddings": embeddings.source, "flip": embeddings.meta.get("flip")}
+    if plots:
+        from nsface.report.figures import draw_identification
+
+        draw_identification(plots, {m.name: m for m in measured})
+    emit(result, _table(result), json_to)
+
+
+def run(embeddings: Embeddings, trials: Sequence[Trial], fuse: Fuse, fars: Sequence[float]) -> list[Measured]:
+    """Measure all trials under one progress bar."""
+    with tqdm(total=sum(map(searched_rows, trials)), unit=" rows", disable=None) as bar:
+        return [identify(embeddings, t, fuse=fuse, fars=fars, progress=bar.update) for t in trials]
+
+
+def _table(result: dict[str, Any]) -> str:
+    trials = len(result.get("trials", [1]))
+    lines = [f"{result['protocol']}, {trials} trial{'s' * (trials > 1)}"]
+    if closed := result.get("closed_set"):
+        lines.append(f"closed set: gallery {closed['gallery']}, probes {closed['probes']}")
+        spread = closed.get("rank_std", {})
+        lines.append(columns([(f"Rank-{k}", _with(v, spread.get(k))) for k, v in closed["rank"].items()]))
+    if opened := result.get("open_set"):
+        lines.append(
+            "open set: "
+            f"gallery {opened['gallery']}, genuine {opened['genuine']}, impostors {opened['impostors']}"
+        )
+        rows = [("FAR", "DIR (rank 1)", "95 % interval", "achieved FAR", "threshold")]
+        for p in opened["dir"]:
+            interval = "–"
+            if "confidence_interval" in p:
+                low, high = p["confidence_interval"]
+                interval = f"{100 * low:.2f} – {percent(high)}"
+            achieved = percent(p["achieved_far"], 3)
+            rows.append(
+                (
+                    f"{100 * p['far']:g} %",
+                    _with(p["dir"], p.get("std")),
+                    interval,
+                    achieved,
+                    f"{p['threshold']:.4f}",
+                )
+            )
+        lines.append(columns(rows))
+    return "\n".join(lines)
+
+
+def _with(value: float, std: float | None) -> str:
+    return percent(value) + (f" ± {percent(std)}" if std is not None else "")

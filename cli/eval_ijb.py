@@ -1,0 +1,47 @@
+"""`nsface eval-ijb`: IJB-B and IJB-C, template 1:1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nsface.cli.inputs import Inputs, embeddings_options
+from nsface.cli.results import columns, emit, json_option, percent
+from nsface.cli.verification import pairs_option
+from nsface.protocols.ijb import (
+    FARS,
+    curve_of,
+    read_faces,
+    read_template_pairs,
+    result,
+    score_templates,
+    template_vectors,
+)
+
+
+@click.command()
+@embeddings_options
+@click.option("--faces", type=click.Path(path_type=Path), required=True, help="*_face_tid_mid.txt.")
+@pairs_option("*_template_pair_label.txt.")
+@click.option("--far", "fars", type=click.FloatRange(0, 1), multiple=True, help="FAR at which TAR is given.")
+@json_option
+def command(inputs: Inputs, faces: Path, pairs: Path, fars: tuple[float, ...], json_to: str | None) -> None:
+    """Score EMBEDDINGS of faces on IJB-B or IJB-C, template against template.
+
+    Faces of one medium are averaged, media are summed, the template is normalised; the score is the cosine.
+    """
+    known = read_faces(faces)
+    wanted = read_template_pairs(pairs, known)
+    embeddings = inputs.load()
+    scores = score_templates(template_vectors(embeddings, known), wanted)
+    measured = result(known, wanted, curve_of(scores, wanted), fars or FARS)
+    measured |= {"embeddings": embeddings.source, "flip": embeddings.meta.get("flip")}
+    rows = [("FAR", "TAR", "achieved FAR", "threshold")]
+    for p in measured["tar_at_far"]:
+        rows.append((f"{p['far']:g}", percent(p["tar"]), f"{p['achieved_far']:.3g}", f"{p['threshold']:.4f}"))
+    head = (
+        f"ijb: {measured['pairs']} pairs ({measured['genuine']} genuine), {measured['templates']} templates, "
+        f"{measured['images']} faces\n  AUC {percent(measured['auc'], 3)}, EER {percent(measured['eer'])}\n"
+    )
+    emit(measured, head + columns(rows), json_to)

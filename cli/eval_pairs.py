@@ -1,0 +1,46 @@
+"""`nsface eval-pairs`: any list of pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nsface.cli.inputs import Inputs, embeddings_options
+from nsface.cli.results import json_option, note
+from nsface.cli.verification import finish, pairs_option, plots_option, scoring_options
+from nsface.protocols.pairs import FOLDS, read_pairs, with_disjoint_folds
+from nsface.protocols.verification import verify
+
+
+@click.command()
+@embeddings_options
+@pairs_option("name<TAB>name<TAB>0|1 a line, and perhaps <TAB>fold.")
+@scoring_options
+@plots_option
+@json_option
+def command(
+    inputs: Inputs, pairs: Path, scoring: dict[str, Any], plots: Path | None, json_to: str | None
+) -> None:
+    """Score EMBEDDINGS on your own list of pairs.
+
+    Accuracy needs folds: those of the list, or ten that share no person where such can be made (a person is
+    the folder of a name).
+    """
+    trials = read_pairs(pairs)
+    folds = "given"
+    if trials.folds < 2:
+        made = with_disjoint_folds(trials)
+        folds = f"{FOLDS}, made so that none share a person" if made else "none"
+        trials = made or trials
+        if not made:
+            note(f"{pairs}: {FOLDS} disjoint folds cannot be made: no accuracy; add a fold column")
+    embeddings = inputs.load()
+    finish(
+        verify("pairs", embeddings, trials, **scoring),
+        embeddings,
+        json_to,
+        plots,
+        extra={"fold_source": folds},
+    )

@@ -1,0 +1,205 @@
+"""Searching a gallery: the best mate's score and rank of a probe, the highest score of an impostor.
+
+Screened in float32, decided in float64: a blocked matrix product finds what is near enough to matter, and
+those few scores are computed again exactly (`cosines`). So results do not depend on block sizes, threads or
+the BLAS in use, equal vectors tie exactly, and a gallery may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nsface.errors import DataError
+from nsface.metrics.similarity import Floats, Rows, cosines, pair_scores, unit
+
+Vectors = npt.NDArray[np.float32]
+Progress = Callable[[int], object]
+_PROBES, _ENTRIES = 1024, 4096  # a block of scores is 16 MiB
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Rows of an array of embeddings, and who they are.
+
+    Attributes:
+        vectors: (N, D) float32, not necessarily normalised; may be memory-mapped.
+        rows: (G,) row numbers.
+        identities: (G,) integers. Rows of one identity are one entry, whose score is the best of them.
+    """
+
+    vectors: Vectors
+    rows: Rows
+    identities: Rows
+
+    def __post_init__(self) -> None:
+        if self.rows.shape != self.identities.shape or not len(self.rows):
+            raise DataError(f"a gallery of {len(self.rows)} rows with {len(self.identities)} identities")
+
+    def sorted(self) -> Gallery:
+        """The same gallery with the rows of each identity beside each other."""
+        if (np.diff(self.identities) > 0).all():
+            return self
+        order = np.argsort(self.identities, kind="stable")
+        return Gallery(self.vectors, self.rows[order], self.identities[order])
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found for each of P genuine probes.
+
+    Attributes:
+        score: (P,) cosine with the best mate.
+        rank: (P,) 1 + the number of other identities that score at least as much (pessimistic).
+    """
+
+    score: Floats
+    rank: Rows
+
+
+def find(gallery: Gallery, probes: Vectors, identities: Rows, progress: Progress | None = None) -> Found:
+    """Search `gallery` for the genuine `probes` (P, D) of known `identities` (P,).
+
+    Args:
+        progress: called with the number of gallery rows done since the last call.
+
+    Raises:
+        DataError: a probe's identity is not in the gallery.
+    """
+    gallery = gallery.sorted()
+    mates = _mates(gallery, identities)
+    scores = pair_scores(gallery.vectors, gallery.rows[mates[0]], mates[1], other=probes)
+    best = np.full(len(probes), -np.inf)
+    np.maximum.at(best, mates[1], scores)
+    slack = _slack(probes.shape[1])
+    low, high = (best - slack).astype(np.float32), (best + slack).astype(np.float32)
+    above = np.zeros(len(probes), dtype=np.int64)
+    for block in _blocks(gallery, probes, progress):
+        first, last = np.searchsorted(mates[0], [block.entries.start, block.entries.stop])
+        entry, probe = mates[0][first:last] - block.entries.start, mates[1][first:last] - block.probes.start
+        inside = (probe >= 0) & (probe < len(block.scores))
+        block.scores[probe[inside], entry[inside]] = -np.inf  # mates never count against themselves
+        reached = np.flatnonzero(block.scores.max(axis=1) >= low[block.probes])
+        if len(reached):
+            above[block.probes.start + reached] += _count(block, reached, low, high, best)
+    return Found(best, above + 1)
+
+
+def highest(gallery: Gallery, probes: Vectors, progress: Progress | None = None) -> Floats:
+    """The highest cosine of each probe with any row of the gallery; (P, D) → (P,)."""
+    slack = np.float32(2 * _slack(probes.shape[1]))
+    seen = np.full(len(probes), -np.inf, dtype=np.float32)
+    best = np.full(len(probes), -np.inf)
+    for block in _blocks(gallery, probes, progress):
+        top = block.scores.max(axis=1)
+        seen[block.probes] = np.maximum(seen[block.probes], top)
+        near = seen[block.probes] - slack
+        for row in np.flatnonzero(top >= near):
+            columns = np.flatnonzero(block.scores[row] >= near[row])
+            for part in np.array_split(columns, -(-len(columns) // 1024)):
+                exact = block.exact(np.full(len(part), row), part).max()
+                place = block.probes.start + row
+                best[place] = max(best[place], exact)
+    return best
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Scores of some probes against some gallery rows, float32, and what they were computed from."""
+
+    probes: slice
+    entries: slice
+    scores: npt.NDArray[np.float32]
+    probe_vectors: Vectors
+    entry_vectors: Vectors
+    starts: Rows  # first column of each identity
+
+    def exact(self, rows: Rows, columns: Rows) -> Floats:
+        """The exact scores at (`rows`, `columns`)."""
+        return cosines(self.probe_vectors[rows], self.entry_vectors[columns])
+
+
+def _count(
+    block: _Block, reached: Rows, low: npt.NDArray[np.float32], high: npt.NDArray[np.float32], best: Floats
+) -> Rows:
+    """How many identities of `block` score at least as much as the best mate, for the probes `reached`."""
+    scores = block.scores if len(reached) == len(block.scores) else block.scores[reached]
+    places = block.probes.start + reached
+    over = scores > high[places, None]
+    undecided = scores >= low[places, None]
+    undecided ^= over
+    rows, columns = np.nonzero(undecided)
+    for start in range(0, len(rows), 1 << 15):
+        r, c = rows[start : start + (1 << 15)], columns[start : start + (1 << 15)]
+        over[r, c] = block.exact(reached[r], c) >= best[places[r]]
+    if len(block.starts) < over.shape[1]:
+        over = np.logical_or.reduceat(over, block.starts, axis=1)
+    return np.fromiter(map(np.count_nonzero, over), dtype=np.int64, count=len(over))
+
+
+def _blocks(gallery: Gallery, probes: Vectors, progress: Progress | None) -> Iterator[_Block]:
+    """Every probe against every gallery row, a block at a time; no identity is cut in two."""
+    if gallery.vectors.shape[1] != probes.shape[1]:
+        raise DataError(f"a gallery of dimension {gallery.vectors.shape[1]}, probes of {probes.shape[1]}")
+    normalised = unit(probes)
+    changes = np.append(True, np.diff(gallery.identities) != 0)
+    buffer = np.empty(0, dtype=np.float32)
+    for entries in _cuts(changes):
+        vectors = _gather(gallery.vectors, gallery.rows[entries])
+        columns = unit(vectors).T
+        starts = np.flatnonzero(changes[entries])
+        for start in range(0, len(probes), _PROBES):
+            part = slice(start, min(start + _PROBES, len(probes)))
+            shape = (part.stop - start, columns.shape[1])
+            if buffer.size < shape[0] * shape[1]:
+                buffer = np.empty(shape[0] * shape[1], dtype=np.float32)
+            scores = buffer[: shape[0] * shape[1]].reshape(shape)
+            np.matmul(normalised[part], columns, out=scores)
+            yield _Block(part, entries, scores, probes[part], vectors, starts)
+        if progress:
+            progress(entries.stop - entries.start)
+
+
+def _cuts(changes: npt.NDArray[np.bool_]) -> Iterator[slice]:
+    """Slices of about `_ENTRIES` rows that begin where an identity begins."""
+    begins = np.append(np.flatnonzero(changes), len(changes))
+    start = 0
+    while start < len(changes):
+        stop = int(begins[max(np.searchsorted(begins, start + _ENTRIES, side="right") - 1, 0)])
+        if stop <= start:  # one identity with more rows than a block
+            stop = int(begins[np.searchsorted(begins, start, side="right")])
+        yield slice(start, stop)
+        start = stop
+
+
+def _gather(vectors: Vectors, rows: Rows) -> Vectors:
+    """Rows in memory; pages of a mapped file are handed back, or the whole file would count as ours."""
+    first, last = int(rows[0]), int(rows[-1])
+    contiguous = last - first == len(rows) - 1 and bool((np.diff(rows) == 1).all())
+    block = np.array(vectors[first : last + 1] if contiguous else vectors[rows])
+    mapped = getattr(vectors, "_mmap", None)
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+    return block
+
+
+def _mates(gallery: Gallery, identities: Rows) -> tuple[Rows, Rows]:
+    """All (gallery place, probe) of one identity, by ascending place; `gallery` is sorted by identity."""
+    first = np.searchsorted(gallery.identities, identities, side="left")
+    count = np.searchsorted(gallery.identities, identities, side="right") - first
+    if (count == 0).any():
+        raise DataError(f"{int((count == 0).sum())} probes have no mate in the gallery")
+    probe = np.repeat(np.arange(len(identities)), count)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    place = np.repeat(first, count) + within
+    order = np.argsort(place, kind="stable")
+    return place[order], probe[order]
+
+
+def _slack(dimension: int) -> float:
+    """Bound on the error of a float32 cosine: normalising both vectors and `dimension` multiply-adds."""
+    return (dimension + 8) * 2.0**-24

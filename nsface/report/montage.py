@@ -1,0 +1,52 @@
+"""Pairs of faces side by side with their scores: the errors of a system, to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from nsface.files import replacing
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Two images (H, W, 3, uint8, RGB) and the text under them."""
+
+    left: npt.NDArray[np.uint8]
+    right: npt.NDArray[np.uint8]
+    caption: str
+
+
+def draw_montage(path: Path, columns: Sequence[tuple[str, Sequence[Tile]]]) -> None:
+    """Write a PNG with a titled column of tiles for each entry of `columns`.
+
+    Raises:
+        NsfaceError: the folder cannot be written.
+    """
+    rows = max(1, *(len(tiles) for _, tiles in columns))
+    figure = Figure(figsize=(3.6 * len(columns), 0.5 + 2.1 * rows), layout="constrained")
+    grid = figure.subplots(rows, len(columns), squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for column, (title, tiles) in enumerate(columns):
+        grid[0, column].set_title(title, fontsize=10, fontweight="bold")
+        for row, tile in enumerate(tiles):
+            axes = grid[row, column]
+            axes.imshow(_beside(tile.left, tile.right))
+            axes.text(0.5, -0.03, tile.caption, transform=axes.transAxes, ha="center", va="top", fontsize=7)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
+
+
+def _beside(left: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Both images on one white canvas with a gap between."""
+    height, gap = max(len(left), len(right)), 4
+    canvas = np.full((height, left.shape[1] + gap + right.shape[1], 3), 255, dtype=np.uint8)
+    canvas[: len(left), : left.shape[1]] = left
+    canvas[: len(right), left.shape[1] + gap :] = right
+    return canvas

@@ -1,0 +1,181 @@
+"""Identification: closed set and open set, LFW's protocol and anybody's own lists.
+
+LFW's (Best-Rowden et al. 2014): S are the 596 people with two or more LFW images who also appear in YouTube
+Faces.
+Closed set: one image of each of S and of 3,653 people with a single image against the other images of S. Open
+set: one image of each of S against one other of each, with everybody else's images as impostors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from nsface.embeddings.file import Embeddings
+from nsface.embeddings.pooling import group_rows, pooled
+from nsface.errors import DataError, listing
+from nsface.metrics.identification import OpenSet, dir_at_far, rank_rate
+from nsface.metrics.search import Found, Gallery, Progress, find, highest
+
+Fuse = Literal["best", "mean"]
+FARS = (0.01, 0.1)
+RANKS = (1, 5, 10)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Images and who they show."""
+
+    images: list[str]
+    people: list[str]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One draw. Either set may be absent; an open set has impostors.
+
+    Attributes:
+        name: for the result, e.g. `trial01`.
+        closed: gallery and probes.
+        open: gallery, genuine probes and impostors.
+    """
+
+    name: str
+    closed: tuple[Named, Named] | None
+    open: tuple[Named, Named, Named] | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one trial measured; `closed` and `open` for figures and comparisons, `result` for people."""
+
+    name: str
+    closed: Found | None
+    open: OpenSet | None
+    result: dict[str, Any]
+
+
+def identify(
+    embeddings: Embeddings,
+    trial: Trial,
+    *,
+    fuse: Fuse = "best",
+    fars: Sequence[float] = FARS,
+    ranks: Sequence[int] = RANKS,
+    progress: Progress | None = None,
+) -> Measured:
+    """Search, and measure Rank-k and DIR at FAR (rank 1).
+
+    Args:
+        fuse: how several gallery images of one person become one entry: by the `best` score, or by a
+            template, the `mean` of their normalised embeddings.
+        progress: called with gallery rows done, over all searches.
+
+    Raises:
+        DataError: images without embedding, a probe without mate, an impostor with one, an image on both
+            sides.
+    """
+    result: dict[str, Any] = {}
+    closed, open_set = None, None
+    if trial.closed:
+        gallery, probes = trial.closed
+        _check(gallery, probes, None)
+        closed = _find(embeddings, gallery, probes, fuse, progress)
+        rates = {str(k): rank_rate(closed.rank, k) for k in ranks}
+        result["closed_set"] = {"gallery": len(gallery), "probes": len(probes), "rank": rates}
+    if trial.open:
+        gallery, genuine, impostors = trial.open
+        _check(gallery, genuine, impostors)
+        found = _find(embeddings, gallery, genuine, fuse, progress)
+        vectors = embeddings.vectors[embeddings.rows(impostors.images)]
+        open_set = OpenSet(found, highest(_gallery(embeddings, gallery, fuse)[0], vectors, progress))
+        points = []
+        for far in fars:
+            point = asdict(dir_at_far(open_set, far))
+            points.append(point | {"confidence_interval": list(point["confidence_interval"])})
+        counts = {"gallery": len(gallery), "genuine": len(genuine), "impostors": len(impostors)}
+        result["open_set"] = counts | {"dir": points}
+    return Measured(trial.name, closed, open_set, result)
+
+
+def searched_rows(trial: Trial) -> int:
+    """Gallery rows that `identify` goes through, for a progress bar."""
+    return (len(trial.closed[0]) if trial.closed else 0) + (2 * len(trial.open[0]) if trial.open else 0)
+
+
+def summary(measured: Sequence[Measured]) -> dict[str, Any]:
+    """Mean and standard deviation (ddof=1) over trials, in the shape of one trial's result."""
+    results = [m.result for m in measured]
+    if len(results) == 1:
+        return dict(results[0])
+    joined: dict[str, Any] = {}
+    if all("closed_set" in r for r in results):
+        first = results[0]["closed_set"]
+        table = {k: [r["closed_set"]["rank"][k] for r in results] for k in first["rank"]}
+        joined["closed_set"] = {
+            "gallery": first["gallery"],
+            "probes": first["probes"],
+            "rank": {k: float(np.mean(v)) for k, v in table.items()},
+            "rank_std": {k: float(np.std(v, ddof=1)) for k, v in table.items()},
+        }
+    if all("open_set" in r for r in results):
+        first = results[0]["open_set"]
+        joined["open_set"] = {key: first[key] for key in ("gallery", "genuine", "impostors")} | {
+            "dir": [_mean_point([r["open_set"]["dir"][i] for r in results]) for i in range(len(first["dir"]))]
+        }
+    return joined | {"trials": [{"name": m.name, **m.result} for m in measured]}
+
+
+def _mean_point(points: list[dict[str, Any]]) -> dict[str, Any]:
+    rates = [point["dir"] for point in points]
+    return {
+        "far": points[0]["far"],
+        "rank": points[0]["rank"],
+        "dir": float(np.mean(rates)),
+        "std": float(np.std(rates, ddof=1)),
+        "achieved_far": float(np.mean([point["achieved_far"] for point in points])),
+        "threshold": float(np.mean([point["threshold"] for point in points])),
+    }
+
+
+def _gallery(embeddings: Embeddings, gallery: Named, fuse: Fuse) -> tuple[Gallery, dict[str, int]]:
+    rows = embeddings.rows(gallery.images)
+    groups = group_rows(gallery.people)
+    numbers = {person: number for number, person in enumerate(groups)}
+    if fuse == "mean" and len(groups) < len(gallery):
+        vectors = pooled(embeddings.vectors, [rows[places] for places in groups.values()])
+        everyone = np.arange(len(groups))
+        return Gallery(vectors, everyone, everyone), numbers
+    return Gallery(embeddings.vectors, rows, np.array([numbers[p] for p in gallery.people])), numbers
+
+
+def _find(
+    embeddings: Embeddings, gallery: Named, probes: Named, fuse: Fuse, progress: Progress | None
+) -> Found:
+    entries, numbers = _gallery(embeddings, gallery, fuse)
+    vectors = embeddings.vectors[embeddings.rows(probes.images)]
+    return find(entries, vectors, np.array([numbers[p] for p in probes.people]), progress)
+
+
+def _check(gallery: Named, probes: Named, impostors: Named | None) -> None:
+    enrolled = set(gallery.people)
+    lonely = sorted(set(probes.people) - enrolled)
+    if lonely:
+        raise DataError(f"{len(lonely)} people have probes and no gallery image: {listing(lonely)}; add them")
+    known = sorted(enrolled & set(impostors.people)) if impostors else []
+    if known:
+        raise DataError(
+            f"{len(known)} impostors are in the gallery: {listing(known)}; remove them from one list"
+        )
+    twice = sorted(set(gallery.images) & set(probes.images))
+    if twice:
+        raise DataError(
+            f"{len(twice)} images are in the gallery and among the probes: {listing(twice)}; "
+            "a probe must not meet itself"
+        )

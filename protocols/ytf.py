@@ -1,0 +1,134 @@
+"""YouTube Faces: pairs of videos, and templates pooled from their frames.
+
+`splits.txt` has comma-separated lines `split, index, video A, video B, same`, with or without a header line,
+and in some copies with the people's names as further columns before `same`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nsface.embeddings.file import Embeddings
+from nsface.embeddings.pooling import group_rows, pooled
+from nsface.errors import DataError, listing
+from nsface.metrics.similarity import Floats, pair_scores
+from nsface.protocols.lists import Line, read_lines
+from nsface.protocols.trials import Trials, trials
+
+Pooling = Literal["mean", "pairs"]
+FRAME_PAIRS = 100  # at most so many frame pairs are averaged under `pairs`
+
+
+def read_splits(path: str | os.PathLike[str]) -> Trials:
+    """Read `splits.txt`; `left` and `right` are videos, `Person/number`.
+
+    Raises:
+        DataError: a malformed line, an index repeated in its split, or splits that are not balanced.
+    """
+    lines = read_lines(path)
+    if not lines[0].text.strip()[:1].isdigit():
+        lines = lines[1:]  # the header says nothing that the lines do not
+    if not lines:
+        raise DataError(f"{path}:2: a header and no pairs; get the whole list")
+    pairs, seen = [], set()
+    for line in lines:
+        split, index, left, right, same = _pair(line)
+        if (split, index) in seen:
+            raise line.error(f"pair {index} of split {split} occurs twice", "remove one")
+        seen.add((split, index))
+        pairs.append((left, right, same, split - 1))
+    read = trials(pairs, str(path))
+    for split in np.unique(read.fold):
+        here = read.same[read.fold == split]
+        if 2 * here.sum() != len(here):
+            raise lines[-1].error(
+                f"split {split + 1} has {here.sum()} matched and {(~here).sum()} mismatched pairs",
+                "as many of each are needed; get the whole list",
+            )
+    return read
+
+
+def _pair(line: Line) -> tuple[int, int, str, str, bool]:
+    fields = line.fields(5, "split, index, video A, video B, same", separator=",")
+    left, right = fields[2], fields[3]
+    for video in (left, right):
+        if video.count("/") != 1:
+            raise line.error(f"'{video}' is no video", "Person/number is needed")
+    same = line.flag(fields[4])
+    if same != (left.split("/")[0] == right.split("/")[0]):
+        raise line.error(f"'{left}' and '{right}' contradict the label {fields[4]}", "correct one of them")
+    if left == right:
+        raise line.error(f"'{left}' is paired with itself", "two videos are needed")
+    return line.integer(fields[0], "split"), line.integer(fields[1], "index"), left, right, same
+
+
+def video_of(name: str) -> str:
+    """Video of a frame in either public layout: `Aaron_Eckhart/0/0.555.jpg` → `Aaron_Eckhart/0`."""
+    return "/".join(name.split("/")[-3:-1])
+
+
+@dataclass(frozen=True)
+class Templates:
+    """How templates were made, for the result.
+
+    Attributes:
+        pool: `mean` or `pairs`, or what the embeddings file says when it holds a template a video.
+        frames: frames behind the videos of the list; None where the file does not say.
+    """
+
+    embeddings: Embeddings
+    pool: str
+    frames: int | None
+
+
+def templates(embeddings: Embeddings, wanted: Trials) -> Templates:
+    """A template for every video of the list: the mean of its frames' normalised embeddings, normalised.
+
+    A file that holds templates already (`nsface extract --template-depth 2`) is used as it is.
+
+    Raises:
+        DataError: videos without frames, all counted and the first ten named.
+    """
+    videos = sorted(set(wanted.left) | set(wanted.right))
+    if set(videos) <= set(embeddings.names):
+        return Templates(
+            embeddings, str(embeddings.meta.get("pooling", "given")), embeddings.meta.get("frames")
+        )
+    rows = _frames(embeddings, videos)
+    vectors = pooled(embeddings.vectors, [rows[video] for video in videos])
+    made = Embeddings(videos, vectors, embeddings.meta, embeddings.source)
+    return Templates(made, "mean", sum(len(rows[video]) for video in videos))
+
+
+def frame_pair_scores(embeddings: Embeddings, wanted: Trials, seed: int = 0) -> tuple[Floats, int]:
+    """Mean cosine over all frame pairs of two videos, or over 100 random ones where there are more.
+
+    Returns:
+        (P,) scores, and the number of frames of the videos in the list.
+    """
+    rows = _frames(embeddings, sorted(set(wanted.left) | set(wanted.right)))
+    random = np.random.default_rng(seed)
+    scores = np.empty(len(wanted))
+    for i, (left, right) in enumerate(zip(wanted.left, wanted.right, strict=True)):
+        a, b = rows[left], rows[right]
+        total = len(a) * len(b)
+        chosen = np.arange(total)
+        if total > FRAME_PAIRS:
+            chosen = random.choice(total, FRAME_PAIRS, replace=False)
+        scores[i] = pair_scores(embeddings.vectors, a[chosen // len(b)], b[chosen % len(b)]).mean()
+    return scores, sum(map(len, rows.values()))
+
+
+def _frames(embeddings: Embeddings, videos: list[str]) -> dict[str, np.ndarray]:
+    rows = group_rows([video_of(name) for name in embeddings.names])
+    missing = [video for video in videos if video not in rows]
+    if missing:
+        raise DataError(
+            f"{embeddings.source}: {len(missing)} of {len(videos)} videos have no frames: "
+            f"{listing(missing)}; extract them all, names ending in Person/number/frame.jpg"
+        )
+    return rows

@@ -1,0 +1,169 @@
+"""Searching, Rank-k and DIR at FAR, against loops written from the definitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsface.errors import DataError
+from nsface.metrics import search
+from nsface.metrics.identification import (
+    OpenSet,
+    accepted,
+    bootstrap_dir,
+    cmc,
+    dir_at_far,
+    dir_curve,
+    rank_rate,
+)
+from nsface.metrics.search import Found, Gallery, find, highest
+
+INTS = st.integers(0, 4).map(float)
+
+
+def exact(a: np.ndarray, b: np.ndarray) -> float:
+    """Cosine from integers, so that equal cosines are equal floats where lengths are powers of two apart."""
+    product = float(np.sqrt(a @ a) * np.sqrt(b @ b))
+    return float(a @ b) / product if product else 0.0
+
+
+def oracle(gallery: np.ndarray, ids: np.ndarray, probes: np.ndarray, probe_ids: np.ndarray) -> list[tuple]:
+    """Best mate score and pessimistic rank of every probe, one comparison at a time."""
+    answers = []
+    for probe, person in zip(probes, probe_ids, strict=True):
+        best: dict[int, float] = {}
+        for vector, owner in zip(gallery, ids, strict=True):
+            best[owner] = max(best.get(owner, -2.0), exact(vector, probe))
+        mate = best.pop(person)
+        answers.append((mate, 1 + sum(score >= mate for score in best.values())))
+    return answers
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_find_matches_loops_with_many_ties(several: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(several)
+    for _ in range(120):
+        monkeypatch.setattr(search, "_PROBES", int(random.integers(1, 6)))
+        monkeypatch.setattr(search, "_ENTRIES", int(random.integers(1, 9)))
+        size, people = int(random.integers(1, 20)), int(random.integers(1, 8))
+        ids = random.integers(0, people, size) if several else random.permutation(size)
+        gallery = random.integers(-1, 2, (size, 4)).astype(np.float32)
+        probes = random.integers(-1, 2, (12, 4)).astype(np.float32)
+        probe_ids = random.choice(ids, 12)
+        rows = random.permutation(size)
+        scattered = np.empty_like(gallery)
+        scattered[rows] = gallery
+        found = find(Gallery(scattered, rows, ids), probes, probe_ids)
+        expected = oracle(gallery, ids, probes, probe_ids)
+        assert found.rank.tolist() == [rank for _, rank in expected]
+        np.testing.assert_allclose(found.score, [score for score, _ in expected], atol=1e-15)
+        top = highest(Gallery(scattered, rows, ids), probes)
+        np.testing.assert_allclose(top, [max(exact(g, p) for g in gallery) for p in probes], atol=1e-15)
+
+
+def test_near_ties_beyond_float32_are_decided_exactly() -> None:
+    random = np.random.default_rng(3)
+    base = random.normal(size=(1, 64)).astype(np.float32)
+    gallery = np.repeat(base, 300, axis=0)
+    noise = 1e-6 * random.normal(size=300).astype(np.float32)
+    gallery[np.arange(300), np.arange(300) % 64] += noise
+    probes = (base + 0.1 * random.normal(size=(50, 64))).astype(np.float32)
+    ids = np.arange(300)
+    g, p = gallery.astype(np.longdouble), probes.astype(np.longdouble)
+    scores = (p @ g.T) / np.sqrt((p * p).sum(1))[:, None] / np.sqrt((g * g).sum(1))
+    found = find(Gallery(gallery, ids, ids), probes, ids[:50])
+    own = scores[np.arange(50), np.arange(50)]
+    # 1e-16 apart or less is a tie in float64, which is pessimistic.
+    assert (found.rank >= (scores > own[:, None] + 1e-15).sum(1) + 1).all()
+    assert (found.rank <= (scores > own[:, None] - 1e-15).sum(1)).all()
+    assert (find(Gallery(np.repeat(base, 300, 0), ids, ids), probes, ids[:50]).rank == 300).all()
+
+
+@pytest.mark.parametrize("dimension", [3, 128, 513])
+def test_constant_embeddings_are_never_found(dimension: int) -> None:
+    constant = np.full((700, dimension), 0.37, dtype=np.float32)
+    found = find(Gallery(constant, np.arange(700), np.arange(700)), constant[:99], np.arange(99))
+    assert rank_rate(found.rank, 1) == 0
+    assert (found.rank == 700).all()
+    impostors = highest(Gallery(constant, np.arange(700), np.arange(700)), constant[:50])
+    assert dir_at_far(OpenSet(found, impostors), 0.5).dir == 0
+
+
+def test_mapped_galleries_give_the_same(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    vectors = random.normal(size=(3000, 16)).astype(np.float32)
+    np.save(tmp_path / "gallery.npy", vectors)
+    mapped = np.load(tmp_path / "gallery.npy", mmap_mode="r")
+    rows, done = np.arange(3000), []
+    probes = random.normal(size=(20, 16)).astype(np.float32)
+    first = find(Gallery(vectors, rows, rows), probes, rows[:20])
+    second = find(Gallery(mapped, rows, rows), probes, rows[:20], done.append)
+    np.testing.assert_array_equal(first.rank, second.rank)
+    np.testing.assert_array_equal(first.score, second.score)
+    assert sum(done) == 3000
+
+
+def test_probe_without_mate_is_refused() -> None:
+    vectors = np.eye(3, dtype=np.float32)
+    with pytest.raises(DataError, match="1 probes have no mate"):
+        find(Gallery(vectors, np.arange(3), np.arange(3)), vectors, np.array([0, 1, 7]))
+
+
+def open_set(genuine: list[tuple[float, int]], impostors: list[float]) -> OpenSet:
+    score, rank = zip(*genuine, strict=True)
+    return OpenSet(Found(np.array(score), np.array(rank)), np.array(impostors))
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(st.tuples(INTS, st.integers(1, 3)), min_size=1, max_size=12),
+    st.lists(INTS, min_size=1, max_size=12),
+    st.sampled_from([0.0, 0.01, 0.1, 0.2, 0.25, 0.3, 0.5, 0.7, 1.0]),
+    st.integers(1, 3),
+)
+def test_dir_never_exceeds_far_and_loses_nothing(
+    genuine: list[tuple[float, int]], impostors: list[float], far: float, rank: int
+) -> None:
+    best = 0.0
+    for t in [*(s for s, _ in genuine), *impostors, 99.0]:
+        if sum(s >= t for s in impostors) / len(impostors) <= far:
+            best = max(best, sum(s >= t and r <= rank for s, r in genuine) / len(genuine))
+    point = dir_at_far(open_set(genuine, impostors), far, rank, replicates=2)
+    assert point.dir == best
+    assert point.achieved_far <= far
+    assert point.achieved_far == sum(s >= point.threshold for s in impostors) / len(impostors)
+    fars, dirs = dir_curve(open_set(genuine, impostors), rank)
+    assert dirs[fars <= far].max() == pytest.approx(best)
+
+
+def test_accepted_decides_as_division_does() -> None:
+    for impostors in (1, 3, 7, 10, 596, 9494):
+        for count in range(0, impostors + 1, max(1, impostors // 50)):
+            assert accepted(impostors, count / impostors) == count
+
+
+def test_known_dir_and_cmc() -> None:
+    case = open_set([(5, 1), (4, 1), (3, 2), (1, 1)], [4.0, 3.0, 2.0, 2.0])
+    assert dir_at_far(case, 0.25).dir == 0.5  # threshold just above 3: 5 and 4 pass, and one impostor of four
+    assert dir_at_far(case, 0.25, rank=2).achieved_far == 0.25
+    assert cmc(case.genuine.rank, 3).tolist() == [0.75, 1, 1]
+    assert rank_rate(case.genuine.rank, 1) == 0.75
+
+
+def test_bootstrap_is_paired_repeatable_and_covers() -> None:
+    random = np.random.default_rng(0)
+    case = open_set([(s, 1) for s in random.normal(2, 1, 300)], list(random.normal(0, 1, 2000)))
+    point = dir_at_far(case, 0.01)
+    low, high = point.confidence_interval
+    assert low < point.dir < high
+    assert dir_at_far(case, 0.01) == point
+    same = bootstrap_dir([case, case], 0.01, replicates=50)
+    np.testing.assert_array_equal(same[0], same[1])
+    with pytest.raises(DataError, match="same probes"):
+        bootstrap_dir([case, open_set([(1, 1)], [0.0])], 0.01)
+    with pytest.raises(DataError, match="no impostors"):
+        dir_at_far(open_set([(1, 1)], []), 0.01)

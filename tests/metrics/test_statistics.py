@@ -1,0 +1,92 @@
+"""Standard errors, intervals, tests: against tables, scipy and simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nsface.errors import DataError
+from nsface.metrics.statistics import (
+    bootstrap_difference,
+    identity_bootstrap,
+    mcnemar,
+    paired_folds,
+    standard_error,
+    student_interval,
+    wilson_interval,
+)
+
+FOLDS = [0.99, 0.985, 0.992, 0.988, 0.991, 0.99, 0.987, 0.995, 0.99, 0.986]
+
+
+def test_standard_error_and_t_interval() -> None:
+    assert standard_error(FOLDS) == pytest.approx(stats.sem(FOLDS))
+    expected = stats.t.interval(0.95, 9, np.mean(FOLDS), stats.sem(FOLDS))
+    assert student_interval(FOLDS) == pytest.approx(expected)
+    with pytest.raises(DataError, match="two values"):
+        standard_error([1.0])
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (1, 10), (7, 10), (10, 10), (2970, 3000)])
+def test_wilson_agrees_with_scipy(k: int, n: int) -> None:
+    expected = stats.binomtest(k, n).proportion_ci(method="wilson")
+    assert wilson_interval(k, n) == pytest.approx((expected.low, expected.high))
+    with pytest.raises(DataError, match="no share"):
+        wilson_interval(n + 1, n)
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (1, 0), (3, 9), (10, 10), (40, 60)])
+def test_mcnemar_agrees_with_the_binomial_test(a: int, b: int) -> None:
+    first = [True] * a + [False] * b + [True, False] * 5
+    second = [False] * a + [True] * b + [True, False] * 5
+    test = mcnemar(first, second)
+    assert (test.only_first, test.only_second) == (a, b)
+    if a + b:
+        assert test.exact == pytest.approx(stats.binomtest(a, a + b).pvalue)
+        masses = stats.binom.pmf(np.arange(a + b + 1), a + b, 0.5)
+        tail = masses[: min(a, b)].sum() + masses[min(a, b)] / 2
+        assert test.mid_p == pytest.approx(min(1.0, 2 * tail))
+    else:
+        assert (test.exact, test.mid_p) == (1, 1)
+
+
+def test_paired_folds_agrees_with_scipy() -> None:
+    other = [0.98, 0.984, 0.99, 0.985, 0.992, 0.985, 0.984, 0.99, 0.991, 0.98]
+    found = paired_folds(FOLDS, other)
+    expected = stats.ttest_rel(FOLDS, other)
+    assert found.p_value == pytest.approx(expected.pvalue)
+    interval = expected.confidence_interval()
+    assert found.confidence_interval == pytest.approx((interval.low, interval.high))
+    assert found.difference == pytest.approx(np.mean(FOLDS) - np.mean(other))
+    assert paired_folds(FOLDS, FOLDS).p_value == 1
+    assert paired_folds([0.5, 0.75], [0.25, 0.5]).p_value == 0
+    with pytest.raises(DataError, match="cannot be paired"):
+        paired_folds(FOLDS, FOLDS[1:])
+
+
+def test_bootstrap_difference() -> None:
+    samples = np.random.default_rng(0).normal(0.02, 0.01, 999)
+    found = bootstrap_difference(samples, np.zeros(999), 0.02)
+    assert found.confidence_interval == pytest.approx((0, 0.04), abs=0.004)
+    assert 0.02 < found.p_value < 0.09
+    assert bootstrap_difference(np.ones(99), np.zeros(99), 1.0).p_value == pytest.approx(0.02)
+
+
+def test_identity_bootstrap_is_wider_where_people_are_shared() -> None:
+    random = np.random.default_rng(1)
+    hard = random.random(60) < 0.2  # people whose pairs all fail
+    left, right = random.integers(0, 60, (2, 3000))
+    values = ~(hard[left] | hard[right])
+    low, high = identity_bootstrap(values, left, right, replicates=400)
+    narrow = wilson_interval(int(values.sum()), len(values))
+    assert low < values.mean() < high
+    assert high - low > 3 * (narrow[1] - narrow[0])
+    assert identity_bootstrap(values, left, right, replicates=400) == (low, high)
+
+
+def test_identity_bootstrap_of_pairs_that_share_nobody_is_the_ordinary_one() -> None:
+    values = np.random.default_rng(2).random(400) < 0.7
+    people = np.arange(400)
+    low, high = identity_bootstrap(values, people, people, replicates=2000)
+    assert (low, high) == pytest.approx(wilson_interval(int(values.sum()), 400), abs=0.01)

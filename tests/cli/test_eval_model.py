@@ -1,0 +1,75 @@
+"""`eval-*` straight from a model and images, against extraction first and scoring after."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nsface.embeddings import save
+from nsface.embeddings.extraction import extract
+from nsface.images.sources import open_source
+from nsface.model import Description, Preprocessing, save_model
+from nsface.synthetic import write_training_set
+
+Run = Callable[..., Any]
+OPTIONS = ["--device", "cpu", "--precision", "fp32", "--flip", "none", "--json", "-"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an untrained model, rendered faces, and a list of pairs with two folds."""
+    path = tmp_path_factory.mktemp("model")
+    description = Description(
+        network="light-resnet",
+        network_arguments={"channels": 8},
+        embedding_size=16,
+        input=Preprocessing(),
+        head="softmax",
+        head_arguments={},
+        identities=2,
+        recipe_digest="",
+    )
+    torch.manual_seed(0)
+    save_model(path / "model.safetensors", description.build(), description)
+    faces = open_source(str(write_training_set(path / "faces", identities=12, images=3)))
+    lines = []
+    for k in range(12):
+        mine, other = faces.names[3 * k : 3 * k + 2], faces.names[(3 * k + 3) % 36]
+        lines += [f"{mine[0]}\t{mine[1]}\t1\t{k % 2}\n", f"{mine[0]}\t{other}\t0\t{k % 2}\n"]
+    (path / "pairs.tsv").write_text("".join(lines))
+    return path
+
+
+def test_a_model_and_images_score_as_their_embeddings(nsface: Run, folder: Path) -> None:
+    pairs = ["--pairs", folder / "pairs.tsv"]
+    images = ["--model", folder / "model.safetensors", "--images", folder / "faces"]
+    direct = nsface("eval-pairs", *images, *pairs, *OPTIONS)
+    assert direct.status == 0, direct.err
+    source = open_source(str(folder / "faces"))
+    made = extract(folder / "model.safetensors", source, device="cpu", precision="fp32", flip="none")
+    save(folder / "faces.npz", made.embeddings)
+    later = nsface("eval-pairs", folder / "faces.npz", *pairs, "--json", "-")
+    assert direct.json | {"embeddings": ""} == later.json | {"embeddings": ""}
+    assert direct.json["flip"] == "none"
+
+
+def test_eval_bin_scores_pairs_of_neighbours(nsface: Run, folder: Path) -> None:
+    source = open_source(str(folder / "faces"))
+    same = [k % 2 == 0 for k in range(20)]
+    images = []
+    for k in range(20):
+        images += [source.read(3 * (k % 12)), source.read(3 * (k % 12) if same[k] else 3 * ((k + 1) % 12))]
+    (folder / "easy.bin").write_bytes(pickle.dumps((images, same), 4))
+    outcome = nsface("eval-bin", folder / "model.safetensors", folder / "easy.bin", *OPTIONS)
+    assert outcome.status == 0, outcome.err
+    (result,) = outcome.json["sets"]
+    assert (result["protocol"], result["pairs"], result["genuine"]) == ("easy", 20, 10)
+    assert result["auc"] == 1  # the same pixels always outscore others
+    assert [fold["pairs"] for fold in result["folds"]] == [2] * 10
+    table = nsface("eval-bin", folder / "model.safetensors", folder / "easy.bin", *OPTIONS[:-2])
+    assert "easy" in table.out

@@ -42,4 +42,5 @@ def test_identities_are_counted_from_the_data_and_the_known_overlap_is_left_out(
     assert len(identities) == 1_453 - 4
     assert not set(recipe.exclude) & set(identities)
     assert np.array_equal(np.unique(labels), np.arange(len(identities)))
-    assert all(source.identities[index] == identities[label] for index, label in zip(chosen, labels, strict=True))
+    folders = source.identities
+    assert [folders[index] for index in chosen] == [identities[label] for label in labels]

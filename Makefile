@@ -24,7 +24,7 @@ demo: $(VENV)/installed
 	for head in softmax noisy-softmax; do \
 		$(BIN)/nsface train recipes/demo.yaml --data $(DEMO)/faces/train --head $$head --out $(DEMO)/$$head && \
 		$(BIN)/nsface extract $(DEMO)/$$head/model.safetensors $(DEMO)/faces/lfw -o $(DEMO)/$$head/lfw.npz && \
-		$(BIN)/nsface eval-lfw $(DEMO)/$$head/lfw.npz --pairs $(DEMO)/faces/lfw/pairs.txt || exit; \
+		$(BIN)/nsface eval-lfw $(DEMO)/$$head/lfw.npz --pairs $(DEMO)/faces/pairs.txt || exit; \
 	done
 
 # one thread a process: the tests run in as many processes as there are cores

@@ -80,8 +80,9 @@ def command(
 
     \b
     OUT/train/0000000/001.jpg                        (or train.tar)
-    OUT/lfw/Ala_Ashac/Ala_Ashac_0001.jpg             pairs.txt, people.txt, pair_FGLFW.txt, subjects.txt
-    OUT/ytf/frame_images_DB/Ala_Ashac/0/0.1.jpg      splits.txt
+    OUT/lfw/Ala_Ashac/Ala_Ashac_0001.jpg
+    OUT/ytf/frame_images_DB/Ala_Ashac/0/0.1.jpg
+    OUT/pairs.txt, people.txt, pair_FGLFW.txt, subjects.txt, splits.txt
 
     The same options give the same pixels and lists on every machine, with any number of workers.
 

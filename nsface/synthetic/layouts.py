@@ -1,8 +1,9 @@
 """Synthetic faces in the layouts of the public data sets.
 
     train/0000000/001.jpg                                training: a folder, or the same names in a tar
-    lfw/Name_Surname/Name_Surname_0001.jpg               pairs.txt, people.txt, pair_FGLFW.txt, subjects.txt
-    ytf/frame_images_DB/Name_Surname/0/0.1.jpg           splits.txt
+    lfw/Name_Surname/Name_Surname_0001.jpg
+    ytf/frame_images_DB/Name_Surname/0/0.1.jpg
+    pairs.txt, people.txt, pair_FGLFW.txt, subjects.txt, splits.txt
 
 What is guaranteed: the pixels and the lists depend on the arguments alone, not on the machine, the number of
 workers, the order of rendering or the versions of NumPy and OpenCV; and the first identities and images of

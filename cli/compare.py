@@ -9,8 +9,9 @@ import click
 
 from nsface.cli.results import columns, emit, json_option, percent
 from nsface.cli.verification import plots_option
-from nsface.embeddings.file import Embeddings, load, stem
+from nsface.embeddings.file import Embeddings, load
 from nsface.errors import DataError, listing
+from nsface.names import stem
 from nsface.protocols import fglfw, lfw, pairs, ytf
 from nsface.protocols.comparison import compare_identification, compare_verification, worst_errors
 from nsface.protocols.identification import identify

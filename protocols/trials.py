@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nsface.embeddings.file import stem
 from nsface.errors import DataError
+from nsface.names import stem
 from nsface.protocols.lists import read_lines
 
 

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from nsface.errors import DataError, listing
 from nsface.files import check_writable, reason, replacing, write_text
+from nsface.names import stem
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,6 @@ class Embeddings:
                 f"{listing(missing)}; extract the whole set again"
             )
         return np.asarray(rows, dtype=np.int64)
-
-
-IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-
-
-def stem(name: str) -> str:
-    """`name` without its image extension (`a/b.jpg` → `a/b`); other dots stay."""
-    path = PurePosixPath(name)
-    return str(path.with_suffix("")) if path.suffix.lower() in IMAGE_EXTENSIONS else name
 
 
 def check_target(path: str | os.PathLike[str]) -> None:

@@ -67,7 +67,7 @@ def _mirror_and_shift(images: Tensor, how: Augmentation, generator: torch.Genera
 def _rectangles(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     """B × 1 × H × W, true inside one random rectangle an image."""
     batch, height, width, _ = images.shape
-    inside = []
+    inside: list[Tensor] = []
     for length in (height, width):
         size, place = torch.rand(2, batch, 1, device=images.device, generator=generator)
         size = size * how.erase * length
@@ -75,4 +75,5 @@ def _rectangles(images: Tensor, how: Augmentation, generator: torch.Generator) -
         at = torch.arange(length, device=images.device) + 0.5  # the middle of each pixel
         inside.append((at >= start) & (at < start + size))
     rows, columns = inside
-    return (rows[:, :, None] & columns[:, None, :]).unsqueeze(1)
+    rectangles: Tensor = rows[:, :, None] & columns[:, None, :]
+    return rectangles.unsqueeze(1)

@@ -169,7 +169,8 @@ def _cuts(changes: npt.NDArray[np.bool_]) -> Iterator[slice]:
     begins = np.append(np.flatnonzero(changes), len(changes))
     start = 0
     while start < len(changes):
-        stop = int(begins[max(np.searchsorted(begins, start + _ENTRIES, side="right") - 1, 0)])
+        last = int(np.searchsorted(begins, start + _ENTRIES, side="right")) - 1
+        stop = int(begins[max(last, 0)])
         if stop <= start:  # one identity with more rows than a block
             stop = int(begins[np.searchsorted(begins, start, side="right")])
         yield slice(start, stop)

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nsface.embeddings.file import Embeddings, load, save, stem
+from nsface.embeddings.file import Embeddings, load, save
 from nsface.errors import DataError, NsfaceError
+from nsface.names import stem
 
 NAMES = ["Ada/Ada_0001.jpg", "Ada/Ada_0002.jpg", "B Ünal/B_0001.png"]
 VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4) / 7

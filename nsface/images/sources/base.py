@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from nsface.embeddings.file import IMAGE_EXTENSIONS
+from nsface.names import has_image_extension
 
 
 class Source(ABC):
@@ -56,7 +56,7 @@ def is_image_name(name: str) -> bool:
     hidden = any(
         (part.startswith(".") and part not in {".", ".."}) or part == "__MACOSX" for part in path.parts
     )
-    return path.suffix.lower() in IMAGE_EXTENSIONS and not hidden
+    return has_image_extension(name) and not hidden
 
 
 def without_common_folder(names: Sequence[str]) -> list[str]:

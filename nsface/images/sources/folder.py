@@ -8,10 +8,11 @@ from pathlib import Path
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import Source, is_image_name, without_common_folder
+from nsface.images.sources.base import is_image_name, without_common_folder
+from nsface.images.sources.files import FilesSource
 
 
-class FolderSource(Source):
+class FolderSource(FilesSource):
     """Every image below `root`, in byte order of the paths; links are followed to files, not to folders.
 
     Raises:
@@ -19,18 +20,8 @@ class FolderSource(Source):
     """
 
     def __init__(self, root: Path) -> None:
-        self.location = str(root)
         relative = sorted(name for name in _walk(root) if is_image_name(name))
-        self._paths = [root / name for name in relative]
-        self.names = without_common_folder(relative)
-
-    def read(self, index: int) -> bytes:
-        return self._paths[index].read_bytes()
-
-    def stamps(self) -> Iterable[str]:
-        for path in self._paths:
-            status = path.stat()
-            yield f"{status.st_size} {status.st_mtime_ns}"
+        super().__init__(str(root), without_common_folder(relative), [root / name for name in relative])
 
 
 def _walk(root: Path) -> Iterable[str]:

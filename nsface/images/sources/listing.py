@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from nsface.embeddings.file import IMAGE_EXTENSIONS
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import Source, without_common_folder
+from nsface.images.sources.base import without_common_folder
+from nsface.images.sources.files import FilesSource
+from nsface.names import has_image_extension
 
 
-class ListSource(Source):
+class ListSource(FilesSource):
     """The images that `lines` name, in that order; blank lines and lines that start with `#` are passed over.
 
     Args:
@@ -25,19 +26,19 @@ class ListSource(Source):
     """
 
     def __init__(self, lines: Iterable[str], root: Path, location: str) -> None:
-        self.location = location
         entries: dict[str, int] = {}
         for number, line in enumerate(lines, start=1):
             entry = line.strip()
             if entry and not entry.startswith("#"):
                 entries.setdefault(entry, number)
-        self._paths = [root / entry for entry in entries]
-        for path, number in zip(self._paths, entries.values(), strict=True):
-            if path.suffix.lower() not in IMAGE_EXTENSIONS:
+        paths = [root / entry for entry in entries]
+        for path, number in zip(paths, entries.values(), strict=True):
+            if not has_image_extension(path.name):
                 raise DataError(f"{location}:{number}: not the path of an image: {str(path)[:120]}")
             if not path.is_file():
                 raise DataError(f"{location}:{number}: no such image: {path}")
-        self.names = without_common_folder([Path(entry).as_posix().lstrip("/") for entry in entries])
+        names = without_common_folder([Path(entry).as_posix().lstrip("/") for entry in entries])
+        super().__init__(location, names, paths)
 
     @classmethod
     def from_file(cls, path: Path) -> ListSource:
@@ -54,11 +55,3 @@ class ListSource(Source):
     def from_standard_input(cls) -> ListSource:
         """Read paths from standard input; relative ones start at the working folder."""
         return cls(sys.stdin, Path(), "standard input")
-
-    def read(self, index: int) -> bytes:
-        return self._paths[index].read_bytes()
-
-    def stamps(self) -> Iterable[str]:
-        for path in self._paths:
-            status = path.stat()
-            yield f"{status.st_size} {status.st_mtime_ns}"

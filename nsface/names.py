@@ -1,0 +1,16 @@
+"""Names of images: paths with `/` and an extension."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+
+def has_image_extension(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS
+
+
+def stem(name: str) -> str:
+    """`name` without its image extension (`a/b.jpg` → `a/b`); other dots stay."""
+    return str(PurePosixPath(name).with_suffix("")) if has_image_extension(name) else name

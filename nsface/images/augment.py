@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Augmentation(BaseModel):
@@ -14,6 +16,9 @@ class Augmentation(BaseModel):
         mirror: left and right are exchanged with probability one half.
         shift: the image moves by a whole number of pixels, uniform in [−shift, shift] on either axis; what
             enters at an edge repeats the edge.
+        rotation: the image turns about its middle by an angle uniform in [−rotation, rotation] degrees.
+        zoom: the image grows by a factor uniform in [1 − zoom, 1 + zoom]. Rotation and zoom together are one
+            bilinear resampling; what enters at an edge repeats the edge.
         brightness: pixels are multiplied by a factor uniform in [1 − brightness, 1 + brightness].
         erase: a grey rectangle, each side uniform in [0, erase] of the image's, is put over a random place.
     """
@@ -22,6 +27,8 @@ class Augmentation(BaseModel):
 
     mirror: bool = True
     shift: int = Field(default=0, ge=0)
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    zoom: float = Field(default=0.0, ge=0, lt=1)
     brightness: float = Field(default=0.0, ge=0, lt=1)
     erase: float = Field(default=0.0, ge=0, le=1)
 
@@ -38,6 +45,8 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Te
     if how.mirror or how.shift:
         images = _mirror_and_shift(images, how, generator)
     pixels = images.permute(0, 3, 1, 2).float()
+    if how.rotation or how.zoom:
+        pixels = _rotate_and_zoom(pixels, how, generator)
     if how.brightness:
         span = torch.rand(len(pixels), 1, 1, 1, device=pixels.device, generator=generator)
         pixels = (pixels * (1 + how.brightness * (2 * span - 1))).clamp_(0, 255)
@@ -62,6 +71,21 @@ def _mirror_and_shift(images: Tensor, how: Augmentation, generator: torch.Genera
     which = torch.arange(batch, device=device)
     moved: Tensor = images[which[:, None, None], rows[:, :, None], columns[:, None, :]]
     return moved
+
+
+def _rotate_and_zoom(pixels: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    batch, _, height, width = pixels.shape
+    angle, factor = 2 * torch.rand(2, batch, device=pixels.device, generator=generator) - 1
+    angle = angle * math.radians(how.rotation)
+    factor = 1 + factor * how.zoom
+    cosine, sine = angle.cos() / factor, angle.sin() / factor
+    # from a place in the result to its place in the image, both from −1 to 1 along either side
+    matrix = torch.zeros(batch, 2, 3, device=pixels.device)
+    matrix[:, 0, 0], matrix[:, 0, 1] = cosine, sine * (height / width)
+    matrix[:, 1, 0], matrix[:, 1, 1] = -sine * (width / height), cosine
+    grid = nn.functional.affine_grid(matrix, list(pixels.shape), align_corners=False)
+    turned = nn.functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    return turned.contiguous(memory_format=torch.channels_last)
 
 
 def _rectangles(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:

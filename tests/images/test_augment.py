@@ -85,3 +85,48 @@ def test_the_generator_decides() -> None:
 def test_impossible_values(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Augmentation.model_validate(wrong)
+
+
+def ramp(batch: int, across: bool) -> Tensor:
+    """Images whose value is the number of the column (`across`) or of the row, the same in every channel."""
+    height, width = 21, 15
+    line = torch.arange(width if across else height, dtype=torch.uint8)
+    image = line[None, :] if across else line[:, None]
+    return image.expand(height, width)[None, :, :, None].expand(batch, height, width, 3).contiguous()
+
+
+def test_zoom_scales_about_the_middle() -> None:
+    how = Augmentation(mirror=False, zoom=0.3)
+    for across, middle in ((True, 7), (False, 10)):
+        result = augment(ramp(300, across), how, torch.Generator().manual_seed(0))[:, 0]
+        line = result[:, 10, 5:10] if across else result[:, 8:13, 7]
+        slope = line.diff(dim=1)
+        assert torch.allclose(result[:, 10, 7], torch.tensor(float(middle)), atol=1e-4)
+        assert torch.allclose(slope, slope[:, :1].expand_as(slope), atol=1e-3), "still a straight ramp"
+        factor = 1 / slope[:, 0]
+        assert 0.7 <= factor.min() < 0.75
+        assert 1.25 < factor.max() <= 1.3001
+
+
+def test_rotation_keeps_angles_and_lengths_in_images_that_are_not_square() -> None:
+    how = Augmentation(mirror=False, rotation=20)
+    draws = [
+        augment(ramp(300, across), how, torch.Generator().manual_seed(0))[:, 0] for across in (True, False)
+    ]
+    x, y = draws
+    # from one pixel right of the middle to one left of it, in the frame of the original image
+    dx, dy = ((v[:, 10, 8] - v[:, 10, 6]) / 2 for v in (x, y))
+    assert torch.allclose(dx**2 + dy**2, torch.ones(300), atol=1e-3)
+    angle = torch.rad2deg(torch.atan2(dy, dx))
+    assert -20.001 <= angle.min() < -18
+    assert 18 < angle.max() <= 20.001
+    # and downwards, at right angles to it
+    ex, ey = ((v[:, 11, 7] - v[:, 9, 7]) / 2 for v in (x, y))
+    assert torch.allclose(dx * ex + dy * ey, torch.zeros(300), atol=1e-3)
+    assert torch.allclose(dx * ey - dy * ex, torch.ones(300), atol=1e-3), "turned, not mirrored"
+
+
+def test_rotation_repeats_the_edge() -> None:
+    images = torch.full((50, HEIGHT, WIDTH, 3), 90, dtype=torch.uint8)
+    result = run(images, Augmentation(mirror=False, rotation=45, zoom=0.5))
+    assert torch.allclose(result, torch.tensor(90.0))

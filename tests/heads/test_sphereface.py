@@ -1,0 +1,61 @@
+"""SphereFace against its formula by way of the angle."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import assert_loss_is, batch, cosines, cross_entropy, few, ready, target_of
+from torch import Tensor
+from torch.nn import functional
+
+from nsface.heads import SphereFace
+
+
+@few
+@given(
+    margin=st.integers(1, 4),
+    step=st.sampled_from([0, 100, 10_000]),
+    lowest=st.floats(0, 5),
+    seed=st.integers(0, 99),
+)
+def test_loss(margin: int, step: int, lowest: float, seed: int) -> None:
+    features, labels = batch(5, 4, 6, scale=3, seed=seed)
+
+    def expected(x: Tensor, weight: Tensor) -> Tensor:
+        cosine = cosines(x, weight)
+        own = target_of(cosine, labels)
+        theta = own.arccos()
+        k = (margin * theta / math.pi).floor().detach()
+        psi = (-1) ** k * (margin * theta).cos() - 2 * k
+        kept = max(lowest, 1000 / (1 + 0.12 * step))
+        length = x.norm(dim=1)
+        return cross_entropy(length[:, None] * cosine, labels, length * (kept * own + psi) / (1 + kept))
+
+    head = ready(SphereFace(4, 5, margin=margin, lowest_lambda=lowest), seed)
+    head.advance(step, 20_000)
+    assert_loss_is(head, features, labels, expected)
+
+
+@few
+@given(seed=st.integers(0, 99))
+def test_margin_of_one_is_softmax_over_weights_of_length_one(seed: int) -> None:
+    features, labels = batch(5, 4, 6, scale=3, seed=seed)
+    head = ready(SphereFace(4, 5, margin=1), seed)
+    logits = features @ functional.normalize(head.weight).T
+    expected = functional.cross_entropy(logits, labels, reduction="none")
+    torch.testing.assert_close(head(features, labels).loss, expected)
+
+
+@pytest.mark.parametrize("margin", [0, 5, -1])
+def test_impossible_margin(margin: int) -> None:
+    with pytest.raises(ValueError, match=r"margin must be in \[1, 4\]"):
+        SphereFace(4, 3, margin=margin)
+
+
+def test_impossible_lambda() -> None:
+    with pytest.raises(ValueError, match="lowest_lambda must be a number ≥ 0"):
+        SphereFace(4, 3, lowest_lambda=-1)

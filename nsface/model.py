@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nsface import __version__, networks
-from nsface.errors import ModelError
+from nsface.errors import ModelError, NsfaceError
 from nsface.files import reason, replacing
 
 HEADER = "nsface"
@@ -102,7 +102,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
         description = Description.model_validate_json(header)
         network = description.build()
         network.load_state_dict(weights)
-    except (ValidationError, RuntimeError) as error:
+    except (ValidationError, RuntimeError, NsfaceError) as error:
         summary = str(error).splitlines()[0]
         raise ModelError(f"{path}: its header and weights do not fit together ({summary})") from error
     return network.eval(), description

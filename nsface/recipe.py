@@ -7,7 +7,6 @@ Unknown keys, wrong types and impossible values are refused, each named with fil
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Mapping
@@ -15,13 +14,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from nsface.arguments import ArgumentError, check_arguments, near
+from nsface.auxiliary import AUXILIARY
 from nsface.device import DeviceChoice, PrecisionChoice
 from nsface.errors import RecipeError
 from nsface.files import reason
 from nsface.images.augment import Augmentation
 from nsface.model import Preprocessing
+from nsface.recipe_faults import key_lines, problem, yaml_problem
 
 
 class Section(BaseModel):
@@ -44,6 +46,28 @@ class Named(Section):
 
 class NetworkChoice(Named):
     embedding_size: int = Field(default=512, ge=1)
+
+
+class AuxiliaryChoice(Named):
+    """An auxiliary loss; `weight`, like the other keys, has the loss's own default."""
+
+    @model_validator(mode="after")
+    def _known(self) -> AuxiliaryChoice:
+        if self.name not in AUXILIARY:
+            raise ValueError(f"unknown loss '{self.name}'{near(self.name, AUXILIARY)}")
+        try:
+            check_arguments(self.name, AUXILIARY[self.name], self.arguments)
+        except ArgumentError as error:
+            raise ValueError(str(error)) from error
+        AUXILIARY[self.name](1, 2, **self.arguments)  # refuses what is out of range
+        return self
+
+
+class Sampler(Section):
+    """Batches of `identities` identities with `images` images each, in place of shuffled images."""
+
+    identities: int = Field(ge=2)
+    images: int = Field(ge=1)
 
 
 class Optimizer(Section):
@@ -80,10 +104,13 @@ class Recipe(Section):
     """A training run.
 
     Attributes:
-        data: folder or tar of training faces, one folder an identity.
-        exclude: identities (folder names) that are left out.
+        data: training faces: folder or tar with one folder an identity, store, .rec, list with labels, …
+        exclude: identities (folder names) that are left out, or the path of a file that names one a line (`#`
+            starts a remark): what `nsface overlap --exclude` writes. The run folder's recipe has them all.
         cache: folder for decoded pixels, memory-mapped; null: in memory.
+        auxiliary: losses added to the head's, each at most once.
         epochs, iterations: the length of the run; exactly one of the two.
+        batch_size: images a step; with a sampler, the product of its two numbers.
         log_every: steps between two lines of log.jsonl.
     """
 
@@ -93,6 +120,8 @@ class Recipe(Section):
     input: Preprocessing = Preprocessing()
     network: NetworkChoice
     head: Named
+    auxiliary: list[AuxiliaryChoice] = []
+    sampler: Sampler | None = None
     augmentation: Augmentation = Augmentation()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
@@ -103,6 +132,19 @@ class Recipe(Section):
     device: DeviceChoice = "auto"
     precision: PrecisionChoice = "auto"
     log_every: int = Field(default=50, ge=1)
+
+    @field_validator("exclude", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            lines = Path(value).read_text(encoding="utf-8-sig").splitlines()
+        except OSError as error:
+            raise ValueError(f"{value}: cannot be read: {reason(error)}") from error
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{value}: not a text file in UTF-8") from error
+        return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
@@ -120,6 +162,28 @@ class Recipe(Section):
             raise ValueError(f"schedule.warmup must be shorter than the run ({length})")
         if self.optimizer.nesterov and self.optimizer.momentum == 0:
             raise ValueError("optimizer.nesterov needs optimizer.momentum above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _batches(self) -> Recipe:
+        names = [choice.name for choice in self.auxiliary]
+        if len(set(names)) < len(names):
+            raise ValueError(f"auxiliary: each loss may stand once, not {', '.join(names)}")
+        if self.sampler is None or self.sampler.images < 2:
+            needing = [name for name in names if AUXILIARY[name].needs_pairs]
+            if needing:
+                raise ValueError(
+                    f"auxiliary: {needing[0]} needs several images of an identity in a batch: give "
+                    "sampler: {identities: P, images: K} with K of at least 2"
+                )
+        if self.sampler is not None:
+            product = self.sampler.identities * self.sampler.images
+            if "batch_size" in self.model_fields_set and self.batch_size != product:
+                raise ValueError(
+                    f"batch_size ({self.batch_size}) must be sampler.identities × sampler.images "
+                    f"({product}): leave it out"
+                )
+            self.__dict__["batch_size"] = product  # the model is frozen for everyone else
         return self
 
     def to_yaml(self) -> str:
@@ -153,7 +217,7 @@ def parse_value(text: str) -> Any:
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        raise RecipeError(f"cannot read the value {text!r}: {_yaml_problem(error)}") from error
+        raise RecipeError(f"cannot read the value {text!r}: {yaml_problem(error)}") from error
 
 
 def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -162,7 +226,7 @@ def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     Args:
         overrides: values by dotted key (`head.alpha2`), put in place of the file's. Another `head.name` or
             `network.name` drops the arguments given in the file, which belong to the name that stood there;
-            and `epochs` takes the place of `iterations`, and the reverse.
+            `epochs` takes the place of `iterations`, and the reverse; and a sampler that of `batch_size`.
 
     Raises:
         RecipeError: cannot be read, or wrong; every wrong place is named with its line and key.
@@ -177,17 +241,19 @@ def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
         node = yaml.compose(text, _Loader)
         content = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: {_yaml_problem(error)}") from error
+        raise RecipeError(f"{path}: {yaml_problem(error)}") from error
     if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
         raise RecipeError(f"{path}: not a recipe; it must hold keys and values such as `epochs: 20`")
-    lines = _lines(node, str(path))
+    lines = key_lines(node, str(path))
     given = dict(overrides or {})
     for key, value in given.items():
         _put(content, key, value)
+    if "batch_size" not in given and any(k.split(".")[0] == "sampler" for k in given) and content["sampler"]:
+        content.pop("batch_size", None)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        problems = [_problem(details, str(path), lines, given) for details in error.errors()]
+        problems = [problem(details, Recipe, str(path), lines, given) for details in error.errors()]
         raise RecipeError("; ".join(problems)) from error
 
 
@@ -207,56 +273,3 @@ def _put(content: dict[str, Any], dotted: str, value: Any) -> None:
     if dotted in ("epochs", "iterations"):
         content.pop("iterations" if dotted == "epochs" else "epochs", None)
     section[last] = value
-
-
-def _lines(node: yaml.MappingNode, path: str, prefix: str = "") -> dict[str, int]:
-    """Line of each key, by dotted key. A key that stands twice is an error: one of the two would be lost."""
-    lines: dict[str, int] = {}
-    for key, value in node.value:
-        dotted = f"{prefix}{key.value}"
-        if dotted in lines:
-            raise RecipeError(
-                f"{path}:{key.start_mark.line + 1}: {dotted}: stands here and on line {lines[dotted]}"
-            )
-        lines[dotted] = key.start_mark.line + 1
-        if isinstance(value, yaml.MappingNode):
-            lines.update(_lines(value, path, f"{dotted}."))
-    return lines
-
-
-def _problem(details: Any, path: str, lines: dict[str, int], given: Mapping[str, Any]) -> str:
-    key = ".".join(str(part) for part in details["loc"])
-    parts = key.split(".")
-    place = path
-    if key in given:
-        place = "given on the command line"
-    else:
-        known = next(
-            (".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in lines), None
-        )
-        place = f"{path}:{lines[known]}" if known else path
-    if details["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(parts[-1], _keys_beside(parts), n=1)
-        return f"{place}: {key}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
-    if details["type"] == "missing":
-        return f"{place}: {key}: missing, and needed"
-    message = details["msg"].removeprefix("Value error, ")
-    if not key:
-        return f"{place}: {message}"
-    return f"{place}: {key}: {message[0].lower()}{message[1:]} (got {details['input']!r})"
-
-
-def _keys_beside(parts: list[str]) -> list[str]:
-    model: type[BaseModel] = Recipe
-    for part in parts[:-1]:
-        inner = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return list(model.model_fields)
-
-
-def _yaml_problem(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}: " if mark else ""
-    return f"{where}not valid YAML ({getattr(error, 'problem', None) or error})"

@@ -62,7 +62,11 @@ def test_written_and_read_back_is_the_same(tmp_path: Path) -> None:
         ("epochs: 15", "epochs: 15\nepochs: 16", r"recipe\.yaml:11: epochs: stands here and on line 10"),
         ("epochs: 15", "seed: 1", r"recipe\.yaml: give either epochs or iterations"),
         ("epochs: 15", "epochs: 15\niterations: 9", r"give either epochs or iterations"),
-        ("epochs: 15", "epochs: 12", r"milestones must rise and lie between 0 and 12"),
+        (
+            "epochs: 15",
+            "epochs: 12",
+            r"recipe\.yaml:7: schedule\.milestones must rise and lie between 0 and 12",
+        ),
         ("milestones: [8, 12]", "milestones: [12, 8]", r"milestones must rise"),
         ("  milestones: [8, 12]\n", "", r"milestones belong to the step schedule"),
         ("kind: step", "kind: cosine", r"milestones belong to the step schedule"),
@@ -80,6 +84,63 @@ def test_written_and_read_back_is_the_same(tmp_path: Path) -> None:
         ),
         ("learning_rate: 1e-1", "nesterov: true\n  momentum: 0", r"nesterov needs optimizer\.momentum"),
         ("network: {name: sphereface-20}\n", "", r"network: missing, and needed"),
+        (
+            "epochs: 15",
+            "epochs: 15\nauxiliary: [{name: centre}]",
+            r"recipe\.yaml:11: auxiliary\.0: unknown loss 'centre'; did you mean 'center'\?",
+        ),
+        (
+            "epochs: 15",
+            "epochs: 15\nauxiliary:\n- name: center\n- {name: triplet, margins: 1}",
+            r"recipe\.yaml:13: auxiliary\.1: margins: triplet has no such .*did you mean 'margin'\?",
+        ),
+        (
+            "epochs: 15",
+            "epochs: 15\nauxiliary: [{name: triplet, margin: much}]",
+            r"recipe\.yaml:11: auxiliary\.0: margin: .*valid number .*\(got 'much'\)",
+        ),
+        (
+            "epochs: 15",
+            "epochs: 15\nauxiliary: [{name: triplet, margin: 5}]",
+            r"recipe\.yaml:11: auxiliary\.0: margin must be a number > 0 and ≤ 4, not 5",
+        ),
+        (
+            "epochs: 15",
+            "epochs: 15\nauxiliary: [{name: center, weight: -1}]",
+            r"recipe\.yaml:11: auxiliary\.0: weight must be a number > 0, not -1",
+        ),
+        ("epochs: 15", "epochs: 15\nauxiliary: [{weight: 1}]", r"yaml:11: auxiliary\.0\.name: missing"),
+        ("epochs: 15", "epochs: 15\nauxiliary: center", r"yaml:11: auxiliary: .*valid list \(got 'center'\)"),
+        (
+            "epochs: 15",
+            "epochs: 15\nauxiliary: [{name: center}, {name: center}]",
+            r"auxiliary: each loss may stand once, not center, center",
+        ),
+        (
+            "epochs: 15",
+            "epochs: 15\nauxiliary: [{name: triplet}]",
+            r"recipe\.yaml:11: auxiliary: triplet needs several images of an identity .* K of at least 2",
+        ),
+        (
+            "epochs: 15",
+            "epochs: 15\nauxiliary: [{name: contrastive}]\nsampler: {identities: 8, images: 1}",
+            r"auxiliary: contrastive needs several images of an identity",
+        ),
+        (
+            "epochs: 15",
+            "epochs: 15\nsampler: {identities: 1, images: 4}",
+            r"recipe\.yaml:11: sampler\.identities: .*greater than or equal to 2",
+        ),
+        (
+            "epochs: 15",
+            "epochs: 15\nsampler: {identites: 8, images: 4}",
+            r"recipe\.yaml:11: sampler\.identites: unknown key; did you mean 'identities'\?",
+        ),
+        (
+            "epochs: 15",
+            "epochs: 15\nsampler: {identities: 8, images: 4}\nbatch_size: 64",
+            r"recipe\.yaml:12: batch_size \(64\) must be sampler\.identities × sampler\.images \(32\)",
+        ),
         ("epochs: 15", "epochs: [", r"recipe\.yaml: line \d+: not valid YAML"),
     ],
 )
@@ -122,6 +183,22 @@ def test_overrides(tmp_path: Path) -> None:
         load_recipe(path, {"seed": -1})
     with pytest.raises(RecipeError, match="epochs holds a value"):
         load_recipe(path, {"epochs.x": 1})
+
+
+def test_a_sampler_gives_the_batch_size(tmp_path: Path) -> None:
+    text = GOOD + "auxiliary: [{name: center}, {name: triplet, weight: 0.5}]\n"
+    balanced = load_recipe(write(tmp_path, text + "sampler: {identities: 8, images: 4}\n"))
+    assert balanced.batch_size == 32
+    assert [choice.arguments for choice in balanced.auxiliary] == [{}, {"weight": 0.5}]
+    assert load_recipe(write(tmp_path, balanced.to_yaml())) == balanced
+    path = write(tmp_path, GOOD + "batch_size: 96\n")
+    over = {"sampler.identities": 6, "sampler.images": 2}
+    assert load_recipe(path, over).batch_size == 12, "it takes the place of the file's"
+    with pytest.raises(RecipeError, match=r"^given on the command line: batch_size \(48\) must be"):
+        load_recipe(path, {**over, "batch_size": 48})
+    assert load_recipe(path, {"sampler": None}).batch_size == 96
+    with pytest.raises(RecipeError, match=r"given on the command line: auxiliary\.0: unknown loss 'x'"):
+        load_recipe(path, {"auxiliary": [{"name": "x"}]})
 
 
 def test_digest_follows_what_decides_the_weights(tmp_path: Path) -> None:

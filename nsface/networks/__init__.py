@@ -2,19 +2,19 @@
 
 A new one is a file, an import and a line in `NETWORKS`. Every network maps images (B, 3, H, W) to embeddings
 (B, D), is told height, width and D when it is made, and draws its weights from torch's global generator, so
-that a seed reproduces them.
+that a seed reproduces them. `activation` names the non-linearity after its convolutions (`activations.py`).
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 
 from torch import nn
 
-from nsface.errors import ModelError, listing
+from nsface.arguments import check_arguments
+from nsface.errors import ModelError
 from nsface.networks.cost import Cost, count
 from nsface.networks.iresnet import IResNet
 from nsface.networks.light_resnet import LightResNet
@@ -45,28 +45,17 @@ def build(name: str, *, height: int, width: int, embedding_size: int = 512, **ar
         name: a key of `NETWORKS`.
         height, width: size of the images in pixels.
         embedding_size: D, at least 1.
-        arguments: what this network takes besides, e.g. `dropout` of iResNet.
+        arguments: what this network takes besides: `activation`, or `dropout` of iResNet.
 
     Raises:
-        ModelError: no such network or argument, or sizes that do not fit.
+        ModelError: no such network or activation, or sizes that do not fit.
+        ArgumentError: no such argument, or a value of another type.
     """
     if name not in NETWORKS:
         near = get_close_matches(name, NETWORKS)
         hint = f" (did you mean {' or '.join(near)}?)" if near else ""
         raise ModelError(f"no network is called {name!r}{hint}; there are {', '.join(NETWORKS)}")
-    unknown = sorted(arguments.keys() - _options(name))
-    if unknown:
-        taken = ", ".join(["height", "width", "embedding_size", *_options(name)])
-        raise ModelError(f"network {name} takes no argument {listing(unknown)}; it takes {taken}")
+    check_arguments(name, NETWORKS[name], arguments, settled=("height", "width", "embedding_size"))
     if embedding_size < 1:
         raise ModelError(f"embedding_size is {embedding_size}; give at least 1")
     return NETWORKS[name](height=height, width=width, embedding_size=embedding_size, **arguments)
-
-
-def _options(name: str) -> list[str]:
-    """The arguments a user may give to this network, besides the sizes that all take."""
-    network = NETWORKS[name]
-    settled = {"height", "width", "embedding_size"}
-    if isinstance(network, partial):
-        settled |= network.keywords.keys()
-    return [option for option in inspect.signature(network).parameters if option not in settled]

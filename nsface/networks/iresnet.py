@@ -7,10 +7,13 @@ so weights published for those networks fit.
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import torch
 from torch import Tensor, nn
 
 from nsface.errors import ModelError
+from nsface.networks.activations import Choice, make_activation
 from nsface.networks.sizes import strided_map
 
 CHANNELS = (64, 128, 256, 512)
@@ -34,13 +37,21 @@ class IResNet(nn.Module):
         embedding_size: D, 512 in the published networks.
         depth: 18, 34, 50 or 100.
         dropout: share of the last map dropped in training, in [0, 1).
+        activation: what stands where the published networks have PReLU.
 
     Raises:
-        ModelError: no such depth, a dropout out of range, or images too small.
+        ModelError: no such depth or activation, a dropout out of range, or images too small.
     """
 
     def __init__(
-        self, *, height: int, width: int, embedding_size: int = 512, depth: int, dropout: float = 0.0
+        self,
+        *,
+        height: int,
+        width: int,
+        embedding_size: int = 512,
+        depth: int,
+        dropout: float = 0.0,
+        activation: Choice = "prelu",
     ) -> None:
         super().__init__()
         if depth not in BLOCKS:
@@ -50,9 +61,11 @@ class IResNet(nn.Module):
         rows, columns = strided_map(height, width)
         self.conv1 = nn.Conv2d(3, CHANNELS[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(CHANNELS[0])
-        self.prelu = nn.PReLU(CHANNELS[0])
+        self.prelu = make_activation(activation, CHANNELS[0])
         inputs = (CHANNELS[0], *CHANNELS[:-1])
-        self.layer1, self.layer2, self.layer3, self.layer4 = map(_stage, inputs, CHANNELS, BLOCKS[depth])
+        self.layer1, self.layer2, self.layer3, self.layer4 = map(
+            _stage, inputs, CHANNELS, BLOCKS[depth], repeat(activation)
+        )
         self.bn2 = nn.BatchNorm2d(CHANNELS[-1])
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(CHANNELS[-1] * rows * columns, embedding_size)
@@ -77,12 +90,12 @@ class Block(nn.Module):
     shortcut is then a 1×1 convolution and BN, and the identity where the stride is 1.
     """
 
-    def __init__(self, inputs: int, channels: int, stride: int) -> None:
+    def __init__(self, inputs: int, channels: int, stride: int, choice: Choice = "prelu") -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs)
         self.conv1 = nn.Conv2d(inputs, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
-        self.prelu = nn.PReLU(channels)
+        self.prelu = make_activation(choice, channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, stride=stride, padding=1, bias=False)
         self.bn3 = nn.BatchNorm2d(channels)
         self.downsample: nn.Module = nn.Identity()
@@ -98,6 +111,6 @@ class Block(nn.Module):
         return total
 
 
-def _stage(inputs: int, channels: int, blocks: int) -> nn.Sequential:
-    rest = (Block(channels, channels, stride=1) for _ in range(blocks - 1))
-    return nn.Sequential(Block(inputs, channels, stride=2), *rest)
+def _stage(inputs: int, channels: int, blocks: int, choice: Choice) -> nn.Sequential:
+    rest = (Block(channels, channels, stride=1, choice=choice) for _ in range(blocks - 1))
+    return nn.Sequential(Block(inputs, channels, stride=2, choice=choice), *rest)

@@ -9,10 +9,13 @@ so it is left out here. Counts made from the Caffe files include it (SphereFace-
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import torch
 from torch import Tensor, nn
 
 from nsface.errors import ModelError
+from nsface.networks.activations import Choice, make_activation
 from nsface.networks.sizes import strided_map
 
 CHANNELS = (64, 128, 256, 512)
@@ -35,18 +38,21 @@ class SphereFace(nn.Module):
         height, width: size of the images in pixels, at least 16.
         embedding_size: D, 512 in the published networks.
         depth: 4, 10, 20, 36 or 64.
+        activation: what follows each convolution; PReLU in the paper.
 
     Raises:
-        ModelError: no such depth, or images too small.
+        ModelError: no such depth or activation, or images too small.
     """
 
-    def __init__(self, *, height: int, width: int, embedding_size: int = 512, depth: int) -> None:
+    def __init__(
+        self, *, height: int, width: int, embedding_size: int = 512, depth: int, activation: Choice = "prelu"
+    ) -> None:
         super().__init__()
         if depth not in UNITS:
             raise ModelError(f"no SphereFace of depth {depth}; give one of {', '.join(map(str, UNITS))}")
         rows, columns = strided_map(height, width)
         inputs = (3, *CHANNELS[:-1])
-        self.stages = nn.Sequential(*map(Stage, inputs, CHANNELS, UNITS[depth]))
+        self.stages = nn.Sequential(*map(Stage, inputs, CHANNELS, UNITS[depth], repeat(activation)))
         self.fc = nn.Linear(CHANNELS[-1] * rows * columns, embedding_size)
         caffe_xavier_(self.fc)
 
@@ -59,11 +65,11 @@ class SphereFace(nn.Module):
 class Stage(nn.Module):
     """(B, inputs, H, W) to (B, channels, ⌈H/2⌉, ⌈W/2⌉): a convolution of stride 2, PReLU, residual units."""
 
-    def __init__(self, inputs: int, channels: int, units: int) -> None:
+    def __init__(self, inputs: int, channels: int, units: int, choice: Choice = "prelu") -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, channels, 3, stride=2, padding=1)
-        self.prelu = nn.PReLU(channels)
-        self.units = nn.Sequential(*(Unit(channels) for _ in range(units)))
+        self.prelu = make_activation(choice, channels)
+        self.units = nn.Sequential(*(Unit(channels, choice) for _ in range(units)))
         caffe_xavier_(self.conv)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -74,12 +80,12 @@ class Stage(nn.Module):
 class Unit(nn.Module):
     """x + PReLU(conv(PReLU(conv(x)))), (B, C, H, W) to the same; nothing follows the sum."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, choice: Choice = "prelu") -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.prelu1 = nn.PReLU(channels)
+        self.prelu1 = make_activation(choice, channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.prelu2 = nn.PReLU(channels)
+        self.prelu2 = make_activation(choice, channels)
         for conv in (self.conv1, self.conv2):  # so small that a unit starts close to the identity
             nn.init.normal_(conv.weight, std=0.01)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nsface.networks.activations import Choice, make_activation
 from nsface.networks.sizes import pooled_map
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3))  # channels and convolutions; a max-pool ends each
@@ -25,17 +26,20 @@ class VGGFace(nn.Module):
     Args:
         height, width: size of the images in pixels, at least 16.
         embedding_size: D.
+        activation: what stands in place of ReLU.
 
     Raises:
-        ModelError: images too small.
+        ModelError: no such activation, or images too small.
     """
 
-    def __init__(self, *, height: int, width: int, embedding_size: int = 512) -> None:
+    def __init__(
+        self, *, height: int, width: int, embedding_size: int = 512, activation: Choice = "relu"
+    ) -> None:
         super().__init__()
         rows, columns = pooled_map(height, width)
         inputs, stages = 3, []
         for channels, convolutions in STAGES:
-            stages.append(_stage(inputs, channels, convolutions))
+            stages.append(_stage(inputs, channels, convolutions, activation))
             inputs = channels
         self.stages = nn.Sequential(*stages)
         self.fc = nn.Linear(inputs * rows * columns, embedding_size)
@@ -51,16 +55,18 @@ class VGGFace(nn.Module):
 class Block(nn.Module):
     """ReLU(BN(conv(x))): (B, inputs, H, W) to (B, channels, H, W)."""
 
-    def __init__(self, inputs: int, channels: int) -> None:
+    def __init__(self, inputs: int, channels: int, choice: Choice = "relu") -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, channels, 3, padding=1, bias=False)  # BN's own bias serves
         self.bn = nn.BatchNorm2d(channels)
+        self.activation = make_activation(choice, channels)
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
 
     def forward(self, maps: Tensor) -> Tensor:
-        return torch.relu(self.bn(self.conv(maps)))
+        maps = self.activation(self.bn(self.conv(maps)))
+        return maps
 
 
-def _stage(inputs: int, channels: int, convolutions: int) -> nn.Sequential:
-    rest = (Block(channels, channels) for _ in range(convolutions - 1))
-    return nn.Sequential(Block(inputs, channels), *rest, nn.MaxPool2d(2))
+def _stage(inputs: int, channels: int, convolutions: int, choice: Choice) -> nn.Sequential:
+    rest = (Block(channels, channels, choice) for _ in range(convolutions - 1))
+    return nn.Sequential(Block(inputs, channels, choice), *rest, nn.MaxPool2d(2))

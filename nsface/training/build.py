@@ -1,17 +1,12 @@
-"""From the words of a recipe to networks and heads, with the recipe's own places in the errors."""
+"""From the words of a recipe to networks, heads and auxiliary losses, with the recipe's places in errors."""
 
 from __future__ import annotations
 
-import difflib
-import inspect
-import typing
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 
 from nsface import networks
+from nsface.arguments import ArgumentError, check_arguments, near
+from nsface.auxiliary import AUXILIARY
 from nsface.errors import ModelError, RecipeError
 from nsface.heads import HEADS, Head
 from nsface.recipe import Recipe
@@ -24,8 +19,6 @@ def build_network(recipe: Recipe) -> nn.Module:
         RecipeError: an unknown name or argument, or one out of its range.
     """
     choice = recipe.network
-    if choice.name in networks.NETWORKS:
-        _check_arguments("network", choice.name, networks.NETWORKS[choice.name], choice.arguments)
     try:
         return networks.build(
             choice.name,
@@ -34,6 +27,8 @@ def build_network(recipe: Recipe) -> nn.Module:
             embedding_size=choice.embedding_size,
             **choice.arguments,
         )
+    except ArgumentError as error:
+        raise RecipeError(f"network.{error}") from error
     except (ModelError, ValueError) as error:
         raise RecipeError(f"network: {error}") from error
 
@@ -46,50 +41,22 @@ def build_head(recipe: Recipe, identities: int) -> Head:
     """
     name, arguments = recipe.head.name, recipe.head.arguments
     if name not in HEADS:
-        raise RecipeError(f"head.name: unknown head '{name}'{_near(name, HEADS)}")
-    _check_arguments("head", name, HEADS[name], arguments)
+        raise RecipeError(f"head.name: unknown head '{name}'{near(name, HEADS)}")
     try:
+        check_arguments(name, HEADS[name], arguments)
         return HEADS[name](recipe.network.embedding_size, identities, **arguments)
+    except ArgumentError as error:
+        raise RecipeError(f"head.{error}") from error
     except ValueError as error:
         raise RecipeError(f"head: {error}") from error
 
 
-def _check_arguments(section: str, name: str, factory: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Refuse arguments that `factory` does not have, and values of another type than it states."""
-    parameters = inspect.signature(factory).parameters
-    hints = typing.get_type_hints(_constructor(factory))
-    own = [
-        parameter.name
-        for parameter in parameters.values()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in _GIVEN_ELSEWHERE
-    ]
-    for key, value in given.items():
-        if key not in own:
-            raise RecipeError(f"{section}.{key}: {name} has no such argument{_near(key, own)}")
-        try:
-            TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(value)
-        except ValidationError as error:
-            message = error.errors()[0]["msg"]
-            raise RecipeError(
-                f"{section}.{key}: {message[0].lower()}{message[1:]} (got {value!r})"
-            ) from error
-
-
-_GIVEN_ELSEWHERE = {
-    "height",
-    "width",
-    "embedding_size",
-}  # by the recipe's `input` and `network.embedding_size`
-
-
-def _constructor(factory: Callable[..., Any]) -> Callable[..., Any]:
-    target = getattr(factory, "func", factory)  # a functools.partial wraps the class
-    return target.__init__ if inspect.isclass(target) else target
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    known = list(known)
-    near = difflib.get_close_matches(word, known, n=1)
-    if near:
-        return f"; did you mean '{near[0]}'?"
-    return f"; it is one of: {', '.join(known)}" if known else "; it takes none"
+def build_auxiliary(recipe: Recipe, identities: int) -> nn.ModuleDict:
+    """The auxiliary losses that `recipe` names (and has checked), by name, in its order."""
+    size = recipe.network.embedding_size
+    return nn.ModuleDict(
+        {
+            choice.name: AUXILIARY[choice.name](size, identities, **choice.arguments)
+            for choice in recipe.auxiliary
+        }
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor
 
@@ -16,13 +18,18 @@ class Meter:
 
     loss: mean loss. accuracy: share of samples whose clean target logit is the highest. probability: mean
     p_y. saturated: share with p_y > 0.999. gradient: mean |∂L/∂f'|, which for softmax is 1 − p_y.
+
+    Args:
+        auxiliary: names of the auxiliary losses, whose means are kept too.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(len(FIELDS), dtype=torch.float64, device=device)
+    def __init__(self, device: torch.device, auxiliary: Sequence[str] = ()) -> None:
+        self._fields = (*FIELDS, *auxiliary)
+        self._sums = torch.zeros(len(self._fields), dtype=torch.float64, device=device)
         self._samples = 0
 
-    def add(self, output: HeadOutput) -> None:
+    def add(self, output: HeadOutput, auxiliary: Mapping[str, Tensor] | None = None) -> None:
+        """Add a batch: what the head gave, and by name the (mean) auxiliary losses."""
         rows = (
             output.loss.detach(),
             output.correct,
@@ -30,7 +37,8 @@ class Meter:
             output.probability > SATURATED,
             output.gradient,
         )
-        self._sums += torch.stack([row.double().sum() for row in rows])
+        losses = [value.detach().double() * len(output.loss) for value in (auxiliary or {}).values()]
+        self._sums += torch.stack([row.double().sum() for row in rows] + losses)
         self._samples += len(output.loss)
 
     def read(self) -> dict[str, float]:
@@ -38,7 +46,7 @@ class Meter:
         means = (self._sums / max(self._samples, 1)).tolist()
         self._sums.zero_()
         self._samples = 0
-        return dict(zip(FIELDS, means, strict=True))
+        return dict(zip(self._fields, means, strict=True))
 
     def state(self) -> dict[str, Tensor | int]:
         return {"sums": self._sums.cpu(), "samples": self._samples}

@@ -21,12 +21,13 @@ from nsface.device import pick_device, pick_precision
 from nsface.errors import DataError, NsfaceError, RecipeError, listing
 from nsface.files import reason, write_text
 from nsface.images.loader import Loader
-from nsface.images.pixels import Pixels, load_pixels
-from nsface.images.sources import Source, open_source
+from nsface.images.pixels import Pixels, load_pixels, stored_pixels
+from nsface.images.sampling import IdentityBalanced, Sampler, Shuffled
+from nsface.images.sources import Source, numbered, open_source
 from nsface.model import Description, save_model
 from nsface.recipe import Recipe, load_recipe
 from nsface.seeds import derived_seed
-from nsface.training.build import build_head, build_network
+from nsface.training.build import build_auxiliary, build_head, build_network
 from nsface.training.checkpoint import load_checkpoint, save_checkpoint
 from nsface.training.interruption import Interruption
 from nsface.training.trainer import Trainer
@@ -60,16 +61,23 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
         build_head(recipe, identities=2)
 
     source, chosen, labels, identities = training_set(recipe)
-    pixels = decoded(recipe, source, chosen)
+    fingerprint = source.fingerprint()
+    if resume and checkpoint.exists():
+        check_data(out / "environment.json", fingerprint)
+    sampler = make_sampler(recipe, labels)
+    pixels, rows = decoded(recipe, source, chosen)
     make_folder(recipe, out)
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
     network, head = build_network(recipe), build_head(recipe, len(identities))
-    loader = Loader(pixels, labels, recipe.batch_size, recipe.augmentation, recipe.seed, device)
-    trainer = Trainer(recipe, network, head, loader, device, dtype)
+    auxiliary = build_auxiliary(recipe, len(identities))
+    loader = Loader(pixels, labels, sampler, recipe.augmentation, recipe.seed, device, rows)
+    trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype)
     environment = describe_environment(device, dtype) | {
+        "data": fingerprint,
         "images": len(chosen),
         "identities": len(identities),
         "parameters": sum(p.numel() for p in network.parameters()),
+        "classifier": head.classifier(recipe.batch_size),
     }
     write_text(out / "environment.json", json.dumps(environment, indent=2) + "\n")
     if resume and checkpoint.exists():
@@ -106,6 +114,25 @@ def check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
         )
 
 
+def check_data(environment: Path, fingerprint: str) -> None:
+    """Refuse to resume a run on other data than those it began with, which its `environment` records.
+
+    Raises:
+        RecipeError: other data, or no record of them.
+    """
+    try:
+        begun_with = json.loads(environment.read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecipeError(
+            f"--resume: {environment} does not say which data the run began with; choose another --out"
+        ) from error
+    if begun_with != fingerprint:
+        raise RecipeError(
+            f"--resume: the training images are not those the run began with (names, sizes or times of "
+            f"change differ from the fingerprint in {environment}); put them back, or choose another --out"
+        )
+
+
 def make_folder(recipe: Recipe, out: Path) -> None:
     try:
         (out / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -137,29 +164,40 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
     if "" in folders:
         stray = source.names[folders.index("")]
         raise DataError(
-            f"{recipe.data}: {stray} lies in no identity's folder; lay the images out as IDENTITY/IMAGE.jpg"
+            f"{recipe.data}: {stray} lies in no identity's folder; lay the images out as IDENTITY/IMAGE.jpg, "
+            "or give a list with labels"
         )
     unknown = sorted(set(recipe.exclude) - set(folders))
     if unknown:
         raise RecipeError(f"exclude: no such identity in {recipe.data}: {listing(unknown)}")
     chosen = [index for index, folder in enumerate(folders) if folder not in set(recipe.exclude)]
-    identities = sorted({folders[index] for index in chosen})
+    labels, identities = numbered(folders[index] for index in chosen)
     if len(identities) < 2:
         raise DataError(
             f"{recipe.data}: {len(identities)} identity in use ({listing(identities)}); "
             "training needs at least 2, each in a folder of its own"
         )
-    number = {identity: label for label, identity in enumerate(identities)}
-    labels = np.asarray([number[folders[index]] for index in chosen], dtype=np.int64)
     return source, chosen, labels, identities
 
 
-def decoded(recipe: Recipe, source: Source, chosen: list[int]) -> Pixels:
-    """Pixels of the chosen images, with a progress bar."""
+def make_sampler(recipe: Recipe, labels: np.ndarray[Any, np.dtype[np.int64]]) -> Sampler:
+    """What chooses the images of each batch, as `recipe` says."""
+    if recipe.sampler is None:
+        return Shuffled(len(labels), recipe.batch_size, recipe.seed)
+    return IdentityBalanced(labels, recipe.sampler.identities, recipe.sampler.images, recipe.seed)
+
+
+def decoded(
+    recipe: Recipe, source: Source, chosen: list[int]
+) -> tuple[Pixels, np.ndarray[Any, np.dtype[np.int64]]]:
+    """Pixels, and the row of each chosen image: a packed store's own, or decoded, with a progress bar."""
+    height, width = recipe.input.height, recipe.input.width
+    stored = stored_pixels(source, height, width)
+    if stored is not None:
+        return stored, np.asarray(chosen, dtype=np.int64)
     with tqdm(total=len(chosen), desc="decoding", unit=" images", disable=None) as bar:
-        return load_pixels(
-            source, chosen, recipe.input.height, recipe.input.width, cache=recipe.cache, progress=bar.update
-        )
+        pixels = load_pixels(source, chosen, height, width, cache=recipe.cache, progress=bar.update)
+    return pixels, np.arange(len(chosen))
 
 
 def follow(trainer: Trainer, log: Path, checkpoint: Path) -> None:

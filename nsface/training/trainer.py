@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nsface.errors import NsfaceError
 from nsface.heads import Head
 from nsface.images.loader import Loader
+from nsface.networks.activations import NoisyActivation
 from nsface.recipe import Optimizer, Recipe
 from nsface.seeds import derived_seed
 from nsface.training.meter import Meter
@@ -22,9 +23,10 @@ Line = dict[str, float]
 
 
 class Trainer:
-    """A network, its head and their optimiser, and the number of steps done.
+    """A network, its head, auxiliary losses and their optimiser, and the number of steps done.
 
     Args:
+        auxiliary: losses by name, each an `Auxiliary`, added to the head's with their weights.
         dtype: the type that the network's convolutions run in; weights, head and loss stay float32.
     """
 
@@ -33,6 +35,7 @@ class Trainer:
         recipe: Recipe,
         network: nn.Module,
         head: Head,
+        auxiliary: nn.ModuleDict,
         loader: Loader,
         device: torch.device,
         dtype: torch.dtype,
@@ -40,14 +43,16 @@ class Trainer:
         self.recipe = recipe
         self.network = network.to(device).to(memory_format=torch.channels_last).train()
         self.head = head.to(device).train()
+        self.auxiliary = auxiliary.to(device).train()
         self.loader = loader
         self.device = device
         self.dtype = dtype
-        self.optimizer = make_optimizer(recipe.optimizer, [self.network, self.head])
-        self.meter = Meter(device)
+        self.optimizer = make_optimizer(recipe.optimizer, [self.network, self.head, self.auxiliary])
+        self.meter = Meter(device, list(auxiliary))
         self.step = 0
         self.total_steps = recipe.iterations or (recipe.epochs or 0) * loader.batches_per_epoch
         self._unit = 1 if recipe.iterations else loader.batches_per_epoch
+        self._annealed = [m for m in network.modules() if isinstance(m, NoisyActivation) and m.annealed]
 
     def run(self) -> Iterator[Line | None]:
         """Train from the present step to the end; yield after every step, a line to log where one is due.
@@ -70,7 +75,7 @@ class Trainer:
                     now = time.perf_counter()
                     speed = (self.step - logged) * len(labels) / (now - since)
                     logged, since = self.step, now
-                    self._check(means["loss"])
+                    self._check(means)
                     yield {
                         "step": self.step,
                         "epoch": self.step / self.loader.batches_per_epoch,
@@ -87,6 +92,7 @@ class Trainer:
         seed = self.recipe.seed
         torch.manual_seed(derived_seed(seed, "dropout", self.step))
         self.head.reseed(derived_seed(seed, "noise", self.step))
+        self.head.advance(self.step, self.total_steps)
         optimizer = self.recipe.optimizer
         rate = learning_rate(
             self.recipe.schedule,
@@ -96,30 +102,35 @@ class Trainer:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        for activation in self._annealed:
+            activation.advance(self.step)
 
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             features = self.network(self.recipe.input.normalise(images))
         output = self.head(features, labels)
+        losses = {name: auxiliary(features, labels) for name, auxiliary in self.auxiliary.items()}
+        total = output.loss.mean() + sum(self.auxiliary[name].weight * losses[name] for name in losses)
         self.optimizer.zero_grad()
-        output.loss.mean().backward()
+        total.backward()
         norm: Tensor | float = math.nan
         if optimizer.clip_norm is not None or measure:
             limit = math.inf if optimizer.clip_norm is None else optimizer.clip_norm
             norm = nn.utils.clip_grad_norm_(self._parameters(), limit)
         self.optimizer.step()
-        self.meter.add(output)
+        self.meter.add(output, losses)
         self.step += 1
         return rate, norm
 
     def _parameters(self) -> list[nn.Parameter]:
-        return [*self.network.parameters(), *self.head.parameters()]
+        return [p for part in (self.network, self.head, self.auxiliary) for p in part.parameters()]
 
-    def _check(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise NsfaceError(
-                f"the loss is {loss} at step {self.step}; lower optimizer.learning_rate, "
-                "lengthen schedule.warmup or set optimizer.clip_norm"
-            )
+    def _check(self, means: Line) -> None:
+        for name in ("loss", *self.auxiliary):
+            if not math.isfinite(means[name]):
+                raise NsfaceError(
+                    f"the {name if name == 'loss' else name + ' loss'} is {means[name]} at step {self.step}; "
+                    "lower optimizer.learning_rate, lengthen schedule.warmup or set optimizer.clip_norm"
+                )
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs to go on from this step to the same bits."""
@@ -127,6 +138,7 @@ class Trainer:
             "step": self.step,
             "network": self.network.state_dict(),
             "head": self.head.state_dict(),
+            "auxiliary": self.auxiliary.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "meter": self.meter.state(),
         }
@@ -134,6 +146,7 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.head.load_state_dict(state["head"])
+        self.auxiliary.load_state_dict(state["auxiliary"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.meter.restore(state["meter"])
         self.step = int(state["step"])

@@ -7,13 +7,15 @@ import torch
 
 from nsface.images.augment import Augmentation
 from nsface.images.loader import Loader
+from nsface.images.sampling import Shuffled
 
 
 def loader(images: int = 10, batch_size: int = 4, seed: int = 0, shift: int = 0) -> Loader:
     pixels = np.zeros((images, 6, 5, 3), np.uint8)
     pixels[:, 2, 3, 0] = np.arange(images)
     augmentation = Augmentation(mirror=False, shift=shift)
-    return Loader(pixels, np.arange(images), batch_size, augmentation, seed, torch.device("cpu"))
+    sampler = Shuffled(images, batch_size, seed)
+    return Loader(pixels, np.arange(images), sampler, augmentation, seed, torch.device("cpu"))
 
 
 def order(batches: Loader, epoch: int) -> list[int]:

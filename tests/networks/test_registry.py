@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nsface.arguments import ArgumentError
 from nsface.errors import ModelError
 from nsface.networks import NETWORKS, build
 
@@ -130,12 +131,21 @@ def test_an_unknown_name_gets_the_nearest_and_the_list() -> None:
 
 
 def test_an_unknown_argument_is_refused_by_name() -> None:
-    with pytest.raises(ModelError, match=r"iresnet-18 takes no argument drop, layers; it takes .*dropout"):
-        build("iresnet-18", height=112, width=112, drop=0.4, layers=3)
-    with pytest.raises(ModelError, match="vgg-face takes no argument dropout"):
+    with pytest.raises(
+        ArgumentError, match=r"^droput: iresnet-18 has no such argument; did you mean 'dropout'"
+    ):
+        build("iresnet-18", height=112, width=112, droput=0.4, layers=3)
+    with pytest.raises(
+        ArgumentError, match=r"^dropout: vgg-face has no such argument; it is one of: activation"
+    ):
         build("vgg-face", height=112, width=96, dropout=0.4)
 
 
+def test_an_argument_of_another_type_is_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"^dropout: .*valid number .*\(got 'much'\)"):
+        build("iresnet-18", height=112, width=112, dropout="much")
+
+
 def test_the_depth_is_the_name_s_and_no_argument() -> None:
-    with pytest.raises(ModelError, match="sphereface-20 takes no argument depth"):
+    with pytest.raises(ArgumentError, match=r"^depth: sphereface-20 has no such argument"):
         build("sphereface-20", height=112, width=96, depth=64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,18 @@ def test_it_learns(faces: Path, tmp_path: Path) -> None:
     assert lines[-1]["probability"] > lines[0]["probability"]
 
 
-@pytest.mark.parametrize("stop_at", [3, 5, 8])
+EVERYTHING: dict[str, Any] = {
+    "network": SETTINGS["network"] | {"activation": {"name": "nah-tanh", "c_start": 3.0}},
+    "auxiliary": [{"name": "center", "weight": 0.1}, {"name": "triplet"}, {"name": "contrastive"}],
+    "sampler": {"identities": 3, "images": 4},
+}
+
+
+@pytest.mark.parametrize(("stop_at", "changes"), [(3, {}), (5, {}), (8, {}), (8, EVERYTHING)])
 def test_resumed_run_equals_the_uninterrupted_one(
-    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int, changes: dict[str, Any]
 ) -> None:
-    whole = load_file(train(recipe(faces), tmp_path / "whole"))
+    whole = load_file(train(recipe(faces, **changes), tmp_path / "whole"))
     original = trainer_module.Trainer._train_step
 
     def stop_in_the_middle(self: Trainer, *arguments: Any, **options: Any) -> Any:
@@ -99,10 +107,10 @@ def test_resumed_run_equals_the_uninterrupted_one(
     with monkeypatch.context() as patched:
         patched.setattr(trainer_module.Trainer, "_train_step", stop_in_the_middle)
         with pytest.raises(Interrupted, match=f"step {stop_at} of 15"):
-            train(recipe(faces), tmp_path / "parts")
+            train(recipe(faces, **changes), tmp_path / "parts")
     assert not (tmp_path / "parts" / "model.safetensors").exists()
     torch.randn(5)  # what was drawn elsewhere must not matter
-    resumed = load_file(train(recipe(faces), tmp_path / "parts", resume=True))
+    resumed = load_file(train(recipe(faces, **changes), tmp_path / "parts", resume=True))
     assert resumed.keys() == whole.keys()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
     assert without_speed(log(tmp_path / "parts")) == without_speed(log(tmp_path / "whole"))
@@ -126,6 +134,65 @@ def test_run_killed_without_warning_resumes_from_the_last_epoch(
     resumed = load_file(train(recipe(faces), tmp_path / "parts", resume=True))
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
     assert without_speed(log(tmp_path / "parts")) == without_speed(log(tmp_path / "whole"))
+
+
+def test_auxiliary_losses_and_a_noisy_activation_are_trained_and_logged(faces: Path, tmp_path: Path) -> None:
+    model = train(recipe(faces, **EVERYTHING, epochs=4), tmp_path / "run")
+    lines = log(tmp_path / "run")
+    for name in ("center", "triplet", "contrastive"):
+        assert all(line[name] > 0 for line in lines)
+    assert lines[-1]["contrastive"] < lines[0]["contrastive"]
+    weights = load_file(model)
+    learned = [name for name in weights if name.endswith(".p")]
+    assert learned
+    assert not any(torch.equal(weights[name], torch.ones_like(weights[name])) for name in learned)
+    assert weights["stem.2.c"].item() == pytest.approx(3 / 20**0.5), "as the last of 20 steps had it"
+    assert load_model(model)[0](torch.zeros(2, 3, 112, 96)).shape == (2, 16)
+
+
+def test_a_loss_of_weight_near_zero_changes_next_to_nothing(faces: Path, tmp_path: Path) -> None:
+    changes = {"sampler": {"identities": 3, "images": 4}, "epochs": 1, "schedule": {}}
+    plain = load_file(train(recipe(faces, **changes), tmp_path / "plain"))
+    losses = [{"name": "triplet", "weight": 1e-12}]
+    light = load_file(train(recipe(faces, **changes, auxiliary=losses), tmp_path / "light"))
+    heavy = load_file(
+        train(recipe(faces, **changes, auxiliary=[{"name": "triplet", "weight": 1.0}]), tmp_path / "heavy")
+    )
+    torch.testing.assert_close(light["fc.weight"], plain["fc.weight"], rtol=1e-3, atol=1e-5)
+    assert (heavy["fc.weight"] - plain["fc.weight"]).abs().max() > 1e-3
+
+
+def test_resuming_on_other_images_is_refused(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = tmp_path / "faces"
+    shutil.copytree(faces, images)
+    original = trainer_module.Trainer._train_step
+
+    def die(self: Trainer, *arguments: Any, **options: Any) -> Any:
+        if self.step == 6:
+            raise SystemError("killed")
+        return original(self, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer_module.Trainer, "_train_step", die)
+        with pytest.raises(SystemError):
+            train(recipe(images), tmp_path / "run")
+    environment = tmp_path / "run" / "environment.json"
+    noted = environment.read_text()
+    changed = next(images.rglob("*.jpg"))
+    data = changed.read_bytes()
+    changed.write_bytes(data + b"\0")
+    with pytest.raises(RecipeError, match=r"--resume: the training images are not those .*environment\.json"):
+        train(recipe(images), tmp_path / "run", resume=True)
+    assert environment.read_text() == noted, "the record is not overwritten by a refused run"
+    environment.write_text("{}")
+    with pytest.raises(RecipeError, match=r"environment\.json does not say which data"):
+        train(recipe(images), tmp_path / "run", resume=True)
+    environment.write_text(noted)
+    changed.unlink()
+    shutil.copy2(faces / changed.relative_to(images), changed)
+    assert train(recipe(images), tmp_path / "run", resume=True).exists()
 
 
 def test_seeds(faces: Path, tmp_path: Path) -> None:
@@ -195,6 +262,7 @@ def test_one_step_by_hand(faces: Path) -> None:
     """A step of the trainer against SGD with Nesterov momentum written out."""
     from nsface.images.augment import Augmentation
     from nsface.images.loader import Loader
+    from nsface.images.sampling import Shuffled
 
     settings = recipe(
         faces,
@@ -204,14 +272,16 @@ def test_one_step_by_hand(faces: Path) -> None:
     )
     pixels = torch.randint(0, 256, (6, 4, 3, 3), dtype=torch.uint8).numpy()
     labels = torch.tensor([0, 1, 2, 0, 1, 2]).numpy()
-    loader = Loader(pixels, labels, 6, Augmentation(mirror=False), 0, torch.device("cpu"))
+    loader = Loader(pixels, labels, Shuffled(6, 6, 0), Augmentation(mirror=False), 0, torch.device("cpu"))
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, 5, bias=False))
     head = Softmax(5, 3)
     weights = [
         network[1].weight.detach().clone().requires_grad_(),
         head.weight.detach().clone().requires_grad_(),
     ]
-    trainer = Trainer(settings, network, head, loader, torch.device("cpu"), torch.float32)
+    trainer = Trainer(
+        settings, network, head, torch.nn.ModuleDict(), loader, torch.device("cpu"), torch.float32
+    )
     steps = trainer.run()
     momentum = [torch.zeros_like(weight) for weight in weights]
     for step in range(2):
@@ -248,7 +318,19 @@ def learning_rate_of_cosine(base: float, step: int, total: int) -> float:
         ({"head": {"name": "nosy-softmax"}}, r"unknown head 'nosy-softmax'; did you mean 'noisy-softmax'\?"),
         ({"network": {"name": "spherenet-20"}}, r"network: .*spherenet-20"),
         ({"network": {"name": "iresnet-18", "dropout": "much"}}, r"network\.dropout: .*got 'much'"),
-        ({"network": {"name": "sphereface-4", "depth": 9}}, r"network: .*takes no argument depth"),
+        ({"network": {"name": "sphereface-4", "depth": 9}}, r"network\.depth: sphereface-4 has no such"),
+        (
+            {"network": {"name": "light-resnet", "activation": "nah-tan"}},
+            r"network: activation: unknown activation 'nah-tan'; did you mean 'na",
+        ),
+        (
+            {"network": {"name": "light-resnet", "activation": {"name": "nah-tanh", "c": -1.0}}},
+            r"network: activation: c must be a number ≥ 0, not -1",
+        ),
+        (
+            {"sampler": {"identities": 9, "images": 2}, "batch_size": 18},
+            r"sampler\.identities is 9, but .* 4",
+        ),
         ({"data": None}, "give --data PATH"),
         ({"exclude": ["nobody"]}, "exclude: no such identity in .*: nobody"),
     ],

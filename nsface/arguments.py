@@ -1,0 +1,54 @@
+"""Arguments that a user gives by name: unknown ones are refused, and values of another type."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import typing
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from nsface.errors import NsfaceError
+
+
+class ArgumentError(NsfaceError):
+    """A wrong argument; the message starts with its name."""
+
+
+def check_arguments(
+    name: str, factory: Callable[..., Any], given: Mapping[str, Any], settled: Collection[str] = ()
+) -> None:
+    """Refuse arguments in `given` that `factory`, called `name`, does not have, and values of a wrong type.
+
+    A user's arguments are the keyword-only ones of `factory`, without those in `settled` and without those
+    that a `functools.partial` has settled.
+
+    Raises:
+        ArgumentError: the first wrong argument, and what could stand there.
+    """
+    target = factory
+    if isinstance(factory, partial):
+        settled, target = {*settled, *factory.keywords}, factory.func
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    parameters = inspect.signature(factory).parameters.values()
+    own = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in settled]
+    for key, value in given.items():
+        if key not in own:
+            raise ArgumentError(f"{key}: {name} has no such argument{near(key, own)}")
+        try:
+            TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(value)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"]
+            raise ArgumentError(f"{key}: {message[0].lower()}{message[1:]} (got {value!r})") from error
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """What to add to a message about the unknown `word`: the nearest of the `known` ones, or all of them."""
+    known = list(known)
+    matches = difflib.get_close_matches(word, known, n=1)
+    if matches:
+        return f"; did you mean '{matches[0]}'?"
+    return f"; it is one of: {', '.join(known)}" if known else "; it takes none"

@@ -1,0 +1,81 @@
+"""Faults in a recipe, each with the place it was found at: file and line, or the command line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel
+
+from nsface.errors import RecipeError
+
+
+def key_lines(node: yaml.MappingNode, path: str, prefix: str = "") -> dict[str, int]:
+    """Line of each key, by dotted key. A key that stands twice is an error: one of the two would be lost."""
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        dotted = f"{prefix}{key.value}"
+        if dotted in lines:
+            raise RecipeError(
+                f"{path}:{key.start_mark.line + 1}: {dotted}: stands here and on line {lines[dotted]}"
+            )
+        lines[dotted] = key.start_mark.line + 1
+        if isinstance(value, yaml.MappingNode):
+            lines.update(key_lines(value, path, f"{dotted}."))
+        if isinstance(value, yaml.SequenceNode):
+            for index, item in enumerate(value.value):
+                lines[f"{dotted}.{index}"] = item.start_mark.line + 1
+                if isinstance(item, yaml.MappingNode):
+                    lines.update(key_lines(item, path, f"{dotted}.{index}."))
+    return lines
+
+
+def problem(
+    details: Any, model: type[BaseModel], path: str, lines: dict[str, int], given: Mapping[str, Any]
+) -> str:
+    """One line about what pydantic found wrong in the recipe at `path`: where, what, and what it got."""
+    key = ".".join(str(part) for part in details["loc"])
+    parts = key.split(".")
+    message = details["msg"].removeprefix("Value error, ")
+    if not key:  # what concerns several keys names the one to look at first
+        return f"{_place(message.split()[0].rstrip(':'), path, lines, given)}: {message}"
+    place = _place(key, path, lines, given)
+    if details["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(parts[-1], _keys_beside(parts, model), n=1)
+        return f"{place}: {key}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
+    if details["type"] == "missing":
+        return f"{place}: {key}: missing, and needed"
+    if details["type"] == "value_error":
+        return f"{place}: {key}: {message}"
+    return f"{place}: {key}: {message[0].lower()}{message[1:]} (got {details['input']!r})"
+
+
+def _place(key: str, path: str, lines: dict[str, int], given: Mapping[str, Any]) -> str:
+    """Where the value of `key` comes from: the command line, or a line of the file."""
+    parts = key.split(".")
+    outwards = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    if any(name in given for name in outwards):
+        return "given on the command line"
+    known = next((name for name in outwards if name in lines), None)
+    return f"{path}:{lines[known]}" if known else path
+
+
+def _keys_beside(parts: list[str], model: type[BaseModel]) -> list[str]:
+    for part in parts[:-1]:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        sections = [
+            a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)
+        ]
+        if not sections:
+            return []
+        model = sections[0]
+    return list(model.model_fields)
+
+
+def yaml_problem(error: yaml.YAMLError) -> str:
+    """What the parser stumbled over, and on which line."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark else ""
+    return f"{where}not valid YAML ({getattr(error, 'problem', None) or error})"

@@ -1,8 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,9 +37,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp's 0600 would surprise whoever shares the folder
+        share(temporary, 0o666)
         try:
             os.replace(temporary, target)
         except OSError as error:
@@ -46,6 +45,54 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success it becomes `path`, on failure it is removed.
+
+    Raises:
+        NsfaceError: `path` exists and is not an empty folder, or it cannot be made.
+    """
+    target = Path(path)
+    check_new_folder(target)
+    try:
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:100]}."))
+    except OSError as error:
+        raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
+    try:
+        yield temporary
+        share(temporary, 0o777)
+        place_folder(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_new_folder(target: Path) -> None:
+    """Raise an NsfaceError where `target` exists and is not an empty folder."""
+    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+        raise NsfaceError(f"{target} exists and is not an empty folder; remove it or choose another")
+
+
+def place_folder(made: Path, target: Path) -> None:
+    """Rename the folder `made` to `target`, which does not exist or is an empty folder.
+
+    Raises:
+        NsfaceError: it cannot be renamed.
+    """
+    try:
+        if target.exists():
+            target.rmdir()
+        made.rename(target)
+    except OSError as error:
+        raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
+
+
+def share(path: Path, mode: int) -> None:
+    """Give `path` the permissions `mode` less the umask: those of temporary files would surprise others."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(mode & ~umask)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import PurePosixPath
 
 IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
 
 def has_image_extension(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS
+    return posixpath.splitext(name)[1].lower() in IMAGE_EXTENSIONS
 
 
 def stem(name: str) -> str:

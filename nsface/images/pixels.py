@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from nsface.errors import DataError, listing
 from nsface.files import reason, replacing
-from nsface.images.decode import decode
-from nsface.images.sources import Source
+from nsface.images.sources import Source, StoreSource
 
 Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int], object]
@@ -30,7 +29,7 @@ def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
     """
     name = source.names[index]
     try:
-        pixels = decode(source.read(index), name)
+        pixels = source.pixels(index)
     except OSError as error:
         raise DataError(f"{name}: {reason(error)}") from error
     if pixels.shape != (height, width, 3):
@@ -38,6 +37,22 @@ def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
             f"{name}: {pixels.shape[0]}×{pixels.shape[1]} (height × width) where {height}×{width} is needed"
         )
     return pixels
+
+
+def stored_pixels(source: Source, height: int, width: int) -> Pixels | None:
+    """All pixels of a packed store as they lie on disk, mapped: uint8, N × `height` × `width` × 3, RGB.
+
+    None where `source` is anything else, or a store of encoded images.
+
+    Raises:
+        DataError: the store has images of another size.
+    """
+    if not isinstance(source, StoreSource) or source.array is None:
+        return None
+    if source.array.shape[1:3] != (height, width):
+        stored = f"{source.array.shape[1]}×{source.array.shape[2]}"
+        raise DataError(f"{source.location}: {stored} (height × width) where {height}×{width} is needed")
+    return source.array
 
 
 def fill(
@@ -70,7 +85,10 @@ def fill(
 
 
 def refuse_bad(
-    source: Source, bad: dict[int, str], total: int, remedy: str = "mend them or take them out"
+    source: Source,
+    bad: dict[int, str],
+    total: int,
+    remedy: str = "mend them, or pack the others with `nsface pack --skip-bad`",
 ) -> None:
     """Raise a DataError that names all unreadable images (the first ten in full), if there are any."""
     if bad:

@@ -1,8 +1,10 @@
-"""Folders, tars and lists: the same names, order and bytes."""
+"""Folders, tars, shards and lists: the same names, order, labels and bytes, and nothing hostile followed."""
 
 from __future__ import annotations
 
 import io
+import os
+import re
 import sys
 import tarfile
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nsface.errors import DataError
-from nsface.images.sources import open_source
+from nsface.images.sources import numbered, open_source
 from nsface.images.sources.base import without_common_folder
 
 TREE = {
@@ -65,7 +67,8 @@ def test_list_keeps_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [source.read(index) for index in range(len(source))] == [b"two", b"three"]
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"faces/{NAMES[1]}\nfaces/{NAMES[0]}\n"))
+    lines = f"faces/{NAMES[1]}\nfaces/{NAMES[0]}\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
     source = open_source("-")
     assert list(source.names) == [NAMES[1], NAMES[0]]
 
@@ -128,3 +131,181 @@ def test_refusals(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(DataError, match=why):
             open_source(str(tmp_path / name))
+
+
+def write_images(root: Path, names: list[str]) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+
+
+def test_lists_with_labels(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a/1.jpg", "b c/2 3.jpg", "b c/4.PNG"])
+    for text in (
+        "# path label\n\na/1.jpg 12\n  b c/2 3.jpg  7 \n\nb c/4.PNG 12\n",
+        "a/1.jpg\t12\r\nb c/2 3.jpg\t7\r\nb c/4.PNG \t 12\na/1.jpg\t12",
+    ):
+        (tmp_path / "list.txt").write_text(text)
+        source = open_source(str(tmp_path / "list.txt"))
+        assert source.identities == ["12", "7", "12"]
+        assert source.labelled
+        assert list(source.names) == ["a/1.jpg", "b c/2 3.jpg", "b c/4.PNG"]
+        assert source.read(1) == b"b c/2 3.jpg"
+    (tmp_path / "list.txt").write_text("a/1.jpg\nb c/2 3.jpg\n")
+    source = open_source(str(tmp_path / "list.txt"))
+    assert source.identities == ["a", "b c"]
+    assert not source.labelled
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a/1.jpg 1\na/2.jpg\n", r":2: a label on some lines only"),
+        ("a/1.jpg\na/2.jpg 1\n", r":2: a label on some lines only"),
+        ("a/1.jpg 1\n\na/1.jpg 2\n", r":3: a/1\.jpg stands above with another label"),
+        ("a/1.jpg 1 2\n", r":1: not the path of an image"),
+        ("a/1.jpg 1\n7\ta/2.jpg\n", r":2: not the path of an image: 7"),
+        ("a/1.jpg 1\na/3.jpg 1\n", r":2: no such image"),
+    ],
+)
+def test_bad_lists(tmp_path: Path, text: str, why: str) -> None:
+    write_images(tmp_path, ["a/1.jpg", "a/2.jpg"])
+    (tmp_path / "list.txt").write_text(text)
+    with pytest.raises(DataError, match=why):
+        open_source(str(tmp_path / "list.txt"))
+
+
+def test_paths_that_are_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = os.fsencode(tmp_path) + b"/faces/A\xe9/\xff1.jpg"
+    os.makedirs(os.path.dirname(path))
+    with open(path, "wb") as file:
+        file.write(b"here")
+    (tmp_path / "list.txt").write_bytes(b"faces/A\xe9/\xff1.jpg\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(path + b"\n")))
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        archive.add(tmp_path / "faces", "faces")
+    for location in (str(tmp_path / "faces"), str(tmp_path / "list.txt"), "-", str(tmp_path / "x.tar")):
+        source = open_source(location)
+        assert source.names[0].endswith("A\\xe9/\\xff1.jpg")
+        assert source.names[0].encode()
+        assert source.read(0) == b"here"
+
+
+def add(archive: tarfile.TarFile, name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.type, member.linkname = len(data), kind, "/etc/passwd"
+    archive.addfile(member, io.BytesIO(data) if data else None)
+
+
+def write_shard(path: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            add(archive, name, data)
+
+
+def test_webdataset_shards(tmp_path: Path) -> None:
+    write_shard(
+        tmp_path / "s-08.tar", {"000.jpg": b"a", "000.cls": b"5\n", "001.png": b"b", "001.cls": b" 2"}
+    )
+    write_shard(tmp_path / "s-09.tar", {"002.json": b'{"label": 11, "x": 1}', "002.jpg": b"c"})
+    write_shard(tmp_path / "s-10.tar", {"003.jpg": b"d", "003.json": b'{"label": "Ada"}', "9.cls": b"1"})
+    source = open_source(str(tmp_path / "s-{08..10}.tar"))
+    assert source.kind == "webdataset"
+    assert list(source.names) == ["000.jpg", "001.png", "002.jpg", "003.jpg"]
+    assert source.identities == ["5", "2", "11", "Ada"]
+    assert [source.read(index) for index in range(4)] == [b"a", b"b", b"c", b"d"]
+    assert source.passed_over == [("9.cls", "a label without an image")]
+    single = open_source(str(tmp_path / "s-08.tar"))
+    assert (single.kind, single.identities) == ("webdataset", ["5", "2"])
+    with pytest.raises(DataError, match=r"s-11\.tar: no such file; all shards must be there"):
+        open_source(str(tmp_path / "s-{08..11}.tar"))
+    with pytest.raises(DataError, match="must rise"):
+        open_source(str(tmp_path / "s-{10..08}.tar"))
+
+
+def test_shards_of_folders_and_their_names(tmp_path: Path) -> None:
+    write_shard(tmp_path / "0.tar", {"set/A/1.jpg": b"a", "set/A/1.json": b'{"width": 3}'})
+    write_shard(tmp_path / "1.tar", {"set/B/1.jpg": b"b"})
+    source = open_source(str(tmp_path / "{0..1}.tar"))
+    assert (source.kind, source.identities) == ("tar", ["A", "B"])
+    write_shard(tmp_path / "1.tar", {"set/A/1.jpg": b"b"})
+    with pytest.raises(DataError, match=r"set/A/1\.jpg stands in two shards"):
+        open_source(str(tmp_path / "{0..1}.tar"))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("1.cls", b"five", "not a whole number"),
+        ("1.json", b"{", "not JSON"),
+        ("1.json", b'{"label": [1]}', "neither a whole number nor a name"),
+        ("1.cls", bytes(2_000_000), "2,000,000 bytes are too many for a label"),
+    ],
+)
+def test_bad_labels_in_tars(tmp_path: Path, name: str, data: bytes, why: str) -> None:
+    write_shard(tmp_path / "x.tar", {"1.jpg": b"a", name: data})
+    with pytest.raises(DataError, match=rf"x\.tar: {re.escape(name)}: .*{why}"):
+        open_source(str(tmp_path / "x.tar"))
+
+
+def test_hostile_tar_members_are_named_and_never_followed(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        add(archive, "/abs/A/1.jpg", b"absolute")
+        add(archive, "../../abs/A/2.jpg", b"outside")
+        add(archive, "A/../../3.jpg", b"outside")
+        for number, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE)):
+            add(archive, f"abs/A/link{number}.jpg", kind=kind)
+        add(archive, "abs/B/é" + "x" * 300 + ".jpg", b"long")
+        add(archive, "abs/B/.hidden.jpg", b"hidden")
+    source = open_source(str(tmp_path / "x.tar"))
+    assert [source.read(index) for index in range(len(source))] == [b"absolute", b"long"]
+    assert list(source.names) == ["A/1.jpg", "B/é" + "x" * 300 + ".jpg"]
+    assert dict(source.passed_over) == {
+        "../../abs/A/2.jpg": "a path with `..`, not read",
+        "A/../../3.jpg": "a path with `..`, not read",
+        "abs/A/link0.jpg": "link, not followed",
+        "abs/A/link1.jpg": "link, not followed",
+        "abs/A/link2.jpg": "device, not read",
+        "abs/A/link3.jpg": "named pipe, not read",
+        "abs/B/.hidden.jpg": "hidden file",
+    }
+
+
+def test_what_is_no_regular_file_is_an_error_not_a_wait(tmp_path: Path) -> None:
+    (tmp_path / "A").mkdir()
+    os.mkfifo(tmp_path / "A" / "pipe.jpg")
+    (tmp_path / "A" / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "A" / "zero.jpg").symlink_to("/dev/zero")
+    (tmp_path / "round").symlink_to(".")
+    source = open_source(str(tmp_path))
+    assert list(source.names) == ["A/loop.jpg", "A/pipe.jpg", "A/zero.jpg"]
+    for index, why in enumerate(["symbolic links", "not a regular file", "not a regular file"]):
+        with pytest.raises(OSError, match=why):
+            source.read(index)
+    assert source.fingerprint()
+    assert source.passed_over == [("round", "link to a folder, not followed")]
+
+
+def test_kinds_are_recognised_by_content(tmp_path: Path) -> None:
+    (tmp_path / "faces.tar").write_text("1.jpg\n")
+    (tmp_path / "1.jpg").write_bytes(b"x")
+    assert open_source(str(tmp_path / "faces.tar")).kind == "list"
+    write_shard(tmp_path / "list.txt", {"A/1.jpg": b"x"})
+    assert open_source(str(tmp_path / "list.txt")).kind == "tar"
+    (tmp_path / "x.bin").write_bytes(bytes(range(7)) * 99)
+    with pytest.raises(DataError, match="nor anything else that holds images"):
+        open_source(str(tmp_path / "x.bin"))
+
+
+@pytest.mark.parametrize(
+    ("identities", "names", "labels"),
+    [
+        (["10", "2", "2"], ["2", "10"], [1, 0, 0]),
+        (["0000045", "0000003"], ["0000003", "0000045"], [1, 0]),
+        (["b", "10", "a", "2"], ["10", "2", "a", "b"], [3, 0, 2, 1]),
+        ([], [], []),
+    ],
+)
+def test_identities_are_numbered_in_order(identities: list[str], names: list[str], labels: list[int]) -> None:
+    numbers, found = numbered(identities)
+    assert (found, numbers.tolist()) == (names, labels)

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from pathlib import Path
 
 from nsface.errors import DataError
-from nsface.images.sources.base import Source
+from nsface.files import reason
+from nsface.images.sources.base import Source, numbered
+from nsface.images.sources.bin import BinSource
 from nsface.images.sources.folder import FolderSource
 from nsface.images.sources.listing import ListSource
+from nsface.images.sources.lmdb import LmdbSource, is_lmdb
+from nsface.images.sources.parquet import ParquetSource, is_parquet
+from nsface.images.sources.rec import RecSource
+from nsface.images.sources.recordio import MAGIC
+from nsface.images.sources.store import StoreSource, is_store
 from nsface.images.sources.tar import TarSource
+from nsface.images.sources.video import VideoSource, find_videos
 
-__all__ = ["FolderSource", "ListSource", "Source", "TarSource", "open_source"]
+__all__ = [
+    "BinSource",
+    "FolderSource",
+    "ListSource",
+    "LmdbSource",
+    "ParquetSource",
+    "RecSource",
+    "Source",
+    "StoreSource",
+    "TarSource",
+    "VideoSource",
+    "numbered",
+    "open_source",
+]
+
+_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_REC = "train.rec"
 
 
 def open_source(location: str) -> Source:
-    """Open a folder, a tar file or a list of paths (`-`: paths on standard input).
+    """Open a folder of images, a list of paths (`-`: on standard input), a tar, a packed store, MXNet's .rec
+    or a folder with train.rec, InsightFace's .bin, LMDB or Parquet.
 
+    `{0000..0123}` in a path stands for the numbers from 0000 to 0123: the shards, tar or Parquet, of one set.
     The kind is recognised from the content, not from the name.
 
     Raises:
@@ -26,23 +53,83 @@ def open_source(location: str) -> Source:
     if location == "-":
         source: Source = ListSource.from_standard_input()
     elif path.is_dir():
-        source = FolderSource(path)
+        source = _open_folder(path)
+    elif not path.exists() and _BRACES.search(location):
+        source = _open_shards(location)
     elif not path.exists():
-        raise DataError(f"{location}: no such file or folder; give a folder, a tar or a list of images")
+        raise DataError(
+            f"{location}: no such file or folder; give a folder, a tar, a list of images or another set"
+        )
     elif not path.is_file():
         raise DataError(f"{location}: neither a file nor a folder")
-    elif is_tar(path):
-        source = TarSource(path)
     else:
-        source = ListSource.from_file(path)
+        source = _open_file(path)
     if not source.names:
         raise DataError(f"{location}: no images in it (looked for .jpg, .png, .webp, .bmp and .tif)")
     return source
 
 
-def is_tar(path: Path) -> bool:
-    """Whether `path` is a tar file that can be read, compressed or not."""
+def _open_folder(path: Path) -> Source:
+    if is_store(path):
+        return StoreSource(path)
+    if is_lmdb(path):
+        return LmdbSource(path)
+    if (path / _REC).is_file():
+        return RecSource(path / _REC)
+    source = FolderSource(path)
+    if not source.names:
+        shards = sorted(shard for shard in path.glob("**/*.parquet") if is_parquet(shard))
+        if shards:
+            return ParquetSource(shards, str(path))
+        if find_videos(path):
+            return VideoSource(path)
+    return source
+
+
+def _open_file(path: Path) -> Source:
     try:
-        return tarfile.is_tarfile(path)
+        with path.open("rb") as file:
+            start = file.read(4)
+        if start == MAGIC.to_bytes(4, "little"):
+            return RecSource(path)
+        if is_parquet(path):
+            return ParquetSource([path], str(path))
+        if start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5"):  # a pickle
+            return BinSource(path)
+        if tarfile.is_tarfile(path):
+            return TarSource([path], str(path))
+        if find_videos(path):
+            return VideoSource(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+    return ListSource.from_file(path)
+
+
+def _open_shards(location: str) -> Source:
+    paths = [Path(shard) for shard in expanded(location)]
+    for path in paths:
+        if not path.is_file():
+            raise DataError(f"{location}: {path}: no such file; all shards must be there")
+    if all(is_parquet(path) for path in paths):
+        return ParquetSource(paths, location)
+    return TarSource(paths, location)
+
+
+def expanded(pattern: str) -> list[str]:
+    """`a{08..10}.tar` → `a08.tar`, `a09.tar`, `a10.tar`; the first range varies slowest.
+
+    Raises:
+        DataError: a range that falls, or of more than 100,000 numbers.
+    """
+    found = _BRACES.search(pattern)
+    if found is None:
+        return [pattern]
+    first, last = int(found[1]), int(found[2])
+    if not 0 <= last - first < 100_000:
+        raise DataError(f"{pattern}: {found[0]} must rise, by less than 100,000")
+    rest = expanded(pattern[found.end() :])
+    return [
+        f"{pattern[: found.start()]}{number:0{len(found[1])}d}{end}"
+        for number in range(first, last + 1)
+        for end in rest
+    ]

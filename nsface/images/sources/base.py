@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 
+import numpy as np
+import numpy.typing as npt
+
+from nsface.images.decode import decode
 from nsface.names import has_image_extension
+
+# control characters, line ends of all kinds, and what stands for bytes that are not UTF-8
+_ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Source(ABC):
     """N encoded images in a fixed order.
 
     Attributes:
+        kind: a word for what the source is: `folder`, `tar`, `rec`, …
         location: what to call the source in messages.
         names: N paths relative to the image root, with `/` and extension, in byte order unless the user gave
             an order. A leading folder common to all images is dropped while a folder remains below it.
+        passed_over: what lies there and is not read, as (name, reason).
+        remarks: what the source says about itself that does not fit what it holds, a line each.
     """
 
+    kind: str
     location: str
     names: Sequence[str]
+    passed_over: Sequence[tuple[str, str]] = ()
+    remarks: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.names)
 
     @property
-    def identities(self) -> list[str]:
-        """Identity of each image: the folder it lies in ('' where it lies in none)."""
-        return [str(parent) if (parent := PurePosixPath(name).parent).name else "" for name in self.names]
+    def identities(self) -> Sequence[str]:
+        """Identity of each image, '' where it has none: its label, or the folder it lies in."""
+        return [name.rpartition("/")[0] for name in self.names]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether identities are labels that stand beside the images, not names of their folders."""
+        return False
 
     @abstractmethod
     def read(self, index: int) -> bytes:
@@ -38,6 +56,15 @@ class Source(ABC):
             OSError: the file cannot be read.
         """
 
+    def pixels(self, index: int) -> npt.NDArray[np.uint8]:
+        """Image `index` as RGB, uint8, height × width × 3. Safe to call from several threads.
+
+        Raises:
+            DataError: not a whole image; the message starts with its name.
+            OSError: the file cannot be read.
+        """
+        return decode(self.read(index), self.names[index])
+
     @abstractmethod
     def stamps(self) -> Iterable[str]:
         """Something for each image that changes when its content does (size and time of change)."""
@@ -46,22 +73,50 @@ class Source(ABC):
         """SHA-256 over names and stamps: equal only while the content is the same."""
         digest = hashlib.sha256()
         for name, stamp in zip(self.names, self.stamps(), strict=True):
-            digest.update(f"{name}\0{stamp}\n".encode("utf-8", "surrogateescape"))
+            digest.update(f"{name}\0{stamp}\n".encode())
         return digest.hexdigest()
+
+
+def numbered(identities: Iterable[str]) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Number identities from 0.
+
+    Returns:
+        the label in [0, C) of each entry, int64, and the names of the C identities by label: in the order of
+        their numbers where all are whole numbers (`2` before `10`), in byte order otherwise.
+    """
+    listed = list(identities)
+    names = sorted(set(listed))
+    if all(name.isascii() and name.isdigit() for name in names):
+        names.sort(key=int)
+    number = {name: label for label, name in enumerate(names)}
+    return np.fromiter((number[name] for name in listed), np.int64, len(listed)), names
+
+
+def readable(name: str) -> str:
+    """`name` as text that can be printed and written: what cannot (bytes that are no UTF-8) is `\\xff`."""
+    return _ODD.sub(_escaped, name)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    # U+DC80 to U+DCFF are the bytes that Python could not decode in a path
+    return f"\\u{code:04x}" if code > 0xFF and not 0xDC80 <= code <= 0xDCFF else f"\\x{code & 0xFF:02x}"
 
 
 def is_image_name(name: str) -> bool:
     """Whether `name` has an image's extension and no hidden part (`._x.jpg`, `.git/`, `__MACOSX/`)."""
-    path = PurePosixPath(name)
-    hidden = any(
-        (part.startswith(".") and part not in {".", ".."}) or part == "__MACOSX" for part in path.parts
+    return has_image_extension(name) and not is_hidden(name)
+
+
+def is_hidden(name: str) -> bool:
+    return any(
+        (part.startswith(".") and part not in {".", ".."}) or part == "__MACOSX" for part in name.split("/")
     )
-    return has_image_extension(name) and not hidden
 
 
 def without_common_folder(names: Sequence[str]) -> list[str]:
     """Drop leading folders common to all `names`, while every name keeps a folder (its identity)."""
-    parts = [PurePosixPath(name).parts for name in names]
+    parts = [[part for part in name.split("/") if part not in ("", ".")] for name in names]
     drop = 0
     while parts and all(len(p) > drop + 2 and p[drop] == parts[0][drop] for p in parts):
         drop += 1

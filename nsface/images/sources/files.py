@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nsface.images.sources.base import Source
+from nsface.files import reason
+from nsface.images.sources.base import Source, readable
 
 
 class FilesSource(Source):
@@ -13,13 +16,21 @@ class FilesSource(Source):
 
     def __init__(self, location: str, names: Sequence[str], paths: Sequence[Path]) -> None:
         self.location = location
-        self.names = names
+        self.names = [readable(name) for name in names]
         self._paths = paths
 
     def read(self, index: int) -> bytes:
-        return self._paths[index].read_bytes()
+        # without O_NONBLOCK, opening a named pipe would wait for a writer for ever
+        with open(os.open(self._paths[index], os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError("not a regular file")
+            return file.read()
 
     def stamps(self) -> Iterable[str]:
         for path in self._paths:
-            status = path.stat()
-            yield f"{status.st_size} {status.st_mtime_ns}"
+            try:
+                status = path.stat()
+            except OSError as error:
+                yield reason(error)
+            else:
+                yield f"{status.st_size} {status.st_mtime_ns}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import is_image_name, without_common_folder
+from nsface.images.sources.base import is_hidden, is_image_name, readable, without_common_folder
 from nsface.images.sources.files import FilesSource
 
 
@@ -19,18 +18,40 @@ class FolderSource(FilesSource):
         DataError: a folder in the tree cannot be read.
     """
 
+    kind = "folder"
+
     def __init__(self, root: Path) -> None:
-        relative = sorted(name for name in _walk(root) if is_image_name(name))
-        super().__init__(str(root), without_common_folder(relative), [root / name for name in relative])
+        found, passed_over = _walk(root)
+        super().__init__(str(root), without_common_folder(found), [root / name for name in found])
+        self.passed_over = [(readable(name), why) for name, why in sorted(passed_over)]
 
 
-def _walk(root: Path) -> Iterable[str]:
-    """Paths of all files below `root`, relative to it, with `/`."""
+def _walk(root: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """Sorted paths of all images below `root`, relative to it, with `/`; what is passed over, and why."""
 
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename}: cannot be read: {reason(error)}") from error
 
-    for folder, _, files in os.walk(root, onerror=refuse):
+    images: list[str] = []
+    passed_over: list[tuple[str, str]] = []
+    for folder, folders, files in os.walk(root, onerror=refuse):
         inside = Path(folder).relative_to(root)
-        for file in files:
-            yield (inside / file).as_posix()
+        kept = []
+        for name in folders:
+            path = (inside / name).as_posix()
+            if is_hidden(name):
+                passed_over.append((path, "hidden folder"))
+            elif os.path.islink(os.path.join(folder, name)):
+                passed_over.append((path, "link to a folder, not followed"))
+            else:
+                kept.append(name)
+        folders[:] = kept
+        for name in files:
+            path = (inside / name).as_posix()
+            if is_image_name(name):
+                images.append(path)
+            else:
+                passed_over.append((path, "hidden file" if is_hidden(name) else "no image's extension"))
+        if not folders and not files and inside.name:
+            passed_over.append((inside.as_posix(), "empty folder"))
+    return sorted(images), passed_over

@@ -1,57 +1,101 @@
-"""Images named in a list: one path a line, in a file or on standard input."""
+"""Images named in a list: a path a line, with or without a label, in a file or on standard input."""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import without_common_folder
+from nsface.images.sources.base import readable, without_common_folder
 from nsface.images.sources.files import FilesSource
-from nsface.names import has_image_extension
+from nsface.names import IMAGE_EXTENSIONS, has_image_extension
+
+HEAD = 1 << 16
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")
+_A_PATH = re.compile("|".join(re.escape(extension) for extension in IMAGE_EXTENSIONS), re.IGNORECASE)
 
 
 class ListSource(FilesSource):
-    """The images that `lines` name, in that order; blank lines and lines that start with `#` are passed over.
+    """The images that `lines` name, in that order.
+
+    A line is `path`, `path<TAB>label` or `path label`; a label is one word, the identity. Either all lines
+    have one or none has. Blank lines and lines that start with `#` are passed over, and so is a line that
+    stands there again.
 
     Args:
-        lines: paths, absolute or relative to `root`.
+        lines: paths, absolute or relative to `root`. Bytes that are no UTF-8 are Python's surrogates.
         root: the folder of the list file; the working folder for standard input.
         location: what to call the list in messages.
 
     Raises:
-        DataError: a line that names no image file, or a file that is not there (list and line are named).
+        DataError: a line that names no image file, a file that is not there, a label too many or too few, or
+            two labels for one path (list and line are named).
     """
 
+    kind = "list"
+
     def __init__(self, lines: Iterable[str], root: Path, location: str) -> None:
-        entries: dict[str, int] = {}
+        labels: dict[str, str | None] = {}
         for number, line in enumerate(lines, start=1):
             entry = line.strip()
-            if entry and not entry.startswith("#"):
-                entries.setdefault(entry, number)
-        paths = [root / entry for entry in entries]
-        for path, number in zip(paths, entries.values(), strict=True):
-            if not has_image_extension(path.name):
-                raise DataError(f"{location}:{number}: not the path of an image: {str(path)[:120]}")
-            if not path.is_file():
-                raise DataError(f"{location}:{number}: no such image: {path}")
-        names = without_common_folder([Path(entry).as_posix().lstrip("/") for entry in entries])
-        super().__init__(location, names, paths)
+            if not entry or entry.startswith("#"):
+                continue
+            path, label = _parsed(entry)
+            place = f"{location}:{number}"
+            if not has_image_extension(path):
+                raise DataError(f"{place}: not the path of an image: {readable(path[:120])}")
+            if labels.setdefault(path, label) != label:
+                raise DataError(f"{place}: {readable(path)} stands above with another label")
+            if (label is None) != (next(iter(labels.values())) is None):
+                raise DataError(f"{place}: a label on some lines only; give one to each, or to none")
+            if not (root / path).is_file():
+                raise DataError(f"{place}: no such image: {readable(str(root / path))}")
+        names = without_common_folder(list(labels))
+        super().__init__(location, names, [root / path for path in labels])
+        self._labels = [readable(label) for label in labels.values() if label is not None]
+
+    @property
+    def labelled(self) -> bool:
+        return bool(self._labels)
+
+    @property
+    def identities(self) -> list[str]:
+        return self._labels if self._labels else list(super().identities)
 
     @classmethod
     def from_file(cls, path: Path) -> ListSource:
         """Read the list `path`; its relative paths start at its own folder."""
         try:
-            text = path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: neither a tar nor a list of image paths in UTF-8") from error
+            with path.open("rb") as file:
+                data = file.read(HEAD)
+                text = b"\0" not in data
+                data += file.read() if text else b""
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-        return cls(text.splitlines(), path.parent, str(path))
+        lines = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
+        if not text or (_NOT_UTF8.search(lines) and not _A_PATH.search(lines)):
+            raise DataError(
+                f"{path}: neither a tar nor a list of image paths, nor anything else that holds images "
+                "(MXNet .rec, InsightFace .bin, Parquet; a folder of images, a packed store, LMDB)"
+            )
+        return cls(lines.split("\n"), path.parent, str(path))
 
     @classmethod
     def from_standard_input(cls) -> ListSource:
         """Read paths from standard input; relative ones start at the working folder."""
-        return cls(sys.stdin, Path(), "standard input")
+        return cls(map(os.fsdecode, sys.stdin.buffer), Path(), "standard input")
+
+
+def _parsed(entry: str) -> tuple[str, str | None]:
+    """Path and label of a line that is not blank."""
+    if "\t" in entry:
+        path, label = entry.rsplit("\t", 1)
+        return path.rstrip(), label.lstrip()
+    if has_image_extension(entry):  # so that a path may hold spaces
+        return entry, None
+    path, _, label = entry.rpartition(" ")
+    return (path.rstrip(), label) if has_image_extension(path.rstrip()) else (entry, None)

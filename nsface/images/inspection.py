@@ -1,0 +1,159 @@
+"""Looking at every image of a set: what inspection needs to know of each, and of all together.
+
+Every image is decoded once, on all cores; what is kept of it is its size, a digest of its pixels, a
+perceptual hash, what its colours look like, and its share in the mean face.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from nsface.errors import DataError
+from nsface.files import reason
+from nsface.images.near_duplicates import SIDE, perceptual_hashes
+from nsface.images.packing import common_size
+from nsface.images.parallel import in_order
+from nsface.images.pixels import Progress
+from nsface.images.sources import Source
+
+CHUNK = 128  # images
+GREY = 6  # the largest difference between the channels, of 255, in a grey image saved in colour
+SWAPPED = 5  # the middle of a face is redder than blue; bluer by more than this, of 255: channels swapped
+BLANK = 2  # the standard deviation, of 255, below which there is nothing to see
+_DIGEST = 16  # bytes
+_MIDDLE = slice(SIDE // 4, SIDE - SIDE // 4)
+
+
+@dataclass
+class Looks:
+    """What N images look like, in the order of the source.
+
+    Attributes:
+        unreadable: reasons by index; the other arrays say nothing of these images.
+        sizes: height and width, int64, N × 2.
+        digests: of the pixels, uint8, N × 16: equal where the images are.
+        hashes: perceptual hashes, uint8, N × 32.
+        grey, swapped, blank: bool, N: no colour; more blue than red in the middle; nearly all of one colour.
+        face_sum, faces: the sum of all images, each resized to the most common size (float64, H × W × 3,
+            RGB), and how many they are.
+        pattern: the sum of all images as unit vectors of 32 × 32 grey values without their mean.
+    """
+
+    sizes: npt.NDArray[np.int64]
+    digests: npt.NDArray[np.uint8]
+    hashes: npt.NDArray[np.uint8]
+    grey: npt.NDArray[np.bool_]
+    swapped: npt.NDArray[np.bool_]
+    blank: npt.NDArray[np.bool_]
+    face_sum: npt.NDArray[np.float64]
+    faces: int
+    pattern: npt.NDArray[np.float64]
+    unreadable: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def readable(self) -> npt.NDArray[np.int64]:
+        """Indices of the images that could be decoded."""
+        return np.setdiff1d(np.arange(len(self.sizes)), list(self.unreadable))
+
+    @property
+    def mean_face(self) -> npt.NDArray[np.uint8]:
+        """The mean of all images, uint8, H × W × 3, RGB."""
+        return np.round(self.face_sum / max(1, self.faces)).astype(np.uint8)
+
+    @property
+    def alignment(self) -> float:
+        """How much the images have in common: the length of the mean of their unit vectors, in [0, 1].
+
+        Its square is the mean correlation of two images. LFW and other faces aligned by five points have
+        0.43 to 0.46; moved by up to 15 % and scaled by up to 20 % they have 0.27 to 0.32.
+        """
+        return float(np.linalg.norm(self.pattern) / max(1, self.faces))
+
+
+def look(source: Source, workers: int | None = None, progress: Progress | None = None) -> Looks:
+    """Decode every image of `source`.
+
+    Raises:
+        DataError: not a single image of a sample can be decoded.
+    """
+    height, width = common_size(source)
+    starts = range(0, len(source), CHUNK)
+    total = _empty(len(source), height, width)
+    for start, part in zip(
+        starts, in_order(lambda first: _look(source, first, height, width), starts, workers), strict=True
+    ):
+        rows = slice(start, start + len(part.sizes))
+        for name in ("sizes", "digests", "hashes", "grey", "swapped", "blank"):
+            getattr(total, name)[rows] = getattr(part, name)
+        total.unreadable.update({start + index: why for index, why in part.unreadable.items()})
+        total.face_sum += part.face_sum
+        total.faces += part.faces
+        total.pattern += part.pattern
+        if progress:
+            progress(len(part.sizes))
+    return total
+
+
+def _empty(count: int, height: int, width: int) -> Looks:
+    return Looks(
+        sizes=np.zeros((count, 2), np.int64),
+        digests=np.zeros((count, _DIGEST), np.uint8),
+        hashes=np.zeros((count, SIDE), np.uint8),
+        grey=np.zeros(count, bool),
+        swapped=np.zeros(count, bool),
+        blank=np.zeros(count, bool),
+        face_sum=np.zeros((height, width, 3)),
+        faces=0,
+        pattern=np.zeros(SIDE * SIDE),
+    )
+
+
+def _look(source: Source, first: int, height: int, width: int) -> Looks:
+    """The looks of the images from `first` on."""
+    count = min(CHUNK, len(source) - first)
+    looks = _empty(count, height, width)
+    small = np.zeros((count, SIDE, SIDE, 3), np.uint8)
+    for row in range(count):
+        name = source.names[first + row]
+        try:
+            pixels = source.pixels(first + row)
+        except DataError as error:
+            looks.unreadable[row] = str(error).removeprefix(f"{name}: ")
+            continue
+        except OSError as error:
+            looks.unreadable[row] = reason(error)
+            continue
+        looks.sizes[row] = pixels.shape[:2]
+        digest = hashlib.sha256(repr(pixels.shape).encode())
+        digest.update(np.ascontiguousarray(pixels).data)
+        looks.digests[row] = np.frombuffer(digest.digest()[:_DIGEST], np.uint8)
+        small[row] = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        if pixels.shape[:2] != (height, width):
+            pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        cv2.accumulate(pixels, looks.face_sum)
+        looks.faces += 1
+    _colours(looks, small)
+    grey = small.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    looks.hashes[:] = perceptual_hashes(grey)
+    vectors = grey.reshape(count, -1).astype(np.float64)
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    looks.pattern += np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0).sum(axis=0)
+    return looks
+
+
+def _colours(looks: Looks, small: npt.NDArray[np.uint8]) -> None:
+    """Judge the colours of images reduced to N × 32 × 32 × 3."""
+    seen = np.ones(len(small), bool)
+    seen[list(looks.unreadable)] = False
+    looks.blank[:] = seen & (small.std(axis=(1, 2)).max(axis=1) < BLANK)
+    spread = small.max(axis=3) - small.min(axis=3)
+    looks.grey[:] = seen & ~looks.blank & (spread.max(axis=(1, 2)) <= GREY)
+    middle = small[:, _MIDDLE, _MIDDLE].mean(axis=(1, 2))
+    redder = middle[:, 0] - middle[:, 2]
+    looks.swapped[:] = seen & ~looks.grey & (redder < -SWAPPED)

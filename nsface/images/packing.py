@@ -1,0 +1,240 @@
+"""Packing: any source → a packed store, or a folder of images.
+
+While it is made, a store lies in the folder `STORE.partial`; packing the same source again goes on where the
+work was interrupted (see `partial`). The finished folder is renamed to `STORE`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nsface import __version__
+from nsface.errors import DataError, NsfaceError
+from nsface.files import check_new_folder, place_folder, reason
+from nsface.images.parallel import in_order
+from nsface.images.partial import Entry, Partial, discard_journal
+from nsface.images.pixels import Progress, read_image, refuse_bad
+from nsface.images.sources import Source, numbered
+from nsface.images.sources.base import readable
+from nsface.images.sources.store import (
+    HEADER,
+    IDENTITIES,
+    IMAGES,
+    LABELS,
+    NAMES,
+    OFFSETS,
+    PIXELS,
+    PIXELS_START,
+    Block,
+    Data,
+    Header,
+    Origin,
+    Part,
+)
+
+BLOCK = 512  # images
+SAMPLE = 101
+Size = tuple[int, int]
+
+
+class Packed(NamedTuple):
+    """How many images and identities a store has, and the reason for each image that was left out."""
+
+    images: int
+    identities: int
+    bad: list[str]
+
+
+def pack(
+    source: Source,
+    store: Path,
+    *,
+    encoded: bool = False,
+    skip_bad: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Packed:
+    """Pack all images of `source` into the new folder `store`. Each is decoded, and so known to be whole.
+
+    Args:
+        encoded: keep the encoded bytes (small, any size) instead of the pixels (ready, all of one size: that
+            of most images).
+        skip_bad: leave out images that are unreadable or of another size, and report them.
+        workers: threads; by default one a core.
+        progress: called with the number of images done since the last call; first with those that an earlier,
+            interrupted call did.
+
+    Raises:
+        DataError: bad images without `skip_bad`, or no good ones.
+        NsfaceError: `store` exists, or cannot be written.
+    """
+    if not store.name:
+        raise NsfaceError(f"{store} is no name for a store; give a folder that does not exist")
+    check_new_folder(store)
+    size = None if encoded else common_size(source)
+    identities = list(source.identities)
+    fingerprint = source.fingerprint()
+    plan = {
+        "source": fingerprint,
+        "identities": hashlib.sha256("\n".join(identities).encode()).hexdigest(),
+        "size": size,
+        "block": BLOCK,
+    }
+    data, start = (IMAGES, 0) if size is None else (PIXELS, PIXELS_START)
+    folder = store.with_name(f"{store.name}.partial")
+    with Partial(folder, plan, data, start) as partial:
+        if progress:
+            progress(partial.images)
+        starts = range(partial.images, len(source), BLOCK)
+        for entry, block in in_order(lambda first: _block(source, first, size), starts, workers):
+            partial.add(entry, block)
+            if progress:
+                progress(entry.count)
+        bad = {index: why for entry in partial.entries for index, why in entry.bad.items()}
+        if not skip_bad or len(bad) == len(source):
+            remedy = "mend them, or leave them out with --skip-bad: what is packed waits for that in "
+            refuse_bad(source, bad, len(source), f"{remedy}{folder}")
+        good = [index for index in range(len(source)) if index not in bad]
+        partial.complete(npy_header((len(good), *size, 3)) if size else b"")
+        packed = _finish(partial, source, fingerprint, identities, good, size)
+        place_folder(folder, store)
+    discard_journal(store)
+    return Packed(len(good), packed, list(bad.values()))
+
+
+def common_size(source: Source) -> Size:
+    """Height and width of most images, by a sample.
+
+    Raises:
+        DataError: none of the sample can be read.
+    """
+    sizes: Counter[Size] = Counter()
+    bad: dict[int, str] = {}
+    for index in np.linspace(0, len(source) - 1, min(SAMPLE, len(source))).astype(int).tolist():
+        try:
+            height, width, _ = source.pixels(index).shape
+            sizes[height, width] += 1
+        except DataError as error:
+            bad[index] = str(error)
+        except OSError as error:
+            bad[index] = f"{source.names[index]}: {reason(error)}"
+    if not sizes:
+        refuse_bad(source, bad, len(source), "no image of a sample can be used")
+    return sizes.most_common(1)[0][0]
+
+
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    """The first PIXELS_START bytes of an .npy file of uint8 in C order (format version 1.0).
+
+    https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+    """
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
+    start = b"\x93NUMPY\x01\x00" + (PIXELS_START - 10).to_bytes(2, "little")
+    return start + text.encode().ljust(PIXELS_START - 11) + b"\n"
+
+
+def _block(source: Source, first: int, size: Size | None) -> tuple[Entry, Any]:
+    """Entry and bytes of the images from `first` on."""
+    indices = range(first, min(first + BLOCK, len(source)))
+    bad: dict[int, str] = {}
+    sizes: list[int] = []
+    if size is None:
+        images = []
+        for index in indices:
+            try:
+                images.append(_whole(source, index))
+                sizes.append(len(images[-1]))
+            except DataError as error:
+                bad[index] = str(error)
+        data: Any = b"".join(images)
+    else:
+        pixels = np.empty((len(indices), *size, 3), np.uint8)
+        for index in indices:
+            try:
+                pixels[len(sizes)] = read_image(source, index, *size)
+                sizes.append(pixels[0].size)
+            except DataError as error:
+                bad[index] = str(error)
+        data = pixels[: len(sizes)].reshape(-1).data
+    digest = hashlib.sha256(data).hexdigest()
+    return (
+        Entry(first=first, count=len(indices), bytes=sum(sizes), sha256=digest, sizes=sizes, bad=bad),
+        data,
+    )
+
+
+def _whole(source: Source, index: int) -> bytes:
+    """The encoded image `index`, which can be decoded.
+
+    Raises:
+        DataError: it cannot; the message starts with its name.
+    """
+    try:
+        source.pixels(index)
+        return source.read(index)
+    except OSError as error:
+        raise DataError(f"{source.names[index]}: {reason(error)}") from error
+
+
+def _finish(
+    partial: Partial,
+    source: Source,
+    fingerprint: str,
+    identities: list[str],
+    good: list[int],
+    size: Size | None,
+) -> int:
+    """Write all but the data file; returns the number of identities."""
+    kept = [identities[index] for index in good]
+    labels, names = numbered(identity for identity in kept if identity)
+    all_labels = np.full(len(good), -1, np.int64)
+    all_labels[[bool(identity) for identity in kept]] = labels
+    blocks = [Block(images=len(e.sizes), bytes=e.bytes, sha256=e.sha256) for e in partial.entries if e.sizes]
+    folder = partial.folder
+    try:
+        (folder / NAMES).write_bytes(_lines(source.names[index] for index in good))
+        (folder / IDENTITIES).write_bytes(_lines(names))
+        np.save(folder / LABELS, all_labels)
+        small = [NAMES, IDENTITIES, LABELS]
+        if size is None:
+            sizes = [0, *(size for entry in partial.entries for size in entry.sizes)]
+            np.save(folder / OFFSETS, np.cumsum(sizes, dtype=np.int64))
+            small.append(OFFSETS)
+        header = Header(
+            images=len(good),
+            identities=len(names),
+            height=size[0] if size else None,
+            width=size[1] if size else None,
+            labelled=source.labelled,
+            source=Origin(location=readable(source.location), kind=source.kind, fingerprint=fingerprint),
+            nsface=__version__,
+            files={name: _part(folder / name) for name in small},
+            data=Data.model_validate(
+                {
+                    "file": PIXELS if size else IMAGES,
+                    "bytes": sum(block.bytes for block in blocks),
+                    "blocks": blocks,
+                }
+            ),
+        )
+        text = json.dumps(header.model_dump(), indent=1, ensure_ascii=False)
+        (folder / HEADER).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise NsfaceError(f"cannot write {folder}: {reason(error)}") from error
+    return len(names)
+
+
+def _lines(texts: Iterable[str]) -> bytes:
+    return "".join(f"{text}\n" for text in texts).encode()
+
+
+def _part(path: Path) -> Part:
+    data = path.read_bytes()
+    return Part(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())

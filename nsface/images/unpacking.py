@@ -1,0 +1,91 @@
+"""Any source → a folder of images, one folder an identity."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from pathlib import Path, PurePosixPath
+
+from nsface.errors import DataError, NsfaceError
+from nsface.files import new_folder, reason
+from nsface.images.dimensions import image_extension
+from nsface.images.parallel import in_order
+from nsface.images.pixels import Progress, refuse_bad
+from nsface.images.sources import Source
+
+CHUNK = 64  # images
+_SAME = {".jpeg": ".jpg", ".tiff": ".tif"}
+
+
+def write_folder(
+    source: Source,
+    target: Path,
+    *,
+    skip_bad: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> list[str]:
+    """Write the images of `source` to the new folder `target`: the bytes as they are, pixels as PNG files.
+
+    An image keeps its name where that puts it into a folder called like its identity, or where it has no
+    identity; otherwise it becomes `IDENTITY/NUMBER.jpg`. The extension is that of the bytes.
+
+    Args:
+        skip_bad: leave out what cannot be read or is no image, and return the reasons.
+
+    Raises:
+        DataError: bad images without `skip_bad`, a name that leads out of the folder or comes twice.
+        NsfaceError: `target` exists and is not empty, or cannot be written.
+    """
+    identities = source.identities
+    bad: dict[int, str] = {}
+    with new_folder(target) as folder:
+
+        def write(first: int) -> dict[int, str]:
+            found = {}
+            for index in range(first, min(first + CHUNK, len(source))):
+                try:
+                    data = source.read(index)
+                except OSError as error:
+                    found[index] = f"{source.names[index]}: {reason(error)}"
+                    continue
+                extension = image_extension(data)
+                if extension is None:
+                    found[index] = f"{source.names[index]}: not an image"
+                else:
+                    _write(folder, _path(source.names[index], identities[index], index, extension), data)
+            return found
+
+        for number, found in enumerate(in_order(write, range(0, len(source), CHUNK), workers)):
+            bad.update(found)
+            if progress:
+                progress(min(CHUNK, len(source) - number * CHUNK))
+        if not skip_bad or len(bad) == len(source):
+            refuse_bad(source, bad, len(source), "mend them, or leave them out with --skip-bad")
+    return list(bad.values())
+
+
+def _path(name: str, identity: str, index: int, extension: str) -> PurePosixPath:
+    """Where an image goes, relative to the folder.
+
+    Raises:
+        DataError: outside the folder.
+    """
+    if identity and PurePosixPath(name).parent.name != PurePosixPath(identity).name:
+        name = f"{identity}/{index:08d}{extension}"
+    base, given = posixpath.splitext(name)
+    path = PurePosixPath(name if _SAME.get(given.lower(), given.lower()) == extension else base + extension)
+    if path.is_absolute() or ".." in path.parts:
+        raise DataError(f"{name}: this name leads out of the folder; nothing is written")
+    return path
+
+
+def _write(folder: Path, path: PurePosixPath, data: bytes) -> None:
+    try:
+        os.makedirs(folder / path.parent, exist_ok=True)
+        with (folder / path).open("xb") as file:
+            file.write(data)
+    except FileExistsError as error:
+        raise DataError(f"{path}: two images have this name") from error
+    except OSError as error:
+        raise NsfaceError(f"cannot write {path}: {reason(error)}") from error

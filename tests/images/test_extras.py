@@ -1,0 +1,134 @@
+"""LMDB and Parquet, written with their own libraries; skipped where these are not installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pictures import encoded, picture
+
+from nsface.errors import DataError
+from nsface.images.sources import open_source
+
+IMAGES = [encoded(picture(seed=number), ".jpg" if number % 2 else ".png") for number in range(6)]
+
+
+def write_lmdb(path: Path, items: dict[bytes, bytes]) -> None:
+    lmdb: Any = pytest.importorskip("lmdb", reason="the extra `lmdb` is not installed")
+    with lmdb.open(str(path)) as environment, environment.begin(write=True) as transaction:
+        for key, value in items.items():
+            transaction.put(key, value)
+
+
+def write_parquet(path: Path, columns: dict[str, Any], metadata: dict[bytes, bytes] | None = None) -> None:
+    arrow: Any = pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+    from pyarrow import parquet
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = arrow.table(columns)
+    parquet.write_table(table.replace_schema_metadata(metadata), path, row_group_size=2)
+
+
+def test_lmdb_of_paths(tmp_path: Path) -> None:
+    keys = [b"set/Ada/1.jpg", b"set/B\xc3\xbc/2", b"set/B\xff/3.png"]
+    write_lmdb(tmp_path / "x", dict(zip(keys, IMAGES, strict=False)))
+    source = open_source(str(tmp_path / "x"))
+    assert source.kind == "lmdb"
+    assert list(source.names) == ["Ada/1.jpg", "Bü/2.jpg", "B\\xff/3.png"]
+    assert source.identities == ["Ada", "Bü", "B\\xff"]
+    assert [source.read(index) for index in range(3)] == IMAGES[:3]
+    assert not source.labelled
+
+
+def test_lmdb_with_labels(tmp_path: Path) -> None:
+    items = {b"num-samples": b"3"}
+    for number in (1, 2, 3):
+        items |= {b"image-%09d" % number: IMAGES[number], b"label-%09d" % number: b"%d\n" % (number * 10)}
+    write_lmdb(tmp_path / "x", items)
+    source = open_source(str(tmp_path / "x"))
+    assert source.identities == ["10", "20", "30"]
+    assert source.labelled
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(source.read, [0, 1, 2] * 20)) == IMAGES[1:4] * 20
+    before = source.fingerprint()
+    del source  # an environment cannot be open twice in a process
+    write_lmdb(tmp_path / "x", {b"label-000000002": b"21"})
+    assert open_source(str(tmp_path / "x")).fingerprint() != before
+
+
+def test_lmdb_that_cannot_be_read(tmp_path: Path) -> None:
+    write_lmdb(tmp_path / "x", {b"0": b"\x80\x04K\x01.", b"1": b"what"})
+    with pytest.raises(DataError, match="the value of b'0' is no encoded image"):
+        open_source(str(tmp_path / "x"))
+    (tmp_path / "y").mkdir()
+    (tmp_path / "y" / "data.mdb").write_bytes(b"no" * 4096)
+    with pytest.raises(DataError, match="not an LMDB environment"):
+        open_source(str(tmp_path / "y"))
+
+
+def test_parquet_of_hugging_face(tmp_path: Path) -> None:
+    """A structure of bytes and path, labels with names, several files in a folder."""
+    features = {"image": {"_type": "Image"}, "label": {"names": ["Ada", "Bo", "Cy"], "_type": "ClassLabel"}}
+    metadata = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    for shard in range(2):
+        rows = range(3 * shard, 3 * shard + 3)
+        images = [{"bytes": IMAGES[row], "path": f"{row}.jpg"} for row in rows]
+        columns = {"image": images, "label": [row % 3 for row in rows], "other": [0] * 3}
+        write_parquet(tmp_path / "x" / "data" / f"train-0000{shard}-of-00002.parquet", columns, metadata)
+    source = open_source(str(tmp_path / "x"))
+    assert source.kind == "parquet"
+    assert source.identities == ["Ada", "Bo", "Cy"] * 2
+    assert list(source.names) == [f"{row}.jpg" for row in range(6)]
+    with ThreadPoolExecutor(4) as pool:
+        assert (
+            list(pool.map(source.read, [5, 0, 3, 1, 4, 2] * 10))
+            == [IMAGES[i] for i in (5, 0, 3, 1, 4, 2)] * 10
+        )
+    shards = open_source(str(tmp_path / "x" / "data" / "train-{00000..00001}-of-00002.parquet"))
+    assert list(shards.names) == list(source.names)
+    assert np.array_equal(shards.pixels(4), picture(seed=4))
+
+
+def test_parquet_of_plain_columns(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "x", {"face": IMAGES[:3], "person": ["Ada", "Bo", None]})
+    source = open_source(str(tmp_path / "x"))
+    assert source.identities == ["Ada", "Bo", ""]
+    assert list(source.names) == ["x/00000000.jpg", "x/00000001.jpg", "x/00000002.jpg"]
+    assert [source.read(index) for index in range(3)] == IMAGES[:3]
+    write_parquet(tmp_path / "y", {"image": [IMAGES[0], None], "a": [1, 2], "b": [3, 4]})
+    source = open_source(str(tmp_path / "y"))
+    assert not source.labelled
+    with pytest.raises(OSError, match="no image in this row"):
+        source.read(1)
+
+
+def test_parquet_that_cannot_be_read(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "x", {"a": [1], "b": ["text"]})
+    with pytest.raises(DataError, match=r"no column of images .* in a, b"):
+        open_source(str(tmp_path / "x"))
+    (tmp_path / "y").write_bytes((tmp_path / "x").read_bytes()[:-20])
+    with pytest.raises(DataError, match="not Parquet that can be read"):
+        open_source(str(tmp_path / "y"))
+
+
+@pytest.mark.parametrize(("package", "extra"), [("lmdb", "lmdb"), ("pyarrow", "parquet")])
+def test_without_the_package_one_line_says_what_to_install(tmp_path: Path, package: str, extra: str) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "data.mdb").write_bytes(b"x")
+    (tmp_path / "y").write_bytes(b"PAR1")
+    location = tmp_path / ("x" if package == "lmdb" else "y")
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from nsface.images.sources import open_source\n"
+        "from nsface.errors import DataError\n"
+        f"try: open_source({str(location)!r})\n"
+        "except DataError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f'pip install "nsface[{extra}]"' in done.stdout

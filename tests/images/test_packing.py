@@ -1,0 +1,309 @@
+"""Packed stores: what goes in comes out, to the bit; interrupted, damaged and hostile ones."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pictures import encoded, picture, write_tar
+from records import insightface, write_rec
+
+from nsface.errors import DataError, NsfaceError
+from nsface.images import packing
+from nsface.images.augment import Augmentation
+from nsface.images.loader import Loader
+from nsface.images.packing import npy_header, pack
+from nsface.images.pixels import stored_pixels
+from nsface.images.sampling import Shuffled
+from nsface.images.sources import Source, StoreSource, open_source
+from nsface.recipe import Recipe
+from nsface.training.run import decoded, training_set
+
+SIZE = (12, 10)
+
+
+@pytest.fixture
+def tar(tmp_path: Path) -> Source:
+    return open_source(str(write_tar(tmp_path / "train.tar")))
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "BLOCK", 8)
+
+
+def opened(path: Path) -> StoreSource:
+    source = open_source(str(path))
+    assert isinstance(source, StoreSource)
+    return source
+
+
+def test_a_store_of_pixels(tar: Source, tmp_path: Path) -> None:
+    done: list[int] = []
+    packed = pack(tar, tmp_path / "store", workers=3, progress=done.append)
+    assert (packed.images, packed.identities, packed.bad, sum(done)) == (40, 7, [], 40)
+    store = opened(tmp_path / "store")
+    assert list(store.names) == list(tar.names)
+    assert list(store.identities) == list(tar.identities)
+    assert not store.labelled
+    expected = np.stack([tar.pixels(index) for index in range(40)])
+    assert np.array_equal(np.load(tmp_path / "store" / "pixels.npy", mmap_mode="r"), expected)
+    array = stored_pixels(store, *SIZE)
+    assert isinstance(array, np.memmap)
+    assert np.array_equal(array, expected)
+    assert np.array_equal(store.pixels(3), expected[3])
+    array[:] = 0
+    assert np.array_equal(opened(tmp_path / "store").pixels(3), expected[3]), "the file is never written to"
+    assert sorted(os.listdir(tmp_path)) == ["store", "train.tar"]
+    assert sorted(os.listdir(tmp_path / "store")) == [
+        "header.json", "identities.txt", "labels.npy", "names.txt", "pixels.npy"
+    ]  # fmt: skip
+
+
+def test_a_store_of_encoded_images(tar: Source, tmp_path: Path) -> None:
+    pack(tar, tmp_path / "store", encoded=True)
+    store = opened(tmp_path / "store")
+    assert [store.read(index) for index in range(40)] == [tar.read(index) for index in range(40)]
+    assert list(store.names) == list(tar.names)
+    assert stored_pixels(store, *SIZE) is None
+    assert store.array is None
+    assert store.verify() == []
+
+
+def test_the_header_has_the_checksums_of_all_files(tar: Source, tmp_path: Path) -> None:
+    """Recomputed here from the format's description."""
+    pack(tar, tmp_path / "store")
+    header = json.loads((tmp_path / "store" / "header.json").read_text())
+    for name, part in header["files"].items():
+        data = (tmp_path / "store" / name).read_bytes()
+        assert part == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    data = (tmp_path / "store" / "pixels.npy").read_bytes()[128:]
+    assert header["data"]["bytes"] == len(data) == 40 * 12 * 10 * 3
+    for number, block in enumerate(header["data"]["blocks"]):
+        part = data[number * 8 * 360 : (number + 1) * 8 * 360]
+        assert block == {"images": 8, "bytes": len(part), "sha256": hashlib.sha256(part).hexdigest()}
+    assert header["source"]["kind"] == "tar"
+
+
+@pytest.mark.parametrize("exclude", [[], ["id1", "id4"]])
+def test_batches_from_the_store_are_those_from_the_tar(
+    tar: Source, tmp_path: Path, exclude: list[str]
+) -> None:
+    pack(tar, tmp_path / "store")
+    batches = []
+    for location in (tar.location, str(tmp_path / "store")):
+        recipe = Recipe.model_validate(
+            {
+                "network": {"name": "light-resnet"},
+                "head": {"name": "softmax"},
+                "epochs": 1,
+                "data": location,
+                "exclude": exclude,
+                "input": {"height": 12, "width": 10},
+            }
+        )
+        source, chosen, labels, identities = training_set(recipe)
+        pixels, rows = decoded(recipe, source, chosen)
+        if isinstance(source, StoreSource):
+            assert np.shares_memory(pixels, source.array), "nothing is copied"
+        sampler, how = Shuffled(len(chosen), 6, seed=3), Augmentation(mirror=True, shift=2)
+        loader = Loader(pixels, labels, sampler, how, 3, torch.device("cpu"), rows)
+        batches.append((identities, [batch for epoch in (0, 1) for batch in loader.epoch(epoch)]))
+    assert batches[0][0] == batches[1][0]
+    assert len(batches[0][1]) == len(batches[1][1]) > 4
+    for one, other in zip(batches[0][1], batches[1][1], strict=True):
+        assert torch.equal(one[0], other[0])
+        assert torch.equal(one[1], other[1])
+
+
+def test_images_of_another_size_are_refused(tar: Source, tmp_path: Path) -> None:
+    pack(tar, tmp_path / "store")
+    with pytest.raises(DataError, match=r"12×10 .* where 112×96 is needed"):
+        stored_pixels(opened(tmp_path / "store"), 112, 96)
+
+
+def test_bad_images_are_refused_or_left_out(tmp_path: Path) -> None:
+    for number in range(20):
+        path = tmp_path / "faces" / f"{number % 3}" / f"{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = (5, 5) if number == 9 else SIZE
+        path.write_bytes(b"" if number in (0, 17) else encoded(picture(*size, seed=number)))
+    source = open_source(str(tmp_path / "faces"))
+    with pytest.raises(DataError, match=r"3 of 20 images cannot be used: .*5×5 .*--skip-bad.*store\.partial"):
+        pack(source, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    packed = pack(source, tmp_path / "store", skip_bad=True)
+    assert packed.images == 17
+    assert [reason.split(":")[0] for reason in packed.bad] == ["0/00.png", "0/09.png", "2/17.png"]
+    store = opened(tmp_path / "store")
+    assert store.verify() == []
+    for index, name in enumerate(store.names):
+        assert np.array_equal(store.pixels(index), picture(*SIZE, seed=int(Path(name).stem)))
+    packed = pack(source, tmp_path / "encoded", encoded=True, skip_bad=True)
+    assert packed.images == 18, "encoded images may have any size"
+    (tmp_path / "bad" / "A").mkdir(parents=True)
+    (tmp_path / "bad" / "A" / "1.png").touch()
+    with pytest.raises(DataError, match="no image of a sample can be used"):
+        pack(open_source(str(tmp_path / "bad")), tmp_path / "never", skip_bad=True)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from nsface.images import packing, partial
+from nsface.images.sources import open_source
+packing.BLOCK = 8
+add, calls = partial.Partial.add, 0
+def counted(self, entry, data):
+    global calls
+    calls += 1
+    if calls == int(sys.argv[3]):
+        self._data.write(bytes(data)[:100])  # half a block, without its line
+        self._data.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    add(self, entry, data)
+partial.Partial.add = counted
+packing.pack(open_source(sys.argv[1]), Path(sys.argv[2]), encoded=sys.argv[4] == "encoded")
+"""
+
+
+@pytest.mark.parametrize("how", ["pixels", "encoded"])
+def test_killed_and_resumed(tar: Source, tmp_path: Path, how: str) -> None:
+    target = tmp_path / "store"
+    command = [sys.executable, "-c", KILLED, tar.location, str(target), "4", how]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert not target.exists()
+    partial = tmp_path / "store.partial"
+    assert len((partial / "journal.jsonl").read_text().splitlines()) == 3
+    done: list[int] = []
+    pack(tar, target, encoded=how == "encoded", progress=done.append)
+    assert done == [24, 8, 8], "what was done is not done again"
+    assert opened(target).verify() == []
+    pack(tar, tmp_path / "at once", encoded=how == "encoded")
+    for name in os.listdir(target):
+        assert (target / name).read_bytes() == (tmp_path / "at once" / name).read_bytes()
+    assert not partial.exists()
+
+
+def test_what_the_journal_does_not_bear_out_is_done_again(tar: Source, tmp_path: Path) -> None:
+    target, partial = tmp_path / "store", tmp_path / "store.partial"
+    command = [sys.executable, "-c", KILLED, tar.location, str(target), "4", "pixels"]
+    subprocess.run(command)
+    data = bytearray((partial / "pixels.npy").read_bytes())
+    data[128 + 8 * 360 + 5] ^= 1  # in the second block
+    (partial / "pixels.npy").write_bytes(data)
+    done: list[int] = []
+    pack(tar, target, progress=done.append)
+    assert done[0] == 8
+    assert opened(target).verify() == []
+
+
+def test_another_source_begins_anew(tar: Source, tmp_path: Path) -> None:
+    target = tmp_path / "store"
+    subprocess.run([sys.executable, "-c", KILLED, tar.location, str(target), "4", "encoded"])
+    write_tar(Path(tar.location), images=24, extension=".png")
+    changed = open_source(tar.location)
+    done: list[int] = []
+    pack(changed, target, progress=done.append)
+    assert done == [0, 8, 8, 8]
+    assert sorted(os.listdir(target))[-1] == "pixels.npy"
+    assert np.array_equal(opened(target).pixels(5), changed.pixels(5))
+
+
+def test_two_at_once_and_folders_in_the_way(tar: Source, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").touch()
+    with pytest.raises(NsfaceError, match="mine exists and is not an empty folder"):
+        pack(tar, tmp_path / "mine")
+    (tmp_path / "store.partial").mkdir()
+    (tmp_path / "store.partial" / "file").touch()
+    with pytest.raises(NsfaceError, match=r"store\.partial is in the way"):
+        pack(tar, tmp_path / "store")
+    code = (
+        "import fcntl, os, sys, time\n"
+        "os.makedirs(sys.argv[1]); file = open(sys.argv[1] + '/plan.json', 'w')\n"
+        "fcntl.flock(file, fcntl.LOCK_EX); print('locked', flush=True); time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "other.partial")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(NsfaceError, match="is being written by another process"):
+            pack(tar, tmp_path / "other")
+        holder.kill()
+
+
+def test_damage_is_found_and_named(tar: Source, tmp_path: Path) -> None:
+    pack(tar, tmp_path / "store")
+    store = tmp_path / "store"
+    data = bytearray((store / "pixels.npy").read_bytes())
+    data[128 + 20 * 360] ^= 1
+    (store / "pixels.npy").write_bytes(data)
+    labels = bytearray((store / "labels.npy").read_bytes())
+    labels[-8] ^= 2  # another identity
+    (store / "labels.npy").write_bytes(labels)
+    source = opened(store)
+    names = f"{source.names[16]} … {source.names[23]}"
+    assert source.verify() == [
+        ("labels.npy", "does not fit its checksum"),
+        (names, "8 images do not fit their checksum"),
+    ]
+    (store / "pixels.npy").write_bytes(data[:-1])
+    with pytest.raises(DataError, match=r"pixels\.npy: 14527 bytes instead of 14528"):
+        opened(store)
+    (store / "pixels.npy").unlink()
+    with pytest.raises(DataError, match=r"pixels\.npy: no such file"):
+        opened(store)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda h: h.pop("images"), "images: Field required"),
+        (lambda h: h.update(version=2), "version"),
+        (lambda h: h.update(images=39), "its blocks hold 40 images"),
+        (lambda h: h.update(width=11), "height, width and number of images do not fit"),
+        (lambda h: h["data"].update(file="../x"), "data.file"),
+        (lambda h: h["files"].update({"/etc/passwd": {"bytes": 1, "sha256": ""}}), "lists the files"),
+        (lambda h: h["data"]["blocks"][0].update(bytes=-1), "data.blocks.0.bytes"),
+    ],
+)
+def test_a_header_that_cannot_be(tar: Source, tmp_path: Path, change: object, why: str) -> None:
+    pack(tar, tmp_path / "store")
+    path = tmp_path / "store" / "header.json"
+    header = json.loads(path.read_text())
+    change(header)  # type: ignore[operator]
+    path.write_text(json.dumps(header))
+    with pytest.raises(DataError, match=why) as error:
+        opened(tmp_path / "store")
+    assert "\n" not in str(error.value)
+
+
+def test_labels_go_through_the_store(tmp_path: Path) -> None:
+    images = [(label, encoded(picture(*SIZE, seed=label), ".jpg")) for label in (0, 2, 2, 10)]
+    contents = insightface(images)
+    write_rec(tmp_path / "train.rec", contents, index=range(len(contents)))
+    pack(open_source(str(tmp_path)), tmp_path / "store")
+    store = opened(tmp_path / "store")
+    assert store.identities == ["0", "2", "2", "10"]
+    assert store.labelled
+    assert np.load(tmp_path / "store" / "labels.npy").tolist() == [0, 1, 1, 2]
+    assert (tmp_path / "store" / "identities.txt").read_text() == "0\n2\n10\n"
+
+
+def test_npy_headers_are_those_that_numpy_reads() -> None:
+    for shape in ((1, 1, 1, 3), (490_623, 112, 96, 3), (10**12, 10**4, 10**4, 3)):
+        header = npy_header(shape)
+        assert len(header) == 128
+        file = io.BytesIO(header)
+        assert np.lib.format.read_magic(file) == (1, 0)
+        assert np.lib.format.read_array_header_1_0(file) == (shape, False, np.dtype("u1"))

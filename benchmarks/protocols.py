@@ -1,19 +1,25 @@
-"""Speed of the protocols: a large gallery, pairs as many as IJB's, whole commands.
+"""Speed of the protocols: a large gallery, pairs as many as IJB's, whole commands; Markdown tables.
 
 python benchmarks/protocols.py search [--gallery 1000000] [--probes 10000]
 python benchmarks/protocols.py ijb [--pairs 15000000]
 python benchmarks/protocols.py commands pairs.txt people.txt subjects.txt TRIAL...
+
+Wall time and CPU time stand side by side: where they differ much (per core used), something else was running.
+`search` compares with FAISS where it is installed (`pip install nsface[bench]`).
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
@@ -22,13 +28,38 @@ from nsface.embeddings import Embeddings, save
 from nsface.metrics.search import Gallery, find, highest
 from nsface.protocols import ijb
 
-BLOCK = 8192
+PROBES, ENTRIES = 1024, 8192  # a block of the bare product
+PART = 1 << 16
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+class Spent(NamedTuple):
+    """Seconds of wall time and of CPU time, over all threads."""
+
+    wall: float
+    cpu: float
+
+
+def spent(work: Callable[[], object], who: int = resource.RUSAGE_SELF) -> Spent:
+    """Time of `work`; `who`: of this process, or of the processes it starts."""
+    wall, before = time.perf_counter(), resource.getrusage(who)
     work()
-    return time.perf_counter() - start
+    after = resource.getrusage(who)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Spent(time.perf_counter() - wall, cpu)
+
+
+def peak() -> float:
+    """The most memory that this process has had, GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Print `rows`, the first one the head, as Markdown."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|" + "---|" * len(rows[0]))
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    cores = len(os.sched_getaffinity(0))
+    click.echo("\n".join(lines) + f"\n\n{cores} cores; load averages at the end {load}\n")
 
 
 @click.group()
@@ -41,50 +72,62 @@ def main() -> None:
 @click.option("--probes", "count", default=10_000, show_default=True)
 @click.option("--dimension", default=512, show_default=True)
 def search(size: int, count: int, dimension: int) -> None:
-    """Probes against a memory-mapped gallery; FAISS too where it is installed."""
-    random = np.random.default_rng(0)
+    """Probes against a memory-mapped gallery, a bare product before and after; FAISS where installed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "gallery.npy"
-        mapped = np.lib.format.open_memmap(path, "w+", np.float32, (size, dimension))
-        for start in range(0, size, 1 << 16):
-            stop = min(start + (1 << 16), size)
-            mapped[start:stop] = random.normal(size=(stop - start, dimension))
-        mapped.flush()
-        mates = random.permutation(size)[:count]
-        probes = (mapped[mates] + random.normal(size=(count, dimension))).astype(np.float32)
-        del mapped
+        probes, mates = make_gallery(path, size, count, dimension)
         vectors, rows = np.load(path, mmap_mode="r"), np.arange(size)
         gallery = Gallery(vectors, rows, rows)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        genuine = seconds(lambda: find(gallery, probes, mates))
-        impostors = seconds(lambda: highest(gallery, probes))
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        click.echo(f"peak memory {memory / 2**20:.2f} GiB (before the searches {before / 2**20:.2f})")
-        bare = seconds(lambda: bare_product(vectors, probes))
-        click.echo(
-            f"bare blocked product {bare:.1f} s = {2e-9 * size * count * dimension / bare:.0f} Gflop/s"
-        )
-        for name, took in (("genuine probes", genuine), ("impostors", impostors)):
-            click.echo(f"{name} {took:.1f} s = {100 * bare / took:.0f} % of the product's speed")
+        start = peak()
+        measured = {
+            "bare blocked float32 product": spent(lambda: bare_product(vectors, probes)),
+            "`find`: genuine probes": spent(lambda: find(gallery, probes, mates)),
+            "`highest`: impostors": spent(lambda: highest(gallery, probes)),
+        }
+        ours = peak()
         try:
             import faiss
         except ImportError:
-            click.echo("faiss is not installed: no comparison")
-            return
-        index = faiss.IndexFlatIP(dimension)
-        for start in range(0, size, 1 << 16):
-            index.add(np.array(vectors[start : start + (1 << 16)]))
-        took = seconds(lambda: index.search(probes, 1))
-        click.echo(f"faiss {faiss.__version__} exact inner product, top 1: {took:.1f} s")
+            click.echo("faiss is not installed: no comparison", err=True)
+        else:
+            index = faiss.IndexFlatIP(dimension)
+            for first in range(0, size, PART):
+                index.add(np.array(vectors[first : first + PART]))
+            name = f"FAISS {faiss.__version__}, `IndexFlatIP`, top 1, gallery in memory"
+            measured[name] = spent(lambda: index.search(probes, 1))
+        measured["bare product again"] = spent(lambda: bare_product(vectors, probes))
+        bare = [times for name, times in measured.items() if name.startswith("bare")]
+        wall, cpu = (float(np.mean(column)) for column in zip(*bare, strict=True))
+        lines = [("", "wall, s", "CPU, s", "product's speed by wall", "by CPU")]
+        for name, times in measured.items():
+            shares = (f"{100 * wall / times.wall:.0f} %", f"{100 * cpu / times.cpu:.0f} %")
+            lines.append((name, f"{times.wall:.1f}", f"{times.cpu:.1f}", *shares))
+        table(lines)
+        speed = 2e-9 * size * count * dimension / wall
+        click.echo(f"{count} probes, gallery {size} × {dimension}; bare product {speed:.0f} Gflop/s")
+        click.echo(f"peak memory of nsface's searches {ours:.2f} GiB ({start:.2f} before them)")
+
+
+def make_gallery(path: Path, size: int, count: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """Write a random gallery to `path`; noisy copies of `count` of its rows, and which these are."""
+    random = np.random.default_rng(0)
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (size, dimension)}
+        np.lib.format.write_array_header_2_0(file, header)
+        for start in range(0, size, PART):
+            file.write(random.standard_normal((min(PART, size - start), dimension), np.float32).tobytes())
+    mates = random.permutation(size)[:count]
+    mapped = np.load(path, mmap_mode="r")
+    return mapped[mates] + random.standard_normal((count, dimension), np.float32), mates
 
 
 def bare_product(vectors: np.ndarray, probes: np.ndarray) -> None:
     """All scores in float32, a block at a time, and nothing done with them."""
-    out = np.empty((1024, BLOCK), dtype=np.float32)
-    for start in range(0, len(vectors), BLOCK):
-        columns = np.array(vectors[start : start + BLOCK]).T
-        for first in range(0, len(probes), 1024):
-            part = probes[first : first + 1024]
+    out = np.empty((PROBES, ENTRIES), dtype=np.float32)
+    for start in range(0, len(vectors), ENTRIES):
+        columns = np.array(vectors[start : start + ENTRIES]).T
+        for first in range(0, len(probes), PROBES):
+            part = probes[first : first + PROBES]
             np.matmul(part, columns, out=out[: len(part), : columns.shape[1]])
 
 
@@ -95,29 +138,37 @@ def bare_product(vectors: np.ndarray, probes: np.ndarray) -> None:
 @click.option("--dimension", default=512, show_default=True)
 def ijb_pairs(count: int, templates: int, faces: int, dimension: int) -> None:
     """IJB-C's sizes: read the lists, pool, score, ROC."""
-    random = np.random.default_rng(0)
-    template = np.concatenate([np.arange(templates), random.integers(0, templates, faces - templates)])
     with tempfile.TemporaryDirectory() as folder:
         meta, pairs = Path(folder) / "faces.txt", Path(folder) / "pairs.txt"
-        meta.write_text("".join(f"{i}.jpg {t} {i // 3}\n" for i, t in enumerate(template.tolist())))
-        with pairs.open("w") as file:
-            for start in range(0, count, 1 << 20):
-                n = min(1 << 20, count - start)
-                rows = np.column_stack([random.integers(0, templates, (n, 2)), random.random(n) < 0.001])
-                file.write("\n".join(f"{a} {b} {c}" for a, b, c in rows.tolist()) + "\n")
-        vectors = random.normal(size=(faces, dimension)).astype(np.float32)
+        make_ijb(meta, pairs, count, templates, faces)
+        vectors = np.random.default_rng(1).standard_normal((faces, dimension), np.float32)
         embeddings = Embeddings([f"{i}.jpg" for i in range(faces)], vectors)
-        start_time = time.perf_counter()
-        known = ijb.read_faces(meta)
+        known = ijb.read_faces(meta)  # once before, for what follows; timed below
         wanted = ijb.read_template_pairs(pairs, known)
-        click.echo(f"lists read after {time.perf_counter() - start_time:.1f} s")
         pooled = ijb.template_vectors(embeddings, known)
-        click.echo(f"templates pooled after {time.perf_counter() - start_time:.1f} s")
         scores = ijb.score_templates(pooled, wanted)
-        click.echo(f"pairs scored after {time.perf_counter() - start_time:.1f} s")
-        ijb.result(known, wanted, ijb.curve_of(scores, wanted))
-        click.echo(f"{count} pairs: {time.perf_counter() - start_time:.1f} s in all")
-        click.echo(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+        steps = {
+            "lists read": spent(lambda: ijb.read_template_pairs(pairs, ijb.read_faces(meta))),
+            "templates pooled": spent(lambda: ijb.template_vectors(embeddings, known)),
+            "pairs scored": spent(lambda: ijb.score_templates(pooled, wanted)),
+            "ROC and TAR": spent(lambda: ijb.result(known, wanted, ijb.curve_of(scores, wanted))),
+        }
+        steps["in all"] = Spent(*(float(np.sum(column)) for column in zip(*steps.values(), strict=True)))
+        rows = [(name, f"{times.wall:.1f}", f"{times.cpu:.1f}") for name, times in steps.items()]
+        table([("", "wall, s", "CPU, s"), *rows])
+        click.echo(f"{count} pairs, {templates} templates, {faces} faces; peak memory {peak():.2f} GiB")
+
+
+def make_ijb(meta: Path, pairs: Path, count: int, templates: int, faces: int) -> None:
+    """Write random lists of IJB's form: three faces a medium, 0.1 % of the pairs genuine."""
+    random = np.random.default_rng(0)
+    template = np.concatenate([np.arange(templates), random.integers(0, templates, faces - templates)])
+    meta.write_text("".join(f"{i}.jpg {t} {i // 3}\n" for i, t in enumerate(template.tolist())))
+    with pairs.open("w") as file:
+        for start in range(0, count, 1 << 20):
+            n = min(1 << 20, count - start)
+            rows = np.column_stack([random.integers(0, templates, (n, 2)), random.random(n) < 0.001])
+            file.write("\n".join(f"{a} {b} {c}" for a, b, c in rows.tolist()) + "\n")
 
 
 @main.command()
@@ -131,21 +182,24 @@ def commands(pairs: Path, people: Path, subjects: Path, trials: tuple[Path, ...]
 
     everyone = [person for fold in read_people(people) for person in fold]
     names = [image(person.name, i) for person in everyone for i in range(1, person.images + 1)]
-    vectors = np.random.default_rng(0).normal(size=(len(names), 512)).astype(np.float32)
+    vectors = np.random.default_rng(0).standard_normal((len(names), 512), np.float32)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "lfw.npz")
         save(path, Embeddings(names, vectors, {"flip": "none"}))
+        identification = ["eval-ident", path, "--people", str(people)]
         lists = [argument for trial in trials for argument in ("--lists", str(trial))]
-        for arguments in (
-            ["eval-lfw", path, "--pairs", str(pairs)],
-            ["eval-ident", path, "--people", str(people), "--subjects", str(subjects)],
-            ["eval-ident", path, "--people", str(people), *lists],
+        rows = [("whole process", "wall, s", "CPU, s")]
+        for name, arguments in (
+            ("eval-lfw", ["eval-lfw", path, "--pairs", str(pairs)]),
+            ("eval-ident, one trial", [*identification, "--subjects", str(subjects)]),
+            (f"eval-ident, {len(trials)} trials", [*identification, *lists]),
         ):
             command = [sys.executable, "-m", "nsface", *arguments]
-            start = time.perf_counter()
-            subprocess.run(command, check=True)
-            took = time.perf_counter() - start
-            click.echo(f"nsface {arguments[0]} ({len(arguments)} arguments): {took:.2f} s\n")
+            run = partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL)
+            times = [spent(run, resource.RUSAGE_CHILDREN) for _ in range(3)]
+            rows.append((name, *(f"{min(column):.2f}" for column in zip(*times, strict=True))))
+        table(rows)
+        click.echo("the least of three runs each")
 
 
 if __name__ == "__main__":

@@ -12,19 +12,35 @@ from nsface.cli.verification import plots_option
 from nsface.embeddings.file import Embeddings, load
 from nsface.errors import DataError, listing
 from nsface.names import stem
-from nsface.protocols import fglfw, lfw, pairs, ytf
-from nsface.protocols.comparison import compare_identification, compare_verification, worst_errors
+from nsface.protocols import fglfw, ijb, lfw, pairs, ytf
+from nsface.protocols.bin_file import bin_trials
+from nsface.protocols.comparison import (
+    compare_identification,
+    compare_templates,
+    compare_verification,
+    worst_errors,
+)
 from nsface.protocols.identification import identify
 from nsface.protocols.identification_lists import lfw_trial, read_subjects
 from nsface.protocols.trials import Trials
 from nsface.protocols.verification import Verification, verify
 
 PATH = click.Path(path_type=Path)
+
+
+def _read_bin(path: Path) -> Trials:
+    from nsface.images.sources.bin import BinSource
+
+    source = BinSource(path)
+    return bin_trials(source.same, source.location)
+
+
 READERS = {
     "lfw": lfw.read_pairs,
     "fglfw": fglfw.read_pairs,
     "ytf": ytf.read_splits,
     "pairs": pairs.read_pairs,
+    "bin": _read_bin,
 }
 SHOWN = 8  # worst errors of each system in a montage, disagreements in the table
 
@@ -32,8 +48,17 @@ SHOWN = 8  # worst errors of each system in a montage, disagreements in the tabl
 @click.command()
 @click.argument("first", type=PATH)
 @click.argument("second", type=PATH)
-@click.option("--protocol", type=click.Choice([*READERS, "ident"]), default="lfw", show_default=True)
-@click.option("--pairs", "pairs_file", type=PATH, help="The list of the protocol (ytf: splits.txt).")
+@click.option(
+    "--protocol",
+    type=click.Choice([*READERS, "ijb", "ident"]),
+    default="lfw",
+    show_default=True,
+    help="What both are scored on.",
+)
+@click.option(
+    "--pairs", "pairs_file", type=PATH, help="The list of the protocol (ytf: splits.txt, bin: the .bin)."
+)
+@click.option("--faces", type=PATH, help="For ijb: *_face_tid_mid.txt.")
 @click.option("--people", type=PATH, help="For ident: LFW's people.txt.")
 @click.option("--subjects", type=PATH, help="For ident: the 596 subjects.")
 @click.option(
@@ -47,6 +72,7 @@ def command(
     second: Path,
     protocol: str,
     pairs_file: Path | None,
+    faces: Path | None,
     people: Path | None,
     subjects: Path | None,
     montage: Path | None,
@@ -57,21 +83,39 @@ def command(
     """Compare the embeddings FIRST and SECOND: difference, interval, paired test, disagreements.
 
     Verification: paired t test over folds, McNemar's test, and an interval that resamples people.
-    Identification: paired bootstrap of DIR at FAR.
+    Identification: paired bootstrap of DIR at FAR. IJB: TAR at FAR, with McNemar's test and an interval that
+    resamples people. Embeddings of a .bin set come from `nsface extract MODEL lfw.bin -o lfw.npz`.
+
+    \b
+    Examples:
+      nsface compare noisy.npz softmax.npz --pairs pairs.txt
+      nsface compare noisy.npz softmax.npz --pairs pairs.txt --montage worst.png --images lfw/
+      nsface compare a.npz b.npz --protocol ident --people people.txt --subjects lfw_ytf_596.txt
     """
     if (montage is None) != (images is None):
         raise click.UsageError("--montage and --images go together")
     names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
     if protocol == "ident":
-        if people is None or subjects is None or pairs_file or montage:
-            raise click.UsageError("ident needs --people and --subjects, and takes no --pairs and --montage")
+        if people is None or subjects is None or pairs_file or faces or montage:
+            raise click.UsageError(
+                "ident needs --people and --subjects, and takes no other list or --montage"
+            )
         _identification(first, second, names, people, subjects, plots, json_to)
         return
     if pairs_file is None or people or subjects:
         raise click.UsageError(f"{protocol} needs --pairs, and takes no --people and --subjects")
+    if (protocol == "ijb") != (faces is not None):
+        raise click.UsageError("--protocol ijb and --faces go together")
+    if faces:
+        if montage:
+            raise click.UsageError("ijb compares templates: there is no --montage of them")
+        _templates(first, second, names, faces, pairs_file, plots, json_to)
+        return
     trials = READERS[protocol](pairs_file)
     if protocol == "pairs" and trials.folds < 2:
         trials = pairs.with_disjoint_folds(trials) or trials
+    if protocol == fglfw.NAME:
+        protocol = fglfw.protocol_name(trials)
     systems = [_verified(protocol, load(path), trials) for path in (first, second)]
     result = compare_verification(systems[0], systems[1]) | {"systems": list(names)}
     if plots:
@@ -116,6 +160,36 @@ def _identification(
     emit(result, columns(rows, indent=""), json_to)
 
 
+def _templates(
+    first: Path,
+    second: Path,
+    names: tuple[str, str],
+    faces: Path,
+    pairs_file: Path,
+    plots: Path | None,
+    json_to: str | None,
+) -> None:
+    known = ijb.read_faces(faces)
+    wanted = ijb.read_template_pairs(pairs_file, known)
+    scores = [
+        ijb.score_templates(ijb.template_vectors(load(path), known), wanted) for path in (first, second)
+    ]
+    result = compare_templates(scores, wanted) | {"systems": list(names)}
+    if plots:
+        from nsface.report.figures import draw_roc
+
+        curves = [ijb.curve_of(system, wanted) for system in scores]
+        draw_roc(plots, dict(zip(names, curves, strict=True)), "ijb")
+    head = f"ijb: {result['pairs']} pairs, {result['genuine']} genuine of {result['people']} people"
+    rows: list[tuple[str, ...]] = [("TAR at FAR", *names, "difference", "resampling people", "p (McNemar)")]
+    for point in result["tar_at_far"]:
+        low, high = point["identity_bootstrap_interval"]
+        shares = (*map(percent, point["tar"]), percent(point["difference"]))
+        p = f"{point['mcnemar']['mid_p']:.3g}"
+        rows.append((f"{point['far']:g}", *shares, f"{100 * low:.2f} – {percent(high)}", p))
+    emit(result, f"{head}\n{columns(rows)}", json_to)
+
+
 def _tested(result: dict[str, Any]) -> tuple[str, str, str]:
     low, high = result["confidence_interval"]
     return percent(result["difference"]), f"{100 * low:.2f} – {percent(high)}", f"{result['p_value']:.3g}"
@@ -124,11 +198,12 @@ def _tested(result: dict[str, Any]) -> tuple[str, str, str]:
 def _table(result: dict[str, Any]) -> str:
     first, second = result["systems"]
     test = result["mcnemar"]
-    low, high = result["identity_bootstrap_interval"]
     rows: list[tuple[str, ...]] = [("", first, second, "difference", "95 % interval", "p")]
     rows.append(("accuracy", *map(percent, result["accuracy"]), *_tested(result)))
     lines = [f"{result['protocol']}: {result['pairs']} pairs; {result['test']}", columns(rows)]
-    lines.append(f"  interval of the difference resampling people: {100 * low:.2f} – {percent(high)}")
+    if interval := result["identity_bootstrap_interval"]:
+        low, high = interval
+        lines.append(f"  interval of the difference resampling people: {100 * low:.2f} – {percent(high)}")
     lines.append(
         f"  only {first} right: {test['only_first']}; only {second} right: {test['only_second']}; "
         f"McNemar exact p {test['exact']:.3g}, mid-p {test['mid_p']:.3g}"

@@ -8,23 +8,48 @@ from typing import Any
 import click
 
 from nsface.cli.inputs import Inputs, embeddings_options
-from nsface.cli.results import json_option
-from nsface.cli.verification import finish, pairs_option, plots_option, scoring_options
-from nsface.protocols.fglfw import read_pairs
+from nsface.cli.results import json_option, note
+from nsface.cli.verification import calibration_option, finish, pairs_option, plots_option, scoring_options
+from nsface.protocols.fglfw import FOLDS, NAME, PAIRS, protocol_name, read_pairs
 from nsface.protocols.verification import verify
 
 
 @click.command()
 @embeddings_options
 @pairs_option("pair_FGLFW.txt.")
-@click.option("--name", default="fglfw", show_default=True, help="What to call a list of the same form.")
+@click.option(
+    "--name", help="What to call another list of the same form.  [default: fglfw by its size, or fglfw-like]"
+)
 @scoring_options
+@calibration_option
 @plots_option
 @json_option
 def command(
-    inputs: Inputs, pairs: Path, name: str, scoring: dict[str, Any], plots: Path | None, json_to: str | None
+    inputs: Inputs,
+    pairs: Path,
+    name: str | None,
+    scoring: dict[str, Any],
+    calibration: bool,
+    plots: Path | None,
+    json_to: str | None,
 ) -> None:
-    """Score EMBEDDINGS on FGLFW (SLLFW): ten folds of 300 matched and 300 look-alike mismatched pairs."""
+    """Score EMBEDDINGS on FGLFW (SLLFW): ten folds of 300 matched and 300 look-alike mismatched pairs.
+
+    A list of the same form with another number of pairs is scored too, under the name fglfw-like.
+
+    \b
+    Example:
+      nsface eval-fglfw lfw.npz --pairs pair_FGLFW.txt
+    """
     trials = read_pairs(pairs)
+    honest = protocol_name(trials)
+    if honest != NAME:
+        if name == NAME:
+            raise click.UsageError(f"{pairs} has {len(trials)} pairs: it is not FGLFW; choose another --name")
+        note(
+            f"{pairs}: {len(trials)} pairs, not the {2 * PAIRS * FOLDS:,} of FGLFW: the result is called "
+            f"'{name or honest}'"
+        )
     embeddings = inputs.load()
-    finish(verify(name, embeddings, trials, **scoring), embeddings, json_to, plots)
+    measured = verify(name or honest, embeddings, trials, **scoring)
+    finish(measured, embeddings, json_to, plots, calibration=calibration)

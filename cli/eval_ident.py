@@ -12,8 +12,18 @@ from tqdm import tqdm
 from nsface.cli.inputs import Inputs, embeddings_options
 from nsface.cli.results import columns, emit, json_option, note, percent
 from nsface.cli.verification import plots_option
-from nsface.embeddings.file import Embeddings
-from nsface.protocols.identification import FARS, Fuse, Measured, Trial, identify, searched_rows, summary
+from nsface.embeddings.file import Embeddings, load
+from nsface.metrics.similarity import SIMILARITIES, Similarity
+from nsface.protocols.identification import (
+    FARS,
+    Fuse,
+    Measured,
+    Trial,
+    identify,
+    searched_rows,
+    summary,
+    transformed,
+)
 from nsface.protocols.identification_lists import (
     OpenGallery,
     given_trial,
@@ -23,6 +33,8 @@ from nsface.protocols.identification_lists import (
     unexpected_counts,
 )
 from nsface.protocols.lfw import image, read_people
+from nsface.protocols.transforms import Transform
+from nsface.report.curves import identification_curves
 
 PATH = click.Path(path_type=Path)
 
@@ -45,6 +57,18 @@ PATH = click.Path(path_type=Path)
     show_default=True,
     help="Entry from images.",
 )
+@click.option(
+    "--similarity",
+    type=click.Choice(SIMILARITIES),
+    default="cosine",
+    show_default=True,
+    help="Score of two embeddings.",
+)
+@click.option("--center", is_flag=True, help="Subtract the mean of the images of --fit-on.")
+@click.option(
+    "--pca", type=click.IntRange(1), metavar="N", help="PCA to N, fitted on the images of --fit-on."
+)
+@click.option("--fit-on", type=PATH, help="Embeddings, by the same model, of images outside the test.")
 @click.option("--far", "fars", type=click.FloatRange(0, 1), multiple=True, help="FAR at which DIR is given.")
 @plots_option
 @json_option
@@ -58,6 +82,10 @@ def command(
     impostors: Path | None,
     open_gallery: OpenGallery | None,
     fuse: Fuse,
+    similarity: Similarity,
+    center: bool,
+    pca: int | None,
+    fit_on: Path | None,
     fars: tuple[float, ...],
     plots: Path | None,
     json_to: str | None,
@@ -66,6 +94,12 @@ def command(
 
     Give --people and --subjects (LFW's protocol, deterministic draw), or --lists once for each trial, or your
     own --gallery, --probes and --impostors.
+
+    \b
+    Examples:
+      nsface eval-ident lfw.npz --people people.txt --subjects lfw_ytf_596.txt
+      nsface eval-ident lfw.npz --lists trial01 --lists trial02
+      nsface eval-ident faces.npz --gallery staff.txt --probes visits.txt --impostors strangers.txt
     """
     own = gallery is not None or probes is not None or impostors is not None
     drawn = subjects is not None
@@ -75,6 +109,9 @@ def command(
         raise click.UsageError("--gallery and --probes are needed, without --people and --open-gallery")
     if drawn and people is None:
         raise click.UsageError("--subjects needs --people")
+    transform = Transform(center, pca or 0)
+    if bool(transform) != (fit_on is not None):
+        raise click.UsageError("--center and --pca need --fit-on: nothing may be fitted on gallery or probes")
     reading: OpenGallery = open_gallery or "single"
     everyone = [person for fold in read_people(people) for person in fold] if people else []
     ready: list[Trial] = []
@@ -92,20 +129,31 @@ def command(
         for trial in ready:
             if problems := unexpected_counts(trial, reading):
                 note(f"{trial.name}: {'; '.join(problems)}: these lists are not those of LFW's protocol")
-    measured = run(embeddings, ready, fuse, fars or FARS)
-    result |= summary(measured)
+    if fit_on:
+        embeddings, known = transformed(embeddings, transform, load(fit_on), ready)
+        if known:
+            note(f"{fit_on}: {len(known)} of its people are in the test too ({', '.join(known[:3])})")
+    measured = run(embeddings, ready, fuse, similarity, fars or FARS)
+    result |= {"similarity": similarity, "transform": transform.name} | summary(measured)
     result |= {"embeddings": embeddings.source, "flip": embeddings.meta.get("flip")}
     if plots:
         from nsface.report.figures import draw_identification
 
         draw_identification(plots, {m.name: m for m in measured})
-    emit(result, _table(result), json_to)
+    emit(result | {"curves": identification_curves(measured)}, _table(result), json_to)
 
 
-def run(embeddings: Embeddings, trials: Sequence[Trial], fuse: Fuse, fars: Sequence[float]) -> list[Measured]:
+def run(
+    embeddings: Embeddings,
+    trials: Sequence[Trial],
+    fuse: Fuse,
+    similarity: Similarity,
+    fars: Sequence[float],
+) -> list[Measured]:
     """Measure all trials under one progress bar."""
+    options: dict[str, Any] = {"fuse": fuse, "similarity": similarity, "fars": fars}
     with tqdm(total=sum(map(searched_rows, trials)), unit=" rows", disable=None) as bar:
-        return [identify(embeddings, t, fuse=fuse, fars=fars, progress=bar.update) for t in trials]
+        return [identify(embeddings, trial, progress=bar.update, **options) for trial in trials]
 
 
 def _table(result: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import click
 
 from nsface.cli.inputs import Inputs, embeddings_options
 from nsface.cli.results import columns, emit, json_option, percent
-from nsface.cli.verification import pairs_option
+from nsface.cli.verification import pairs_option, plots_option
 from nsface.protocols.ijb import (
     FARS,
     curve_of,
@@ -25,17 +25,30 @@ from nsface.protocols.ijb import (
 @click.option("--faces", type=click.Path(path_type=Path), required=True, help="*_face_tid_mid.txt.")
 @pairs_option("*_template_pair_label.txt.")
 @click.option("--far", "fars", type=click.FloatRange(0, 1), multiple=True, help="FAR at which TAR is given.")
+@plots_option
 @json_option
-def command(inputs: Inputs, faces: Path, pairs: Path, fars: tuple[float, ...], json_to: str | None) -> None:
+def command(
+    inputs: Inputs,
+    faces: Path,
+    pairs: Path,
+    fars: tuple[float, ...],
+    plots: Path | None,
+    json_to: str | None,
+) -> None:
     """Score EMBEDDINGS of faces on IJB-B or IJB-C, template against template.
 
     Faces of one medium are averaged, media are summed, the template is normalised; the score is the cosine.
+
+    \b
+    Example:
+      nsface eval-ijb ijbc.npz --faces ijbc_face_tid_mid.txt --pairs ijbc_template_pair_label.txt
     """
     known = read_faces(faces)
     wanted = read_template_pairs(pairs, known)
     embeddings = inputs.load()
     scores = score_templates(template_vectors(embeddings, known), wanted)
-    measured = result(known, wanted, curve_of(scores, wanted), fars or FARS)
+    curve = curve_of(scores, wanted)
+    measured = result(known, wanted, curve, fars or FARS)
     measured |= {"embeddings": embeddings.source, "flip": embeddings.meta.get("flip")}
     rows = [("FAR", "TAR", "achieved FAR", "threshold")]
     for p in measured["tar_at_far"]:
@@ -44,4 +57,10 @@ def command(inputs: Inputs, faces: Path, pairs: Path, fars: tuple[float, ...], j
         f"ijb: {measured['pairs']} pairs ({measured['genuine']} genuine), {measured['templates']} templates, "
         f"{measured['images']} faces\n  AUC {percent(measured['auc'], 3)}, EER {percent(measured['eer'])}\n"
     )
+    if plots:
+        from nsface.report.figures import draw_roc, draw_scores
+
+        name = Path(embeddings.source).stem
+        draw_roc(plots, {name: curve}, "ijb")
+        draw_scores(plots, "scores", f"Scores, ijb, {name}", scores, wanted.same, "score (cosine)", [])
     emit(measured, head + columns(rows), json_to)

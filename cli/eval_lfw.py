@@ -9,7 +9,7 @@ import click
 
 from nsface.cli.inputs import Inputs, embeddings_options
 from nsface.cli.results import json_option
-from nsface.cli.verification import finish, pairs_option, plots_option, scoring_options
+from nsface.cli.verification import calibration_option, finish, pairs_option, plots_option, scoring_options
 from nsface.protocols.lfw import read_pairs
 from nsface.protocols.verification import verify
 
@@ -22,6 +22,7 @@ from nsface.protocols.verification import verify
 )
 @click.option("--errata", type=click.Path(path_type=Path), help="Corrected labels: image, image, 0|1 a line.")
 @scoring_options
+@calibration_option
 @plots_option
 @json_option
 def command(
@@ -30,6 +31,7 @@ def command(
     train_pairs: Path | None,
     errata: Path | None,
     scoring: dict[str, Any],
+    calibration: bool,
     plots: Path | None,
     json_to: str | None,
 ) -> None:
@@ -37,6 +39,12 @@ def command(
 
     Accuracy is the mean over ten folds, each at the threshold chosen on the other nine, with its standard
     error and 95 % interval; besides AUC, EER and TAR at attainable FAR.
+
+    \b
+    Examples:
+      nsface eval-lfw lfw.npz --pairs pairs.txt
+      nsface eval-lfw lfw.npz --pairs pairsDevTest.txt --train-pairs pairsDevTrain.txt
+      nsface eval-lfw --model runs/a/model.safetensors --images lfw/ --pairs pairs.txt --json - | jq .accuracy
     """
     trials = read_pairs(pairs)
     training = read_pairs(train_pairs) if train_pairs else None
@@ -44,4 +52,4 @@ def command(
     embeddings = inputs.load()
     measured = verify("lfw", embeddings, trials, training=training, **scoring)
     corrected = verify("lfw", embeddings, relabelled, training=training, **scoring) if relabelled else None
-    finish(measured, embeddings, json_to, plots, corrected)
+    finish(measured, embeddings, json_to, plots, corrected, calibration=calibration)

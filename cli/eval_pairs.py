@@ -9,7 +9,7 @@ import click
 
 from nsface.cli.inputs import Inputs, embeddings_options
 from nsface.cli.results import json_option, note
-from nsface.cli.verification import finish, pairs_option, plots_option, scoring_options
+from nsface.cli.verification import calibration_option, finish, pairs_option, plots_option, scoring_options
 from nsface.protocols.pairs import FOLDS, read_pairs, with_disjoint_folds
 from nsface.protocols.verification import verify
 
@@ -18,15 +18,25 @@ from nsface.protocols.verification import verify
 @embeddings_options
 @pairs_option("name<TAB>name<TAB>0|1 a line, and perhaps <TAB>fold.")
 @scoring_options
+@calibration_option
 @plots_option
 @json_option
 def command(
-    inputs: Inputs, pairs: Path, scoring: dict[str, Any], plots: Path | None, json_to: str | None
+    inputs: Inputs,
+    pairs: Path,
+    scoring: dict[str, Any],
+    calibration: bool,
+    plots: Path | None,
+    json_to: str | None,
 ) -> None:
     """Score EMBEDDINGS on your own list of pairs.
 
     Accuracy needs folds: those of the list, or ten that share no person where such can be made (a person is
     the folder of a name).
+
+    \b
+    Example:
+      nsface eval-pairs faces.npz --pairs my-pairs.txt
     """
     trials = read_pairs(pairs)
     folds = "given"
@@ -43,4 +53,5 @@ def command(
         json_to,
         plots,
         extra={"fold_source": folds},
+        calibration=calibration,
     )

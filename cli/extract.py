@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from nsface.errors import DataError, listing
+
 
 @click.command(name="extract")
-@click.argument("model", metavar="MODEL", type=click.Path())
-@click.argument("images", metavar="IMAGES")
+@click.argument("models", metavar="MODEL... IMAGES", nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
@@ -26,20 +28,59 @@ import click
     show_default=True,
     help="What the mirrored image's embedding is used for.",
 )
+@click.option(
+    "--template-depth",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Pool images whose first N folders are the same into one template: 2 for PERSON/VIDEO/frame.jpg.",
+)
+@click.option(
+    "--splits",
+    type=click.Path(path_type=Path),
+    help="Pool the frames of each video in YTF's splits.txt into one template; leave out all other images.",
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out unreadable images, and name them.")
-@click.option("--batch-size", metavar="N", type=click.IntRange(1), default=128, show_default=True)
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
-def command(model: str, images: str, output: Path, **options: Any) -> None:
+@click.option(
+    "--batch-size",
+    metavar="N",
+    type=click.IntRange(1),
+    default=128,
+    show_default=True,
+    help="Images at a time.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the network runs.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the network.",
+)
+def command(
+    models: tuple[str, ...],
+    output: Path,
+    template_depth: int | None,
+    splits: Path | None,
+    **options: Any,
+) -> None:
     """Embed IMAGES with MODEL and write an embeddings file.
 
-    IMAGES is a folder, a tar, a list of paths, or - for paths on standard input. Size, colour order and
-    normalisation come from the model; images of another size are refused.
+    IMAGES is a folder of images or of videos, a tar, a list of paths, - for paths on standard input, or any
+    other set that `nsface train` reads. Size, colour order and normalisation come from the model; images of
+    another size are refused. With several models each embedding is normalised, and they are concatenated.
 
     \b
     Examples:
       nsface extract runs/noisy/model.safetensors lfw/ -o lfw.npz
       find faces -name '*.jpg' | nsface extract model.safetensors - -o faces.npz
+      nsface extract model.safetensors frame_images_DB/ --splits splits.txt -o ytf.npz
+      nsface extract noisy.safetensors softmax.safetensors lfw/ -o ensemble.npz
     """
     from tqdm import tqdm
 
@@ -48,15 +89,54 @@ def command(model: str, images: str, output: Path, **options: Any) -> None:
     from nsface.embeddings.file import check_target
     from nsface.images.sources import open_source
 
+    if len(models) < 2:
+        raise click.UsageError("give a model (or several) and images: MODEL... IMAGES")
+    if template_depth is not None and splits is not None:
+        raise click.UsageError("--template-depth and --splits are two ways to say what is pooled; give one")
     check_target(output)
-    source = open_source(images)
-    with tqdm(total=len(source), desc="extracting", unit=" images", disable=None) as bar:
-        embeddings, bad = extract(model, source, progress=bar.update, **options)
-    save(output, embeddings)
-    for reason in bad:
+    source = open_source(models[-1])
+    templates: Sequence[str | None] | None = None
+    if template_depth is not None:
+        templates = _folders(source.names, template_depth, source.location)
+    elif splits is not None:
+        templates = _videos(source.names, splits, source.location, options["skip_bad"])
+    total = len(source) if templates is None else sum(template is not None for template in templates)
+    with tqdm(total=total, desc="extracting", unit=" images", disable=None) as bar:
+        made = extract(models[:-1], source, templates=templates, progress=bar.update, **options)
+    save(output, made.embeddings)
+    for reason in made.bad:
         click.echo(f"skipped {reason}", err=True)
-    skipped = f", {len(bad)} skipped" if bad else ""
-    click.echo(
-        f"{output}: {len(embeddings.names)} embeddings of size {embeddings.vectors.shape[1]}{skipped}",
-        err=True,
-    )
+    if made.empty:
+        named = listing(made.empty)
+        click.echo(f"{len(made.empty)} templates have no usable image and are left out: {named}", err=True)
+    what = "embeddings" if templates is None else f"templates of {total - len(made.bad)} images,"
+    skipped = f", {len(made.bad)} skipped" if made.bad else ""
+    size = made.embeddings.vectors.shape[1]
+    click.echo(f"{output}: {len(made.embeddings.names)} {what} of size {size}{skipped}", err=True)
+
+
+def _folders(names: Sequence[str], depth: int, location: str) -> list[str]:
+    """The first `depth` folders of every name."""
+    shallow = [name for name in names if name.count("/") < depth]
+    if shallow:
+        raise DataError(
+            f"{location}: {len(shallow)} images do not lie in {depth} folders: {listing(shallow, 3)}; give a "
+            "smaller --template-depth (folders common to all images do not count)"
+        )
+    return ["/".join(name.split("/")[:depth]) for name in names]
+
+
+def _videos(names: Sequence[str], splits: Path, location: str, skip_bad: bool) -> list[str | None]:
+    """The video of every frame that a list of YTF needs; None for other images."""
+    from nsface.protocols.ytf import read_splits, video_of
+
+    trials = read_splits(splits)
+    wanted = set(trials.left) | set(trials.right)
+    videos = [video if (video := video_of(name)) in wanted else None for name in names]
+    missing = sorted(wanted - set(videos))
+    if missing:
+        message = f"{len(missing)} of the {len(wanted)} videos of {splits} have no frames: {listing(missing)}"
+        if not skip_bad or len(missing) == len(wanted):
+            raise DataError(f"{location}: {message}; names must end in Person/number/frame.jpg")
+        click.echo(message, err=True)
+    return videos

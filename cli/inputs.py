@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from nsface.cli.overlap_record import note_overlap
 from nsface.embeddings.file import Embeddings, load
 
 _EXTRACTION = ("device", "precision", "flip")
@@ -24,10 +25,18 @@ class Inputs:
     images: Path | None
     options: dict[str, Any]
 
-    def load(self) -> Embeddings:
-        """Read the embeddings file, or extract embeddings with the model."""
-        if self.file is not None:
-            return load(self.file)
+    def load(self, template_of: Callable[[str], str | None] | None = None) -> Embeddings:
+        """Read the embeddings file, or extract embeddings with the model; note people in training and test.
+
+        Args:
+            template_of: the template that an image of this name is pooled into while it is extracted, None to
+                leave the image out; an embeddings file is read as it is.
+        """
+        embeddings = load(self.file) if self.file is not None else self._extract(template_of)
+        note_overlap(embeddings)
+        return embeddings
+
+    def _extract(self, template_of: Callable[[str], str | None] | None) -> Embeddings:
         from tqdm import tqdm
 
         from nsface.embeddings.extraction import extract
@@ -35,7 +44,9 @@ class Inputs:
 
         source = open_source(str(self.images))
         with tqdm(total=len(source), unit=" images", disable=None) as bar:
-            return extract(str(self.model), source, progress=bar.update, **self.options).embeddings
+            templates = [template_of(name) for name in source.names] if template_of else None
+            options = self.options | {"templates": templates, "progress": bar.update}
+            return extract(str(self.model), source, **options).embeddings
 
 
 def embeddings_options(function: Callable[..., Any]) -> Callable[..., Any]:

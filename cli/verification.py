@@ -15,6 +15,7 @@ from nsface.metrics.similarity import SIMILARITIES
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
 from nsface.protocols.verification import FARS, Verification
+from nsface.report.curves import verification_curves
 
 
 def pairs_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -25,7 +26,13 @@ def pairs_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 def scoring_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --similarity, --center, --pca and --far, as one argument `scoring` for `verify`."""
 
-    @click.option("--similarity", type=click.Choice(SIMILARITIES), default="cosine", show_default=True)
+    @click.option(
+        "--similarity",
+        type=click.Choice(SIMILARITIES),
+        default="cosine",
+        show_default=True,
+        help="Score of two embeddings.",
+    )
     @click.option("--center", is_flag=True, help="Subtract the mean of the training folds' images.")
     @click.option(
         "--pca", type=click.IntRange(1), default=None, metavar="N", help="PCA to N, fitted on training folds."
@@ -43,6 +50,9 @@ def scoring_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+calibration_option = click.option(
+    "--calibration", is_flag=True, help="Add the expected calibration error of decisions made by probability."
+)
 plots_option = click.option(
     "--plots", type=click.Path(path_type=Path), metavar="DIR", help="Draw figures into DIR, as PNG and SVG."
 )
@@ -55,12 +65,14 @@ def finish(
     plots: Path | None,
     corrected: Verification | None = None,
     extra: dict[str, Any] | None = None,
+    calibration: bool = False,
 ) -> None:
     """Print a result and draw its figures.
 
     Args:
         corrected: the same with errata of the list taken into account.
         extra: further keys of the result, which the table also shows.
+        calibration: add the calibration of decisions by probability.
     """
     _notes(measured.trials, embeddings)
     result = measured.result() | {"embeddings": embeddings.source, "flip": embeddings.meta.get("flip")}
@@ -70,6 +82,13 @@ def finish(
         table += "\n  " + ", ".join(
             f"{key} {'unknown' if value is None else value}" for key, value in extra.items()
         )
+    calibrated = None
+    if calibration:
+        from nsface.protocols import calibrated as by_probability
+
+        calibrated = by_probability.calibrate(measured)
+        result["calibration"] = by_probability.result(calibrated)
+        table += f"\n  expected calibration error {percent(calibrated.error)} ({by_probability.METHOD})"
     if corrected is not None:
         changed = int((measured.trials.same != corrected.trials.same).sum())
         keys = (
@@ -86,10 +105,13 @@ def finish(
         result["errata_corrected"] = {"labels_changed": changed} | {key: other[key] for key in keys}
         table += f"\nwith {changed} labels corrected\n{_pairs_of(_accuracy_rows(other))}"
     if plots:
-        from nsface.report.figures import draw_verification
+        from nsface.report.figures import draw_reliability, draw_verification
 
-        draw_verification(plots, {Path(embeddings.source).stem: measured})
-    emit(result, table, json_to)
+        name = Path(embeddings.source).stem
+        draw_verification(plots, {name: measured})
+        if calibrated:
+            draw_reliability(plots, name, calibrated)
+    emit(result | {"curves": verification_curves(measured)}, table, json_to)
 
 
 def _notes(trials: Trials, embeddings: Embeddings) -> None:

@@ -1,155 +1,28 @@
-"""InsightFace's `.bin` verification sets, read without unpickling.
-
-The file is a pickle of (list of encoded images as bytes, list of booleans); image 2i is compared with image
-2i + 1. A pickle is a program. This reader runs a subset that can only build tuples, lists, bytes, booleans
-and small integers; anything else is refused by name and nothing is ever imported or called.
-"""
+"""InsightFace's `.bin` verification sets: the pairs as trials."""
 
 from __future__ import annotations
 
-import mmap
-import os
-import pickletools
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, cast
+from collections.abc import Sequence
 
 import numpy as np
 
 from nsface.errors import DataError
-from nsface.files import reason
 from nsface.protocols.trials import Trials
 
 FOLDS = 10
-_MARK = object()
-_NOTHING = {"PROTO", "FRAME", "STOP"}
-_BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
-_TEXT = {"BINSTRING", "SHORT_BINSTRING"}  # Python 2's bytes, which pickletools shows as Latin-1 text
-_NUMBERS = {"BININT", "BININT1", "BININT2"}
-_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-@dataclass(frozen=True)
-class BinSet:
-    """P pairs: images 2i and 2i + 1 are pair i.
+def bin_trials(same: Sequence[bool], source: str) -> Trials:
+    """Trials of images 2i and 2i + 1, which are of one person where `same[i]`.
 
-    Attributes:
-        images: 2P encoded images.
-        trials: names `000000`, `000001`, …; ten folds of neighbouring pairs, as the set's own scripts make
-            them.
-    """
-
-    images: list[bytes]
-    trials: Trials
-
-
-def read_bin(path: str | os.PathLike[str]) -> BinSet:
-    """Read a `.bin` file.
+    Names are `000000`, `000001`, …; the ten folds are runs of neighbouring pairs, as the set's own scripts
+    make them.
 
     Raises:
-        DataError: missing, truncated, an opcode outside the subset (named), or not two lists that fit.
+        DataError: fewer pairs than folds; the message starts with `source`.
     """
-    source = Path(path)
-    try:
-        with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            content = _run(data, source)
-    except OSError as error:
-        raise DataError(f"{source}: cannot be read: {reason(error)}") from error
-    except (ValueError, OverflowError, MemoryError) as error:
-        raise DataError(
-            f"{source}: damaged or no .bin file ({str(error)[:80]}); download it again"
-        ) from error
-    images, labels = _parts(content, source)
-    names = [f"{number:06d}" for number in range(len(images))]
-    fold = np.repeat(np.arange(FOLDS), [len(part) for part in np.array_split(labels, FOLDS)])
-    same = np.array(labels, dtype=bool)
-    return BinSet(images, Trials(names[::2], names[1::2], same, fold, str(source)))
-
-
-def _parts(content: Any, source: Path) -> tuple[list[bytes], list[bool]]:
-    fits = (
-        isinstance(content, tuple | list) and len(content) == 2 and all(isinstance(c, list) for c in content)
-    )
-    if not fits or not all(isinstance(item, bytes) for item in content[0]):
-        raise DataError(
-            f"{source}: not (list of images, list of booleans); give an InsightFace verification set"
-        )
-    images, labels = content
-    if not all(type(label) is bool or label in (0, 1) for label in labels):
-        raise DataError(f"{source}: labels are not booleans; give an InsightFace verification set")
-    if len(images) != 2 * len(labels) or len(labels) < FOLDS:
-        raise DataError(f"{source}: {len(images)} images for {len(labels)} pairs; download it again")
-    return images, [bool(label) for label in labels]
-
-
-def _run(data: mmap.mmap, source: Path) -> Any:
-    """The value that the pickle in `data` builds."""
-    stack: list[Any] = []
-    memo: dict[int, Any] = {}
-    argument: Any
-    for opcode, argument, position in pickletools.genops(cast(IO[bytes], data)):
-        name = opcode.name
-        try:
-            if name in _NOTHING:
-                pass
-            elif name in _BYTES:
-                stack.append(argument)
-            elif name in _TEXT:
-                stack.append(argument.encode("latin-1"))
-            elif name in _NUMBERS:
-                stack.append(argument)
-            elif name in ("NEWTRUE", "NEWFALSE"):
-                stack.append(name == "NEWTRUE")
-            elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
-                memo[argument] = stack[-1]
-            elif name == "MEMOIZE":
-                memo[len(memo)] = stack[-1]
-            elif name in ("GET", "BINGET", "LONG_BINGET"):
-                stack.append(memo[argument])
-            elif not _build(name, stack):
-                raise DataError(
-                    f"{source}: pickle opcode {name} at byte {position} is refused: it builds no list; "
-                    "write the set again with Python 3 and pickle protocol 3 or later"
-                )
-        except (IndexError, KeyError, AttributeError, TypeError) as error:
-            raise ValueError(f"opcode {name} at byte {position} finds nothing to work on") from error
-    if len(stack) != 1:
-        raise ValueError("the pickle does not end with one value")
-    return stack[0]
-
-
-def _build(name: str, stack: list[Any]) -> bool:
-    """Apply an opcode that makes or fills a tuple or list; false where `name` is none."""
-    if name == "MARK":
-        stack.append(_MARK)
-    elif name == "EMPTY_LIST":
-        stack.append([])
-    elif name == "EMPTY_TUPLE":
-        stack.append(())
-    elif name in _TUPLES:
-        count = _TUPLES[name]
-        if len(stack) < count:
-            raise IndexError
-        stack[-count:] = [tuple(stack[-count:])]
-    elif name == "APPEND":
-        item = stack.pop()
-        _list(stack[-1]).append(item)
-    elif name in ("APPENDS", "LIST", "TUPLE"):
-        mark = len(stack) - 1 - stack[::-1].index(_MARK) if _MARK in stack else -1
-        if mark < 0:
-            raise IndexError
-        items = stack[mark + 1 :]
-        del stack[mark:]
-        if name == "APPENDS":
-            _list(stack[-1]).extend(items)
-        else:
-            stack.append(items if name == "LIST" else tuple(items))
-    else:
-        return False
-    return True
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError
-    return value
+    if len(same) < FOLDS:
+        raise DataError(f"{source}: {len(same)} pairs are too few for {FOLDS} folds; download it again")
+    names = [f"{number:06d}" for number in range(2 * len(same))]
+    fold = np.repeat(np.arange(FOLDS), [len(part) for part in np.array_split(same, FOLDS)])
+    return Trials(names[::2], names[1::2], np.array(same, dtype=bool), fold, source)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nsface.errors import DataError
 from nsface.metrics.identification import bootstrap_dir
+from nsface.metrics.roc import roc, tar_at_far
 from nsface.metrics.statistics import (
     Difference,
     bootstrap_difference,
@@ -19,6 +20,8 @@ from nsface.metrics.statistics import (
     paired_folds,
 )
 from nsface.protocols.identification import FARS, Measured
+from nsface.protocols.ijb import FARS as IJB_FARS
+from nsface.protocols.ijb import TemplatePairs, people_of
 from nsface.protocols.trials import identity
 from nsface.protocols.verification import Verification
 
@@ -27,7 +30,8 @@ def compare_verification(first: Verification, second: Verification) -> dict[str,
     """Compare accuracy: paired t test over folds, McNemar, and the interval that resamples people.
 
     Returns:
-        The documented JSON object; `disagreements` has the pairs that exactly one system decides rightly.
+        The documented JSON object; `disagreements` has the pairs that exactly one system decides rightly. The
+        interval that resamples people is null where names have no folder that says who they are.
 
     Raises:
         DataError: without folds there are no decisions to compare.
@@ -44,7 +48,9 @@ def compare_verification(first: Verification, second: Verification) -> dict[str,
         "pairs": len(trials),
         "accuracy": [first.kfold.accuracy, second.kfold.accuracy],
         **_difference(paired_folds(*folds), "paired t test over folds"),
-        "identity_bootstrap_interval": list(identity_bootstrap(gain, people, others)),
+        "identity_bootstrap_interval": (
+            list(identity_bootstrap(gain, people, others)) if all(people) and all(others) else None
+        ),
         "mcnemar": asdict(mcnemar(*right)),
         "disagreements": _disagreements(first, second, right),
     }
@@ -76,6 +82,40 @@ def compare_identification(first: Measured, second: Measured, fars: Sequence[flo
             )
         compared["dir"] = points
     return compared
+
+
+def compare_templates(
+    scores: Sequence[npt.NDArray[np.float32]], pairs: TemplatePairs, fars: Sequence[float] = IJB_FARS
+) -> dict[str, Any]:
+    """Compare TAR at each FAR on the same template pairs, by two systems' scores (P,).
+
+    Each system has its own threshold, which is taken as fixed: it rests on millions of impostor pairs. The
+    interval resamples the people of the genuine pairs, McNemar's test takes these as independent.
+    """
+    curves = [roc(system, pairs.same) for system in scores]
+    person = people_of(pairs)
+    genuine = [system[pairs.same] for system in scores]
+    points = []
+    for far in fars:
+        found = [tar_at_far(curve, far) for curve in curves]
+        accepted = [own >= point.threshold for own, point in zip(genuine, found, strict=True)]
+        gain = accepted[0].astype(np.float64) - accepted[1]
+        points.append(
+            {
+                "far": far,
+                "tar": [point.tar for point in found],
+                "difference": found[0].tar - found[1].tar,
+                "identity_bootstrap_interval": list(identity_bootstrap(gain, person, person)),
+                "mcnemar": asdict(mcnemar(*accepted)),
+            }
+        )
+    return {
+        "protocol": "ijb",
+        "pairs": len(pairs.same),
+        "genuine": int(pairs.same.sum()),
+        "people": len(np.unique(person)),
+        "tar_at_far": points,
+    }
 
 
 def worst_errors(system: Verification, count: int) -> npt.NDArray[np.int64]:

@@ -1,7 +1,8 @@
 """FGLFW (also called SLLFW): LFW's matched pairs and look-alike mismatched ones, in the same ten folds.
 
 `pair_FGLFW.txt` has no header: one image path a line, two lines a pair. In each of ten folds 600 lines of
-matched pairs are followed by 600 lines of mismatched ones.
+matched pairs are followed by 600 lines of mismatched ones. A list of that form with more or fewer pairs a
+fold is read too, but is not FGLFW, and its results say so.
 """
 
 from __future__ import annotations
@@ -12,37 +13,44 @@ from nsface.protocols.lists import Line, read_lines
 from nsface.protocols.trials import Trials, identity, trials
 
 FOLDS, PAIRS = 10, 300  # pairs of each kind in a fold
+NAME = "fglfw"
 
 
 def read_pairs(path: str | os.PathLike[str]) -> Trials:
-    """Read `pair_FGLFW.txt`.
+    """Read `pair_FGLFW.txt`, or a list of its form with another number of pairs.
 
-    Labels come from the place in the file and are checked against the names: in a list of another layout they
-    disagree.
+    The number of lines gives that of the pairs. Labels come from the place in the file and are checked
+    against the names: in a list of another layout, or one that was cut short, they disagree.
 
     Raises:
-        DataError: not exactly 12,000 lines, a line that is no path, or names that contradict their place.
+        DataError: lines that cannot be ten equal folds, a line that is no path, or names that contradict
+            their place.
     """
     lines = read_lines(path)
-    wanted = 2 * 2 * PAIRS * FOLDS
-    if len(lines) != wanted:
-        last = lines[min(len(lines), wanted + 1) - 1]
-        raise last.error(
-            f"{len(lines)} lines, not {wanted}", "one image path a line and two lines a pair are needed"
+    count, left_over = divmod(len(lines), 2 * 2 * FOLDS)
+    if left_over:
+        raise lines[-1].error(
+            f"{len(lines)} lines are not {FOLDS} folds of as many matched as mismatched pairs",
+            f"one image path a line and two lines a pair are needed, {4 * PAIRS * FOLDS:,} in pair_FGLFW.txt",
         )
     pairs = []
-    for position in range(0, wanted, 2):
+    for position in range(0, len(lines), 2):
         left, right = _path(lines[position]), _path(lines[position + 1])
-        fold, place = divmod(position // 2, 2 * PAIRS)
-        same = place < PAIRS
+        fold, place = divmod(position // 2, 2 * count)
+        same = place < count
         if (identity(left) == identity(right)) != same:
             kind = "one person" if same else "two people"
             raise lines[position].error(
-                f"pair {place % PAIRS + 1} of {kind} in fold {fold + 1} is '{left}' and '{right}'",
-                "300 matched pairs, then 300 mismatched ones are needed in each fold",
+                f"pair {place % count + 1} of {kind} in fold {fold + 1} is '{left}' and '{right}'",
+                f"{len(lines)} lines are {count} matched pairs, then {count} mismatched ones in each fold",
             )
         pairs.append((left, right, same, fold))
     return trials(pairs, str(path))
+
+
+def protocol_name(wanted: Trials) -> str:
+    """`fglfw` for a list of FGLFW's size, `fglfw-like` for any other."""
+    return NAME if len(wanted) == 2 * PAIRS * FOLDS else f"{NAME}-like"
 
 
 def _path(line: Line) -> str:

@@ -19,6 +19,10 @@ from nsface.embeddings.pooling import group_rows, pooled
 from nsface.errors import DataError, listing
 from nsface.metrics.identification import OpenSet, dir_at_far, rank_rate
 from nsface.metrics.search import Found, Gallery, Progress, find, highest
+from nsface.metrics.similarity import Similarity
+from nsface.names import stem
+from nsface.protocols.transforms import Transform
+from nsface.protocols.trials import identity
 
 Fuse = Literal["best", "mean"]
 FARS = (0.01, 0.1)
@@ -66,6 +70,7 @@ def identify(
     trial: Trial,
     *,
     fuse: Fuse = "best",
+    similarity: Similarity = "cosine",
     fars: Sequence[float] = FARS,
     ranks: Sequence[int] = RANKS,
     progress: Progress | None = None,
@@ -74,27 +79,28 @@ def identify(
 
     Args:
         fuse: how several gallery images of one person become one entry: by the `best` score, or by a
-            template, the `mean` of their normalised embeddings.
+            template, the `mean` of their normalised embeddings (for cosines only).
         progress: called with gallery rows done, over all searches.
 
     Raises:
         DataError: images without embedding, a probe without mate, an impostor with one, an image on both
-            sides.
+            sides, templates that are to be compared by distance.
     """
     result: dict[str, Any] = {}
     closed, open_set = None, None
     if trial.closed:
         gallery, probes = trial.closed
         _check(gallery, probes, None)
-        closed = _find(embeddings, gallery, probes, fuse, progress)
+        closed = _find(embeddings, gallery, probes, fuse, similarity, progress)
         rates = {str(k): rank_rate(closed.rank, k) for k in ranks}
         result["closed_set"] = {"gallery": len(gallery), "probes": len(probes), "rank": rates}
     if trial.open:
         gallery, genuine, impostors = trial.open
         _check(gallery, genuine, impostors)
-        found = _find(embeddings, gallery, genuine, fuse, progress)
+        found = _find(embeddings, gallery, genuine, fuse, similarity, progress)
         vectors = embeddings.vectors[embeddings.rows(impostors.images)]
-        open_set = OpenSet(found, highest(_gallery(embeddings, gallery, fuse)[0], vectors, progress))
+        entries = _gallery(embeddings, gallery, fuse, similarity)[0]
+        open_set = OpenSet(found, highest(entries, vectors, progress, similarity))
         points = []
         for far in fars:
             point = asdict(dir_at_far(open_set, far))
@@ -144,11 +150,36 @@ def _mean_point(points: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _gallery(embeddings: Embeddings, gallery: Named, fuse: Fuse) -> tuple[Gallery, dict[str, int]]:
+def transformed(
+    embeddings: Embeddings, transform: Transform, fit_on: Embeddings, trials: Sequence[Trial]
+) -> tuple[Embeddings, list[str]]:
+    """`embeddings` after a transform fitted on `fit_on`, and the people of `fit_on` whom the trials know.
+
+    Raises:
+        DataError: images of the trials are among those to fit on, or the transform cannot be fitted.
+    """
+    sets = [part for trial in trials for parts in (trial.closed, trial.open) if parts for part in parts]
+    tested = {stem(image) for part in sets for image in part.images}
+    leaks = sorted(name for name in fit_on.names if stem(name) in tested)
+    if leaks:
+        raise DataError(
+            f"{fit_on.source}: {len(leaks)} of its images are in the gallery or among the probes: "
+            f"{listing(leaks)}; fit on other images"
+        )
+    known = {identity(name) for name in fit_on.names} & {person for part in sets for person in part.people}
+    vectors = transform.fitted_on(fit_on.vectors, embeddings.vectors)
+    return Embeddings(embeddings.names, vectors, embeddings.meta, embeddings.source), sorted(known)
+
+
+def _gallery(
+    embeddings: Embeddings, gallery: Named, fuse: Fuse, similarity: Similarity
+) -> tuple[Gallery, dict[str, int]]:
     rows = embeddings.rows(gallery.images)
     groups = group_rows(gallery.people)
     numbers = {person: number for number, person in enumerate(groups)}
     if fuse == "mean" and len(groups) < len(gallery):
+        if similarity != "cosine":
+            raise DataError("templates are means of normalised embeddings: they are compared by cosine only")
         vectors = pooled(embeddings.vectors, [rows[places] for places in groups.values()])
         everyone = np.arange(len(groups))
         return Gallery(vectors, everyone, everyone), numbers
@@ -156,11 +187,17 @@ def _gallery(embeddings: Embeddings, gallery: Named, fuse: Fuse) -> tuple[Galler
 
 
 def _find(
-    embeddings: Embeddings, gallery: Named, probes: Named, fuse: Fuse, progress: Progress | None
+    embeddings: Embeddings,
+    gallery: Named,
+    probes: Named,
+    fuse: Fuse,
+    similarity: Similarity,
+    progress: Progress | None,
 ) -> Found:
-    entries, numbers = _gallery(embeddings, gallery, fuse)
+    entries, numbers = _gallery(embeddings, gallery, fuse, similarity)
     vectors = embeddings.vectors[embeddings.rows(probes.images)]
-    return find(entries, vectors, np.array([numbers[p] for p in probes.people]), progress)
+    people = np.array([numbers[p] for p in probes.people])
+    return find(entries, vectors, people, progress, similarity)
 
 
 def _check(gallery: Named, probes: Named, impostors: Named | None) -> None:

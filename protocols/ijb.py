@@ -27,6 +27,7 @@ from nsface.protocols.lists import Line, read_lines
 FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 Ints = npt.NDArray[np.int64]
 _CHUNK_BYTES = 1 << 24
+_FACES = 2048
 
 
 @dataclass(frozen=True)
@@ -132,16 +133,39 @@ def template_vectors(embeddings: Embeddings, faces: Faces) -> npt.NDArray[np.flo
     Raises:
         DataError: faces without embedding.
     """
+    from scipy.sparse import csr_array
+
     rows = embeddings.rows(faces.images)
     order = np.lexsort((faces.media, faces.templates))
     templates, media = faces.templates[order], faces.media[order]
     new_template = np.append(True, np.diff(templates) != 0)
     new_medium = new_template | np.append(True, np.diff(media) != 0)
-    starts = np.flatnonzero(new_medium)
-    counts = np.diff(np.append(starts, len(order)))
-    averaged = np.add.reduceat(embeddings.vectors[rows[order]], starts, axis=0, dtype=np.float64)
-    averaged /= counts[:, None]
-    return unit(np.add.reduceat(averaged, np.flatnonzero(new_template[starts]), axis=0))
+    counts = np.diff(np.append(np.flatnonzero(new_medium), len(order)))
+    weights = np.repeat(1 / counts, counts)  # of each face in the mean of its medium
+    begins = np.append(np.flatnonzero(new_template), len(order))
+    made = np.empty((len(begins) - 1, embeddings.vectors.shape[1]), dtype=np.float32)
+    first = 0
+    while first < len(made):  # templates of about so many faces at a time as stay in cache
+        last = max(first + 1, int(np.searchsorted(begins, begins[first] + _FACES, side="right")) - 1)
+        part = slice(begins[first], begins[last])
+        block = embeddings.vectors[rows[order[part]]].astype(np.float64)
+        ends = begins[first : last + 1] - begins[first]
+        shape = (last - first, len(block))
+        made[first:last] = unit(csr_array((weights[part], np.arange(len(block)), ends), shape=shape) @ block)
+        first = last
+    return made
+
+
+def people_of(pairs: TemplatePairs) -> Ints:
+    """Who each genuine pair shows, as a number: templates that genuine pairs link are of one person."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    left, right = pairs.left[pairs.same], pairs.right[pairs.same]
+    size = len(pairs.templates)
+    links = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
+    person: Ints = connected_components(links, directed=False)[1][left].astype(np.int64)
+    return person
 
 
 def score_templates(vectors: npt.NDArray[np.float32], pairs: TemplatePairs) -> npt.NDArray[np.float32]:

@@ -38,16 +38,28 @@ class Transform:
         Raises:
             DataError: more components than training images or dimensions.
         """
-        rows = np.unique(training)
+        return self.fitted_on(vectors[np.unique(training)], vectors)
+
+    def fitted_on(self, training: Vectors, vectors: Vectors) -> Vectors:
+        """Fit on all rows of `training` (M, D); transform `vectors` (N, D).
+
+        Raises:
+            DataError: more components than training images or dimensions, or another number of dimensions.
+        """
+        if training.shape[1] != vectors.shape[1]:
+            raise DataError(
+                f"embeddings of size {vectors.shape[1]} and others of size {training.shape[1]} to fit "
+                f"'{self.name}' on; both must come from one model"
+            )
         if not self.pca:
-            return np.asarray(vectors - vectors[rows].mean(axis=0), dtype=np.float32)
-        most = min(len(rows), vectors.shape[1])
+            return np.asarray(vectors - training.mean(axis=0), dtype=np.float32)
+        most = min(training.shape)
         if self.pca > most:
             raise DataError(
-                f"PCA to {self.pca} components of {len(rows)} images in {vectors.shape[1]} dimensions; "
+                f"PCA to {self.pca} components of {len(training)} images in {vectors.shape[1]} dimensions; "
                 f"choose {most} or fewer"
             )
         from sklearn.decomposition import PCA  # here, because it takes a second that few runs need to spend
 
-        model = PCA(self.pca, random_state=0).fit(vectors[rows])
+        model = PCA(self.pca, random_state=0).fit(training)
         return np.asarray(model.transform(vectors), dtype=np.float32)

@@ -34,6 +34,7 @@ class Verification:
         held_out: accuracy of a list without folds at the threshold of a training list; else None.
         curve: the ROC of `scores`, all folds together.
         tar_at_far: one entry for each FAR asked for.
+        by_fold: (K, P) where a transform was fitted: row f scores all pairs by the one without the f-th fold.
     """
 
     protocol: str
@@ -45,6 +46,7 @@ class Verification:
     tar_at_far: tuple[TarAtFar, ...]
     similarity: Similarity
     transform: Transform
+    by_fold: Floats | None = None
 
     @property
     def folds(self) -> tuple[Fold, ...]:
@@ -123,7 +125,7 @@ def verify(
             f"{trials.source}: '{transform.name}' needs training pairs, and this list has no folds"
         )
     rows = embeddings.rows(trials.left + trials.right).reshape(2, -1)
-    kfold, held_out = None, None
+    kfold, held_out, by_fold = None, None, None
     if training is not None:
         training_rows = embeddings.rows(training.left + training.right).reshape(2, -1)
         vectors = transform.fitted(embeddings.vectors, training_rows) if transform else embeddings.vectors
@@ -141,7 +143,9 @@ def verify(
         return measure(protocol, trials, scores, similarity, fars)
     curve = roc(scores, trials.same)
     points = tuple(tar_at_far(curve, far) for far in fars)
-    return Verification(protocol, trials, scores, kfold, held_out, curve, points, similarity, transform)
+    return Verification(
+        protocol, trials, scores, kfold, held_out, curve, points, similarity, transform, by_fold
+    )
 
 
 def measure(

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from nsface.embeddings.file import Embeddings
-from nsface.embeddings.pooling import group_rows, pooled
+from nsface.embeddings.pooling import FRAMES, POOLING, group_rows, pooled
 from nsface.errors import DataError, listing
 from nsface.metrics.similarity import Floats, pair_scores
 from nsface.protocols.lists import Line, read_lines
@@ -77,7 +77,7 @@ class Templates:
 
     Attributes:
         pool: `mean` or `pairs`, or what the embeddings file says when it holds a template a video.
-        frames: frames behind the videos of the list; None where the file does not say.
+        frames: frames behind the templates of the list's videos; None where the file does not say.
     """
 
     embeddings: Embeddings
@@ -88,16 +88,22 @@ class Templates:
 def templates(embeddings: Embeddings, wanted: Trials) -> Templates:
     """A template for every video of the list: the mean of its frames' normalised embeddings, normalised.
 
-    A file that holds templates already (`nsface extract --template-depth 2`) is used as it is.
+    A file that holds templates already (`nsface extract --splits`, or `--template-depth 2`) is used as it is.
 
     Raises:
-        DataError: videos without frames, all counted and the first ten named.
+        DataError: videos without frames or template, all counted and the first ten named.
     """
     videos = sorted(set(wanted.left) | set(wanted.right))
-    if set(videos) <= set(embeddings.names):
-        return Templates(
-            embeddings, str(embeddings.meta.get("pooling", "given")), embeddings.meta.get("frames")
-        )
+    if _holds_templates(embeddings, videos):
+        missing = sorted(set(videos) - set(embeddings.names))
+        if missing:
+            raise DataError(
+                f"{embeddings.source}: {len(missing)} of {len(videos)} videos have no template: "
+                f"{listing(missing)}; extract them all, with --splits or --template-depth 2"
+            )
+        counts = embeddings.meta.get(FRAMES)
+        frames = sum(counts[row] for row in embeddings.rows(videos).tolist()) if counts else None
+        return Templates(embeddings, str(embeddings.meta.get(POOLING, "given")), frames)
     rows = _frames(embeddings, videos)
     vectors = pooled(embeddings.vectors, [rows[video] for video in videos])
     made = Embeddings(videos, vectors, embeddings.meta, embeddings.source)
@@ -109,8 +115,17 @@ def frame_pair_scores(embeddings: Embeddings, wanted: Trials, seed: int = 0) -> 
 
     Returns:
         (P,) scores, and the number of frames of the videos in the list.
+
+    Raises:
+        DataError: videos without frames, or an embeddings file of templates.
     """
-    rows = _frames(embeddings, sorted(set(wanted.left) | set(wanted.right)))
+    videos = sorted(set(wanted.left) | set(wanted.right))
+    if _holds_templates(embeddings, videos):
+        raise DataError(
+            f"{embeddings.source}: it holds a template a video, whose frames cannot be paired any more; "
+            "choose --pool mean, or extract the frames themselves, without --splits and --template-depth"
+        )
+    rows = _frames(embeddings, videos)
     random = np.random.default_rng(seed)
     scores = np.empty(len(wanted))
     for i, (left, right) in enumerate(zip(wanted.left, wanted.right, strict=True)):
@@ -121,6 +136,10 @@ def frame_pair_scores(embeddings: Embeddings, wanted: Trials, seed: int = 0) -> 
             chosen = random.choice(total, FRAME_PAIRS, replace=False)
         scores[i] = pair_scores(embeddings.vectors, a[chosen // len(b)], b[chosen % len(b)]).mean()
     return scores, sum(map(len, rows.values()))
+
+
+def _holds_templates(embeddings: Embeddings, videos: list[str]) -> bool:
+    return POOLING in embeddings.meta or set(videos) <= set(embeddings.names)
 
 
 def _frames(embeddings: Embeddings, videos: list[str]) -> dict[str, np.ndarray]:

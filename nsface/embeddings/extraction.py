@@ -1,37 +1,46 @@
-"""Images → embeddings."""
+"""Images → embeddings: one an image, or one a template pooled from many; by one network or by several."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from nsface import __version__
 from nsface.device import DeviceChoice, PrecisionChoice, pick_device, pick_precision
 from nsface.embeddings.file import Embeddings
+from nsface.embeddings.fusion import fused_meta
+from nsface.embeddings.pooling import TemplatePool, template_meta
+from nsface.errors import DataError, ModelError
 from nsface.images.pixels import Pixels, Progress, fill, refuse_bad
 from nsface.images.sources import Source
+from nsface.metrics.similarity import unit
 from nsface.model import Description, digest, load_model
 
 Flip = Literal["none", "sum", "concat"]
+Path = str | os.PathLike[str]
 
 
 class Extraction(NamedTuple):
-    """Embeddings, and the reason for each image that has none."""
+    """Embeddings, the reason for each image that has none, and templates that were left without any image."""
 
     embeddings: Embeddings
     bad: list[str]
+    empty: list[str]
 
 
 def extract(
-    model: str | os.PathLike[str],
+    models: Path | Sequence[Path],
     source: Source,
     *,
+    templates: Sequence[str | None] | None = None,
     device: DeviceChoice = "auto",
     precision: PrecisionChoice = "auto",
     flip: Flip = "sum",
@@ -39,65 +48,136 @@ def extract(
     batch_size: int = 128,
     progress: Progress | None = None,
 ) -> Extraction:
-    """Embed every image of `source` with the network in the file `model`, in the order of the source.
+    """Embed every image of `source` with the network in the file `models`, in the order of the source.
 
     Args:
+        models: a model file, or several: then each network's embedding is normalised, and they are
+            concatenated.
+        templates: for each image the template that it belongs to, or None to leave it out. A template is the
+            normalised mean of its images' normalised embeddings; images are pooled as they come, so memory
+            grows with the number of templates only.
         flip: what the mirrored image adds: nothing ("none"), its embedding to the original's ("sum"), or its
             embedding after the original's ("concat", twice the size).
         skip_bad: leave out images that are unreadable or of another size than the model's, and report them.
         progress: called with the number of images done since the last call.
 
     Raises:
-        ModelError: `model` is not a usable model file.
-        DataError: bad images without `skip_bad`, or no good ones.
+        ModelError: a file is not a usable model, or the models need different images.
+        DataError: bad images without `skip_bad`, no good ones, or none that belongs to a template.
     """
-    network, description = load_model(model)
+    paths = [models] if isinstance(models, str | os.PathLike) else list(models)
     where = pick_device(device)
-    dtype = pick_precision(precision, where)
-    network = network.to(where).to(memory_format=torch.channels_last)
-
-    vectors: list[Tensor] = []
+    ensemble = _Ensemble(paths, where, pick_precision(precision, where), flip)
+    indices = [i for i in range(len(source)) if templates is None or templates[i] is not None]
+    if not indices:
+        raise DataError(f"{source.location}: none of its {len(source)} images belongs to a template")
+    vectors: list[npt.NDArray[np.float32]] = []
+    pool = TemplatePool(ensemble.size)
     bad: dict[int, str] = {}
-    for start, pixels, found in _decoded(source, description, batch_size):
-        bad.update({start + position: why for position, why in found.items()})
-        good = np.delete(pixels, list(found), axis=0) if found else pixels
-        images = torch.from_numpy(good).to(where).permute(0, 3, 1, 2).float()
-        vectors.append(_embed(network, description.input.normalise(images), dtype, flip).cpu())
+    for part, pixels, found in _decoded(source, indices, ensemble.description, batch_size):
+        bad.update({part[position]: why for position, why in found.items()})
+        embedded = ensemble.embed(np.delete(pixels, list(found), axis=0) if found else pixels)
+        if templates is None:
+            vectors.append(embedded)
+        else:
+            pool.add([str(templates[i]) for i in part if i not in bad], embedded)
         if progress:
             progress(len(pixels))
 
-    if len(bad) == len(source):
-        refuse_bad(source, bad, len(source))
+    if len(bad) == len(indices):
+        refuse_bad(source, bad, len(indices))
     if not skip_bad:
-        refuse_bad(source, bad, len(source), "mend them, or leave them out with --skip-bad")
-    names = [name for index, name in enumerate(source.names) if index not in bad]
-    meta = {
-        "model": os.fspath(model),
-        "model_digest": digest(model),
-        "flip": flip,
-        "precision": str(dtype).removeprefix("torch."),
-        "preprocessing": description.input.model_dump(),
-        "images_skipped": len(bad),
-        "nsface": __version__,
-    }
-    return Extraction(
-        Embeddings(names, torch.cat(vectors).numpy(), meta, source.location), list(bad.values())
-    )
+        refuse_bad(source, bad, len(indices), "mend them, or leave them out with --skip-bad")
+    meta = ensemble.meta() | {"images_skipped": len(bad)}
+    if templates is None:
+        names = [source.names[i] for i in indices if i not in bad]
+        return Extraction(
+            Embeddings(names, np.concatenate(vectors), meta, source.location), list(bad.values()), []
+        )
+    names, means, counts = pool.result()
+    made = Embeddings(names, means, meta | template_meta(counts), source.location)
+    empty = sorted({str(templates[i]) for i in bad} - set(names))
+    return Extraction(made, list(bad.values()), empty)
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One network of an ensemble, on its device."""
+
+    path: str
+    network: nn.Module
+    description: Description
+
+
+class _Ensemble:
+    """The networks of model files that take the same images."""
+
+    def __init__(self, paths: Sequence[Path], device: torch.device, dtype: torch.dtype, flip: Flip) -> None:
+        self._device, self._dtype, self._flip = device, dtype, flip
+        self._members = []
+        for path in paths:
+            network, description = load_model(path)
+            network = network.to(device).to(memory_format=torch.channels_last)
+            self._members.append(_Member(os.fspath(path), network, description))
+        self.description = self._members[0].description
+        for member in self._members[1:]:
+            self._check(member)
+
+    def _check(self, other: _Member) -> None:
+        """The networks see the same images: normalisation may differ, size and alignment may not."""
+        first, second = self._members[0], other
+        for what in ("height", "width", "template", "colour"):
+            one, two = (getattr(member.description.input, what) for member in (first, second))
+            if one != two:
+                raise ModelError(
+                    f"{second.path}: it needs images of {what} {two}, and {first.path} of {what} {one}; "
+                    "extract with each from its own images, then `nsface fuse` the files"
+                )
+
+    @property
+    def size(self) -> int:
+        """Length of an embedding."""
+        sides = 2 if self._flip == "concat" else 1
+        return sides * sum(member.description.embedding_size for member in self._members)
+
+    def embed(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+        """uint8 pixels, B × H × W × 3 → embeddings, B × D."""
+        images = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float()
+        parts = []
+        for member in self._members:
+            normalised = member.description.input.normalise(images)
+            parts.append(_embed(member.network, normalised, self._dtype, self._flip).cpu().numpy())
+        return parts[0] if len(parts) == 1 else np.concatenate([unit(part) for part in parts], axis=1)
+
+    def meta(self) -> dict[str, Any]:
+        """How the embeddings are made."""
+        metas = [
+            {
+                "model": member.path,
+                "model_digest": digest(member.path),
+                "flip": self._flip,
+                "precision": str(self._dtype).removeprefix("torch."),
+                "preprocessing": member.description.input.model_dump(),
+                "nsface": __version__,
+            }
+            for member in self._members
+        ]
+        return metas[0] if len(metas) == 1 else fused_meta(metas)
 
 
 def _decoded(
-    source: Source, description: Description, batch_size: int
-) -> Iterator[tuple[int, Pixels, dict[int, str]]]:
-    """Batches of pixels with the position of the first image and the bad ones; the next decodes meanwhile."""
+    source: Source, indices: Sequence[int], description: Description, batch_size: int
+) -> Iterator[tuple[Sequence[int], Pixels, dict[int, str]]]:
+    """Batches of image numbers with their pixels and the places of bad ones; the next decodes meanwhile."""
     size = (description.input.height, description.input.width)
 
-    def decode_batch(start: int) -> tuple[int, Pixels, dict[int, str]]:
-        indices = range(start, min(start + batch_size, len(source)))
-        pixels = np.zeros((len(indices), *size, 3), np.uint8)
-        return start, pixels, fill(pixels, source, indices)
+    def decode_batch(start: int) -> tuple[Sequence[int], Pixels, dict[int, str]]:
+        part = indices[start : start + batch_size]
+        pixels = np.zeros((len(part), *size, 3), np.uint8)
+        return part, pixels, fill(pixels, source, part)
 
     with ThreadPoolExecutor(1) as ahead:
-        starts = range(0, len(source), batch_size)
+        starts = range(0, len(indices), batch_size)
         pending = ahead.submit(decode_batch, 0)
         for following in starts[1:]:
             batch = pending.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,14 @@ from nsface.metrics.similarity import unit
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
+# Keys of the meta data of an embeddings file that holds templates: how they were pooled, and a list with the
+# number of images behind each.
+POOLING, FRAMES = "pooling", "frames_per_template"
+
+
+def template_meta(counts: Sequence[int]) -> dict[str, Any]:
+    """What an embeddings file of templates says about them; `counts`: images behind each."""
+    return {POOLING: "mean", FRAMES: list(counts)}
 
 
 def group_rows(keys: Sequence[str]) -> dict[str, Rows]:

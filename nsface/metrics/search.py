@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
-from nsface.metrics.similarity import Floats, Rows, cosines, pair_scores, unit
+from nsface.metrics.similarity import Floats, Rows, Similarity, cosines, lengths, pair_scores, unit
 
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[int], object]
 _PROBES, _ENTRIES = 1024, 4096  # a block of scores is 16 MiB
+_EXACT = 1 << 15  # scores computed exactly at once
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Found:
     """What a search found for each of P genuine probes.
 
     Attributes:
-        score: (P,) cosine with the best mate.
+        score: (P,) score with the best mate.
         rank: (P,) 1 + the number of other identities that score at least as much (pessimistic).
     """
 
@@ -61,7 +62,13 @@ class Found:
     rank: Rows
 
 
-def find(gallery: Gallery, probes: Vectors, identities: Rows, progress: Progress | None = None) -> Found:
+def find(
+    gallery: Gallery,
+    probes: Vectors,
+    identities: Rows,
+    progress: Progress | None = None,
+    similarity: Similarity = "cosine",
+) -> Found:
     """Search `gallery` for the genuine `probes` (P, D) of known `identities` (P,).
 
     Args:
@@ -72,45 +79,58 @@ def find(gallery: Gallery, probes: Vectors, identities: Rows, progress: Progress
     """
     gallery = gallery.sorted()
     mates = _mates(gallery, identities)
-    scores = pair_scores(gallery.vectors, gallery.rows[mates[0]], mates[1], other=probes)
+    scores = pair_scores(gallery.vectors, gallery.rows[mates[0]], mates[1], similarity, probes)
     best = np.full(len(probes), -np.inf)
     np.maximum.at(best, mates[1], scores)
-    slack = _slack(probes.shape[1])
-    low, high = (best - slack).astype(np.float32), (best + slack).astype(np.float32)
+    level = best if similarity == "cosine" else -best * best
     above = np.zeros(len(probes), dtype=np.int64)
-    for block in _blocks(gallery, probes, progress):
+    for block in _blocks(gallery, probes, progress, similarity):
         first, last = np.searchsorted(mates[0], [block.entries.start, block.entries.stop])
         entry, probe = mates[0][first:last] - block.entries.start, mates[1][first:last] - block.probes.start
         inside = (probe >= 0) & (probe < len(block.scores))
         block.scores[probe[inside], entry[inside]] = -np.inf  # mates never count against themselves
-        reached = np.flatnonzero(block.scores.max(axis=1) >= low[block.probes])
+        low, high = (
+            (level[block.probes] + margin).astype(np.float32) for margin in (-block.slack, block.slack)
+        )
+        reached = np.flatnonzero(block.scores.max(axis=1) >= low)
         if len(reached):
-            above[block.probes.start + reached] += _count(block, reached, low, high, best)
+            above[block.probes.start + reached] += _count(block, reached, low, high, best[block.probes])
     return Found(best, above + 1)
 
 
-def highest(gallery: Gallery, probes: Vectors, progress: Progress | None = None) -> Floats:
-    """The highest cosine of each probe with any row of the gallery; (P, D) → (P,)."""
-    slack = np.float32(2 * _slack(probes.shape[1]))
+def highest(
+    gallery: Gallery,
+    probes: Vectors,
+    progress: Progress | None = None,
+    similarity: Similarity = "cosine",
+) -> Floats:
+    """The highest score of each probe with any row of the gallery; (P, D) → (P,)."""
+    slack = 0.0
     seen = np.full(len(probes), -np.inf, dtype=np.float32)
     best = np.full(len(probes), -np.inf)
-    for block in _blocks(gallery, probes, progress):
+    for block in _blocks(gallery, probes, progress, similarity):
+        slack = max(slack, block.slack)
         top = block.scores.max(axis=1)
         seen[block.probes] = np.maximum(seen[block.probes], top)
-        near = seen[block.probes] - slack
-        for row in np.flatnonzero(top >= near):
-            columns = np.flatnonzero(block.scores[row] >= near[row])
-            for part in np.array_split(columns, -(-len(columns) // 1024)):
-                exact = block.exact(np.full(len(part), row), part).max()
-                place = block.probes.start + row
-                best[place] = max(best[place], exact)
+        near = seen[block.probes] - np.float32(2 * slack)
+        reached = np.flatnonzero(top >= near)
+        rows, columns = np.nonzero(block.scores[reached] >= near[reached, None])
+        rows = reached[rows]
+        for start in range(0, len(rows), _EXACT):
+            r, c = rows[start : start + _EXACT], columns[start : start + _EXACT]
+            np.maximum.at(best, block.probes.start + r, block.exact(r, c))
     return best
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Scores of some probes against some gallery rows, float32, and what they were computed from."""
+    """Scores of some probes against some gallery rows, float32, and what they were computed from.
 
+    The scores are cosines, or minus squared distances; `slack` bounds their error.
+    """
+
+    similarity: Similarity
+    slack: float
     probes: slice
     entries: slice
     scores: npt.NDArray[np.float32]
@@ -120,37 +140,48 @@ class _Block:
 
     def exact(self, rows: Rows, columns: Rows) -> Floats:
         """The exact scores at (`rows`, `columns`)."""
-        return cosines(self.probe_vectors[rows], self.entry_vectors[columns])
+        probes, entries = self.probe_vectors[rows], self.entry_vectors[columns]
+        if self.similarity == "cosine":
+            return cosines(probes, entries)
+        return -lengths(entries.astype(np.float64) - probes)
 
 
 def _count(
     block: _Block, reached: Rows, low: npt.NDArray[np.float32], high: npt.NDArray[np.float32], best: Floats
 ) -> Rows:
-    """How many identities of `block` score at least as much as the best mate, for the probes `reached`."""
+    """How many identities of `block` score at least as much as the best mate, for the probes `reached`.
+
+    Args:
+        low, high, best: for each probe of the block: below and above which a score decides by itself, and the
+            exact score of its best mate.
+    """
     scores = block.scores if len(reached) == len(block.scores) else block.scores[reached]
-    places = block.probes.start + reached
-    over = scores > high[places, None]
-    undecided = scores >= low[places, None]
+    over = scores > high[reached, None]
+    undecided = scores >= low[reached, None]
     undecided ^= over
     rows, columns = np.nonzero(undecided)
-    for start in range(0, len(rows), 1 << 15):
-        r, c = rows[start : start + (1 << 15)], columns[start : start + (1 << 15)]
-        over[r, c] = block.exact(reached[r], c) >= best[places[r]]
+    for start in range(0, len(rows), _EXACT):
+        r, c = rows[start : start + _EXACT], columns[start : start + _EXACT]
+        over[r, c] = block.exact(reached[r], c) >= best[reached[r]]
     if len(block.starts) < over.shape[1]:
         over = np.logical_or.reduceat(over, block.starts, axis=1)
     return np.fromiter(map(np.count_nonzero, over), dtype=np.int64, count=len(over))
 
 
-def _blocks(gallery: Gallery, probes: Vectors, progress: Progress | None) -> Iterator[_Block]:
+def _blocks(
+    gallery: Gallery, probes: Vectors, progress: Progress | None, similarity: Similarity
+) -> Iterator[_Block]:
     """Every probe against every gallery row, a block at a time; no identity is cut in two."""
     if gallery.vectors.shape[1] != probes.shape[1]:
         raise DataError(f"a gallery of dimension {gallery.vectors.shape[1]}, probes of {probes.shape[1]}")
-    normalised = unit(probes)
+    cosine = similarity == "cosine"
+    rows_of = unit(probes) if cosine else 2 * probes
+    length = lengths(probes)
     changes = np.append(True, np.diff(gallery.identities) != 0)
     buffer = np.empty(0, dtype=np.float32)
     for entries in _cuts(changes):
         vectors = _gather(gallery.vectors, gallery.rows[entries])
-        columns = unit(vectors).T
+        columns, sizes = (unit(vectors).T, None) if cosine else (vectors.T, lengths(vectors))
         starts = np.flatnonzero(changes[entries])
         for start in range(0, len(probes), _PROBES):
             part = slice(start, min(start + _PROBES, len(probes)))
@@ -158,8 +189,13 @@ def _blocks(gallery: Gallery, probes: Vectors, progress: Progress | None) -> Ite
             if buffer.size < shape[0] * shape[1]:
                 buffer = np.empty(shape[0] * shape[1], dtype=np.float32)
             scores = buffer[: shape[0] * shape[1]].reshape(shape)
-            np.matmul(normalised[part], columns, out=scores)
-            yield _Block(part, entries, scores, probes[part], vectors, starts)
+            np.matmul(rows_of[part], columns, out=scores)
+            slack = slack_of(probes.shape[1])
+            if sizes is not None:  # −‖p − e‖² = 2 p·e − ‖p‖² − ‖e‖², no term above the square below
+                scores -= np.square(length[part, None]).astype(np.float32)
+                scores -= np.square(sizes).astype(np.float32)
+                slack *= 2 * float(length[part].max() + sizes.max()) ** 2
+            yield _Block(similarity, slack, part, entries, scores, probes[part], vectors, starts)
         if progress:
             progress(entries.stop - entries.start)
 
@@ -201,6 +237,6 @@ def _mates(gallery: Gallery, identities: Rows) -> tuple[Rows, Rows]:
     return place[order], probe[order]
 
 
-def _slack(dimension: int) -> float:
+def slack_of(dimension: int) -> float:
     """Bound on the error of a float32 cosine: normalising both vectors and `dimension` multiply-adds."""
     return (dimension + 8) * 2.0**-24

@@ -5,19 +5,22 @@ Systems differ by line style and shade, not by hue alone; `draw_*` put several o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nsface.errors import NsfaceError
 from nsface.files import reason, replacing
 from nsface.metrics.identification import cmc, dir_curve
+from nsface.metrics.roc import Roc
 
 if TYPE_CHECKING:
+    from nsface.metrics.calibration import Calibration
     from nsface.protocols.identification import Measured
     from nsface.protocols.verification import Verification
 
@@ -30,6 +33,7 @@ STYLES: list[dict[str, Any]] = [
     {"color": "#E69F00", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
 ]
 MAX_RANK = 50
+_POINTS = 2000  # of a curve; more are not seen, and an ROC of IJB has millions
 
 
 def draw_verification(folder: Path, systems: Mapping[str, Verification]) -> None:
@@ -38,17 +42,35 @@ def draw_verification(folder: Path, systems: Mapping[str, Verification]) -> None
     Raises:
         NsfaceError: the folder cannot be made or written.
     """
+    protocol = next(iter(systems.values())).protocol
+    draw_roc(folder, {name: measured.curve for name, measured in systems.items()}, protocol)
+    for name, measured in systems.items():
+        draw_scores(
+            folder,
+            "scores" if len(systems) == 1 else f"scores-{name}",
+            f"Scores, {protocol}, {name}",
+            measured.scores,
+            measured.trials.same,
+            f"score ({measured.similarity})",
+            [fold.threshold for fold in measured.folds],
+        )
+
+
+def draw_roc(folder: Path, curves: Mapping[str, Roc], protocol: str) -> None:
+    """Write `roc` with a curve for each system into `folder`.
+
+    Raises:
+        NsfaceError: the folder cannot be made or written.
+    """
     figure, axes = _figure("FAR (share of impostors accepted)", "TAR (share of genuine pairs accepted)")
     lowest = 1.0
-    for index, (name, measured) in enumerate(systems.items()):
-        curve = measured.curve
+    for index, (name, curve) in enumerate(curves.items()):
         lowest = min(lowest, 1 / int(curve.accepted_impostors[-1]))
-        axes.step(curve.far, curve.tar, where="post", label=name, **_style(index))
-    axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.01), title=f"ROC, {_protocol(systems)}")
-    _legend(axes, len(systems))
+        far, tar = _thinned(curve.accepted_impostors, curve.tar)
+        axes.step(far, tar, where="post", label=name, **_style(index))
+    axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.01), title=f"ROC, {protocol}")
+    _legend(axes, len(curves))
     _save(figure, folder, "roc")
-    for name, measured in systems.items():
-        _histogram(folder, name, measured, "scores" if len(systems) == 1 else f"scores-{name}")
 
 
 def draw_identification(folder: Path, systems: Mapping[str, Measured]) -> None:
@@ -80,14 +102,30 @@ def draw_identification(folder: Path, systems: Mapping[str, Measured]) -> None:
         _save(figure, folder, "dir-far")
 
 
-def _histogram(folder: Path, name: str, measured: Verification, file: str) -> None:
-    """Scores of genuine and impostor pairs with the range of the folds' thresholds."""
-    figure, axes = _figure(f"score ({measured.similarity})", "pairs")
-    bins = np.histogram_bin_edges(measured.scores, 60).tolist()
-    same = measured.trials.same
-    axes.hist(measured.scores[~same], bins, color="0.75", label="different people")
-    axes.hist(measured.scores[same], bins, histtype="step", color="black", linewidth=1.5, label="same person")
-    for index, threshold in enumerate(sorted({fold.threshold for fold in measured.folds})):
+def draw_scores(
+    folder: Path,
+    file: str,
+    title: str,
+    scores: npt.NDArray[np.floating],
+    same: npt.NDArray[np.bool_],
+    label: str,
+    thresholds: Sequence[float],
+) -> None:
+    """Write a histogram of genuine and impostor `scores`, with the folds' `thresholds`, into `folder`.
+
+    Raises:
+        NsfaceError: the folder cannot be made or written.
+    """
+    figure, axes = _figure(label, "share of the pairs of its kind")
+    bins = np.histogram_bin_edges(scores, 60)
+    styles: list[dict[str, Any]] = [
+        {"label": "different people", "fill": True, "color": "0.75"},
+        {"label": "same person", "fill": False, "edgecolor": "black", "linewidth": 1.5},
+    ]
+    for kind, style in zip((~same, same), styles, strict=True):
+        counts = np.histogram(scores[kind], bins)[0]
+        axes.stairs(counts / counts.sum(), bins, **style)
+    for index, threshold in enumerate(sorted(set(thresholds))):
         axes.axvline(
             threshold,
             color="#D55E00",
@@ -95,9 +133,42 @@ def _histogram(folder: Path, name: str, measured: Verification, file: str) -> No
             linewidth=0.8,
             label="thresholds" if index == 0 else None,
         )
-    axes.set_title(f"Scores, {measured.protocol}, {name}")
+    axes.set_title(title)
+    axes.set_ylim(bottom=0)
     axes.legend(loc="upper right", fontsize=9)
     _save(figure, folder, file)
+
+
+def draw_reliability(folder: Path, name: str, measured: Calibration) -> None:
+    """Write `reliability`: how often decisions are right, against how probable they are said to be.
+
+    Raises:
+        NsfaceError: the folder cannot be made or written.
+    """
+    figure, axes = _figure("confidence (probability of the decision)", "share of right decisions")
+    filled = measured.count > 0
+    axes.plot([0.5, 1], [0.5, 1], color="0.6", linewidth=0.8, label="perfect calibration")
+    axes.plot(
+        measured.confidence[filled], measured.accuracy[filled], "o-", color="black", markersize=4, label=name
+    )
+    for x, y, count in zip(
+        measured.confidence[filled], measured.accuracy[filled], measured.count[filled], strict=True
+    ):
+        axes.annotate(f"{count}", (x, y), (0, -11), textcoords="offset points", fontsize=7, ha="center")
+    axes.set(xlim=(0.48, 1.02), ylim=(0, 1.02), title=f"Reliability, ECE {100 * measured.error:.2f} %")
+    axes.legend(loc="lower left", fontsize=9)
+    _save(figure, folder, "reliability")
+
+
+def _thinned(
+    impostors: npt.NDArray[np.int64], tar: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """FAR and TAR at no more points than are seen, close together where a logarithmic axis is wide."""
+    last = np.flatnonzero(np.append(np.diff(impostors) > 0, True))  # of each FAR the highest TAR
+    if len(last) > _POINTS:
+        wanted = np.geomspace(1, impostors[-1], _POINTS)
+        last = np.unique(np.append(last[0], last[np.searchsorted(impostors[last], wanted, side="right") - 1]))
+    return impostors[last] / impostors[-1], tar[last]
 
 
 def _legend(axes: Axes, entries: int) -> None:
@@ -107,10 +178,6 @@ def _legend(axes: Axes, entries: int) -> None:
 
 def _style(index: int) -> dict[str, Any]:
     return {**STYLES[index % len(STYLES)], "linewidth": 1.5 if index < len(STYLES) else 0.8}
-
-
-def _protocol(systems: Mapping[str, Verification]) -> str:
-    return next(iter(systems.values())).protocol
 
 
 def _figure(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:

@@ -157,3 +157,13 @@ def test_shared_people_and_repeats_are_mentioned(nsface: Run, good: Path, tmp_pa
     outcome = nsface("eval-lfw", good, "--pairs", path)
     assert "1 people occur in several folds (P00)" in outcome.err
     assert "1 pairs are repeated" in outcome.err
+
+
+def test_calibration(nsface: Run, good: Path, pairs: Path, tmp_path: Path) -> None:
+    arguments = ["eval-lfw", good, "--pairs", pairs, "--calibration"]
+    outcome = nsface(*arguments, "--json", "-", "--plots", tmp_path / "plots")
+    found = outcome.json["calibration"]
+    assert 0 < found["ece"] < 0.5
+    assert sum(entry["count"] for entry in found["bins"]) == 80
+    assert (tmp_path / "plots" / "reliability.png").exists()
+    assert "expected calibration error" in nsface(*arguments).out

@@ -125,6 +125,40 @@ def test_eval_ident_wants_one_kind_of_lists(nsface: Run, faces: Path, arguments:
     assert nsface("eval-ident", faces, *arguments).status == 2
 
 
+def test_eval_ident_similarity_and_transforms(nsface: Run, faces: Path, tmp_path: Path) -> None:
+    for name, number in (("gallery", 1), ("probes", 2)):
+        lines = [f"{person}/{person}_{number:04d}.jpg\n" for person in PEOPLE[:10]]
+        (tmp_path / f"{name}.txt").write_text("".join(lines))
+    arguments = [
+        "eval-ident",
+        faces,
+        "--gallery",
+        tmp_path / "gallery.txt",
+        "--probes",
+        tmp_path / "probes.txt",
+    ]
+    others = [f"Q{i}/{j}.jpg" for i in range(9) for j in range(5)]
+    fit_on = ["--fit-on", made(tmp_path / "others.npz", others, seed=5)]
+    plain = nsface(*arguments, "--json", "-").json
+    assert (plain["similarity"], plain["transform"]) == ("cosine", "none")
+    distance = nsface(*arguments, "--similarity", "euclidean", "--json", "-").json
+    assert distance["similarity"] == "euclidean"
+    reduced = nsface(*arguments, "--pca", 2, *fit_on, "--json", "-").json
+    assert reduced["transform"] == "pca 2"
+    assert reduced["closed_set"]["rank"]["1"] < plain["closed_set"]["rank"]["1"]
+    rotated = nsface(*arguments, "--pca", 24, *fit_on, "--similarity", "euclidean", "--json", "-").json
+    assert rotated["closed_set"] == distance["closed_set"], "distances survive centring and a rotation"
+    for refused, why in (
+        (["--pca", 2], "need --fit-on"),
+        (fit_on, "need --fit-on"),
+        (["--center", "--fit-on", faces], "20 of its images are in the gallery or among the probes"),
+        (["--pca", 46, *fit_on], "choose 24 or fewer"),
+    ):
+        outcome = nsface(*arguments, *refused)
+        assert outcome.status == 2
+        assert why in outcome.err
+
+
 def test_eval_ytf_both_poolings(nsface: Run, tmp_path: Path) -> None:
     lines = []
     for split in range(4):
@@ -147,10 +181,11 @@ def test_eval_ytf_both_poolings(nsface: Run, tmp_path: Path) -> None:
     assert nsface(*arguments, "--pool", "pairs", "--pca", 3).status == 2
 
 
-def test_eval_fglfw(nsface: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "protocol"), [(300, "fglfw"), (20, "fglfw-like")])
+def test_eval_fglfw(nsface: Run, tmp_path: Path, count: int, protocol: str) -> None:
     lines, names = [], []
     for fold in range(10):
-        people = [f"F{fold}P{k}" for k in range(300)]
+        people = [f"F{fold}P{k}" for k in range(count)]
         names += [f"{person}/{i}.jpg" for person in people for i in (1, 2)]
         lines += [f"{person}/{i}.jpg" for person in people for i in (1, 2)]
         lines += [
@@ -160,33 +195,79 @@ def test_eval_fglfw(nsface: Run, tmp_path: Path) -> None:
         ]
     (tmp_path / "list.txt").write_text("\n".join(lines))
     vectors = made(tmp_path / "v.npz", names)
-    result = nsface(
-        "eval-fglfw", vectors, "--pairs", tmp_path / "list.txt", "--name", "like", "--json", "-"
-    ).json
-    assert (result["protocol"], result["pairs"], result["genuine"]) == ("like", 6000, 3000)
+    arguments = ["eval-fglfw", vectors, "--pairs", tmp_path / "list.txt"]
+    outcome = nsface(*arguments, "--json", "-")
+    result = outcome.json
+    assert (result["protocol"], result["pairs"], result["genuine"]) == (protocol, 20 * count, 10 * count)
     assert 0.8 < result["accuracy"] < 1
+    assert ("not the 6,000 of FGLFW: the result is called 'fglfw-like'" in outcome.err) == (count != 300)
+    assert nsface(*arguments, "--name", "mine", "--json", "-").json["protocol"] == "mine"
+    assert nsface(*arguments, "--name", "fglfw").status == (0 if count == 300 else 2)
+    both = nsface("compare", vectors, vectors, "--protocol", "fglfw", "--pairs", arguments[-1], "--json", "-")
+    assert both.json["protocol"] == protocol
 
 
-def test_eval_ijb(nsface: Run, tmp_path: Path) -> None:
+@pytest.fixture
+def ijb_lists(tmp_path: Path) -> tuple[list[str], list[object]]:
+    """Names of faces, and the options with two lists of 80 templates and 1,600 pairs."""
     names = [f"{person}/{i}.jpg" for person in PEOPLE for i in range(6)]
-    vectors = made(tmp_path / "v.npz", names)
     faces = [f"{name} {2 * (k // 6) + (k % 6) // 3} {k // 2}" for k, name in enumerate(names)]
     (tmp_path / "faces.txt").write_text("\n".join(faces))
     pairs = [f"{2 * i} {2 * j + 1} {int(i == j)}" for i in range(40) for j in range(40)]
     (tmp_path / "pairs.txt").write_text("\n".join(pairs))
-    result = nsface(
-        "eval-ijb",
-        vectors,
-        "--faces",
-        tmp_path / "faces.txt",
-        "--pairs",
-        tmp_path / "pairs.txt",
-        "--json",
-        "-",
-    ).json
+    return names, ["--faces", tmp_path / "faces.txt", "--pairs", tmp_path / "pairs.txt"]
+
+
+def test_eval_ijb(nsface: Run, tmp_path: Path, ijb_lists: tuple[list[str], list[object]]) -> None:
+    names, lists = ijb_lists
+    vectors = made(tmp_path / "v.npz", names)
+    result = nsface("eval-ijb", vectors, *lists, "--json", "-", "--plots", tmp_path / "plots").json
     assert (result["templates"], result["pairs"], result["genuine"]) == (80, 1600, 40)
     assert result["tar_at_far"][-1]["tar"] == 1
     assert result["tar_at_far"][0]["impostors"] == 1560
+    assert drawn(tmp_path / "plots", "roc", "scores")
+
+
+def test_compare_ijb(nsface: Run, tmp_path: Path, ijb_lists: tuple[list[str], list[object]]) -> None:
+    names, lists = ijb_lists
+    good, bad = made(tmp_path / "good.npz", names), made(tmp_path / "bad.npz", names, noise=3.0)
+    arguments = ["compare", good, bad, "--protocol", "ijb", *lists]
+    outcome = nsface(*arguments, "--json", "-", "--plots", tmp_path / "plots")
+    result = outcome.json
+    assert (result["systems"], result["people"], result["genuine"]) == (["good", "bad"], 40, 40)
+    single = [nsface("eval-ijb", file, *lists, "--json", "-").json["tar_at_far"] for file in (good, bad)]
+    for point, one, two in zip(result["tar_at_far"], *single, strict=True):
+        assert point["tar"] == [one["tar"], two["tar"]]
+        low, high = point["identity_bootstrap_interval"]
+        assert low <= point["difference"] <= high
+        table = point["mcnemar"]
+        assert table["only_first"] - table["only_second"] == round(40 * point["difference"])
+    assert result["tar_at_far"][3]["difference"] > 0.3
+    assert result["tar_at_far"][3]["mcnemar"]["mid_p"] < 0.01
+    assert drawn(tmp_path / "plots", "roc")
+    assert "40 genuine of 40 people" in nsface(*arguments).out
+    assert nsface("compare", good, bad, "--protocol", "ijb", "--pairs", lists[3]).status == 2
+
+
+def test_compare_bin_sets(nsface: Run, tmp_path: Path) -> None:
+    names = [f"{number:06d}" for number in range(80)]
+    same = [k % 2 == 0 for k in range(40)]
+    random = np.random.default_rng(0)
+    first = random.normal(size=(40, 16))
+    second = np.where(np.array(same)[:, None], first, random.normal(size=(40, 16)))
+    pairs = np.stack([first, second], axis=1).reshape(80, 16)
+    for name, noise in (("good", 0.1), ("bad", 4.0)):
+        vectors = (pairs + noise * random.normal(size=pairs.shape)).astype(np.float32)
+        save(tmp_path / f"{name}.npz", Embeddings(names, vectors))
+    (tmp_path / "set.bin").write_bytes(pickle.dumps(([b"x"] * 80, same), 4))
+    arguments = ["compare", tmp_path / "good.npz", tmp_path / "bad.npz", "--protocol", "bin"]
+    result = nsface(*arguments, "--pairs", tmp_path / "set.bin", "--json", "-").json
+    assert result["accuracy"][0] == 1
+    assert result["difference"] > 0.2
+    assert result["identity_bootstrap_interval"] is None
+    table = nsface(*arguments, "--pairs", tmp_path / "set.bin").out
+    assert "only good right" in table
+    assert "resampling people" not in table
 
 
 def test_compare_with_montage(nsface: Run, faces: Path, own_pairs: Path, tmp_path: Path) -> None:
@@ -224,6 +305,26 @@ def test_compare_identification(nsface: Run, faces: Path, tmp_path: Path) -> Non
     assert [point["p_value"] for point in result["dir"]] == [1, 1]
     assert "DIR at FAR 1 %" in nsface("compare", faces, faces, "--protocol", "ident", *lists).out
     assert nsface("compare", faces, faces, "--protocol", "ident").status == 2
+
+
+def test_eval_blufr(nsface: Run, faces: Path, tmp_path: Path) -> None:
+    for name, images in (
+        ("gallery", [f"{person}_0001.jpg" for person in PEOPLE[:20]]),
+        ("probe", [f"{person}_{i:04d}.jpg" for person in PEOPLE for i in (2, 3)]),
+    ):
+        lines = ["2"] + 2 * [str(len(images)), *(f"{i}, {image}" for i, image in enumerate(images, 1))]
+        (tmp_path / f"{name}_set.txt").write_text("\n".join(lines))
+    arguments = ["eval-blufr", faces, "--lists", tmp_path]
+    outcome = nsface(*arguments, "--json", "-", "--plots", tmp_path / "plots")
+    result = outcome.json
+    assert [trial["name"] for trial in result["trials"]] == ["trial01", "trial02"]
+    point = result["tar_at_far"][0]
+    assert (point["far"], point["std"], point["mean_minus_std"]) == (0.001, 0, point["tar"])
+    assert 0 < point["tar"] < 1
+    assert result["open_set"]["dir"][0]["far"] == 0.01
+    assert "2 trials with galleries of 20, not the 10 with 1,000 of BLUFR" in outcome.err
+    assert drawn(tmp_path / "plots", "dir-far")
+    assert "TAR at FAR 0.1 %" in nsface(*arguments).out
 
 
 def test_eval_bin_refuses_before_it_needs_a_model(nsface: Run, tmp_path: Path) -> None:

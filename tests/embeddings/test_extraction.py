@@ -9,28 +9,39 @@ import pytest
 import torch
 
 from nsface.embeddings.extraction import extract
-from nsface.errors import DataError
+from nsface.embeddings.fusion import fuse
+from nsface.embeddings.pooling import group_rows, pooled
+from nsface.errors import DataError, ModelError
 from nsface.images.sources import Source, open_source
 from nsface.model import Description, Preprocessing, digest, save_model
 from nsface.synthetic import write_training_set
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+def made_model(path: Path, seed: int = 0, embedding_size: int = 16, **preprocessing: object) -> Path:
     description = Description(
         network="light-resnet",
         network_arguments={"channels": 8},
-        embedding_size=16,
-        input=Preprocessing(),
+        embedding_size=embedding_size,
+        input=Preprocessing(**preprocessing),  # type: ignore[arg-type]
         head="softmax",
         head_arguments={},
         identities=2,
         recipe_digest="",
     )
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     save_model(path, description.build(), description)
     return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_model(tmp_path_factory.mktemp("model") / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another network, embedding size and normalisation."""
+    return made_model(tmp_path_factory.mktemp("model") / "other.safetensors", 1, 24, mean=100.0)
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +95,55 @@ def test_nothing_good_is_an_error_even_when_bad_images_are_skipped(model: Path, 
     source = open_source(str(tmp_path))
     with pytest.raises(DataError, match=r"1 of 1 images cannot be used: x/1\.jpg: not an image"):
         extract(model, source, device="cpu", skip_bad=True)
+
+
+def test_several_models_give_what_fusing_their_files_gives(model: Path, other: Path, faces: Source) -> None:
+    both = extract([model, other], faces, device="cpu", precision="fp32").embeddings
+    single = [extract(path, faces, device="cpu", precision="fp32").embeddings for path in (model, other)]
+    fused = fuse(single)
+    assert both.vectors.shape == (15, 40)
+    np.testing.assert_allclose(both.vectors, fused.vectors, atol=1e-6)
+    assert both.meta["flip"] == "sum"
+    assert [part["model_digest"] for part in both.meta["fused"]] == [digest(model), digest(other)]
+    np.testing.assert_allclose(np.linalg.norm(both.vectors[:, :16], axis=1), 1, rtol=1e-5)
+
+
+def test_models_that_need_other_images_are_refused(model: Path, faces: Source, tmp_path: Path) -> None:
+    square = made_model(tmp_path / "square.safetensors", width=112)
+    with pytest.raises(
+        ModelError, match=r"square\.safetensors: it needs images of width 112, and .* of width 96"
+    ):
+        extract([model, square], faces, device="cpu")
+
+
+def test_no_image_in_any_template_is_refused(model: Path, faces: Source) -> None:
+    with pytest.raises(DataError, match="none of its 15 images belongs to a template"):
+        extract(model, faces, templates=[None] * 15, device="cpu")
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 100])
+def test_templates_are_pooled_as_images_come(model: Path, faces: Source, batch_size: int) -> None:
+    templates = [None if i % 5 == 4 else f"t{i % 3}" for i in range(len(faces))]
+    options = {"device": "cpu", "precision": "fp32", "batch_size": batch_size}
+    made = extract(model, faces, templates=templates, **options).embeddings  # type: ignore[arg-type]
+    single = vectors(model, faces)
+    groups = group_rows([str(template) for template in templates])
+    del groups["None"]
+    assert made.names == list(groups)
+    np.testing.assert_allclose(made.vectors, pooled(single, list(groups.values())), atol=1e-5)
+    assert made.meta["pooling"] == "mean"
+    assert made.meta["frames_per_template"] == [len(rows) for rows in groups.values()]
+
+
+def test_templates_without_a_usable_image_are_named(model: Path, tmp_path: Path, faces: Source) -> None:
+    for name in ("P/0", "P/1"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "1.jpg").write_text("text")
+    (tmp_path / "P/0/2.jpg").write_bytes(faces.read(0))
+    source = open_source(str(tmp_path))
+    templates = [name.rpartition("/")[0] for name in source.names]
+    made = extract(model, source, templates=templates, device="cpu", skip_bad=True)
+    assert (made.embeddings.names, made.empty) == (["0"], ["1"])  # the common folder P is dropped
+    assert len(made.bad) == 2
+    with pytest.raises(DataError, match="2 of 3 images cannot be used"):
+        extract(model, source, templates=templates, device="cpu")

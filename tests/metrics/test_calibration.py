@@ -1,12 +1,15 @@
-"""Expected calibration error, against a loop over bins."""
+"""Expected calibration error, against a loop over bins; Platt scaling, against scikit-learn."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
 from nsface.errors import DataError
-from nsface.metrics.calibration import calibration
+from nsface.metrics.calibration import calibration, platt
 
 
 @pytest.mark.parametrize("bins", [1, 2, 15])
@@ -33,3 +36,27 @@ def test_known_values() -> None:
 def test_bad_input_is_refused(said: list[float], right: list[bool]) -> None:
     with pytest.raises(DataError):
         calibration(said, right)
+
+
+@given(st.lists(st.tuples(st.integers(-8, 8), st.booleans()), min_size=2, max_size=60))
+def test_platt_is_logistic_regression_on_smoothed_targets(rows: list[tuple[int, bool]]) -> None:
+    scores, same = np.array([s / 4 for s, _ in rows]), np.array([y for _, y in rows])
+    assume(same.any() and not same.all() and len(set(scores.tolist())) > 1)
+    positive, negative = same.sum(), (~same).sum()
+    target = np.where(same, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    model = LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000)
+    labels = np.repeat([1, 0], len(scores))
+    model.fit(np.tile(scores, 2)[:, None], labels, sample_weight=np.concatenate([target, 1 - target]))
+    expected = model.predict_proba(scores[:, None])[:, 1]
+    np.testing.assert_allclose(platt(scores, same).probability(scores), expected, atol=1e-4)
+
+
+def test_platt_of_separable_and_of_constant_scores_is_finite() -> None:
+    separable = platt([0.0, 0.1, 0.9, 1.0], [False, False, True, True])
+    assert 0 < separable.slope < 100
+    assert separable.probability([0.0])[0] < 0.3 < 0.7 < separable.probability([1.0])[0]
+    constant = platt([0.5] * 4, [False, True, True, True])
+    assert constant.probability([0.5])[0] == pytest.approx((3 * 4 / 5 + 1 / 3) / 4)
+    assert platt([1e6, 1.0], [True, False]).probability([1e9, -1e9]).tolist() == pytest.approx([1, 0])
+    with pytest.raises(DataError, match="of the same and of different people"):
+        platt([1.0, 2.0], [True, True])

@@ -21,30 +21,38 @@ from nsface.metrics.identification import (
     rank_rate,
 )
 from nsface.metrics.search import Found, Gallery, find, highest
+from nsface.metrics.similarity import Similarity
 
 INTS = st.integers(0, 4).map(float)
 
 
-def exact(a: np.ndarray, b: np.ndarray) -> float:
-    """Cosine from integers, so that equal cosines are equal floats where lengths are powers of two apart."""
+def exact(a: np.ndarray, b: np.ndarray, similarity: str = "cosine") -> float:
+    """From integers, so that equal cosines are equal floats where lengths are powers of two apart."""
+    if similarity == "euclidean":
+        return -float(np.sqrt(((a - b) ** 2).sum()))
     product = float(np.sqrt(a @ a) * np.sqrt(b @ b))
     return float(a @ b) / product if product else 0.0
 
 
-def oracle(gallery: np.ndarray, ids: np.ndarray, probes: np.ndarray, probe_ids: np.ndarray) -> list[tuple]:
+def oracle(
+    gallery: np.ndarray, ids: np.ndarray, probes: np.ndarray, probe_ids: np.ndarray, similarity: str
+) -> list[tuple]:
     """Best mate score and pessimistic rank of every probe, one comparison at a time."""
     answers = []
     for probe, person in zip(probes, probe_ids, strict=True):
         best: dict[int, float] = {}
         for vector, owner in zip(gallery, ids, strict=True):
-            best[owner] = max(best.get(owner, -2.0), exact(vector, probe))
+            best[owner] = max(best.get(owner, -np.inf), exact(vector, probe, similarity))
         mate = best.pop(person)
         answers.append((mate, 1 + sum(score >= mate for score in best.values())))
     return answers
 
 
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
 @pytest.mark.parametrize("several", [False, True])
-def test_find_matches_loops_with_many_ties(several: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_matches_loops_with_many_ties(
+    several: bool, similarity: Similarity, monkeypatch: pytest.MonkeyPatch
+) -> None:
     random = np.random.default_rng(several)
     for _ in range(120):
         monkeypatch.setattr(search, "_PROBES", int(random.integers(1, 6)))
@@ -57,12 +65,13 @@ def test_find_matches_loops_with_many_ties(several: bool, monkeypatch: pytest.Mo
         rows = random.permutation(size)
         scattered = np.empty_like(gallery)
         scattered[rows] = gallery
-        found = find(Gallery(scattered, rows, ids), probes, probe_ids)
-        expected = oracle(gallery, ids, probes, probe_ids)
+        found = find(Gallery(scattered, rows, ids), probes, probe_ids, similarity=similarity)
+        expected = oracle(gallery, ids, probes, probe_ids, similarity)
         assert found.rank.tolist() == [rank for _, rank in expected]
         np.testing.assert_allclose(found.score, [score for score, _ in expected], atol=1e-15)
-        top = highest(Gallery(scattered, rows, ids), probes)
-        np.testing.assert_allclose(top, [max(exact(g, p) for g in gallery) for p in probes], atol=1e-15)
+        top = highest(Gallery(scattered, rows, ids), probes, similarity=similarity)
+        best = [max(exact(g, p, similarity) for g in gallery) for p in probes]
+        np.testing.assert_allclose(top, best, atol=1e-15)
 
 
 def test_near_ties_beyond_float32_are_decided_exactly() -> None:
@@ -81,6 +90,26 @@ def test_near_ties_beyond_float32_are_decided_exactly() -> None:
     assert (found.rank >= (scores > own[:, None] + 1e-15).sum(1) + 1).all()
     assert (found.rank <= (scores > own[:, None] - 1e-15).sum(1)).all()
     assert (find(Gallery(np.repeat(base, 300, 0), ids, ids), probes, ids[:50]).rank == 300).all()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+def test_distances_near_each_other_are_decided_exactly(scale: float) -> None:
+    random = np.random.default_rng(4)
+    base = scale * random.normal(size=(1, 64))
+    gallery = (base + 1e-6 * scale * random.normal(size=(300, 64))).astype(np.float32)
+    gallery[100:110] = gallery[100]
+    probes = (base + 0.1 * scale * random.normal(size=(50, 64))).astype(np.float32)
+    ids = np.arange(300)
+    mates = np.arange(80, 130)
+    scores = -np.sqrt(((gallery[None].astype(float) - probes[:, None]) ** 2).sum(axis=2))
+    found = find(Gallery(gallery, ids, ids), probes, mates, similarity="euclidean")
+    own = scores[np.arange(50), mates]
+    room = 1e-13 * np.abs(own)[:, None]
+    assert (found.rank >= (scores > own[:, None] + room).sum(1) + 1).all()
+    assert (found.rank <= (scores > own[:, None] - room).sum(1)).all()
+    assert (found.rank[20:30] >= 10).all(), "equal entries tie, and a tie is pessimistic"
+    top = highest(Gallery(gallery, ids, ids), probes, similarity="euclidean")
+    np.testing.assert_allclose(top, scores.max(axis=1), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dimension", [3, 128, 513])

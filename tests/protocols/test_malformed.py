@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -169,70 +167,13 @@ def refused(read: Callable[[Path], Any], path: Path, data: bytes) -> int:
     return int(found[1])
 
 
-def bin_set(count: int = 12, protocol: int = 4) -> bytes:
-    images = [bytes([i % 256]) * (300 if i % 2 else 10) for i in range(2 * count)]
-    return pickle.dumps((images, [i % 2 == 0 for i in range(count)]), protocol)
-
-
-def python_2(count: int = 12) -> bytes:
-    """What Python 2 writes with protocol 2: bytes are strings, memoised."""
-    out = io.BytesIO()
-    out.write(b"\x80\x02]q\x00(")
-    for i in range(2 * count):
-        image = b"\xff\xd8" + bytes([i]) * 300
-        out.write(b"T" + len(image).to_bytes(4, "little") + image + b"q" + bytes([i + 1]))
-    out.write(b"e]q\xf0(" + b"\x88\x89" * (count // 2) + b"e\x86q\xf1.")
-    return out.getvalue()
-
-
-@pytest.mark.parametrize("data", [bin_set(protocol=3), bin_set(protocol=4), bin_set(protocol=5), python_2()])
-def test_bin_sets_of_all_writers(tmp_path: Path, data: bytes) -> None:
-    path = tmp_path / "lfw.bin"
-    path.write_bytes(data)
-    read = bin_file.read_bin(path)
-    if data[:2] != b"\x80\x02":
-        assert (read.images, read.trials.same.tolist()) == pickle.loads(data)
-    assert read.trials.same.tolist() == [True, False] * 6
-    assert read.trials.folds == 10
-    assert read.trials.left[1] == "000002"
-
-
-class Harm:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (print, ("harm",))
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "damaged"),
-        (b"hello", "damaged|refused"),
-        (bin_set()[:-1], "damaged"),
-        (bin_set()[:100], "damaged"),
-        (b"\x80\x04]\x8e" + b"\xff" * 8 + b"x", "damaged"),
-        (pickle.dumps(([Harm()], [True])), "opcode STACK_GLOBAL .* refused|opcode .*UNICODE .* refused"),
-        (pickle.dumps((np.zeros(2), [True])), "refused"),
-        (pickle.dumps({"a": 1}), "opcode EMPTY_DICT"),
-        (bin_set(protocol=2), "opcode GLOBAL"),
-        (pickle.dumps([b"x"] * 24), "not \\(list of images"),
-        (pickle.dumps(([b"x"] * 23, [True] * 12)), "23 images for 12 pairs"),
-        (pickle.dumps(([b"x"] * 2, [True])), "2 images for 1 pairs"),
-        (pickle.dumps(([b"x"] * 24, [7] * 12)), "not booleans"),
-        (pickle.dumps(([1] * 24, [True] * 12)), "not \\(list of images"),
-        (b"\x80\x04e.", "nothing to work on"),
-        (b"\x80\x04h\x05.", "nothing to work on"),
-        (b"\x80\x04\x86.", "nothing to work on"),
-        (b"\x80\x04]]0.", "POP"),
-        (b"\x80\x04.", "one value"),
-    ],
-)
-def test_bad_bin_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, message: str) -> None:
-    path = tmp_path / "bad.bin"
-    path.write_bytes(data)
-    with pytest.raises(DataError, match=message) as error:
-        bin_file.read_bin(path)
-    assert "\n" not in str(error.value)
-    assert capsys.readouterr().out == ""
+def test_bin_sets_become_trials() -> None:
+    trials = bin_file.bin_trials([True, False] * 6, "lfw.bin")
+    assert trials.same.tolist() == [True, False] * 6
+    assert trials.folds == 10
+    assert (trials.left[1], trials.right[1]) == ("000002", "000003")
+    with pytest.raises(DataError, match=r"lfw\.bin: 9 pairs are too few for 10 folds"):
+        bin_file.bin_trials([True] * 9, "lfw.bin")
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
@@ -242,5 +183,3 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
                 read(tmp_path)
         with pytest.raises(DataError, match="cannot be read"):
             read(tmp_path / "missing")
-    with pytest.raises(DataError, match="cannot be read"):
-        bin_file.read_bin(tmp_path / "missing.bin")

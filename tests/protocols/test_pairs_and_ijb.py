@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from nsface.embeddings import Embeddings
+from nsface.errors import DataError
 from nsface.protocols import ijb
+from nsface.protocols.fglfw import protocol_name
 from nsface.protocols.fglfw import read_pairs as read_fglfw
 from nsface.protocols.pairs import read_pairs, with_disjoint_folds
 
@@ -50,17 +52,32 @@ def test_where_disjoint_folds_cannot_be_made(tmp_path: Path, text: str) -> None:
     assert with_disjoint_folds(read_pairs(path)) is None
 
 
-def test_fglfw_labels_change_every_600_lines_not_300(tmp_path: Path) -> None:
+def fglfw_lines(count: int) -> list[str]:
     lines = []
     for fold in range(10):
-        lines += [f"F{fold}P{k}/{i}.jpg" for k in range(300) for i in (1, 2)]
-        lines += [f"F{fold}{who}{k}/1.jpg" for k in range(300) for who in "PQ"]
+        lines += [f"F{fold}P{k}/{i}.jpg" for k in range(count) for i in (1, 2)]
+        lines += [f"F{fold}{who}{k}/1.jpg" for k in range(count) for who in "PQ"]
+    return lines
+
+
+@pytest.mark.parametrize(("count", "name"), [(300, "fglfw"), (1, "fglfw-like"), (50, "fglfw-like")])
+def test_fglfw_labels_change_every_600_lines_not_300(tmp_path: Path, count: int, name: str) -> None:
     path = tmp_path / "list.txt"
-    path.write_text("\n".join(lines))
+    path.write_text("\n".join(fglfw_lines(count)))
     trials = read_fglfw(path)
-    assert trials.same.tolist() == ([True] * 300 + [False] * 300) * 10
-    assert trials.fold.tolist() == sorted([*range(10)] * 600)
+    assert trials.same.tolist() == ([True] * count + [False] * count) * 10
+    assert trials.fold.tolist() == sorted([*range(10)] * 2 * count)
     assert trials.people_in_several_folds() == []
+    assert protocol_name(trials) == name
+
+
+def test_fglfw_cut_short_is_not_taken_for_a_smaller_list(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("\n".join(fglfw_lines(300)[:-40]))
+    with pytest.raises(
+        DataError, match=r"list.txt:599: pair 1 of two people in fold 1 is .*11960 lines are 299"
+    ):
+        read_fglfw(path)
 
 
 def test_ijb_averages_media_sums_them_and_normalises() -> None:
@@ -72,6 +89,23 @@ def test_ijb_averages_media_sums_them_and_normalises() -> None:
     np.testing.assert_allclose(
         templates, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 10_000])
+def test_ijb_templates_match_loops(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(ijb, "_FACES", at_once)
+    random = np.random.default_rng(at_once)
+    names = [f"{i}.jpg" for i in random.permutation(200)]
+    vectors = random.normal(size=(200, 6)).astype(np.float32)
+    templates, media = 3 * random.integers(0, 25, 200), random.integers(0, 4, 200)
+    made = ijb.template_vectors(Embeddings(names, vectors), ijb.Faces(names, templates, media))
+    expected = []
+    for template in sorted(set(templates.tolist())):
+        total = np.zeros(6)
+        for medium in set(media[templates == template].tolist()):
+            total += vectors[(templates == template) & (media == medium)].astype(float).mean(axis=0)
+        expected.append(total / np.linalg.norm(total))
+    np.testing.assert_allclose(made, expected, atol=1e-6)
 
 
 def test_ijb_lists_in_parts_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,38 @@
+"""`nsface fuse`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nsface.embeddings.file import check_target, load, save
+from nsface.embeddings.fusion import fuse
+
+
+@click.command(name="fuse")
+@click.argument("files", metavar="FILE FILE...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="FILE.npz, or .npy.",
+)
+def command(files: tuple[Path, ...], output: Path) -> None:
+    """Fuse embeddings files of the same images: each normalised, then concatenated.
+
+    The files must name the same images, in any order; image extensions may differ or be missing.
+
+    \b
+    Example:
+      nsface fuse noisy.npz softmax.npz -o ensemble.npz
+    """
+    if len(files) < 2:
+        raise click.UsageError("give two or more embeddings files")
+    check_target(output)
+    made = fuse([load(file) for file in files])
+    save(output, made)
+    count, size = made.vectors.shape
+    click.echo(f"{output}: {count} embeddings of size {size} from {len(files)} files", err=True)

@@ -1,0 +1,155 @@
+"""People of a training set who seem to be in a test set, by embeddings and by name. Without torch.
+
+An identity is a template, the normalised mean of its images' normalised embeddings; the score of a training
+identity and a person of the test set is the cosine of their templates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nsface.embeddings.file import Embeddings
+from nsface.errors import DataError
+from nsface.files import reason
+from nsface.metrics.similarity import unit
+from nsface.names import stem
+
+Vectors = npt.NDArray[np.float32]
+_BLOCK = 1024  # training identities at once
+
+
+@dataclass(frozen=True)
+class Match:
+    """A training identity and the person of the test set who may be the same.
+
+    Attributes:
+        score: cosine of their templates.
+        by_name: whether they have one name.
+        images: their most similar two images, and the cosine of these: a photo in both sets is near 1.
+        candidates: the best persons for this identity with their scores, best first.
+    """
+
+    identity: str
+    person: str
+    score: float
+    by_name: bool
+    images: tuple[str, str]
+    image_score: float
+    candidates: tuple[tuple[str, float], ...]
+
+
+def find_overlap(
+    train: Embeddings, test: Embeddings, names: Mapping[str, str] | None = None, candidates: int = 10
+) -> list[Match]:
+    """The person of `test` who is most like each identity of `train`, by descending score.
+
+    An identity whose name (`names`, or what it is called itself) is that of a person is matched with that
+    person, whatever the scores. Names are compared without case, accents and the signs between the words.
+
+    Args:
+        names: names of training identities, where they are called otherwise.
+        candidates: how many persons each match lists.
+
+    Raises:
+        DataError: embeddings of different models or lengths, or images that lie in no identity's folder.
+    """
+    one, two = train.meta.get("model_digest"), test.meta.get("model_digest")
+    if train.vectors.shape[1] != test.vectors.shape[1] or one != two:
+        raise DataError(f"{train.source} and {test.source}: not by the same model; extract both with one")
+    left, right = _People(train), _People(test)
+    known = {_plain(person): number for number, person in reversed(list(enumerate(right.names)))}
+    matches = []
+    for first in range(0, len(left.names), _BLOCK):
+        scores = left.templates[first : first + _BLOCK] @ right.templates.T
+        for row, identity in enumerate(left.names[first : first + _BLOCK]):
+            best = np.argsort(-scores[row], kind="stable")[:candidates]
+            named = known.get(_plain((names or {}).get(identity, identity)))
+            person = int(best[0]) if named is None else named
+            images, image_score = _nearest(train, left.rows[first + row], test, right.rows[person])
+            matches.append(
+                Match(
+                    identity,
+                    right.names[person],
+                    float(scores[row, person]),
+                    named is not None,
+                    images,
+                    image_score,
+                    tuple((right.names[other], float(scores[row, other])) for other in best),
+                )
+            )
+    return sorted(matches, key=lambda match: (-match.score, match.identity))
+
+
+class _People:
+    """Names, rows and templates (normalised) of the identities of an embeddings file."""
+
+    def __init__(self, embeddings: Embeddings) -> None:
+        folders = [name.rpartition("/")[0] for name in embeddings.names]
+        if "" in folders:
+            raise DataError(
+                f"{embeddings.source}: {embeddings.names[folders.index('')]} lies in no identity's folder; "
+                "names must be IDENTITY/IMAGE.jpg"
+            )
+        names, labels = np.unique(folders, return_inverse=True)
+        self.names: list[str] = names.tolist()
+        order = np.argsort(labels, kind="stable")
+        self.rows = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+        self.templates: Vectors = unit(
+            np.stack([unit(embeddings.vectors[rows]).mean(axis=0) for rows in self.rows])
+        )
+
+
+def _nearest(
+    train: Embeddings, rows: npt.NDArray[np.int64], test: Embeddings, others: npt.NDArray[np.int64]
+) -> tuple[tuple[str, str], float]:
+    scores = unit(train.vectors[rows]) @ unit(test.vectors[others]).T
+    row, column = np.unravel_index(int(scores.argmax()), scores.shape)
+    return (train.names[rows[row]], test.names[others[column]]), float(scores[row, column])
+
+
+def _plain(name: str) -> str:
+    """A name to compare: the last folder, without case, accents and signs between words; '' for numbers."""
+    decomposed = unicodedata.normalize("NFKD", name.rpartition("/")[2])
+    letters = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+    words = "".join(c if c.isalnum() else " " for c in letters).split()
+    return " ".join(words) if any(word.isalpha() for word in words) else ""
+
+
+def read_names(path: Path) -> dict[str, str]:
+    """Read names of identities: `identity name` a line, between them a tab, a comma or a blank.
+
+    Blank lines and lines that start with `#` are passed over.
+
+    Raises:
+        DataError: cannot be read, or a line without a name; file and line are named.
+    """
+    found = {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a text file in UTF-8") from error
+    for number, line in enumerate(lines, start=1):
+        entry = line.strip()
+        if not entry or entry.startswith("#"):
+            continue
+        separator = next((mark for mark in "\t," if mark in entry), " ")
+        identity, _, rest = entry.partition(separator)
+        name = rest.split(separator)[0].strip(' "') if separator != " " else rest.strip(' "')
+        if not name:
+            raise DataError(f"{path}:{number}: an identity and its name are needed, not {entry[:80]!r}")
+        found[identity.strip()] = name
+    return found
+
+
+def names_digest(names: Sequence[str]) -> str:
+    """SHA-256 of a set of image names, without their extensions and order: which test set it is."""
+    return hashlib.sha256("\n".join(sorted(stem(name) for name in names)).encode()).hexdigest()

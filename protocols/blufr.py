@@ -1,0 +1,208 @@
+"""BLUFR (Liao et al. 2014, IJCB): ten trials of large-scale verification and open-set identification on LFW.
+
+Trials are read as the toolkit gives them: from its folder `list/lfw` (`gallery_set.txt`, `probe_set.txt`) or
+from `config/lfw/blufr_lfw_config.mat`, which hold the same. A trial's test set is its gallery and its probes
+together. Verification compares every image of the test set with every other; identification searches the
+gallery, one image each of 1,000 people, for probes of those people and of others.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nsface.embeddings.file import Embeddings
+from nsface.errors import DataError
+from nsface.files import reason
+from nsface.metrics.all_pairs import genuine_pairs, tar_over_all_pairs
+from nsface.protocols.identification import Measured, Trial, identify
+from nsface.protocols.identification_lists import named
+from nsface.protocols.lists import Line, read_lines, shorten
+
+TAR_FARS, DIR_FARS = (0.001,), (0.01,)
+TRIALS, GALLERY = 10, 1000
+_FILES = ("gallery_set.txt", "probe_set.txt")
+_DAMAGED = (ValueError, TypeError, LookupError, NotImplementedError, zlib.error)  # what scipy raises, and we
+
+
+@dataclass(frozen=True)
+class BlufrTrial:
+    """Images of the gallery and of the probes; `images` are both: the test set of verification."""
+
+    name: str
+    gallery: list[str]
+    probes: list[str]
+
+    @property
+    def images(self) -> list[str]:
+        return [*self.gallery, *self.probes]
+
+
+def read_trials(path: str | os.PathLike[str]) -> list[BlufrTrial]:
+    """Read the trials from a folder with `gallery_set.txt` and `probe_set.txt`, or from a MATLAB file.
+
+    Raises:
+        DataError: a file that is missing or malformed, or trials that differ between the files.
+    """
+    source = Path(path)
+    sets = _read_mat(source) if source.suffix == ".mat" else [_read_sets(source / name) for name in _FILES]
+    if len(sets[0]) != len(sets[1]):
+        raise DataError(
+            f"{source}: {len(sets[0])} galleries and {len(sets[1])} sets of probes; get both anew"
+        )
+    trials = []
+    for number, (gallery, probes) in enumerate(zip(*sets, strict=True), 1):
+        if len({*gallery, *probes}) < len(gallery) + len(probes):
+            raise DataError(f"{source}: trial {number}: some images are listed twice; get the lists anew")
+        trials.append(BlufrTrial(f"trial{number:02d}", gallery, probes))
+    return trials
+
+
+def unexpected(trials: Sequence[BlufrTrial]) -> str | None:
+    """How the lists differ in size from BLUFR's; None where they do not."""
+    galleries = sorted({len(trial.gallery) for trial in trials})
+    if len(trials) == TRIALS and galleries == [GALLERY]:
+        return None
+    sizes = " to ".join(f"{size:,}" for size in dict.fromkeys((galleries[0], galleries[-1])))
+    return f"{len(trials)} trials with galleries of {sizes}, not the {TRIALS} with {GALLERY:,} of BLUFR"
+
+
+def measure(embeddings: Embeddings, trial: BlufrTrial) -> Measured:
+    """TAR at FAR over all pairs of the test set, DIR at FAR and rank 1 over the gallery.
+
+    Raises:
+        DataError: images without embedding, or a set without genuine probes or impostors.
+    """
+    everyone = named(trial.images)
+    people = np.unique(everyone.people, return_inverse=True)[1]
+    vectors = embeddings.vectors[embeddings.rows(everyone.images)]
+    points = tar_over_all_pairs(vectors, people, TAR_FARS)
+    gallery, probes = named(trial.gallery), named(trial.probes)
+    enrolled = set(gallery.people)
+    genuine, impostors = (
+        named([i for i, p in zip(probes.images, probes.people, strict=True) if (p in enrolled) == known])
+        for known in (True, False)
+    )
+    if not len(genuine) or not len(impostors):
+        raise DataError(f"{trial.name}: probes of people in the gallery and of others are needed")
+    made = Trial(trial.name, None, (gallery, genuine, impostors))
+    found = identify(embeddings, made, fars=DIR_FARS)
+    verification = {
+        "images": len(everyone),
+        "genuine": len(genuine_pairs(people)[0]),
+        "tar_at_far": [asdict(point) for point in points],
+    }
+    return Measured(trial.name, None, found.open, verification | found.result)
+
+
+def summary(measured: Sequence[Measured]) -> dict[str, Any]:
+    """Mean, standard deviation (ddof=1) and mean − std over trials, which is what BLUFR reports."""
+    results = [m.result for m in measured]
+    tars, dirs = (
+        [[point[rate] for point in points] for points in lists]
+        for rate, lists in (
+            ("tar", [r["tar_at_far"] for r in results]),
+            ("dir", [r["open_set"]["dir"] for r in results]),
+        )
+    )
+    return {
+        "protocol": "blufr",
+        "tar_at_far": [
+            {"far": far, **_spread("tar", [row[i] for row in tars])} for i, far in enumerate(TAR_FARS)
+        ],
+        "open_set": {
+            "dir": [
+                {"far": far, "rank": 1, **_spread("dir", [row[i] for row in dirs])}
+                for i, far in enumerate(DIR_FARS)
+            ]
+        },
+        "trials": [{"name": m.name, **m.result} for m in measured],
+    }
+
+
+def _spread(name: str, values: list[float]) -> dict[str, float | None]:
+    mean = float(np.mean(values))
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {name: mean, "std": std, "mean_minus_std": None if std is None else mean - std}
+
+
+def _read_sets(path: Path) -> list[list[str]]:
+    """Images of each trial: a number of trials, then for each a count and lines `index, Name_0001.jpg`."""
+    lines = read_lines(path)
+    trials, position = lines[0].integer(lines[0].text.strip(), "number of trials"), 1
+    sets = []
+    for trial in range(1, trials + 1):
+        if position == len(lines):
+            raise lines[-1].error(f"the list ends after {trial - 1} of {trials} trials", "get the whole list")
+        count = lines[position].integer(lines[position].text.strip(), "number of images")
+        images = [_image(line) for line in lines[position + 1 : position + 1 + count]]
+        if len(images) < count:
+            raise lines[-1].error(
+                f"{len(images)} of the {count} images of trial {trial}", "get the whole list"
+            )
+        sets.append(images)
+        position += 1 + count
+    if position < len(lines):
+        raise lines[position].error(f"a line beyond the {trials} trials", "remove it or correct the counts")
+    return sets
+
+
+def _image(line: Line) -> str:
+    index, name = line.fields(2, "index, Name_0001.jpg", separator=",")
+    line.integer(index, "index")
+    place = _placed(name)
+    if place is None:
+        raise line.error(f"'{shorten(name)}' is no image of LFW", "a name such as Name_0001.jpg is needed")
+    return place
+
+
+def _placed(name: str) -> str | None:
+    """`Aaron_Peirsol_0001.jpg` → `Aaron_Peirsol/Aaron_Peirsol_0001.jpg`; None for names of another form."""
+    person, _, number = name.rpartition("_")
+    return f"{person}/{name}" if person and number[:4].isdigit() and number[4:] == ".jpg" else None
+
+
+def _read_mat(path: Path) -> list[list[list[str]]]:
+    """Galleries and probes from the toolkit's MATLAB file; indices in it start at 1."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        with path.open("rb") as file:
+            content = loadmat(file, variable_names=["imageList", "galIndex", "probIndex"])
+        names = [_placed(str(cell[0])) for cell in content["imageList"].ravel()]
+        if None in names:
+            raise ValueError("imageList holds other names than Name_0001.jpg")
+        return [
+            [
+                [str(names[number - 1]) for number in _numbers(cell, len(names))]
+                for cell in content[key].ravel()
+            ]
+            for key in ("galIndex", "probIndex")
+        ]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        NotImplementedError,
+        MatReadError,
+        zlib.error,
+    ) as error:
+        why = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise DataError(f"{path}: not BLUFR's configuration ({why}); give blufr_lfw_config.mat") from error
+
+
+def _numbers(cell: Any, images: int) -> list[int]:
+    numbers: list[int] = np.asarray(cell).ravel().astype(np.int64).tolist()
+    if not numbers or min(numbers) < 1 or max(numbers) > images:
+        raise ValueError("indices outside imageList")
+    return numbers

@@ -1,0 +1,45 @@
+"""Whether a system knows how sure it may be: scores made into probabilities, compared with the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nsface.errors import DataError
+from nsface.metrics.calibration import Calibration, calibration, platt
+from nsface.protocols.verification import Verification
+
+METHOD = "Platt scaling, fitted on the other folds"
+
+
+def calibrate(measured: Verification) -> Calibration:
+    """Calibration of the decisions of all folds, each by a logistic curve fitted on the pairs of the others.
+
+    A decision is "same" where its probability is at least a half, and its confidence is the probability of
+    what was decided.
+
+    Raises:
+        DataError: a list without folds.
+    """
+    trials = measured.trials
+    if measured.kfold is None:
+        raise DataError(f"{trials.source}: a calibration is fitted on training folds, and this list has none")
+    probability = np.empty(len(trials))
+    for f, number in enumerate(np.unique(trials.fold)):
+        scores = measured.scores if measured.by_fold is None else measured.by_fold[f]
+        held_out = trials.fold == number
+        fitted = platt(scores[~held_out], trials.same[~held_out])
+        probability[held_out] = fitted.probability(scores[held_out])
+    decided = probability >= 0.5
+    return calibration(np.where(decided, probability, 1 - probability), decided == trials.same)
+
+
+def result(found: Calibration) -> dict[str, Any]:
+    """The documented JSON object; bins without a decision are left out."""
+    bins = zip(found.count.tolist(), found.confidence.tolist(), found.accuracy.tolist(), strict=True)
+    return {
+        "method": METHOD,
+        "ece": found.error,
+        "bins": [{"count": n, "confidence": c, "accuracy": a} for n, c, a in bins if n],
+    }

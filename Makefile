@@ -1,4 +1,4 @@
-# make demo   install, then the main job on rendered faces: train twice, extract, score
+# make demo   install, then the main job on rendered faces: train twice, extract, score, report
 # make test   install, then all tests
 # make lint   install, then ruff and mypy
 #
@@ -7,7 +7,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO := runs/demo
 
 .PHONY: demo test lint clean
 
@@ -18,14 +17,7 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	touch $@
 
 demo: $(VENV)/installed
-	rm -rf $(DEMO)
-	mkdir -p $(DEMO)
-	$(BIN)/nsface synth $(DEMO)/faces --identities 150 --images 24 --lfw-pairs 50 --ytf-pairs 0
-	for head in softmax noisy-softmax; do \
-		$(BIN)/nsface train recipes/demo.yaml --data $(DEMO)/faces/train --head $$head --out $(DEMO)/$$head && \
-		$(BIN)/nsface extract $(DEMO)/$$head/model.safetensors $(DEMO)/faces/lfw -o $(DEMO)/$$head/lfw.npz && \
-		$(BIN)/nsface eval-lfw $(DEMO)/$$head/lfw.npz --pairs $(DEMO)/faces/pairs.txt || exit; \
-	done
+	$(BIN)/nsface demo
 
 # one thread a process: the tests run in as many processes as there are cores
 test: $(VENV)/installed

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=300, help="pairs of each kind in each of ten folds")
     parser.add_argument("--components", type=int, default=100, help="of PCA")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--model", help="a trained network to add to the table")
+    parser.add_argument("--model", nargs="*", default=[], help="trained networks to add to the table")
     options = parser.parse_args()
 
     digest = hashlib.sha256()
@@ -71,8 +71,8 @@ def main() -> None:
         rows[f"PCA, {options.components} whitened"] = Embeddings(
             names, pca.transform(test).astype(np.float32)
         )
-        if options.model:
-            rows["network"] = embedded(options.model, made)
+        for model in options.model:
+            rows[f"network, {Path(model).parent.name}"] = embedded(model, made)
         print(f"\n{'':24}{'LFW-shaped':>16}{'look-alikes':>16}")
         for title, embeddings in rows.items():
             lists = (read_pairs(made.pairs), read_look_alikes(made.look_alikes, options.pairs))

@@ -11,9 +11,14 @@ import importlib
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from nsface import __version__
 from nsface.errors import NsfaceError
@@ -21,15 +26,26 @@ from nsface.errors import NsfaceError
 COMMANDS = {
     "train": "Train a network as a recipe describes.",
     "extract": "Turn face images into embeddings.",
+    "fetch": "Download LFW and its lists.",
+    "align": "Align faces to a five-point template.",
+    "pack": "Pack images of any kind into a store, or into a folder.",
+    "inspect": "Say what is in a set of images, and what is wrong with it.",
+    "overlap": "Find people of a training set who are in a test set.",
+    "fuse": "Fuse embeddings files of several models into one.",
     "eval-lfw": "Score embeddings on LFW verification.",
     "eval-fglfw": "Score embeddings on FGLFW, LFW with look-alikes.",
     "eval-ytf": "Score embeddings of video frames on YouTube Faces.",
     "eval-ident": "Score embeddings on closed- and open-set identification.",
+    "eval-blufr": "Score embeddings on BLUFR's ten trials.",
     "eval-bin": "Score a model on InsightFace verification sets.",
     "eval-ijb": "Score embeddings on IJB-B or IJB-C templates.",
     "eval-pairs": "Score embeddings on your own list of pairs.",
     "compare": "Compare two embeddings files on one protocol.",
     "synth": "Render synthetic faces in the layouts of LFW, YTF and training sets.",
+    "saturation": "Show how the samples of training runs saturated.",
+    "report": "Write an HTML page about runs and their scores.",
+    "demo": "Do all of it once: render, train twice, extract, score, compare, report.",
+    "doctor": "Show versions and devices, what is usable and what is missing.",
 }
 
 
@@ -59,33 +75,68 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        fitting = [name for name in COMMANDS if name.startswith(incomplete)]
+        return [CompletionItem(name, help=COMMANDS[name]) for name in fitting]  # without importing any
+
+
+@dataclass(frozen=True)
+class Manners:
+    """What may stand anywhere on the line; the object of every command's context."""
+
+    quiet: bool
+    verbose: bool
+    debug: bool
+
+
+def manners(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Show the options of `Manners` in the help and to the shell; `main` takes them off the line itself."""
+    for name, meaning in (
+        ("--debug", "Show the traceback of an error."),
+        ("--verbose", "Say at the end how long it took and how much memory."),
+        ("--quiet", "Neither progress nor notes, only results and errors."),
+    ):
+        function = click.option(name, is_flag=True, expose_value=False, help=meaning)(function)
+    return function
+
 
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
+@manners
 @click.version_option(__version__, message="nsface %(version)s")
 def group() -> None:
     """Train face-recognition networks with Noisy Softmax, extract embeddings, score them.
 
-    Results go to standard output, progress and messages to standard error. With --debug anywhere on the
-    line, an error shows its traceback.
+    Results go to standard output, progress and messages to standard error. --quiet, --verbose and --debug may
+    stand anywhere on the line.
+
+    \b
+    Examples:
+      nsface demo
+      nsface train recipes/casia-noisy.yaml --data casia/ --out runs/noisy
+      nsface COMMAND --help
     """
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its status."""
     args = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in args
-    args = [argument for argument in args if argument != "--debug"]
+    how = Manners("--quiet" in args, "--verbose" in args, "--debug" in args)
+    args = [argument for argument in args if argument not in ("--quiet", "--verbose", "--debug")]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is half-written is cleaned up
+    start = time.monotonic()
     try:
-        result: Any = group.main(args, prog_name="nsface", standalone_mode=False)
+        with silenced(how.quiet):
+            result: Any = group.main(args, prog_name="nsface", standalone_mode=False, obj=how)
         status = result if isinstance(result, int) else 0
     except click.ClickException as error:
         where = getattr(error, "ctx", None)
-        status = fail(where.command_path if where else "nsface", error.format_message(), 2, debug)
+        status = fail(where.command_path if where else "nsface", error.format_message(), 2, how.debug)
     except NsfaceError as error:
-        status = fail("nsface", str(error), 2, debug)
+        status = fail("nsface", str(error), 2, how.debug)
     except (KeyboardInterrupt, click.Abort):
         status = fail("nsface", "interrupted", 130, False)
     except BrokenPipeError:
@@ -93,8 +144,35 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = 0  # the reader (head, jq) has had enough
     except Exception as error:
         message = f"internal error, please report it: {type(error).__name__}: {error} (--debug shows where)"
-        status = fail("nsface", message, 1, debug)
+        status = fail("nsface", message, 1, how.debug)
+    if how.verbose:
+        print(f"nsface: {spent(time.monotonic() - start)}", file=sys.stderr)
     sys.exit(status)
+
+
+@contextmanager
+def silenced(quiet: bool) -> Iterator[None]:
+    """With `quiet`, nothing that is written to standard error meanwhile is seen."""
+    if not quiet:
+        yield
+        return
+    shown = sys.stderr
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        sys.stderr = nowhere
+        try:
+            yield
+        finally:
+            sys.stderr = shown
+
+
+def spent(seconds: float) -> str:
+    """Time, and the most memory that this process or any that it waited for has had."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    minutes = f"{seconds // 60:.0f} min {seconds % 60:.0f} s" if seconds >= 60 else f"{seconds:.1f} s"
+    return f"{minutes}, at most {most * unit / 2**30:.2f} GiB of memory in one process"
 
 
 def fail(program: str, message: str, status: int, debug: bool) -> int:

@@ -22,7 +22,13 @@ _COUNT = click.IntRange(0)
     "--identities", metavar="N", type=_COUNT, default=500, show_default=True, help="People to train on."
 )
 @click.option(
-    "--images", metavar="N", type=click.IntRange(1), default=24, show_default=True, help="Images of each."
+    "--images-each",
+    "images",
+    metavar="N",
+    type=click.IntRange(1),
+    default=24,
+    show_default=True,
+    help="Images of each.",
 )
 @click.option("--tar", is_flag=True, help="Write the training images as train.tar, not as a folder.")
 @click.option(
@@ -60,7 +66,9 @@ _COUNT = click.IntRange(0)
     show_default=True,
     help="Height x width.",
 )
-@click.option("--seed", metavar="N", type=_COUNT, default=0, show_default=True)
+@click.option(
+    "--seed", metavar="N", type=_COUNT, default=0, show_default=True, help="Of everything that is drawn."
+)
 @click.option("--workers", metavar="N", type=click.IntRange(1), help="Processes.  [default: one a core]")
 def command(
     out: Path,
@@ -89,10 +97,10 @@ def command(
     \b
     Examples:
       nsface synth faces
-      nsface synth casia-size --identities 10572 --images 46 --lfw-pairs 0 --ytf-pairs 0 --tar
+      nsface synth casia-size --identities 10572 --images-each 46 --lfw-pairs 0 --ytf-pairs 0 --tar
     """
+    from nsface.files import new_folder
     from nsface.synthetic import Size, write_lfw_set, write_training_set, write_ytf_set
-    from nsface.synthetic.layouts import new_folder
 
     with new_folder(out) as folder:
         common: dict[str, Any] = {

@@ -25,7 +25,11 @@ OPTIONS = {
 
 @click.command(name="train")
 @click.argument("recipe", metavar="RECIPE", type=click.Path())
-@click.option("--data", metavar="PATH", help="Training faces: a folder or tar, one folder an identity.")
+@click.option(
+    "--data",
+    metavar="PATH",
+    help="Training faces: a folder or tar with one folder an identity, a packed store, .rec, …",
+)
 @click.option(
     "--out",
     metavar="DIR",

@@ -15,7 +15,7 @@ def test_every_package_is_installed_and_none_besides() -> None:
     config.read(ROOT / "setup.cfg")
     listed = config["options"]["packages"].split()
     found = [".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "nsface").rglob("__init__.py")]
-    assert sorted(listed) == sorted([*found, "nsface.cli", "nsface.protocols"])
+    assert sorted(listed) == sorted([*found, "nsface.cli", "nsface.protocols", "nsface.recipes"])
 
 
 def test_help_imports_neither_torch_nor_opencv() -> None:

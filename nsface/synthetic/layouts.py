@@ -16,11 +16,8 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import tarfile
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,35 +174,6 @@ def write_ytf_set(
     _write_files(result.images, _watched(produce(shots, seed, size, workers), len(shots), progress))
     write_text(result.splits, lists.splits_text(list(zip(same, different, strict=True))))
     return result
-
-
-@contextmanager
-def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; on success it becomes `path`, on failure it is removed.
-
-    Raises:
-        NsfaceError: `path` exists and is not an empty folder, or it cannot be made.
-    """
-    target = Path(path)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise NsfaceError(f"{target} exists and is not an empty folder; remove it or choose another")
-    try:
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:100]}."))
-    except OSError as error:
-        raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)  # mkdtemp's 0700 would surprise whoever shares the folder
-        try:
-            if target.exists():
-                target.rmdir()
-            temporary.rename(target)
-        except OSError as error:
-            raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 Files = Iterable[tuple[str, bytes]]  # names and contents

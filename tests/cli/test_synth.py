@@ -11,7 +11,20 @@ import pytest
 from nsface.protocols.lfw import read_pairs
 
 Run = Callable[..., Any]
-SMALL = ("--identities", 3, "--images", 2, "--folds", 2, "--lfw-pairs", 3, "--ytf-pairs", 2, "--frames", 2)
+SMALL = (
+    "--identities",
+    3,
+    "--images-each",
+    2,
+    "--folds",
+    2,
+    "--lfw-pairs",
+    3,
+    "--ytf-pairs",
+    2,
+    "--frames",
+    2,
+)
 
 
 def test_everything_small(nsface: Run, tmp_path: Path) -> None:
@@ -28,7 +41,19 @@ def test_everything_small(nsface: Run, tmp_path: Path) -> None:
 
 def test_training_tar_alone(nsface: Run, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()  # an empty folder is filled
-    options = ("--identities", 2, "--images", 1, "--tar", "--lfw-pairs", 0, "--ytf-pairs", 0, "--workers", 1)
+    options = (
+        "--identities",
+        2,
+        "--images-each",
+        1,
+        "--tar",
+        "--lfw-pairs",
+        0,
+        "--ytf-pairs",
+        0,
+        "--workers",
+        1,
+    )
     assert nsface("synth", tmp_path / "out", *options).status == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["train.tar"]
 

@@ -10,9 +10,9 @@ import cv2
 import pytest
 
 from nsface.errors import DataError, NsfaceError
+from nsface.files import new_folder
 from nsface.protocols.lfw import read_pairs, read_people
 from nsface.synthetic import LfwSet, YtfSet, write_lfw_set, write_training_set, write_ytf_set
-from nsface.synthetic.layouts import new_folder
 from nsface.synthetic.lists import (
     different_pairs,
     lfw_folds,

@@ -1,0 +1,165 @@
+"""`nsface demo`: the whole main job, by the commands that anyone would type."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nsface.cli import Manners, spent
+
+if TYPE_CHECKING:
+    from nsface.cli.demo_plan import Stage
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command(name="demo")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=PATH,
+    default=Path("runs/demo"),
+    show_default=True,
+    help="Folder for everything.",
+)
+@click.option("--faces", metavar="PATH", help="Your own training faces instead of rendered ones; with --lfw.")
+@click.option("--lfw", metavar="PATH", help="LFW, aligned as --faces are.")
+@click.option("--pairs", metavar="FILE", type=PATH, help="With --lfw: LFW's pairs.txt.")
+@click.option("--people", metavar="FILE", type=PATH, help="With --subjects: LFW's people.txt.")
+@click.option("--subjects", metavar="FILE", type=PATH, help="With --lfw: subjects of LFW identification.")
+@click.option("--look-alikes", metavar="FILE", type=PATH, help="With --lfw: pair_FGLFW.txt.")
+@click.option("--ytf", metavar="PATH", help="With --splits: aligned frames of YouTube Faces.")
+@click.option("--splits", metavar="FILE", type=PATH, help="With --ytf: splits.txt.")
+@click.option(
+    "--recipe", metavar="FILE", type=PATH, help="Of both trainings. [default: demo.yaml, lfw-small.yaml]"
+)
+@click.option(
+    "--epochs", metavar="N", type=click.IntRange(1), help="Of each training. [default: the recipe's]"
+)
+@click.option(
+    "--identities",
+    metavar="N",
+    type=click.IntRange(2),
+    default=150,
+    show_default=True,
+    help="People rendered.",
+)
+@click.option(
+    "--seed",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of rendering and of both trainings.",
+)
+@click.pass_obj
+def command(how: Manners, /, out: Path, recipe: Path | None, **options: Any) -> int | None:
+    """Train Softmax and Noisy Softmax on equal terms, score both on four protocols, write a report.
+
+    Without options it renders people who do not exist, and needs no data. Every command is printed before it
+    runs, so that it can be repeated alone. What an interrupted demo has finished is not done again: give the
+    same command once more.
+
+    With --faces and --lfw the same runs on real faces; protocols whose lists are not given are left out.
+
+    \b
+    Examples:
+      nsface demo
+      nsface demo --out runs/real --faces casia.tar --lfw lfw.tar --pairs pairs.txt \\
+          --people people.txt --subjects lfw_ytf_596.txt
+    """
+    from nsface.cli.demo_plan import Lists, Rendered, plan, remember
+
+    given = {key: options[key] for key in ("pairs", "people", "subjects", "look_alikes", "ytf", "splits")}
+    real = _checked(options["faces"], options["lfw"], given)
+    chosen = recipe or _shipped("lfw-small.yaml" if real else "demo.yaml")
+    settings = ["--seed", str(options["seed"])]
+    if options["epochs"]:
+        settings += ["--epochs", str(options["epochs"])]
+    if real:
+        settings += [] if recipe else ["--set", "exclude=[]"]
+        stages = plan(out, options["faces"], Lists(lfw=options["lfw"], **given), chosen, settings)
+    else:
+        rendered = Rendered(out / "faces", options["identities"], options["seed"])
+        stages = plan(out, str(rendered.train), rendered.lists, chosen, settings, rendered)
+    remember(out / "demo.json", stages)
+    return _run(stages, out, how.quiet)
+
+
+def _checked(faces: str | None, lfw: str | None, lists: dict[str, Any]) -> bool:
+    """Whether real data are given; refuses halves of a pair of options."""
+    if (faces is None) != (lfw is None):
+        raise click.UsageError("--faces and --lfw go together")
+    if faces is None and (more := [key for key, value in lists.items() if value is not None]):
+        raise click.UsageError(f"--{more[0].replace('_', '-')} is for --faces and --lfw")
+    if faces is not None and lists["pairs"] is None:
+        raise click.UsageError("--lfw needs --pairs")
+    for one, other in (("people", "subjects"), ("ytf", "splits")):
+        if (lists[one] is None) != (lists[other] is None):
+            raise click.UsageError(f"--{one} and --{other} go together")
+    return faces is not None
+
+
+def _shipped(name: str) -> Path:
+    """A recipe of nsface, from the present folder where it lies below that."""
+    path = Path(str(files("nsface.recipes").joinpath(name))).resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _run(stages: list[Stage], out: Path, quiet: bool) -> int | None:
+    """Run what is not done yet; the status of a stage that fails or is interrupted."""
+    from nsface.cli.demo_plan import overview
+
+    start, width = time.monotonic(), len(str(len(stages)))
+    program = as_typed()
+    for number, stage in enumerate(stages, 1):
+        head = f"[{number:{width}}/{len(stages)}] {stage.title}"
+        if stage.made.exists():
+            click.echo(f"{head}: done before", err=True)
+            continue
+        click.echo(f"{head}\n  {shlex.join([*program, *stage.arguments])}", err=True)
+        status = _call([*stage.arguments, *(["--quiet"] if quiet else [])])
+        if status:
+            what = "interrupted" if status == 130 else "failed"
+            again = shlex.join([*program, *sys.argv[1:]])
+            click.echo(f"nsface demo: {what} in '{stage.title}'; go on with: {again}", err=True)
+            return status
+    click.echo("\n" + overview(stages))
+    click.echo(f"\nreport: {out / 'report.html'}")
+    click.echo(spent(time.monotonic() - start), err=True)
+    return None
+
+
+def _call(arguments: list[str]) -> int:
+    """Run `nsface ARGUMENTS` to its end; an interruption is handed on once, and waited for.
+
+    In a session of its own, so that Ctrl-C reaches it from here alone: a training takes a second one as the
+    order to stop without saving.
+    """
+    command = [sys.executable, "-m", "nsface", *arguments]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        while True:
+            try:
+                status = process.wait()
+                return status if status >= 0 else 128 - status
+            except KeyboardInterrupt:
+                process.send_signal(signal.SIGINT)
+
+
+def as_typed() -> list[str]:
+    """The words that start this program in the user's shell."""
+    started = sys.argv[0]
+    found = shutil.which("nsface")
+    if Path(started).name != "nsface":
+        return [sys.executable, "-m", "nsface"]
+    return ["nsface"] if found and os.path.samefile(found, started) else [started]

@@ -1,0 +1,145 @@
+"""`nsface doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Any
+
+import click
+
+from nsface.cli.results import emit, json_option
+
+# packages that bring the same modules
+EQUIVALENT = {
+    "opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
+}
+
+
+@click.command(name="doctor")
+@json_option
+def command(json_to: str | None) -> None:
+    """Show versions and devices, what is usable here and what is missing.
+
+    \b
+    Examples:
+      nsface doctor
+      nsface doctor --json - | jq .devices
+    """
+    result: dict[str, Any] = {
+        "nsface": version("nsface"),
+        **machine(),
+        "devices": devices(),
+        "packages": packages(),
+    }
+    result["extras"] = extras()
+    emit(result, _table(result), json_to)
+
+
+def machine() -> dict[str, Any]:
+    """Interpreter, platform and processor."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "vector_instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def devices() -> list[dict[str, Any]]:
+    """What networks can run on, the one that `--device auto` takes first."""
+    import torch
+
+    from nsface.device import pick_device, pick_precision
+
+    found = []
+    for name in (["cuda"] if torch.cuda.is_available() else []) + ["cpu"]:
+        device = pick_device("cuda" if name == "cuda" else "cpu")
+        auto = str(pick_precision("auto", device)).removeprefix("torch.")
+        for index in range(torch.cuda.device_count() if name == "cuda" else 1):
+            gpu = torch.cuda.get_device_properties(index) if name == "cuda" else None
+            found.append(
+                {
+                    "device": f"cuda:{index}" if gpu else "cpu",
+                    "name": gpu.name if gpu else platform.processor() or platform.machine(),
+                    "memory": gpu.total_memory if gpu else _memory(),
+                    "bfloat16": auto == "bfloat16",
+                    "auto_precision": auto,
+                }
+            )
+    return found
+
+
+def _memory() -> int | None:
+    """Bytes of main memory, where the system tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None
+
+
+def packages() -> dict[str, str | None]:
+    """Installed version of every package that nsface needs; None where it is missing."""
+    return {name: _version(name) for name, extra in _requirements() if extra is None}
+
+
+def extras() -> dict[str, list[str]]:
+    """For each extra of nsface, its packages that are missing."""
+    found: dict[str, list[str]] = {}
+    for name, extra in _requirements():
+        if extra is not None:
+            missing = found.setdefault(extra, [])
+            if _version(name) is None:
+                missing.append(name)
+    return found
+
+
+def _requirements() -> list[tuple[str, str | None]]:
+    """(package, extra it belongs to) of everything in nsface's own metadata."""
+    found = []
+    for line in requires("nsface") or []:
+        name = re.match(r"[\w.-]+", line)
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", line)
+        if name:
+            found.append((name[0], extra[1] if extra else None))
+    return found
+
+
+def _version(package: str) -> str | None:
+    for name in (package, *EQUIVALENT.get(package, ())):
+        try:
+            return version(name) + (f" ({name})" if name != package else "")
+        except PackageNotFoundError:
+            pass
+    return None
+
+
+def _table(result: dict[str, Any]) -> str:
+    lines = [
+        f"nsface {result['nsface']}, Python {result['python']}, {result['platform']}",
+        f"{result['cores']} cores, {result['threads']} threads, {result['vector_instructions']}",
+        "",
+        "devices",
+    ]
+    for device in result["devices"]:
+        memory = f", {device['memory'] / 2**30:.1f} GiB" if device["memory"] else ""
+        how = "bfloat16 in hardware" if device["bfloat16"] else "no bfloat16 in hardware"
+        auto = f"--precision auto is {device['auto_precision']}"
+        lines.append(f"  {device['device']}: {device['name']}{memory}; {how}, {auto}")
+    if len(result["devices"]) == 1:
+        lines.append("  no usable CUDA device: training large networks will take long")
+    lines += ["", "packages"]
+    lines += [f"  {name} {found or 'MISSING'}" for name, found in result["packages"].items()]
+    lines += ["", "extras"]
+    for name, missing in result["extras"].items():
+        lines.append(f"  {name}: {_remedy(name, missing) if missing else 'installed'}")
+    return "\n".join(lines)
+
+
+def _remedy(extra: str, missing: list[str]) -> str:
+    return f"missing {', '.join(missing)}; pip install 'nsface[{extra}]'"

@@ -1,0 +1,50 @@
+"""`nsface report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command(name="report")
+@click.argument("runs", metavar="RUN...", type=PATH, nargs=-1, required=True)
+@click.option("-o", "--output", metavar="FILE", type=PATH, help="The page.  [default: RUN/report.html]")
+@click.option(
+    "--images",
+    metavar="PATH",
+    help="Show the worst errors with faces from here: the folder, list or tar that was extracted.  "
+    "[default: no faces in the page]",
+)
+def command(runs: tuple[Path, ...], output: Path | None, images: str | None) -> None:
+    """Write one HTML page about the run folders RUN...: scores, curves, recipe, environment.
+
+    A run folder is what `nsface train --out` made. Scores are those of the JSON files in it that the eval-*
+    and compare wrote with --json: write them there. The page needs no network and no other file; its path
+    goes to standard output.
+
+    \b
+    Examples:
+      nsface eval-lfw runs/a/lfw.npz --pairs pairs.txt --json runs/a/lfw.json && nsface report runs/a
+      nsface report runs/softmax runs/noisy -o comparison.html
+      nsface report runs/a --images lfw/
+    """
+    from nsface.files import check_writable, write_text
+    from nsface.report.page import render
+    from nsface.report.runs import read_runs
+
+    if output is None:
+        if len(runs) > 1:
+            raise click.UsageError("several runs need -o FILE")
+        output = runs[0] / "report.html"
+    read = read_runs(runs)
+    check_writable(output)
+    thumbnail = None
+    if images:
+        from nsface.report.thumbnails import Thumbnails
+
+        thumbnail = Thumbnails(images)
+    write_text(output, render(read, thumbnail))
+    click.echo(output)

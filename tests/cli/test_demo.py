@@ -1,0 +1,165 @@
+"""`nsface demo`: interrupted, resumed, and its printed commands repeated, in real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from nsface.cli import COMMANDS, LazyGroup, group
+from nsface.cli.demo_plan import Lists, Rendered, Stage, plan
+from nsface.synthetic import write_lfw_set, write_training_set, write_ytf_set
+
+Run = Callable[..., Any]
+RECIPE = """\
+network: {name: light-resnet, embedding_size: 16, channels: 8}
+head: {name: softmax}
+optimizer: {learning_rate: 0.1}
+epochs: 20
+batch_size: 16
+log_every: 1
+device: cpu
+precision: fp32
+"""
+ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+OPTIONS = (
+    "--out demo --faces 'my faces' --lfw lfw --pairs pairs.txt --people people.txt --subjects subjects.txt "
+    "--look-alikes pair_FGLFW.txt --ytf ytf --splits splits.txt --recipe recipe.yaml"
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("größe mit abstand")
+    write_training_set(folder / "my faces", identities=8, images=8)
+    made = write_lfw_set(folder, folds=10, pairs=2)
+    write_ytf_set(folder, folds=2, pairs=4, frames=2, familiar=made.familiar)
+    (folder / "recipe.yaml").write_text(RECIPE)
+    return folder
+
+
+def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=ENVIRONMENT, text=True, capture_output=True, timeout=300
+    )
+
+
+def test_interrupted_resumed_repeated(place: Path) -> None:
+    command = f"exec nsface demo {OPTIONS}"
+    process = subprocess.Popen(
+        ["bash", "-c", command], cwd=place, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    log = place / "demo" / "softmax" / "log.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.exists() and log.stat().st_size):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == (
+        f"nsface demo: interrupted in 'train with Softmax'; go on with: nsface demo {OPTIONS}"
+    )
+    steps = len(log.read_text().splitlines())
+    assert (place / "demo/softmax/checkpoints/latest.pt").exists(), "the training saved its state"
+
+    done = shell(f"nsface demo {OPTIONS}", place)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    assert lines == list(range(1, 81)), "the training went on where it was stopped"
+    assert 0 < steps < 80
+    assert done.stdout.splitlines()[-1] == "report: demo/report.html"
+    page = (place / "demo/report.html").read_text()
+    for protocol in ("LFW verification", "Look-alikes", "YouTube Faces", "LFW identification", "Comparison"):
+        assert f">{protocol}" in page
+    scores = json.loads((place / "demo/noisy-softmax/lfw.json").read_text())
+    assert f"{100 * scores['accuracy']:.2f} ± " in done.stdout
+
+    printed = [line.strip() for line in done.stderr.splitlines() if line.startswith("  nsface ")]
+    assert len(printed) == len(re.findall(r"^\[ *\d+/\d+\]", done.stderr, re.M)) == 19
+    assert any("'my faces'" in line for line in printed), "names with spaces are quoted"
+    before = (place / "demo/softmax/ytf.json").read_text()
+    (place / "demo/softmax/ytf.json").unlink()
+    repeated = shell(next(line for line in printed if "eval-ytf" in line and "/softmax/" in line), place)
+    assert repeated.returncode == 0, repeated.stderr
+    assert (place / "demo/softmax/ytf.json").read_text() == before
+
+    again = shell(f"nsface demo {OPTIONS} --verbose", place)
+    assert again.returncode == 0
+    assert again.stderr.count("done before") == 19
+    assert "GiB" in again.stderr
+    other = shell(f"nsface demo {OPTIONS} --seed 3", place)
+    assert (other.returncode, other.stdout) == (2, "")
+    assert "other options" in other.stderr
+
+
+def test_a_failing_stage_ends_the_demo_with_its_status(place: Path) -> None:
+    failed = shell(
+        "nsface demo --out bad --faces nowhere --lfw lfw --pairs pairs.txt --recipe recipe.yaml", place
+    )
+    assert failed.returncode == 2
+    *_, error, last = failed.stderr.splitlines()
+    assert "nowhere: no such file or folder" in error
+    assert last.startswith("nsface demo: failed in 'train with Softmax'")
+
+
+def test_rendered_plan_is_made_of_commands_that_parse(tmp_path: Path) -> None:
+    rendered = Rendered(tmp_path / "faces", 150, 7)
+    stages = plan(tmp_path, str(rendered.train), rendered.lists, Path("r.yaml"), ["--seed", "7"], rendered)
+    assert [stage.arguments[0] for stage in stages[:3]] == ["synth", "train", "train"]
+    for stage in stages:
+        parse(stage)
+    assert len({stage.made for stage in stages}) == len(stages) == 20
+    heads = [stage.arguments[stage.arguments.index("--head") + 1] for stage in stages[1:3]]
+    softmax, noisy = (" ".join(stage.arguments) for stage in stages[1:3])
+    assert softmax.replace(heads[0], heads[1]) == noisy, "the two trainings differ in the head alone"
+
+
+def test_protocols_without_lists_are_left_out(tmp_path: Path) -> None:
+    stages = plan(tmp_path, "faces", Lists("lfw.tar", Path("pairs.txt")), Path("r.yaml"), [])
+    kinds = [stage.arguments[0] for stage in stages]
+    assert kinds == ["train"] * 2 + ["extract"] * 2 + ["eval-lfw"] * 2 + ["compare", "report"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--faces a", "--faces and --lfw go together"),
+        ("--faces a --lfw b", "--lfw needs --pairs"),
+        ("--pairs a", "--pairs is for --faces and --lfw"),
+        ("--faces a --lfw b --pairs c --people d", "--people and --subjects go together"),
+        ("--faces a --lfw b --pairs c --splits d", "--ytf and --splits go together"),
+        ("--out file/below", "choose another --out"),
+    ],
+)
+def test_options_that_do_not_fit(
+    nsface: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    outcome = nsface("demo", *options.split())
+    assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert message in outcome.err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def parse(stage: Stage) -> None:
+    """Raise a click error where the arguments are not those of the command."""
+    name, *arguments = stage.arguments
+    assert name in COMMANDS
+    assert isinstance(group, LazyGroup)
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    command.make_context(name, shlex.split(shlex.join(arguments)))

@@ -1,0 +1,158 @@
+"""Help, completion, suggestions, --quiet and --verbose: the same for every command."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from nsface.cli import COMMANDS, LazyGroup, group
+from nsface.embeddings import load
+from nsface.synthetic import write_training_set
+
+Run = Callable[..., Any]
+
+
+def command(name: str) -> click.Command:
+    assert isinstance(group, LazyGroup)
+    found = group.get_command(click.Context(group), name)
+    assert found is not None
+    return found
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "nsface", *arguments],
+        env=os.environ | environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_has_an_example_that_parses_and_says_every_default(name: str) -> None:
+    found = command(name)
+    assert found.help is not None
+    assert "Example" in found.help, "an example says more than a list of options"
+    assert f"nsface {name}" in found.help.split("Example")[1]
+    for parameter in found.params:
+        if not isinstance(parameter, click.Option):
+            continue
+        assert parameter.help, f"{parameter.opts}: no help"
+        default = parameter.to_info_dict()["default"]
+        if default is not None and not parameter.is_flag and not parameter.multiple:
+            assert parameter.show_default, f"{parameter.opts}: its default {default} is not shown"
+
+
+def test_one_name_is_one_kind_of_value() -> None:
+    """--device is the same choice everywhere, --json the same file, --seed the same number."""
+    kinds: dict[str, set[tuple[str, ...]]] = {}
+    for name in COMMANDS:
+        for parameter in command(name).params:
+            if isinstance(parameter, click.Option):
+                kind = parameter.type
+                values = tuple(kind.choices) if isinstance(kind, click.Choice) else (kind.name,)
+                kinds.setdefault(parameter.opts[-1], set()).add(values)
+    text = {"text", "path"}
+    mixed = {
+        name: values
+        for name, values in kinds.items()
+        if len({("path",) if set(v) <= text else ("number",) if "integer" in v[0] else v for v in values}) > 1
+    }
+    assert mixed == {}
+
+
+def test_mistyped_commands_and_options(nsface: Run) -> None:
+    for arguments, wanted in (
+        (("eval-lwf",), "did you mean 'eval-lfw'?"),
+        (("eval-lfw", "--pears", "x"), "--pairs"),
+        (("train", "--epoch", "3"), "--epochs"),
+        (("doctor", "--jsn", "-"), "--json"),
+    ):
+        outcome = nsface(*arguments)
+        assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+        assert wanted in outcome.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    script = run(_NSFACE_COMPLETE=f"{shell}_source")
+    assert script.returncode == 0
+    assert f"_NSFACE_COMPLETE={shell}_complete" in script.stdout
+
+    def completed(words: str, place: int) -> str:
+        # bash and zsh give all the words and the place of the present one; fish gives the present one itself
+        here = {"COMP_WORDS": words, "COMP_CWORD": words.split()[-1] if shell == "fish" else str(place)}
+        return run(_NSFACE_COMPLETE=f"{shell}_complete", **here).stdout
+
+    commands = completed("nsface eval-", 1)
+    assert set(re.findall(r"eval-\w+", commands)) == {name for name in COMMANDS if name.startswith("eval-")}
+    assert "--pairs" in completed("nsface eval-lfw --pa", 2)
+    assert "noisy" not in completed("nsface eval-", 1)
+
+
+def test_completing_a_command_imports_none_of_them() -> None:
+    code = (
+        "import sys, os\n"
+        "from nsface.cli import group\n"
+        "import click\n"
+        "found = group.shell_complete(click.Context(group), 'e')\n"
+        "assert len(found) > 5\n"
+        "assert not {'numpy', 'nsface.cli.extract'} & sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_quiet_and_verbose_anywhere(nsface: Run, tmp_path: Path) -> None:
+    def synth(name: str, *options: str) -> Any:
+        small = ("--identities", 2, "--images-each", 1, "--lfw-pairs", 0, "--ytf-pairs", 0, "--workers", 1)
+        return nsface(*options[:1], "synth", tmp_path / name, *small, *options[1:])
+
+    assert synth("plain").err == f"{tmp_path / 'plain'}: written\n"
+    assert synth("before", "--quiet").err == ""
+    verbose = synth("after", "--debug", "--verbose")
+    assert re.fullmatch(r".*: written\nnsface: [\d.]+ s, at most [\d.]+ GiB .*\n", verbose.err)
+    assert (verbose.status, len(list((tmp_path / "after").rglob("*.jpg")))) == (0, 2)
+
+
+def test_errors_are_shown_even_when_quiet(nsface: Run) -> None:
+    outcome = nsface("eval-lfw", "--quiet", "none.npz", "--pairs", "none.txt")
+    assert outcome.status == 2
+    assert "none.txt" in outcome.err
+
+
+def test_quiet_hides_notes_and_keeps_results(tmp_path: Path) -> None:
+    write_training_set(tmp_path / "faces", 2, 2)
+    options = ("--head", "softmax", "--data", str(tmp_path / "faces"), "--epochs", "1", "--batch-size", "4")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("network: {name: light-resnet, channels: 8}\nhead: {name: softmax}\nepochs: 1\n")
+    trained = run("train", str(recipe), *options, "--out", str(tmp_path / "run"), "--quiet")
+    assert (trained.returncode, trained.stderr) == (0, "")
+    assert trained.stdout == f"{tmp_path / 'run' / 'model.safetensors'}\n"
+    extracted = run("extract", trained.stdout.strip(), str(tmp_path / "faces"), "-o", str(tmp_path / "e.npz"))
+    assert "4 embeddings" in extracted.stderr
+    assert "%|" not in extracted.stderr, "no progress bar where nobody watches"
+    assert len(load(tmp_path / "e.npz").names) == 4
+
+
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}])
+def test_no_colour_anywhere(environment: dict[str, str]) -> None:
+    for arguments in (("--help",), ("eval-lfw", "--help"), ("train", "nowhere.yaml")):
+        done = run(*arguments, **environment)
+        assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_help_fits_the_terminal() -> None:
+    for width in (60, 80, 200):
+        for arguments in (("--help",), ("eval-ident", "--help"), ("demo", "--help")):
+            longest = max(map(len, run(*arguments, COLUMNS=str(width)).stdout.splitlines()))
+            assert longest <= 100, "no line is longer than can be read"
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"nsface \d+\.\d+\.\d+\n", run("--version").stdout)

@@ -1,0 +1,110 @@
+"""`nsface align`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nsface.errors import DataError, listing
+
+
+@click.command(name="align")
+@click.argument("source", metavar="SRC")
+@click.argument("target", metavar="DST", type=click.Path(path_type=Path))
+@click.option(
+    "--template",
+    "name",
+    metavar="NAME",
+    default="112x96",
+    show_default=True,
+    help="sphereface (112x96), arcface (112x112), or HEIGHTxWIDTH, derived from them.",
+)
+@click.option("--detector", type=click.Choice(["yunet", "mtcnn"]), help="What finds the five points.")
+@click.option("--model", metavar="FILE", type=click.Path(path_type=Path), help="YuNet's .onnx file.")
+@click.option(
+    "--landmarks",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The points, given.",
+)
+@click.option(
+    "--order",
+    type=click.Choice(["auto", "xyxy", "xxyy"]),
+    default="auto",
+    show_default=True,
+    help="Of the numbers in --landmarks: x1 y1 … x5 y5, or x1 … x5 y1 … y5.",
+)
+@click.option(
+    "--face",
+    type=click.Choice(["largest", "central"]),
+    default="largest",
+    show_default=True,
+    help="Which of several faces in an image.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["jpg", "png"]), default="jpg", show_default=True, help="Of DST."
+)
+@click.option(
+    "--quality", metavar="N", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG."
+)
+@click.option("--skip-bad", is_flag=True, help="Exit with 0 though images were left out.")
+@click.option("--workers", metavar="N", type=click.IntRange(1), help="Threads.  [default: one a core]")
+def command(
+    source: str,
+    target: Path,
+    name: str,
+    detector: str | None,
+    model: Path | None,
+    landmarks: Path | None,
+    order: Any,
+    face: Any,
+    form: Any,
+    quality: int,
+    skip_bad: bool,
+    workers: int | None,
+) -> None:
+    """Align the faces in SRC to a five-point template, into the folder DST with the same tree.
+
+    SRC is anything that `nsface pack` takes. What lies outside an image is black. DST/landmarks.txt has the
+    points and confidences, DST/left_out.txt the images without a face and the unreadable ones; the others are
+    written all the same, and the exit status is 2 without --skip-bad. Interrupted, the same command goes on
+    where it was.
+
+    \b
+    Examples:
+      nsface align photos/ faces/ --detector yunet --model face_detection_yunet.onnx
+      nsface align casia.tar casia-112 --template 112x112 --detector mtcnn --face central
+      nsface align lfw-deepfunneled.tar lfw --landmarks lfw_landmarks.txt
+    """
+    from tqdm import tqdm
+
+    from nsface.images.alignment import read_landmarks, template
+    from nsface.images.alignment.aligning import LEFT_OUT, Finder, align
+    from nsface.images.sources import open_source
+
+    if (detector is None) == (landmarks is None):
+        raise click.UsageError("give either --detector yunet|mtcnn or --landmarks FILE")
+    if (detector == "yunet") != (model is not None):
+        raise click.UsageError("--model FILE is YuNet's .onnx file: --detector yunet needs it, nothing else")
+    aim = template(name)
+    finder = Finder(
+        None if landmarks is None else read_landmarks(landmarks, order),
+        None if model is None else str(model),
+        face,
+    )
+    opened = open_source(source)
+    with tqdm(total=len(opened), desc="aligning", unit=" images", disable=None) as bar:
+        aligned = align(
+            opened, target, aim, finder, form=form, quality=quality, workers=workers, progress=bar.update
+        )
+    left_out = [f"{image}: {why}" for image, why in aligned.left_out]
+    if left_out and (not skip_bad or not aligned.images):
+        raise DataError(
+            f"{len(left_out)} of {len(opened)} images could not be aligned and are listed in "
+            f"{target / LEFT_OUT}: {listing(left_out, 3)}; --skip-bad accepts that"
+        )
+    skipped = f", {len(left_out)} left out ({target / LEFT_OUT})" if left_out else ""
+    size = f"{aim.height}×{aim.width} (height × width)"
+    click.echo(f"{target}: {aligned.images} faces, {size}{skipped}", err=True)

@@ -1,0 +1,154 @@
+"""`nsface overlap`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nsface.cli.results import columns, emit, json_option
+from nsface.errors import DataError
+
+if TYPE_CHECKING:
+    from nsface.embeddings.overlap import Match
+
+_COLUMN = 8  # pairs in a column of the montage
+
+
+@click.command(name="overlap")
+@click.argument("train", metavar="TRAIN.npz", type=click.Path(path_type=Path))
+@click.argument("test", metavar="TEST.npz", type=click.Path(path_type=Path))
+@click.option(
+    "--threshold", metavar="X", type=click.FloatRange(-1, 1), help="Cosine from which it is one person."
+)
+@click.option(
+    "--names",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Names of training identities.",
+)
+@click.option(
+    "--top",
+    metavar="N",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Matches shown.",
+)
+@click.option(
+    "--exclude", metavar="FILE", type=click.Path(path_type=Path), help="Write those found, for `exclude:`."
+)
+@click.option("--montage", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw what is shown.")
+@click.option("--train-images", metavar="SRC", help="Images of TRAIN, for --montage.")
+@click.option("--test-images", metavar="SRC", help="Images of TEST, for --montage.")
+@click.option(
+    "--run",
+    "runs",
+    metavar="RUN",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Record in this run folder that its data were checked.",
+)
+@json_option
+def command(
+    train: Path,
+    test: Path,
+    threshold: float | None,
+    names: Path | None,
+    top: int,
+    exclude: Path | None,
+    montage: Path | None,
+    train_images: str | None,
+    test_images: str | None,
+    runs: tuple[Path, ...],
+    json_to: str | None,
+) -> None:
+    """Say which identities of a training set seem to appear in a test set.
+
+    TRAIN.npz and TEST.npz are embeddings by one model, of images called IDENTITY/IMAGE.jpg. The score of two
+    identities is the cosine of their mean embeddings. Found are those of one name, and with --threshold those
+    that score at least that; look at the montage before you believe a threshold. --names takes lines such as
+    `n000001,"Dalai_Lama"`.
+
+    \b
+    Examples:
+      nsface overlap casia.npz lfw.npz --montage look.png --train-images casia/ --test-images lfw/
+      nsface overlap casia.npz lfw.npz --names casia_names.txt --threshold 0.6 --exclude exclude.txt
+      nsface overlap casia.npz lfw.npz --threshold 0.6 --run runs/noisy --json overlap.json
+    """
+    from nsface.cli.overlap_record import record
+    from nsface.embeddings.file import load
+    from nsface.embeddings.overlap import find_overlap, read_names
+    from nsface.files import write_text
+
+    if (montage is None) != (train_images is None) or (montage is None) != (test_images is None):
+        raise click.UsageError("--montage needs --train-images and --test-images, and they need it")
+    trained, tested = load(train), load(test)
+    matches = find_overlap(trained, tested, read_names(names) if names else None)
+    found = [m for m in matches if m.by_name or (threshold is not None and m.score >= threshold)]
+    shown = found + [match for match in matches if match not in found][: max(0, top - len(found))]
+    if exclude:
+        lines = [f"{m.identity}\n" for m in sorted(found, key=lambda match: match.identity)]
+        how = "by name" if threshold is None else f"by name, or by a cosine of at least {threshold:g}"
+        write_text(exclude, f"# identities of {train} that seem to be in {test}, {how}\n" + "".join(lines))
+    if montage and train_images and test_images:
+        _draw(montage, shown, train_images, test_images)
+    for run in runs:
+        record(
+            run, trained, tested, [match.identity for match in found],
+            {"threshold": threshold, "model_digest": trained.meta.get("model_digest")},
+        )  # fmt: skip
+    result: dict[str, Any] = {
+        "train": str(train),
+        "test": str(test),
+        "model_digest": trained.meta.get("model_digest"),
+        "threshold": threshold,
+        "identities": len(matches),
+        "found": [match.identity for match in found],
+        "matches": [_entry(match) for match in shown],
+    }
+    emit(result, _table(result, matches, found, shown), json_to)
+
+
+def _entry(match: Match) -> dict[str, Any]:
+    people = [{"person": person, "score": score} for person, score in match.candidates]
+    return asdict(match) | {"candidates": people}
+
+
+def _table(
+    result: dict[str, Any], matches: Sequence[Match], found: Sequence[Match], shown: Sequence[Match]
+) -> str:
+    named = sum(match.by_name for match in found)
+    head = f"{len(matches)} identities: {named} in the test set by name"
+    if result["threshold"] is not None:
+        head += f", {len(found) - named} others by a cosine of at least {result['threshold']:g}"
+    rows: list[Sequence[str]] = [("identity", "most like", "score", "best images", "")]
+    rows += [
+        (m.identity, m.person, f"{m.score:.3f}", f"{m.image_score:.3f}", "name" if m.by_name else "")
+        for m in shown
+    ]
+    return f"{head}\n{columns(rows)}"
+
+
+def _draw(path: Path, shown: Sequence[Match], train_images: str, test_images: str) -> None:
+    """The two most similar images of every match, in columns."""
+    from nsface.images.sources import open_source
+    from nsface.names import stem
+    from nsface.report.montage import Tile, draw_montage
+
+    sources = [open_source(train_images), open_source(test_images)]
+    places = [{stem(name): index for index, name in enumerate(source.names)} for source in sources]
+    tiles = []
+    for match in shown:
+        pair = []
+        for source, place, name in zip(sources, places, match.images, strict=True):
+            if stem(name) not in place:
+                raise DataError(f"{source.location}: no image {name}; give the images that were extracted")
+            pair.append(source.pixels(place[stem(name)]))
+        caption = f"{match.identity}\n{match.person} {match.score:.3f}"
+        tiles.append(Tile(pair[0], pair[1], caption))
+    parts = [tiles[start : start + _COLUMN] for start in range(0, len(tiles), _COLUMN)]
+    draw_montage(path, [(f"{1 + _COLUMN * i} – {_COLUMN * i + len(p)}", p) for i, p in enumerate(parts)])

@@ -1,0 +1,213 @@
+"""Aligning all images of a source into a folder with the same tree.
+
+The folder gets the aligned images and, when all are done, three files: `landmarks.txt` (a line an image: its
+name, x1 y1 … x5 y5 in the source's pixels, the detector's confidence), `left_out.txt` (name and reason of
+every image that could not be aligned) and `align.json` (how it was done). Until then a journal holds what is
+done; the same call goes on after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import threading
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, NamedTuple
+
+import cv2
+
+from nsface import __version__
+from nsface.errors import DataError, NsfaceError
+from nsface.files import reason, replacing, write_text
+from nsface.images.alignment.detectors import Choice, Detector, Mtcnn, YuNet, chosen
+from nsface.images.alignment.journal import Done, Journal
+from nsface.images.alignment.landmarks import Landmarks, Located
+from nsface.images.alignment.similarity import Pixels, warp
+from nsface.images.alignment.templates import Template
+from nsface.images.parallel import in_order
+from nsface.images.pixels import Progress
+from nsface.images.sources import Source
+from nsface.names import stem
+
+LANDMARKS, LEFT_OUT, SUMMARY, JOURNAL = "landmarks.txt", "left_out.txt", "align.json", ".align.journal"
+Format = Literal["jpg", "png"]
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Where the points come from: a landmark file, or a detector and the face it is to choose.
+
+    Attributes:
+        model: YuNet's file; None is MTCNN. Not looked at where there are `landmarks`.
+    """
+
+    landmarks: Landmarks | None = None
+    model: str | None = None
+    choice: Choice = "largest"
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the points, for the plan.
+
+        Raises:
+            NsfaceError: YuNet's file cannot be read.
+        """
+        if self.landmarks is not None:
+            content = "".join(f"{name}{one.points.tolist()}" for name, one in self.landmarks.located.items())
+            digest = hashlib.sha256(content.encode()).hexdigest()
+            return {"landmarks": {"order": self.landmarks.order, "sha256": digest}}
+        if self.model is None:
+            return {"detector": "mtcnn", "face": self.choice}
+        try:
+            digest = hashlib.sha256(Path(self.model).read_bytes()).hexdigest()
+        except OSError as error:
+            raise NsfaceError(f"{self.model}: cannot be read: {reason(error)}") from error
+        return {"detector": "yunet", "model": digest, "face": self.choice}
+
+    def detector(self) -> Detector:
+        return Mtcnn() if self.model is None else YuNet(self.model)
+
+
+class Aligned(NamedTuple):
+    """How many images were aligned, and the name and reason of every other."""
+
+    images: int
+    left_out: list[tuple[str, str]]
+
+
+def align(
+    source: Source,
+    target: Path,
+    template: Template,
+    finder: Finder,
+    *,
+    form: Format = "jpg",
+    quality: int = 95,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Aligned:
+    """Align every image of `source` to `template`, into the folder `target`. See the module's text.
+
+    Args:
+        form: JPEG or PNG; names get that extension, and JPEG files keep `.jpeg`.
+        quality: of JPEG, 1 to 100.
+        workers: threads; by default one a core. The results do not depend on their number.
+        progress: called with the number of images done since the last call; first with those that an earlier,
+            interrupted call did.
+
+    Raises:
+        DataError: two images of one name, or a name that leads out of the folder.
+        ModelError, NsfaceError: the detector cannot be used.
+        NsfaceError: `target` is of something else, is in use, or cannot be written.
+    """
+    names = _outputs(source, form)
+    plan = {
+        "source": source.fingerprint(),
+        "template": template.name,
+        "size": [template.height, template.width],
+        "format": form if form == "png" else f"jpg {quality}",
+        **finder.describe(),
+        "nsface": __version__,
+    }
+    if finder.landmarks is None:
+        finder.detector()  # what cannot be used should be said before anything is written
+    worker = _Worker(source, target, template, finder, names, form, quality)
+    with Journal(target, JOURNAL, SUMMARY, plan) as journal:
+        if progress:
+            progress(len(journal.entries))
+        for done in in_order(worker, range(len(journal.entries), len(source)), workers):
+            journal.add(done)
+            if progress:
+                progress(1)
+        found = [entry for entry in journal.entries if entry.points is not None]
+        left_out = [(entry.name, entry.reason or "") for entry in journal.entries if entry.points is None]
+        if not journal.complete:
+            _write_lists(target, found, left_out)
+            journal.finish({"images": len(found), "left_out": len(left_out)})
+    return Aligned(len(found), left_out)
+
+
+class _Worker:
+    """Aligns one image; each thread has its own detector."""
+
+    def __init__(
+        self,
+        source: Source,
+        target: Path,
+        template: Template,
+        finder: Finder,
+        names: list[str],
+        form: Format,
+        quality: int,
+    ) -> None:
+        self._source, self._target, self._template, self._finder = source, target, template, finder
+        self._names = names
+        self._extension = f".{form}"
+        self._settings = [cv2.IMWRITE_JPEG_QUALITY, quality] if form == "jpg" else []
+        self._own = threading.local()
+
+    def __call__(self, index: int) -> Done:
+        name = self._source.names[index]
+        try:
+            pixels = self._source.pixels(index)
+            located = self._locate(name, pixels)
+            aligned = warp(pixels, located.points, self._template)
+        except DataError as error:
+            return Done(name=name, reason=str(error).removeprefix(f"{name}: "))
+        except OSError as error:
+            return Done(name=name, reason=reason(error))
+        self._write(self._target / self._names[index], aligned)
+        return Done(name=name, points=located.points.ravel().tolist(), confidence=located.confidence)
+
+    def _locate(self, name: str, pixels: Pixels) -> Located:
+        if self._finder.landmarks is not None:
+            given = self._finder.landmarks.of(name)
+            if given is None:
+                raise DataError(f"not in {self._finder.landmarks.location}")
+            return given
+        if not hasattr(self._own, "detector"):
+            self._own.detector = self._finder.detector()
+        face = chosen(self._own.detector.find(pixels), pixels.shape, self._finder.choice)
+        if face is None:
+            raise DataError("no face found")
+        return Located(face.points, face.confidence)
+
+    def _write(self, path: Path, pixels: Pixels) -> None:
+        _, data = cv2.imencode(self._extension, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), self._settings)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NsfaceError(f"cannot write {path.parent}: {reason(error)}") from error
+        with replacing(path) as temporary:
+            temporary.write_bytes(data.tobytes())
+
+
+def _outputs(source: Source, form: Format) -> list[str]:
+    """The path of every aligned image, relative to the folder.
+
+    Raises:
+        DataError: two images of one name, or a name that leads out of the folder.
+    """
+    seen: dict[str, str] = {}
+    for name in source.names:
+        extension = posixpath.splitext(name)[1]
+        keeps = form == "jpg" and extension.lower() in (".jpg", ".jpeg")
+        path = PurePosixPath(name if keeps else f"{stem(name)}.{form}")
+        if path.is_absolute() or ".." in path.parts:
+            raise DataError(
+                f"{source.location}: {name}: this name leads out of the folder; nothing is written"
+            )
+        if (other := seen.setdefault(str(path), name)) != name:
+            raise DataError(f"{source.location}: {other} and {name} would both become {path}")
+    return list(seen)
+
+
+def _write_lists(target: Path, found: list[Done], left_out: list[tuple[str, str]]) -> None:
+    lines = ["# name, then x1 y1 … x5 y5 in pixels of the source, then the confidence if known\n"]
+    for entry in found:
+        numbers = [f"{value:.3f}" for value in entry.points or ()]
+        if entry.confidence is not None:
+            numbers.append(f"{entry.confidence:.6f}")
+        lines.append("\t".join([entry.name, *numbers]) + "\n")
+    write_text(target / LANDMARKS, "".join(lines))
+    write_text(target / LEFT_OUT, "".join(f"{name}\t{why}\n" for name, why in left_out))

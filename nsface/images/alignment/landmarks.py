@@ -1,0 +1,126 @@
+"""Landmark files: an image a line with its five points, in the two orders that are in use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from nsface.errors import DataError
+from nsface.files import reason
+from nsface.images.alignment.similarity import residual
+from nsface.images.alignment.templates import Points, template
+from nsface.names import stem
+
+Order = Literal["auto", "xyxy", "xxyy"]
+_NUMBERS = 10
+_SAMPLE = 200  # lines by which the order is recognised
+_A_FACE = 0.3  # residual of points in the right order; in the wrong one it is above 0.4
+
+
+class Located(NamedTuple):
+    """Five points, and how sure whoever found them was (None: unknown)."""
+
+    points: Points
+    confidence: float | None
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """What a landmark file holds.
+
+    Attributes:
+        order: `xyxy` for x1 y1 … x5 y5, `xxyy` for x1 … x5 y1 … y5.
+        located: by the image's name without extension.
+    """
+
+    location: str
+    order: Order
+    located: dict[str, Located]
+
+    def of(self, name: str) -> Located | None:
+        """The points of the image `name`, whose extension may differ; None where there are none."""
+        return self.located.get(stem(name))
+
+
+def read_landmarks(path: Path, order: Order = "auto") -> Landmarks:
+    """Read `name`, ten numbers and perhaps a confidence a line, between tabs or blanks.
+
+    Blank lines and lines that start with `#` are passed over. With `auto` the order is the one in which the
+    points look like faces.
+
+    Raises:
+        DataError: cannot be read, a line of another form, a name twice, or no recognisable order; file
+            and line are named.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a text file in UTF-8") from error
+    rows: dict[str, list[float]] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, values = _parsed(line, f"{path}:{number}")
+        if rows.setdefault(stem(name), values) is not values:
+            raise DataError(f"{path}:{number}: {name} stands above already")
+    if not rows:
+        raise DataError(f"{path}: no landmarks in it; a line is an image's name and ten numbers")
+    coordinates = np.array([values[:_NUMBERS] for values in rows.values()])
+    found = _recognised(coordinates[:_SAMPLE], path) if order == "auto" else order
+    points = _arranged(coordinates, found)
+    located = {
+        name: Located(points[row], values[_NUMBERS] if len(values) > _NUMBERS else None)
+        for row, (name, values) in enumerate(rows.items())
+    }
+    return Landmarks(str(path), found, located)
+
+
+def _parsed(line: str, place: str) -> tuple[str, list[float]]:
+    """Name and numbers of a line; a name may have blanks where tabs part the rest from it."""
+    name, tab, rest = line.strip().partition("\t")
+    words = rest.split() if tab else line.split()[1:]
+    name = name if tab else line.split()[0]
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        values = []
+    if len(values) not in (_NUMBERS, _NUMBERS + 1) or not np.isfinite(values).all():
+        raise DataError(
+            f"{place}: a name, ten numbers and perhaps a confidence are needed, not {line.strip()[:80]!r}"
+        )
+    return name, values
+
+
+def _arranged(coordinates: Points, order: Order) -> Points:
+    """N × 10 → N × 5 × 2."""
+    if order == "xyxy":
+        return coordinates.reshape(-1, 5, 2)
+    return coordinates.reshape(-1, 2, 5).transpose(0, 2, 1)
+
+
+def _recognised(coordinates: Points, path: Path) -> Order:
+    """The order in which most of the points have the shape of a face.
+
+    Raises:
+        DataError: neither, or both.
+    """
+    face = template("arcface")
+    orders: list[Order] = ["xyxy", "xxyy"]
+    typical = {}
+    for order in orders:
+        arranged = _arranged(coordinates, order)
+        usable = [points for points in arranged if np.ptp(points, axis=0).max() > 1]
+        typical[order] = float(np.median([residual(points, face) for points in usable])) if usable else np.inf
+    fitting = [order for order, value in typical.items() if value < _A_FACE]
+    if len(fitting) != 1:
+        which = "both orders" if fitting else "neither order"
+        raise DataError(
+            f"{path}: the points look like faces in {which} (x1 y1 … x5 y5; x1 … x5 y1 … y5); they "
+            "must begin with the eye on the left of the image; --order says in which order they are"
+        )
+    return fitting[0]

@@ -7,7 +7,6 @@ the BLAS in use, equal vectors tie exactly, and a gallery may be larger than mem
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
-from nsface.metrics.similarity import Floats, Rows, Similarity, cosines, lengths, pair_scores, unit
+from nsface.metrics.similarity import Floats, Rows, Similarity, cosines, lengths, pair_scores, take, unit
 
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[int], object]
@@ -180,7 +179,7 @@ def _blocks(
     changes = np.append(True, np.diff(gallery.identities) != 0)
     buffer = np.empty(0, dtype=np.float32)
     for entries in _cuts(changes):
-        vectors = _gather(gallery.vectors, gallery.rows[entries])
+        vectors = take(gallery.vectors, gallery.rows[entries])
         columns, sizes = (unit(vectors).T, None) if cosine else (vectors.T, lengths(vectors))
         starts = np.flatnonzero(changes[entries])
         for start in range(0, len(probes), _PROBES):
@@ -211,17 +210,6 @@ def _cuts(changes: npt.NDArray[np.bool_]) -> Iterator[slice]:
             stop = int(begins[np.searchsorted(begins, start, side="right")])
         yield slice(start, stop)
         start = stop
-
-
-def _gather(vectors: Vectors, rows: Rows) -> Vectors:
-    """Rows in memory; pages of a mapped file are handed back, or the whole file would count as ours."""
-    first, last = int(rows[0]), int(rows[-1])
-    contiguous = last - first == len(rows) - 1 and bool((np.diff(rows) == 1).all())
-    block = np.array(vectors[first : last + 1] if contiguous else vectors[rows])
-    mapped = getattr(vectors, "_mmap", None)
-    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
-    return block
 
 
 def _mates(gallery: Gallery, identities: Rows) -> tuple[Rows, Rows]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics.pairwise import paired_cosine_distances, paired_euclidean_distances
 
 from nsface.errors import DataError
-from nsface.metrics.similarity import Similarity, pair_scores, unit
+from nsface.metrics.similarity import Similarity, pair_scores, take, unit
 
 
 @pytest.fixture
@@ -31,6 +33,23 @@ def test_equal_vectors_score_equally_to_the_last_bit(vectors: np.ndarray) -> Non
     constant = np.repeat(vectors[:1], 500, axis=0)
     left, right = np.random.default_rng(1).integers(0, 500, (2, 20_000))
     assert len(np.unique(pair_scores(constant, left, right))) == 1
+
+
+@pytest.mark.parametrize("mode", ["r", "c", "r+"])
+@pytest.mark.parametrize(
+    "rows", [range(500), range(3, 130), [7], [], [499, 0, 0, 499, 3], range(400, 10, -1)], ids=str
+)
+def test_rows_of_a_mapped_file_are_those_of_the_array(
+    vectors: np.ndarray, tmp_path: Path, mode: str, rows: list[int]
+) -> None:
+    np.save(tmp_path / "v.npy", vectors)
+    mapped = np.load(tmp_path / "v.npy", mmap_mode=mode)
+    expected = vectors.copy()
+    if mode != "r":  # what was changed in memory stays changed
+        mapped[::3] = expected[::3] = 1.5
+    index = np.array(rows, dtype=np.int64)
+    for _ in range(2):
+        np.testing.assert_array_equal(take(mapped, index), expected[index])
 
 
 def test_zero_vectors_score_nothing() -> None:

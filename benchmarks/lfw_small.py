@@ -12,18 +12,16 @@ is a GPU: --seeds 10 --alpha2 0.05 0.1 0.5 1 --epochs 22 44 88.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from small_faces import markdown, scores, train_and_score
 
 from nsface.report.runs import Run, read_runs
 from nsface.report.saturation import draw_saturation, measures
 
-RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "lfw-small.yaml"
 HEADER = (
     "head", "steps", "seed", "LFW accuracy ± SE, %", "AUC, %", "TAR at FAR 1 %, %", "training accuracy, %",
     "minutes", "images/s",
@@ -52,21 +50,10 @@ class Arm:
         return f"{method}-{self.epochs}-{seed}"
 
 
-def nsface(*arguments: object) -> None:
-    subprocess.run([sys.executable, "-m", "nsface", *map(str, arguments)], check=True, stdout=sys.stderr)
-
-
 def run(arm: Arm, seed: int, options: argparse.Namespace) -> Path:
     """Train, extract and score, what of it is not there yet; the run's folder."""
-    folder: Path = options.out / arm.folder(seed)
-    nsface(
-        "train", RECIPE, "--data", options.data, "--set", f"cache={options.out / 'cache'}", "--out", folder,
-        *arm.options, "--epochs", arm.epochs, "--seed", seed, "--resume",
-    )  # fmt: skip
-    if not (folder / "lfw.npz").exists():
-        nsface("extract", folder / "model.safetensors", options.lfw, "-o", folder / "lfw.npz")
-    nsface("eval-lfw", folder / "lfw.npz", "--pairs", options.pairs, "--json", folder / "lfw.json")
-    return folder
+    training = [*arm.options, "--epochs", arm.epochs, "--seed", seed]
+    return train_and_score(options.out / arm.folder(seed), training, options)
 
 
 def minutes(run: Run) -> float:
@@ -77,16 +64,11 @@ def minutes(run: Run) -> float:
 
 
 def row(arm: Arm, run: Run) -> list[str]:
-    score = run.results["lfw"]
-    tar = next(point["tar"] for point in score["tar_at_far"] if point["far"] == 0.01)
     return [
         arm.title,
         f"{run.log[-1]['step']:,}",
         str(run.recipe["seed"]),
-        f"{100 * score['accuracy']:.2f} ± {100 * score['standard_error']:.2f}",
-        f"{100 * score['auc']:.2f}",
-        f"{100 * tar:.2f}",
-        f"{100 * run.log[-1]['accuracy']:.1f}",
+        *scores(run),
         f"{minutes(run):.1f}",
         f"{np.median([line['images_per_second'] for line in run.log]):.0f}",
     ]
@@ -100,10 +82,10 @@ def summary(arm: Arm, runs: Sequence[Run]) -> list[str]:
 
 
 def table(runs: dict[Arm, list[Run]]) -> str:
-    rows = [list(HEADER), ["---"] * len(HEADER)]
+    rows = [list(HEADER)]
     rows += [row(arm, one) for arm, repeated in runs.items() for one in repeated]
     rows += [summary(arm, repeated) for arm, repeated in runs.items() if len(repeated) > 1]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+    return markdown(rows)
 
 
 def main() -> None:

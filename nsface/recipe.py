@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -21,6 +22,7 @@ from nsface.auxiliary import AUXILIARY
 from nsface.device import DeviceChoice, PrecisionChoice
 from nsface.errors import RecipeError
 from nsface.files import reason
+from nsface.heads import HEADS
 from nsface.images.augment import Augmentation
 from nsface.model import Preprocessing
 from nsface.recipe_faults import key_lines, problem, yaml_problem
@@ -46,6 +48,27 @@ class Named(Section):
 
 class NetworkChoice(Named):
     embedding_size: int = Field(default=512, ge=1)
+
+
+class HeadChoice(Named):
+    """A training objective, whose arguments are all known to it and in their range."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in HEADS:
+            raise ValueError(f"unknown head '{name}'{near(name, HEADS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _possible(self) -> HeadChoice:
+        try:
+            check_arguments(self.name, HEADS[self.name], self.arguments)
+        except ArgumentError as error:
+            raise ValueError(str(error)) from error
+        with torch.device("meta"):  # refuses what is out of range, and draws no weights
+            HEADS[self.name](1, 2, **self.arguments)
+        return self
 
 
 class AuxiliaryChoice(Named):
@@ -119,7 +142,7 @@ class Recipe(Section):
     cache: str | None = None
     input: Preprocessing = Preprocessing()
     network: NetworkChoice
-    head: Named
+    head: HeadChoice
     auxiliary: list[AuxiliaryChoice] = []
     sampler: Sampler | None = None
     augmentation: Augmentation = Augmentation()

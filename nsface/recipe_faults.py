@@ -40,16 +40,20 @@ def problem(
     parts = key.split(".")
     message = details["msg"].removeprefix("Value error, ")
     if not key:  # what concerns several keys names the one to look at first
-        return f"{_place(message.split()[0].rstrip(':'), path, lines, given)}: {message}"
+        return f"{_place(_first(message), path, lines, given)}: {message}"
     place = _place(key, path, lines, given)
+    if details["type"] == "value_error":  # what concerns a key inside begins with its name
+        return f"{_place(f'{key}.{_first(message)}', path, lines, given)}: {key}: {message}"
     if details["type"] == "extra_forbidden":
         near = difflib.get_close_matches(parts[-1], _keys_beside(parts, model), n=1)
         return f"{place}: {key}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
     if details["type"] == "missing":
         return f"{place}: {key}: missing, and needed"
-    if details["type"] == "value_error":
-        return f"{place}: {key}: {message}"
     return f"{place}: {key}: {message[0].lower()}{message[1:]} (got {details['input']!r})"
+
+
+def _first(message: str) -> str:
+    return message.split()[0].rstrip(":")
 
 
 def _place(key: str, path: str, lines: dict[str, int], given: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from torch import Tensor
 from nsface.heads.base import Head, Target
 from nsface.heads.noise import Noise
 from nsface.heads.psi import annealed, psi_of_multiple
-from nsface.heads.ranges import at_least, between
+from nsface.heads.ranges import above, at_least, between
 
 
 class LSoftmax(Head):
@@ -20,6 +20,7 @@ class LSoftmax(Head):
     Args:
         margin: m, a whole number from 1 to 4; 1 is softmax.
         lowest_lambda: what λ ends at, ≥ 0.
+        annealing: how fast λ falls, 1000/(1 + annealing · step); above 0.
         alpha2: α² ≥ 0 of annealed noise after the margin (see `NoisySoftmax`); 0 is none.
 
     Raises:
@@ -33,15 +34,17 @@ class LSoftmax(Head):
         *,
         margin: int = 4,
         lowest_lambda: float = 5.0,
+        annealing: float = 0.12,
         alpha2: float = 0.0,
     ) -> None:
         super().__init__(embedding_size, identities)
         self.margin = int(between("margin", margin, 1, 4))
         self.lowest_lambda = at_least("lowest_lambda", lowest_lambda, 0)
+        self.annealing = above("annealing", annealing, 0)
         self.noise = Noise(alpha2)
 
     def changed_target(self, target: Target) -> Tensor:
-        kept = annealed(self.step, self.lowest_lambda)
+        kept = annealed(self.step, self.lowest_lambda, self.annealing)
         psi = psi_of_multiple(target.cosine, self.margin)
         changed = (kept * target.inner + target.length * psi) / (1 + kept)
         return changed - self.noise(target, self.generator)

@@ -28,6 +28,6 @@ def psi_of_multiple(cosine: Tensor, m: int) -> Tensor:
     return (1 - 2 * (k % 2)) * multiple - 2 * k
 
 
-def annealed(step: int, lowest: float) -> float:
-    """λ = max(`lowest`, 1000 / (1 + 0.12 · step)): the weight of the unchanged logit, that of ψ being 1."""
-    return max(lowest, 1000 / (1 + 0.12 * step))
+def annealed(step: int, lowest: float, annealing: float) -> float:
+    """λ = max(`lowest`, 1000 / (1 + `annealing` · step)): the weight of the unchanged logit, ψ's being 1."""
+    return max(lowest, 1000 / (1 + annealing * step))

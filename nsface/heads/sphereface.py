@@ -7,7 +7,7 @@ from torch import Tensor
 from nsface.heads.base import Target
 from nsface.heads.normalised import NormalisedHead
 from nsface.heads.psi import annealed, psi_of_multiple
-from nsface.heads.ranges import at_least, between
+from nsface.heads.ranges import above, at_least, between
 
 
 class SphereFace(NormalisedHead):
@@ -20,6 +20,7 @@ class SphereFace(NormalisedHead):
     Args:
         margin: m, a whole number from 1 to 4; 1 is no margin.
         lowest_lambda: what λ ends at, ≥ 0.
+        annealing: how fast λ falls, 1000/(1 + annealing · step); above 0.
         alpha2, sample_rate: see `NormalisedHead`; the noise has ‖x‖ for s.
 
     Raises:
@@ -33,13 +34,15 @@ class SphereFace(NormalisedHead):
         *,
         margin: int = 4,
         lowest_lambda: float = 5.0,
+        annealing: float = 0.12,
         alpha2: float = 0.0,
         sample_rate: float = 1.0,
     ) -> None:
         super().__init__(embedding_size, identities, scale=None, alpha2=alpha2, sample_rate=sample_rate)
         self.margin = int(between("margin", margin, 1, 4))
         self.lowest_lambda = at_least("lowest_lambda", lowest_lambda, 0)
+        self.annealing = above("annealing", annealing, 0)
 
     def changed_cosine(self, target: Target) -> Tensor:
-        kept = annealed(self.step, self.lowest_lambda)
+        kept = annealed(self.step, self.lowest_lambda, self.annealing)
         return (kept * target.cosine + psi_of_multiple(target.cosine, self.margin)) / (1 + kept)

@@ -19,9 +19,10 @@ from nsface.heads import LSoftmax, Softmax
     margin=st.integers(1, 4),
     step=st.sampled_from([0, 100, 10_000]),
     lowest=st.floats(0, 5),
+    annealing=st.floats(0.01, 10),
     seed=st.integers(0, 99),
 )
-def test_loss(margin: int, step: int, lowest: float, seed: int) -> None:
+def test_loss(margin: int, step: int, lowest: float, annealing: float, seed: int) -> None:
     features, labels = batch(5, 4, 6, scale=3, seed=seed)
 
     def expected(x: Tensor, weight: Tensor) -> Tensor:
@@ -30,11 +31,11 @@ def test_loss(margin: int, step: int, lowest: float, seed: int) -> None:
         theta = own.arccos()
         k = (margin * theta / math.pi).floor().detach()
         psi = (-1) ** k * (margin * theta).cos() - 2 * k
-        kept = max(lowest, 1000 / (1 + 0.12 * step))
+        kept = max(lowest, 1000 / (1 + annealing * step))
         length = x.norm(dim=1) * weight[labels].norm(dim=1)
         return cross_entropy(x @ weight.T, labels, length * (kept * own + psi) / (1 + kept))
 
-    head = ready(LSoftmax(4, 5, margin=margin, lowest_lambda=lowest), seed)
+    head = ready(LSoftmax(4, 5, margin=margin, lowest_lambda=lowest, annealing=annealing), seed)
     head.advance(step, 20_000)
     assert_loss_is(head, features, labels, expected)
 
@@ -68,3 +69,5 @@ def test_impossible_margin(margin: int) -> None:
 def test_impossible_lambda() -> None:
     with pytest.raises(ValueError, match="lowest_lambda must be a number ≥ 0"):
         LSoftmax(4, 3, lowest_lambda=-1)
+    with pytest.raises(ValueError, match="annealing must be a number > 0"):
+        LSoftmax(4, 3, annealing=0)

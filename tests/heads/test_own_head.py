@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 from oracle import batch, ready
+from pydantic import ValidationError
 
-from nsface.errors import RecipeError
 from nsface.heads import HEADS, NormFace
 from nsface.recipe import Recipe
 from nsface.training.build import build_head
@@ -49,8 +49,8 @@ def test_the_example_can_be_named_in_a_recipe(example: dict[str, Any]) -> None:
     head = build_head(recipe(name="growing-margin", margin=0.2, alpha2=0.1, sample_rate=0.5), identities=9)
     assert isinstance(head, example["GrowingMargin"])
     assert (head.margin, head.noise.alpha2, head.sample_rate) == (0.2, 0.1, 0.5)
-    with pytest.raises(RecipeError, match=r"margin must be in \[0, 1\], not 2"):
-        build_head(recipe(name="growing-margin", margin=2), identities=9)
+    with pytest.raises(ValidationError, match=r"margin must be in \[0, 1\], not 2"):
+        recipe(name="growing-margin", margin=2)
 
 
 def test_the_example_begins_as_normface(example: dict[str, Any]) -> None:

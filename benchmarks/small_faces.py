@@ -1,0 +1,47 @@
+"""What the scripts share that train on a small set of real faces and score LFW."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from nsface.report.runs import Run
+
+RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "lfw-small.yaml"
+
+
+def nsface(*arguments: object) -> None:
+    subprocess.run([sys.executable, "-m", "nsface", *map(str, arguments)], check=True, stdout=sys.stderr)
+
+
+def train_and_score(folder: Path, training: Sequence[object], options: Namespace) -> Path:
+    """Train with the recipe and `training`, extract LFW, score: what of it is not there yet; the folder."""
+    nsface(
+        "train", RECIPE, "--data", options.data, "--set", f"cache={options.out / 'cache'}", "--out", folder,
+        *training, "--resume",
+    )  # fmt: skip
+    if not (folder / "lfw.npz").exists():
+        nsface("extract", folder / "model.safetensors", options.lfw, "-o", folder / "lfw.npz")
+    nsface("eval-lfw", folder / "lfw.npz", "--pairs", options.pairs, "--json", folder / "lfw.json")
+    return folder
+
+
+def scores(run: Run) -> list[str]:
+    """Accuracy ± SE, AUC and TAR at FAR 1 % on LFW, and the last training accuracy; all in per cent."""
+    score = run.results["lfw"]
+    tar = next(point["tar"] for point in score["tar_at_far"] if point["far"] == 0.01)
+    return [
+        f"{100 * score['accuracy']:.2f} ± {100 * score['standard_error']:.2f}",
+        f"{100 * score['auc']:.2f}",
+        f"{100 * tar:.2f}",
+        f"{100 * run.log[-1]['accuracy']:.1f}",
+    ]
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table of `rows`, of which the first is the head."""
+    first, *others = rows
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (first, ["---"] * len(first), *others))

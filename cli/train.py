@@ -55,15 +55,40 @@ def command(
 
     Options take the place of the recipe's values. The path of the finished model goes to standard output.
     Ctrl-C or SIGTERM finishes the step, saves and exits; the same command with --resume goes on.
+    Started by torchrun, several processes train one model (docs/scaling.md).
 
     \b
     Examples:
       nsface train recipes/casia-noisy.yaml --data casia/ --out runs/noisy
       nsface train recipes/casia-noisy.yaml --head softmax --seed 1
       nsface train recipes/lfw-small.yaml --set schedule.warmup=2 --set optimizer.clip_norm=5
+      torchrun --standalone --nproc-per-node 4 -m nsface train recipes/casia-noisy.yaml --data casia.store
     """
-    from nsface.recipe import load_recipe, parse_value
+    from nsface.recipe import load_recipe
+    from nsface.training.ranks import joined
     from nsface.training.run import Interrupted, train
+
+    with joined() as ranks:
+        loaded = load_recipe(recipe, overridden(settings, options))
+        folder = out or Path("runs") / f"{Path(recipe).stem}-{loaded.head.name}-seed{loaded.seed}"
+        stopped = ""
+        try:
+            model = train(loaded, folder, resume=resume, ranks=ranks)
+        except Interrupted as interruption:
+            if not ranks.first:
+                return 130
+            stopped = str(interruption)
+        else:
+            if ranks.first:
+                click.echo(model)
+    if stopped:  # said even with --quiet
+        raise click.Abort(stopped)
+    return None
+
+
+def overridden(settings: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """What the command line gives in place of the recipe's values, by dotted key."""
+    from nsface.recipe import parse_value
 
     overrides = {key: options[name] for name, key in OPTIONS.items() if options[name] is not None}
     for setting in settings:
@@ -71,11 +96,4 @@ def command(
         if not equals or not key:
             raise RecipeError(f"--set {setting}: write it as KEY=VALUE, such as --set schedule.warmup=2")
         overrides[key] = parse_value(value)
-    loaded = load_recipe(recipe, overrides)
-    folder = out or Path("runs") / f"{Path(recipe).stem}-{loaded.head.name}-seed{loaded.seed}"
-    try:
-        click.echo(train(loaded, folder, resume=resume))
-    except Interrupted as interruption:
-        click.echo(f"nsface train: {interruption}", err=True)
-        return 130
-    return None
+    return overrides

@@ -17,7 +17,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from nsface.heads.others import Change, Classes, form, inverse, others, rows
+from nsface.heads.others import Change, Classes, form, inverse, others, rows, taken
+from nsface.heads.shard import Shard
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ class Head(nn.Module):
         bias: whether a logit has a bias.
 
     Attributes:
-        weight: C × D.
+        weight: C × D; of the identities of `shard` alone, where that is given.
+        shard: the identities that this process holds, where they are divided among several.
         generator: where a head that draws takes its random numbers from; torch's own until `reseed`.
         step: number of training steps done, and `progress`, their share of the run, in [0, 1): what a head
             that changes with time goes by. Both are 0 until `advance`.
@@ -104,6 +106,8 @@ class Head(nn.Module):
         self.weight = nn.Parameter(torch.empty(identities, embedding_size))
         nn.init.normal_(self.weight, std=self.initial_std)
         self.bias = nn.Parameter(torch.zeros(identities)) if bias else None
+        self.identities = identities
+        self.shard: Shard | None = None
         self.generator: torch.Generator | None = None
         self.step = 0
         self.progress = 0.0
@@ -118,9 +122,26 @@ class Head(nn.Module):
         """Say that the next forward pass is that of `step`, from 0, in a run of `total` steps."""
         self.step, self.progress = step, step / total
 
+    def by_identity(self) -> dict[str, nn.Parameter]:
+        """The parameters with a row an identity, by name."""
+        return {"weight": self.weight} | ({} if self.bias is None else {"bias": self.bias})
+
+    def divide(self, shard: Shard) -> None:
+        """Keep of the weights those of `shard` alone, the others being on other ranks.
+
+        From then on a forward pass is one of all ranks together: each is given the features and labels of
+        the whole batch, and has the whole batch's output, equal to that of an undivided head.
+
+        Raises:
+            ValueError: the head cannot be divided.
+        """
+        self.shard = shard
+        for name, parameter in self.by_identity().items():
+            setattr(self, name, nn.Parameter(shard.part(parameter.detach())))
+
     def classifier(self, samples: int) -> str:
-        """How a batch of `samples` meets all identities, "plain" or "blocked": the same loss either way."""
-        return form(samples, len(self.weight))
+        """How a batch of `samples` meets all identities: "plain", "blocked" or "sharded", with one loss."""
+        return form(samples, len(self.weight)) if self.shard is None else "sharded"
 
     @abstractmethod
     def changed_target(self, target: Target) -> Tensor:
@@ -133,7 +154,11 @@ class Head(nn.Module):
     def added(
         self, features: Tensor, classes: Classes, labels: Tensor, target: Target
     ) -> tuple[Tensor | float, Tensor | float]:
-        """What the loss has besides softplus(N − f') while training, and its derivative by f'; each (B,)."""
+        """What the loss has besides softplus(N − f') while training, and its derivative by f'; each (B,).
+
+        Where the head is divided, `classes` are this rank's alone, and what is said of all of them has to be
+        exchanged, as in `Classes.mean` and `taken`.
+        """
         return 0.0, 0.0
 
     def forward(self, features: Tensor, labels: Tensor) -> HeadOutput:
@@ -173,18 +198,18 @@ class Head(nn.Module):
     def _classes(self, dtype: torch.dtype, labels: Tensor) -> tuple[Classes, Tensor]:
         """The classes that this step is about, and where in them the `labels` are."""
         bias = None if self.bias is None else self.bias.to(dtype)
-        return Classes(self.weight.to(dtype), bias, self.unit_weights), labels
+        return Classes(self.weight.to(dtype), bias, self.unit_weights, self.shard), labels
 
     def _target(
         self, features: Tensor, classes: Classes, labels: Tensor, weights: Tensor | None = None
     ) -> Target:
         """What the head may use under `labels`; `weights`, their W_y (B × D), where they are at hand."""
-        weights = classes.weight[labels] if weights is None else weights
+        weights = taken(classes.weight, classes, labels) if weights is None else weights
         inner = (features * weights).sum(dim=1)
         feature_norm, weight_norm = features.norm(dim=1), weights.norm(dim=1)
         cosine = (inner * inverse(feature_norm) * inverse(weight_norm)).clamp(-1, 1)
         length = self._length(feature_norm, weight_norm)
-        bias = torch.zeros_like(inner) if classes.bias is None else classes.bias[labels]
+        bias = torch.zeros_like(inner) if classes.bias is None else taken(classes.bias, classes, labels)
         return Target(
             length * cosine if self.unit_weights else inner, bias, length, feature_norm, weight_norm, cosine
         )

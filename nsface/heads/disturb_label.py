@@ -47,7 +47,5 @@ class DisturbLabel(Head):
     def disturbed(self, labels: Tensor) -> Tensor:
         """The labels ỹ that this step is trained with, of shape (B,)."""
         draw = torch.rand(len(labels), device=labels.device, generator=self.generator)
-        uniform = torch.randint(
-            len(self.weight), labels.shape, device=labels.device, generator=self.generator
-        )
+        uniform = torch.randint(self.identities, labels.shape, device=labels.device, generator=self.generator)
         return torch.where(draw < self.alpha, uniform, labels)

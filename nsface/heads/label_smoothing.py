@@ -33,7 +33,6 @@ class LabelSmoothing(Head):
     def added(
         self, features: Tensor, classes: Classes, labels: Tensor, target: Target
     ) -> tuple[Tensor | float, Tensor | float]:
-        mean = features @ classes.weight.mean(dim=0)
-        if classes.bias is not None:
-            mean = mean + classes.bias.mean()
-        return self.epsilon * (target.logit - mean), self.epsilon * (1 - 1 / len(classes.weight))
+        weight, bias = classes.mean()
+        mean = features @ weight + bias
+        return self.epsilon * (target.logit - mean), self.epsilon * (1 - 1 / self.identities)

@@ -13,6 +13,7 @@ from nsface.heads.base import Head, Target
 from nsface.heads.noise import Noise
 from nsface.heads.others import Classes, form, inverse
 from nsface.heads.ranges import above, between
+from nsface.heads.shard import Shard
 
 
 class NormalisedHead(Head):
@@ -61,8 +62,16 @@ class NormalisedHead(Head):
         changed = target.length * self.changed_cosine(target)
         return changed - self.noise(target, self.generator)
 
+    def divide(self, shard: Shard) -> None:
+        if self.sample_rate < 1:
+            raise ValueError(
+                f"sample_rate is {self.sample_rate}, but must be 1 with several ranks: "
+                "each has only its part of the identities to go through"
+            )
+        super().divide(shard)
+
     def classifier(self, samples: int) -> str:
-        return form(samples, self._sampled())
+        return form(samples, self._sampled()) if self.shard is None else super().classifier(samples)
 
     def current_scale(self) -> float | Tensor | None:
         """s of this step."""

@@ -1,19 +1,23 @@
 """N: the log-sum-exp over the *other* identities, the one place where a head touches all of them.
 
-Two exact forms of the same number. `plain` holds the (batch × classes) matrix of logits. `blocked` goes
+Three exact forms of the same number. `plain` holds the (batch × classes) matrix of logits. `blocked` goes
 through the classes in blocks that fit a cache, keeps a running maximum and sum, and computes each block
-again in the backward pass: its memory does not grow with the number of classes.
+again in the backward pass: its memory does not grow with the number of classes. Where classes are divided
+among ranks it is sharded: each rank goes through its own, and maximum and sum are those over all ranks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from nsface.heads.shard import Shard
 
 SMALLEST_NORM = 1e-12
 # Elements of the (batch × classes) matrix from which on it is not kept, and those of a block of it.
@@ -38,11 +42,21 @@ class Classes:
         weight: C × D.
         bias: C, or none.
         unit: whether each weight is divided by its L2 norm.
+        shard: which of all identities these are, where other ranks hold the others.
     """
 
     weight: Tensor
     bias: Tensor | None
     unit: bool
+    shard: Shard | None = None
+
+    def mean(self) -> tuple[Tensor, Tensor | float]:
+        """W̄ of shape (D,), and b̄, over all identities."""
+        if self.shard is None:
+            return self.weight.mean(dim=0), 0.0 if self.bias is None else self.bias.mean()
+        total, count = self.shard.total, self.shard.identities
+        bias = 0.0 if self.bias is None else total(self.bias.sum()) / count
+        return total(self.weight.sum(dim=0)) / count, bias
 
 
 def inverse(norm: Tensor) -> Tensor:
@@ -56,8 +70,17 @@ def rows(classes: Classes, labels: Tensor) -> tuple[Tensor, Classes]:
     Whoever uses those and not `classes` has a single C × D gradient: that of the rows is added to it in
     place. Autograd by itself would make one of each, and their sum.
     """
-    own, weight = _Rows.apply(classes.weight, labels)
-    return own, Classes(weight, classes.bias, classes.unit)
+    shard = classes.shard
+    own, weight = _Rows.apply(classes.weight, labels if shard is None else shard.nearest(labels))
+    own = own if shard is None else shard.exchanged(own, labels)
+    return own, replace(classes, weight=weight)
+
+
+def taken(values: Tensor, classes: Classes, labels: Tensor) -> Tensor:
+    """`values[labels]` of weights or biases of `classes`."""
+    if classes.shard is None:
+        return values[labels]
+    return classes.shard.exchanged(values[classes.shard.nearest(labels)], labels)
 
 
 def form(samples: int, identities: int) -> str:
@@ -75,7 +98,7 @@ def others(
         labels: B, int64 in [0, C).
         change: what the head does to the other logits.
     """
-    if form(len(features), len(classes.weight)) == "plain":
+    if classes.shard is None and form(len(features), len(classes.weight)) == "plain":
         return plain(features, classes, labels, change)
     return blocked(features, classes, labels, change)
 
@@ -101,9 +124,13 @@ def blocked(
     change: Change | None = None,
     block: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """`others` without the matrix of logits: `block` classes at a time."""
+    """`others` without the matrix of logits: `block` classes at a time; over all ranks, if divided."""
     block = block or max(1, BLOCK[features.device.type] // len(features))
-    n, highest = _Blocked.apply(features, classes.weight, classes.bias, labels, classes.unit, change, block)
+    sharded = classes.shard is not None
+    labels = labels if classes.shard is None else classes.shard.local(labels)
+    n, highest = _Blocked.apply(
+        features, classes.weight, classes.bias, labels, classes.unit, change, block, sharded
+    )
     return n, highest
 
 
@@ -138,6 +165,7 @@ class _Blocked(torch.autograd.Function):
         unit: bool,
         change: Change | None,
         block: int,
+        sharded: bool,
     ) -> tuple[Tensor, Tensor]:
         lowest = torch.finfo(features.dtype).min
         top = features.new_full((len(features),), lowest)  # of the logits as changed: keeps exp in range
@@ -152,10 +180,16 @@ class _Blocked(torch.autograd.Function):
             rise = torch.maximum(top, logits.amax(dim=1))
             total = total * (top - rise).exp() + logits.sub_(rise[:, None]).exp_().sum(dim=1)
             top = rise
-        n = top + total.log()
         highest = top if change is None else highest
+        if sharded:
+            extremes = torch.stack((top, highest))
+            dist.all_reduce(extremes, dist.ReduceOp.MAX)
+            total *= (top - extremes[0]).exp()
+            dist.all_reduce(total)
+            top, highest = extremes
+        n = top + total.log()
         ctx.save_for_backward(features, weight, bias, labels, n)
-        ctx.unit, ctx.change, ctx.block = unit, change, block
+        ctx.unit, ctx.change, ctx.block, ctx.sharded = unit, change, block, sharded
         ctx.mark_non_differentiable(highest)
         return n, highest
 
@@ -179,7 +213,9 @@ class _Blocked(torch.autograd.Function):
                 if of_bias is not None:
                     of_bias[part.slice] = gradient @ share
         of_features *= gradient[:, None]
-        return of_features, of_weight, of_bias, None, None, None, None
+        if ctx.sharded:
+            dist.all_reduce(of_features)
+        return of_features, of_weight, of_bias, None, None, None, None, None
 
 
 @dataclass(frozen=True)

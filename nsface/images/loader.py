@@ -26,6 +26,7 @@ class Loader:
         sampler: which images make up a batch.
         rows: int64, N: where in `pixels` each image is; by default in order, and M is N. So a part of a store
             is used without copying it.
+        part: which images of each batch are wanted, where other processes take the others.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Loader:
         seed: int,
         device: torch.device,
         rows: npt.NDArray[np.int64] | None = None,
+        part: slice = slice(None),
     ) -> None:
         store = torch.from_numpy(pixels)
         if device.type == "cuda" and store.numel() <= torch.cuda.mem_get_info(device)[0] // 2:
@@ -48,6 +50,9 @@ class Loader:
         self._augmentation = augmentation
         self._seed = seed
         self._device = device
+        self._part = part
+        # images of different parts that stand at the same place must not be changed in the same way
+        self._stream = f"augmentation/{part.start}" if part.start else "augmentation"
         self._generator = torch.Generator(device)
 
     @property
@@ -58,11 +63,12 @@ class Loader:
         """Batches `first`, `first` + 1, … of `epoch`, the same whenever and however often they are asked for.
 
         Yields:
-            images, float32, B × 3 × H × W in [0, 255] (channels last in memory), and labels, int64, B.
+            images, float32, B × 3 × H × W in [0, 255] (channels last in memory), and labels, int64, B; of a
+            `part`, its images and the labels of the whole batch.
         """
         for batch, chosen in enumerate(self._sampler.epoch(epoch, first), start=first):
-            rows = self._rows[chosen].to(self._store.device)
+            rows = self._rows[chosen[self._part]].to(self._store.device)
             images = self._store[rows].to(self._device, non_blocking=True)
             step = epoch * self.batches_per_epoch + batch
-            self._generator.manual_seed(derived_seed(self._seed, "augmentation", step))
+            self._generator.manual_seed(derived_seed(self._seed, self._stream, step))
             yield augment(images, self._augmentation, self._generator), self._labels[chosen.to(self._device)]

@@ -1,15 +1,17 @@
-"""From the words of a recipe to networks, heads and auxiliary losses, with the recipe's places in errors."""
+"""From the words of a recipe to networks, heads and auxiliary losses."""
 
 from __future__ import annotations
 
 from torch import nn
 
 from nsface import networks
-from nsface.arguments import ArgumentError, check_arguments, near
+from nsface.arguments import ArgumentError
 from nsface.auxiliary import AUXILIARY
 from nsface.errors import ModelError, RecipeError
 from nsface.heads import HEADS, Head
+from nsface.heads.shard import Shard
 from nsface.recipe import Recipe
+from nsface.training.ranks import ALONE, Ranks
 
 
 def build_network(recipe: Recipe) -> nn.Module:
@@ -33,22 +35,21 @@ def build_network(recipe: Recipe) -> nn.Module:
         raise RecipeError(f"network: {error}") from error
 
 
-def build_head(recipe: Recipe, identities: int) -> Head:
-    """The head that `recipe` names for `identities` classes, with fresh weights from the global generator.
+def build_head(recipe: Recipe, identities: int, ranks: Ranks = ALONE) -> Head:
+    """The head that `recipe` names (and has checked) for `identities` classes, with fresh weights.
+
+    Of several ranks each has the weights of its part of the identities.
 
     Raises:
-        RecipeError: an unknown name or argument, or one out of its range.
+        RecipeError: it cannot be divided among the ranks.
     """
-    name, arguments = recipe.head.name, recipe.head.arguments
-    if name not in HEADS:
-        raise RecipeError(f"head.name: unknown head '{name}'{near(name, HEADS)}")
-    try:
-        check_arguments(name, HEADS[name], arguments)
-        return HEADS[name](recipe.network.embedding_size, identities, **arguments)
-    except ArgumentError as error:
-        raise RecipeError(f"head.{error}") from error
-    except ValueError as error:
-        raise RecipeError(f"head: {error}") from error
+    head = HEADS[recipe.head.name](recipe.network.embedding_size, identities, **recipe.head.arguments)
+    if ranks.count > 1:
+        try:
+            head.divide(Shard(identities, ranks.rank, ranks.count))
+        except ValueError as error:
+            raise RecipeError(f"head: {error}") from error
+    return head
 
 
 def build_auxiliary(recipe: Recipe, identities: int) -> nn.ModuleDict:

@@ -30,6 +30,7 @@ from nsface.seeds import derived_seed
 from nsface.training.build import build_auxiliary, build_head, build_network
 from nsface.training.checkpoint import load_checkpoint, save_checkpoint
 from nsface.training.interruption import Interruption
+from nsface.training.ranks import ALONE, Ranks
 from nsface.training.trainer import Trainer
 
 
@@ -37,11 +38,13 @@ class Interrupted(Exception):
     """The run was asked to stop, and can be resumed."""
 
 
-def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
+def train(recipe: Recipe, out: Path, *, resume: bool = False, ranks: Ranks = ALONE) -> Path:
     """Train as `recipe` says, in the folder `out`; returns the path of the model.
 
     With `resume`, a run that was interrupted goes on, to the same bits as if it had not been; one that is
     complete is left as it is; one that was never begun begins.
+
+    Of several `ranks`, each calls this with the same arguments; the first writes the folder, which all see.
 
     Raises:
         RecipeError: a wrong value, or, with `resume`, another recipe than the folder's.
@@ -52,35 +55,41 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
     check_folder(recipe, out, resume)
     model = out / "model.safetensors"
     checkpoint = out / "checkpoints" / "latest.pt"
-    if resume and model.exists():
+    if ranks.any(resume and model.exists()):
         return model
-    device = pick_device(recipe.device)
+    device = ranks.place(pick_device(recipe.device))
     dtype = pick_precision(recipe.precision, device)
     with torch.device("meta"):  # wrong arguments should be said before the images are read
         build_network(recipe)
-        build_head(recipe, identities=2)
+        build_head(recipe, ranks.count + 1, ranks)
 
     source, chosen, labels, identities = training_set(recipe)
     fingerprint = source.fingerprint()
-    if resume and checkpoint.exists():
+    begun = ranks.any(resume and checkpoint.exists())
+    if begun:
         check_data(out / "environment.json", fingerprint)
     sampler = make_sampler(recipe, labels)
-    pixels, rows = decoded(recipe, source, chosen)
-    make_folder(recipe, out)
+    part = ranks.part(sampler.batch_size)
+    pixels, rows = decoded(recipe, source, chosen, ranks)
+    ranks.wait()  # until all have looked at the folder as it was
+    if ranks.first:
+        make_folder(recipe, out)
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
-    network, head = build_network(recipe), build_head(recipe, len(identities))
+    network, head = build_network(recipe), build_head(recipe, len(identities), ranks)
     auxiliary = build_auxiliary(recipe, len(identities))
-    loader = Loader(pixels, labels, sampler, recipe.augmentation, recipe.seed, device, rows)
-    trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype)
+    loader = Loader(pixels, labels, sampler, recipe.augmentation, recipe.seed, device, rows, part)
+    trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
     environment = describe_environment(device, dtype) | {
+        "ranks": ranks.count,
         "data": fingerprint,
         "images": len(chosen),
         "identities": len(identities),
         "parameters": sum(p.numel() for p in network.parameters()),
         "classifier": head.classifier(recipe.batch_size),
     }
-    write_text(out / "environment.json", json.dumps(environment, indent=2) + "\n")
-    if resume and checkpoint.exists():
+    if ranks.first:
+        write_text(out / "environment.json", json.dumps(environment, indent=2) + "\n")
+    if begun:
         trainer.restore(load_checkpoint(checkpoint, device))
     follow(trainer, out / "log.jsonl", checkpoint)
     description = Description(
@@ -93,7 +102,9 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
         identities=len(identities),
         recipe_digest=recipe.digest(),
     )
-    save_model(model, network, description)
+    if ranks.first:
+        save_model(model, network, description)
+    ranks.wait()  # until the model is there
     return model
 
 
@@ -128,8 +139,8 @@ def check_data(environment: Path, fingerprint: str) -> None:
         ) from error
     if begun_with != fingerprint:
         raise RecipeError(
-            f"--resume: the training images are not those the run began with (names, sizes or times of "
-            f"change differ from the fingerprint in {environment}); put them back, or choose another --out"
+            f"--resume: the training images are not those the run began with (names, labels, sizes or "
+            f"bytes differ from the fingerprint in {environment}); put them back, or choose another --out"
         )
 
 
@@ -188,24 +199,38 @@ def make_sampler(recipe: Recipe, labels: np.ndarray[Any, np.dtype[np.int64]]) ->
 
 
 def decoded(
-    recipe: Recipe, source: Source, chosen: list[int]
+    recipe: Recipe, source: Source, chosen: list[int], ranks: Ranks
 ) -> tuple[Pixels, np.ndarray[Any, np.dtype[np.int64]]]:
     """Pixels, and the row of each chosen image: a packed store's own, or decoded, with a progress bar."""
     height, width = recipe.input.height, recipe.input.width
     stored = stored_pixels(source, height, width)
     if stored is not None:
         return stored, np.asarray(chosen, dtype=np.int64)
-    with tqdm(total=len(chosen), desc="decoding", unit=" images", disable=None) as bar:
+    if recipe.cache is not None and not ranks.first:
+        ranks.wait()  # until the first has filled the cache
+    with progress("decoding", " images", len(chosen), ranks) as bar:
         pixels = load_pixels(source, chosen, height, width, cache=recipe.cache, progress=bar.update)
+    if recipe.cache is not None and ranks.first:
+        ranks.wait()
     return pixels, np.arange(len(chosen))
 
 
+def progress(what: str, unit: str, total: int, ranks: Ranks, done: int = 0) -> tqdm[Any]:
+    """A progress bar, on a terminal and on the first rank."""
+    return tqdm(total=total, initial=done, desc=what, unit=unit, disable=None if ranks.first else True)
+
+
 def follow(trainer: Trainer, log: Path, checkpoint: Path) -> None:
-    """Run `trainer` to its end: log lines, a progress bar, a checkpoint each epoch and when interrupted."""
-    lines = kept_lines(log, trainer.step)
-    write_text(log, "".join(lines))
+    """Run `trainer` to its end: log lines, a progress bar, a checkpoint each epoch and when interrupted.
+
+    Of several ranks, all stop after the same step, and the first writes.
+    """
+    ranks = trainer.ranks
+    if ranks.first:
+        write_text(log, "".join(kept_lines(log, trainer.step)))
     per_epoch = trainer.loader.batches_per_epoch
-    bar = tqdm(total=trainer.total_steps, initial=trainer.step, desc="training", unit=" steps", disable=None)
+    bar = progress("training", " steps", trainer.total_steps, ranks, trainer.step)
+    log = log if ranks.first else Path(os.devnull)
     with bar, log.open("a", encoding="utf-8") as file, Interruption() as interruption:
         for line in trainer.run():
             bar.update()
@@ -217,9 +242,12 @@ def follow(trainer: Trainer, log: Path, checkpoint: Path) -> None:
                     f"{line['images_per_second']:.0f} images/s"
                 )
             last = trainer.step == trainer.total_steps
-            if interruption.requested or last or trainer.step % per_epoch == 0:
-                save_checkpoint(checkpoint, trainer.state())
-            if interruption.requested and not last:
+            stop = ranks.any(interruption.requested)
+            if stop or last or trainer.step % per_epoch == 0:
+                state = trainer.state()
+                if ranks.first:
+                    save_checkpoint(checkpoint, state)
+            if stop and not last:
                 raise Interrupted(
                     f"stopped after step {trainer.step} of {trainer.total_steps}; "
                     "go on with the same command and --resume"

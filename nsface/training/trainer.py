@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from nsface.networks.activations import NoisyActivation
 from nsface.recipe import Optimizer, Recipe
 from nsface.seeds import derived_seed
 from nsface.training.meter import Meter
+from nsface.training.ranks import ALONE, Ranks
 from nsface.training.schedule import learning_rate
 
 Line = dict[str, float]
@@ -28,6 +29,7 @@ class Trainer:
     Args:
         auxiliary: losses by name, each an `Auxiliary`, added to the head's with their weights.
         dtype: the type that the network's convolutions run in; weights, head and loss stay float32.
+        ranks: of several, each has the loss of the whole batch, and its own part of the head.
     """
 
     def __init__(
@@ -39,14 +41,17 @@ class Trainer:
         loader: Loader,
         device: torch.device,
         dtype: torch.dtype,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.recipe = recipe
+        network = ranks.normalised_together(network, device)
         self.network = network.to(device).to(memory_format=torch.channels_last).train()
         self.head = head.to(device).train()
         self.auxiliary = auxiliary.to(device).train()
         self.loader = loader
         self.device = device
         self.dtype = dtype
+        self.ranks = ranks
         self.optimizer = make_optimizer(recipe.optimizer, [self.network, self.head, self.auxiliary])
         self.meter = Meter(device, list(auxiliary))
         self.step = 0
@@ -90,7 +95,7 @@ class Trainer:
     def _train_step(self, images: Tensor, labels: Tensor, measure: bool) -> tuple[float, Tensor | float]:
         """One step; returns the learning rate and, where clipped or `measure`, the gradient's norm."""
         seed = self.recipe.seed
-        torch.manual_seed(derived_seed(seed, "dropout", self.step))
+        torch.manual_seed(derived_seed(seed, self.ranks.own("dropout"), self.step))
         self.head.reseed(derived_seed(seed, "noise", self.step))
         self.head.advance(self.step, self.total_steps)
         optimizer = self.recipe.optimizer
@@ -107,15 +112,18 @@ class Trainer:
 
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             features = self.network(self.recipe.input.normalise(images))
+        features = self.ranks.gathered(features)
         output = self.head(features, labels)
         losses = {name: auxiliary(features, labels) for name, auxiliary in self.auxiliary.items()}
         total = output.loss.mean() + sum(self.auxiliary[name].weight * losses[name] for name in losses)
         self.optimizer.zero_grad()
         total.backward()
+        self.ranks.add_gradients(self.network)
         norm: Tensor | float = math.nan
         if optimizer.clip_norm is not None or measure:
-            limit = math.inf if optimizer.clip_norm is None else optimizer.clip_norm
-            norm = nn.utils.clip_grad_norm_(self._parameters(), limit)
+            norm = self._gradient_norm()
+            if optimizer.clip_norm is not None:
+                nn.utils.clip_grads_with_norm_(self._parameters(), optimizer.clip_norm, norm)
         self.optimizer.step()
         self.meter.add(output, losses)
         self.step += 1
@@ -123,6 +131,15 @@ class Trainer:
 
     def _parameters(self) -> list[nn.Parameter]:
         return [p for part in (self.network, self.head, self.auxiliary) for p in part.parameters()]
+
+    def _gradient_norm(self) -> Tensor:
+        """L2 norm of the gradient of all weights, those that other ranks hold among them."""
+        gradients = {p: p.grad for p in self._parameters() if p.grad is not None}
+        if self.head.shard is not None:
+            for divided in self.head.by_identity().values():
+                squared = self.head.shard.total(gradients[divided].norm().square())
+                gradients[divided] = squared.sqrt()  # a tensor with the norm of the whole gradient
+        return nn.utils.get_total_norm(list(gradients.values()))
 
     def _check(self, means: Line) -> None:
         for name in ("loss", *self.auxiliary):
@@ -133,8 +150,11 @@ class Trainer:
                 )
 
     def state(self) -> dict[str, Any]:
-        """Everything that `restore` needs to go on from this step to the same bits."""
-        return {
+        """Everything that `restore` needs to go on from this step to the same bits.
+
+        Of several ranks all must ask together; the first is given the state of all, as one process has it.
+        """
+        state = {
             "step": self.step,
             "network": self.network.state_dict(),
             "head": self.head.state_dict(),
@@ -142,14 +162,33 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "meter": self.meter.state(),
         }
+        if self.head.shard is not None:
+            self._change_rows(state, self.head.shard.whole)
+        return state
 
     def restore(self, state: dict[str, Any]) -> None:
+        if self.head.shard is not None:
+            self._change_rows(state, self.head.shard.part)
         self.network.load_state_dict(state["network"])
         self.head.load_state_dict(state["head"])
         self.auxiliary.load_state_dict(state["auxiliary"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.meter.restore(state["meter"])
         self.step = int(state["step"])
+
+    def _change_rows(self, state: dict[str, Any], change: Callable[[Tensor], Tensor]) -> None:
+        """Put `change` of it in place of all in `state` that has a row an identity, momentum included."""
+        divided = self.head.by_identity()
+        for name in divided:
+            state["head"][name] = change(state["head"][name])
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        kept = state["optimizer"]["state"]
+        for number, parameter in enumerate(parameters):
+            if number in kept and any(parameter is weights for weights in divided.values()):
+                kept[number] = {
+                    key: change(value) if isinstance(value, Tensor) else value
+                    for key, value in kept[number].items()
+                }
 
 
 def make_optimizer(settings: Optimizer, modules: list[nn.Module]) -> torch.optim.SGD:

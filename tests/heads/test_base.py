@@ -16,7 +16,11 @@ from torch.nn import functional
 
 from nsface.heads import HEADS, AdaFace, CurricularFace, Head, Softmax
 
-WITH_BIAS = [name for name in HEADS if "bias" in inspect.signature(HEADS[name]).parameters]
+
+def made(name: str, size: int, identities: int, **wanted: Any) -> Head:
+    """The head with those of the `wanted` arguments that it takes."""
+    own = inspect.signature(HEADS[name]).parameters
+    return HEADS[name](size, identities, **{key: value for key, value in wanted.items() if key in own})
 
 
 @given(
@@ -75,10 +79,10 @@ def held(head: Head, features: Tensor, labels: Tensor) -> None:
 
 @pytest.mark.parametrize("name", HEADS)
 @pytest.mark.parametrize("step", [0, 40_000])
-def test_gradcheck(name: str, step: int) -> None:
+@pytest.mark.parametrize("alpha2", [0, 0.3])
+def test_gradcheck(name: str, step: int, alpha2: float) -> None:
     features, labels = batch(identities=5, size=4, samples=6, scale=3)
-    bias = {"bias": True} if name in WITH_BIAS else {}
-    head = ready(HEADS[name](4, 5, **bias))
+    head = ready(made(name, 4, 5, bias=True, alpha2=alpha2))
     held(head, features, labels)
 
     def loss(x: Tensor, *parameters: Tensor) -> Tensor:
@@ -93,8 +97,9 @@ def test_gradcheck(name: str, step: int) -> None:
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_zero_norms_are_harmless(name: str) -> None:
-    head = HEADS[name](3, 4)
+@pytest.mark.parametrize("alpha2", [0, 0.3])
+def test_zero_norms_are_harmless(name: str, alpha2: float) -> None:
+    head = made(name, 3, 4, alpha2=alpha2)
     head.weight.data[1] = 0
     features = torch.randn(4, 3)
     features[0] = 0
@@ -111,9 +116,10 @@ def test_zero_norms_are_harmless(name: str) -> None:
 @pytest.mark.parametrize("name", HEADS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 300.0])
-def test_finite(name: str, dtype: torch.dtype, scale: float) -> None:
+@pytest.mark.parametrize("alpha2", [0, 0.3])
+def test_finite(name: str, dtype: torch.dtype, scale: float, alpha2: float) -> None:
     # among the features are the weights themselves, and their opposites: angles of 0 and π
-    head = HEADS[name](8, 6)
+    head = made(name, 8, 6, alpha2=alpha2)
     directions = head.weight.detach()
     features = scale * torch.cat([directions, -directions, torch.randn(6, 8)])
     features = features.to(dtype).requires_grad_()

@@ -69,6 +69,23 @@ def test_sampled_classes_are_a_smaller_problem(rate: float, seed: int) -> None:
     assert (gradient[left_out] == 0).all()
 
 
+@pytest.mark.parametrize("name", NORMALISED)
+def test_sampled_classes_are_a_head_of_those_alone(name: str) -> None:
+    features, labels = batch(40, 4, 6, scale=3)
+    sampled = ready(HEADS[name](4, 40, sample_rate=0.3))
+    seen = kept_classes(sampled, features, labels)
+    alone = ready(HEADS[name](4, len(seen)))
+    alone.weight.data = sampled.weight.data[seen]
+    sampled.reseed(0)
+    found, expected = sampled(features, labels), alone(features, torch.searchsorted(seen, labels))
+    torch.testing.assert_close(found.loss, expected.loss)
+    torch.testing.assert_close(found.gradient, expected.gradient)
+    gradients = [
+        torch.autograd.grad(o.loss.sum(), h.weight)[0] for o, h in ((found, sampled), (expected, alone))
+    ]
+    torch.testing.assert_close(gradients[0][seen], gradients[1])
+
+
 def kept_classes(head: Head, features: Tensor, labels: Tensor) -> Tensor:
     """Which classes a step is about: the rows of the weights that it takes."""
     head.weight.data, weight = head.weight.data.clone(), head.weight.data

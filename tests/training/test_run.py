@@ -307,15 +307,6 @@ def learning_rate_of_cosine(base: float, step: int, total: int) -> float:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"head": {"name": "noisy-softmax", "alpha2": -1.0}},
-            r"head: alpha2 .* must be a number ≥ 0, not -1",
-        ),
-        ({"head": {"name": "noisy-softmax", "alpha2": "x"}}, r"head\.alpha2: .*number .*got 'x'"),
-        ({"head": {"name": "noisy-softmax", "noise_per": "day"}}, r"head\.noise_per: .*'sample' or 'batch'"),
-        ({"head": {"name": "noisy-softmax", "alpha": 1.0}}, r"head\.alpha: .*did you mean 'alpha2'\?"),
-        ({"head": {"name": "softmax", "alpha2": 0.1}}, r"head\.alpha2: softmax has no such argument"),
-        ({"head": {"name": "nosy-softmax"}}, r"unknown head 'nosy-softmax'; did you mean 'noisy-softmax'\?"),
         ({"network": {"name": "spherenet-20"}}, r"network: .*spherenet-20"),
         ({"network": {"name": "iresnet-18", "dropout": "much"}}, r"network\.dropout: .*got 'much'"),
         ({"network": {"name": "sphereface-4", "depth": 9}}, r"network\.depth: sphereface-4 has no such"),

@@ -1,0 +1,336 @@
+"""Several ranks train the model that one process trains. Real processes, on Gloo."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from nsface.errors import NsfaceError, RecipeError
+from nsface.heads import HEADS, Head
+from nsface.heads.others import Classes, blocked, plain
+from nsface.heads.shard import Shard
+from nsface.recipe import Recipe
+from nsface.training.ranks import Ranks, joined
+from nsface.training.run import Interrupted, train
+from nsface.training.trainer import Trainer
+
+IDENTITIES = 7  # divides among neither 2 nor 3 ranks
+# fresh features are short: where they are normalised, the first gradients are large
+GENTLE = {"learning_rate": 0.01, "clip_norm": 1.0}
+BALANCED = {"sampler": {"identities": 3, "images": 4}}
+RUNS: dict[str, dict[str, Any]] = {
+    "softmax": {"head": {"name": "softmax", "bias": True}},
+    "noisy": {"head": {"name": "noisy-softmax", "alpha2": 0.5}, "optimizer": {"clip_norm": 0.05}},
+    "arcface": {"head": {"name": "arcface", "scale": 8.0, "alpha2": 0.1}, "optimizer": GENTLE, **BALANCED},
+    "together": {
+        "head": {"name": "normface", "learn_scale": True},
+        "auxiliary": [{"name": "center", "weight": 0.1}, {"name": "triplet"}],
+        "optimizer": GENTLE,
+        **BALANCED,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noise that differs from identity to identity, 16 × 16."""
+    folder = tmp_path_factory.mktemp("faces")
+    draw = np.random.default_rng(0)
+    for identity in range(IDENTITIES):
+        (folder / str(identity)).mkdir()
+        face = draw.integers(0, 256, (16, 16, 3))
+        for image in range(6):
+            pixels = np.clip(face + draw.integers(-50, 50, face.shape), 0, 255).astype(np.uint8)
+            cv2.imwrite(str(folder / str(identity) / f"{image}.png"), pixels)
+    return folder
+
+
+def settings(faces: Path, **changes: Any) -> dict[str, Any]:
+    """A network without batch normalisation, and no random augmentation."""
+    optimizer = {"learning_rate": 0.1, "nesterov": True} | changes.pop("optimizer", {})
+    size = {} if "sampler" in changes else {"batch_size": 12}
+    return {
+        "data": str(faces),
+        "input": {"height": 16, "width": 16},
+        "network": {"name": "sphereface-4", "embedding_size": 8},
+        "augmentation": {"mirror": False},
+        "optimizer": optimizer,
+        "schedule": {"kind": "cosine"},
+        "epochs": 1,
+        "log_every": 1,
+        "device": "cpu",
+        "precision": "fp32",
+        **size,
+        **changes,
+    }
+
+
+def recipe(faces: Path, **changes: Any) -> Recipe:
+    return Recipe.model_validate(settings(faces, **changes))
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class End:
+    """How a process ended, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+def start(count: int, function: Callable[..., None], *paths: Path) -> list[End]:
+    """Call `function(ranks, *paths)`, of this file, on `count` ranks, as torchrun would start them."""
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": count}
+    processes = []
+    for rank in range(count):
+        given = {name: str(value) for name, value in (where | {"RANK": rank, "LOCAL_RANK": rank}).items()}
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, __file__, function.__name__, *map(str, paths)],
+                env=os.environ | {"OMP_NUM_THREADS": "1"} | given,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+        )  # fmt: skip
+    texts = [process.communicate(timeout=300) for process in processes]
+    return [End(process.returncode, *both) for process, both in zip(processes, texts, strict=True)]
+
+
+def log(out: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in lines]
+
+
+def tensors(state: object, name: str = "") -> dict[str, Tensor]:
+    """All tensors of a checkpoint, by where they are in it."""
+    if isinstance(state, Tensor):
+        return {name: state}
+    items = state.items() if isinstance(state, dict) else ()
+    return {path: x for key, value in items for path, x in tensors(value, f"{name}/{key}").items()}
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Weights, momentum and everything else in the checkpoint; the model; and every line of the log."""
+    states = [torch.load(out / "checkpoints" / "latest.pt", weights_only=True) for out in (one, other)]
+    expected, found = (tensors(state) for state in states)
+    assert found.keys() == expected.keys()
+    assert any("momentum" in name for name in found)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=2e-6, msg=lambda m: f"{name}: {m}")  # noqa: B023
+    assert states[0]["step"] == states[1]["step"]
+    assert load_file(other / "model.safetensors").keys() == load_file(one / "model.safetensors").keys()
+    for expected_line, line in zip(log(one), log(other), strict=True):
+        assert line == pytest.approx(expected_line, rel=1e-4, abs=1e-5)
+
+
+def interrupted(ranks: Ranks, chosen: Recipe, out: Path, stop_at: int) -> None:
+    """Train up to `stop_at`, where the last rank alone gets a SIGTERM."""
+    step = Trainer._train_step
+
+    def and_stop(self: Trainer, *arguments: Any, **options: Any) -> Any:
+        result = step(self, *arguments, **options)
+        if self.step == stop_at and ranks.rank == ranks.count - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    Trainer._train_step = and_stop  # type: ignore[method-assign]
+    try:
+        with pytest.raises(Interrupted, match=f"after step {stop_at} "):
+            train(chosen, out, ranks=ranks)
+    finally:
+        Trainer._train_step = step  # type: ignore[method-assign]
+    ranks.wait()
+
+
+def train_on_two(ranks: Ranks, faces: Path, out: Path) -> None:
+    for name, changes in RUNS.items():
+        train(recipe(faces, **changes), out / name, ranks=ranks)
+    interrupted(ranks, recipe(faces, **RUNS["noisy"]), out / "begun-by-two", 2)
+    interrupted(ranks, recipe(faces, **RUNS["noisy"]), out / "same-again", 1)
+    train(recipe(faces, **RUNS["noisy"]), out / "same-again", ranks=ranks, resume=True)
+    with pytest.raises(RecipeError, match="batch_size: 9 images a step cannot be dealt evenly to 2 ranks"):
+        train(recipe(faces, **RUNS["softmax"], batch_size=9), out / "uneven", ranks=ranks)
+    sampled = {"name": "arcface", "sample_rate": 0.5}
+    with pytest.raises(RecipeError, match=r"head: sample_rate is 0\.5, but must be 1 with several ranks"):
+        train(recipe(faces, head=sampled), out / "sampled", ranks=ranks)
+    print("done")
+    if ranks.rank == 1:
+        raise NsfaceError("the second rank alone fails")
+    ranks.wait()
+
+
+@pytest.fixture(scope="module")
+def two(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[End]]:
+    """What `train_on_two` leaves, and how both ranks end."""
+    out = tmp_path_factory.mktemp("two")
+    ends = start(2, train_on_two, faces, out)
+    assert [end.out for end in ends] == ["done\n", "done\n"], "".join(end.err for end in ends)
+    return out, ends
+
+
+def test_an_error_on_one_rank_ends_the_others_without_a_word(two: tuple[Path, list[End]]) -> None:
+    waiting, failed = two[1]
+    assert failed.status == waiting.status == 1
+    assert "NsfaceError: the second rank alone fails" in failed.err
+    assert waiting.err == ""
+
+
+def test_two_ranks_train_what_one_process_trains(
+    faces: Path, tmp_path: Path, two: tuple[Path, list[End]]
+) -> None:
+    of_two = two[0]
+    for name, changes in RUNS.items():
+        train(recipe(faces, **changes), tmp_path / name)
+        assert_same_run(tmp_path / name, of_two / name)
+    assert log(tmp_path / "noisy")[0]["gradient_norm"] > 0.05, "it must have been clipped"
+    ranks, form = (environment(of_two / "softmax")[key] for key in ("ranks", "classifier"))
+    assert (ranks, form) == (2, "sharded")
+    assert environment(tmp_path / "softmax")["ranks"] == 1
+
+    whole, again = (load_file(of_two / name / "model.safetensors") for name in ("noisy", "same-again"))
+    assert all(torch.equal(whole[name], again[name]) for name in whole), "to the same bits on as many ranks"
+    train(recipe(faces, **RUNS["noisy"]), of_two / "begun-by-two", resume=True)
+    assert_same_run(tmp_path / "noisy", of_two / "begun-by-two")
+    for refused in ("uneven", "sampled"):
+        assert not (of_two / refused).exists()
+
+
+def environment(out: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((out / "environment.json").read_text())
+    return read
+
+
+def test_three_ranks_compute_what_one_does_and_go_on_with_its_run(faces: Path, tmp_path: Path) -> None:
+    chosen = recipe(faces, **RUNS["together"])
+    train(chosen, tmp_path / "whole")
+    interrupted(Ranks(), chosen, tmp_path / "begun-by-one", 2)
+    ends = start(3, compute_and_go_on, faces, tmp_path / "begun-by-one")
+    assert [end.status for end in ends] == [0, 0, 0], "".join(end.err for end in ends)
+    assert_same_run(tmp_path / "whole", tmp_path / "begun-by-one")
+
+
+def compute_and_go_on(ranks: Ranks, faces: Path, begun: Path) -> None:
+    for identities in (3, IDENTITIES):
+        check_n(Shard(identities, ranks.rank, ranks.count))
+    for name in HEADS:
+        check_head(name, Shard(IDENTITIES, ranks.rank, ranks.count))
+    train(recipe(faces, **RUNS["together"]), begun, ranks=ranks, resume=True)
+
+
+def drawn(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def check_n(shard: Shard) -> None:
+    """N, and what is highest, sharded against plain, with every gradient."""
+    labels = torch.arange(9) % shard.identities
+    upstream = drawn(9, seed=3)
+    for unit in (False, True):
+        features, weight, bias = (
+            drawn(9, 4, seed=0) * 5,
+            drawn(shard.identities, 4, seed=1),
+            drawn(shard.identities, seed=2),
+        )
+        whole = [tensor.requires_grad_() for tensor in (features, weight, bias)]
+        n, highest = plain(features, Classes(weight, bias, unit), labels)
+        expected = torch.autograd.grad(n, whole, upstream)
+        own = [features.detach(), *(shard.part(tensor.detach()) for tensor in (weight, bias))]
+        own = [tensor.requires_grad_() for tensor in own]
+        sharded = blocked(own[0], Classes(own[1], own[2], unit, shard), labels, block=2)
+        found = torch.autograd.grad(sharded[0], own, upstream)
+        torch.testing.assert_close(sharded[0], n, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(sharded[1], highest, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(found[0], expected[0], rtol=1e-10, atol=1e-12)
+        for one, other in zip(found[1:], expected[1:], strict=True):
+            torch.testing.assert_close(one, shard.part(other), rtol=1e-10, atol=1e-12)
+
+
+def check_head(name: str, shard: Shard) -> None:
+    """Whole against divided: what it gives, its state after the step, and every gradient."""
+    labels = torch.arange(9) % shard.identities
+    results = []
+    for divided in (False, True):
+        features = (drawn(9, 4, seed=0) * 5).requires_grad_()
+        head: Head = HEADS[name](4, shard.identities).double()
+        if name in ("softmax", "noisy-softmax", "label-smoothing", "disturb-label"):
+            head.bias = nn.Parameter(drawn(shard.identities, seed=2))
+        head.weight.data.copy_(drawn(shard.identities, 4, seed=1))
+        if divided:
+            head.divide(shard)
+            assert len(head.weight) < shard.identities
+        head.reseed(5)
+        head.advance(700, 1000)
+        output = head(features, labels)
+        output.loss.mean().backward()
+        rows = [p.grad if divided else shard.part(p.grad) for p in head.by_identity().values()]
+        outputs = [output.loss.detach(), output.correct.double(), output.probability, output.gradient]
+        results.append([*outputs, features.grad, *rows, *head.buffers()])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11)
+
+
+def test_fewer_identities_than_ranks() -> None:
+    with pytest.raises(ValueError, match="2 identities cannot be divided among 3 ranks"):
+        Shard(2, 0, 3)
+
+
+def test_sigterm_to_torchrun_leaves_one_checkpoint(faces: Path, tmp_path: Path) -> None:
+    written = tmp_path / "recipe.yaml"
+    written.write_text(yaml.safe_dump(settings(faces, head={"name": "softmax"}, epochs=10**6)))
+    out = tmp_path / "run"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    with (tmp_path / "messages").open("w") as messages:
+        process = subprocess.Popen(
+            [*torchrun, "-m", "nsface", "train", str(written), "--out", str(out)],
+            stdout=messages,
+            stderr=messages,
+        )
+        try:
+            wait_for(out / "log.jsonl", process)
+            process.terminate()
+            assert process.wait(60) != 0
+        finally:
+            process.kill()
+    assert [file.name for file in (out / "checkpoints").iterdir()] == ["latest.pt"]
+    step = torch.load(out / "checkpoints" / "latest.pt", weights_only=True)["step"]
+    assert log(out)[-1]["step"] == step, "all ranks stopped after the same step"
+    text = (tmp_path / "messages").read_text()
+    assert text.count("nsface") == 1 + text.count("-m nsface")
+    assert f"nsface: stopped after step {step} of 3000000; go on with" in text
+
+
+def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(1200):
+        if file.exists() and file.stat().st_size:
+            return
+        assert process.poll() is None
+        time.sleep(0.1)
+    raise AssertionError(f"no {file}")
+
+
+if __name__ == "__main__":
+    with joined() as ranks_here:
+        globals()[sys.argv[1]](ranks_here, *map(Path, sys.argv[2:]))

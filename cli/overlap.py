@@ -13,6 +13,7 @@ from nsface.cli.results import columns, emit, json_option
 from nsface.errors import DataError
 
 if TYPE_CHECKING:
+    from nsface.embeddings.file import Embeddings
     from nsface.embeddings.overlap import Match
 
 _COLUMN = 8  # pairs in a column of the montage
@@ -42,8 +43,9 @@ _COLUMN = 8  # pairs in a column of the montage
     "--exclude", metavar="FILE", type=click.Path(path_type=Path), help="Write those found, for `exclude:`."
 )
 @click.option("--montage", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw what is shown.")
-@click.option("--train-images", metavar="SRC", help="Images of TRAIN, for --montage.")
-@click.option("--test-images", metavar="SRC", help="Images of TEST, for --montage.")
+@click.option("--pictures", is_flag=True, help="Find pictures that are in both sets, too.")
+@click.option("--train-images", metavar="SRC", help="Images of TRAIN, for --montage and --pictures.")
+@click.option("--test-images", metavar="SRC", help="Images of TEST, for --montage and --pictures.")
 @click.option(
     "--run",
     "runs",
@@ -61,6 +63,7 @@ def command(
     top: int,
     exclude: Path | None,
     montage: Path | None,
+    pictures: bool,
     train_images: str | None,
     test_images: str | None,
     runs: tuple[Path, ...],
@@ -69,13 +72,14 @@ def command(
     """Say which identities of a training set seem to appear in a test set.
 
     TRAIN.npz and TEST.npz are embeddings by one model, of images called IDENTITY/IMAGE.jpg. The score of two
-    identities is the cosine of their mean embeddings. Found are those of one name, and with --threshold those
-    that score at least that; look at the montage before you believe a threshold. --names takes lines such as
-    `n000001,"Dalai_Lama"`.
+    identities is the cosine of their mean embeddings. Found are those of one name, with --pictures those with
+    one picture in both sets, and with --threshold those that score at least that; look at the montage before
+    you believe a threshold. --names takes lines such as `n000001,"Dalai_Lama"`.
 
     \b
     Examples:
       nsface overlap casia.npz lfw.npz --montage look.png --train-images casia/ --test-images lfw/
+      nsface overlap casia.npz lfw.npz --pictures --train-images casia/ --test-images lfw/
       nsface overlap casia.npz lfw.npz --names casia_names.txt --threshold 0.6 --exclude exclude.txt
       nsface overlap casia.npz lfw.npz --threshold 0.6 --run runs/noisy --json overlap.json
     """
@@ -84,28 +88,42 @@ def command(
     from nsface.embeddings.overlap import find_overlap, read_names
     from nsface.files import write_text
 
-    if (montage is None) != (train_images is None) or (montage is None) != (test_images is None):
-        raise click.UsageError("--montage needs --train-images and --test-images, and they need it")
+    looking = montage is not None or pictures
+    if looking != (train_images is not None) or looking != (test_images is not None):
+        raise click.UsageError(
+            "--montage and --pictures need --train-images and --test-images, and they need one of them"
+        )
     trained, tested = load(train), load(test)
-    matches = find_overlap(trained, tested, read_names(names) if names else None)
-    found = [m for m in matches if m.by_name or (threshold is not None and m.score >= threshold)]
+    known = read_names(names) if names else None
+    shared = []
+    if pictures and train_images and test_images:
+        shared = _shared(trained, tested, train_images, test_images)
+    matches = find_overlap(trained, tested, known, shared)
+    found = [
+        match
+        for match in matches
+        if match.by_name or match.by_picture or (threshold is not None and match.score >= threshold)
+    ]
     shown = found + [match for match in matches if match not in found][: max(0, top - len(found))]
     if exclude:
         lines = [f"{m.identity}\n" for m in sorted(found, key=lambda match: match.identity)]
-        how = "by name" if threshold is None else f"by name, or by a cosine of at least {threshold:g}"
+        ways = ["by name"] + ["by a picture"] * pictures
+        ways += [] if threshold is None else [f"by a cosine of at least {threshold:g}"]
+        how = " or ".join(ways)
         write_text(exclude, f"# identities of {train} that seem to be in {test}, {how}\n" + "".join(lines))
     if montage and train_images and test_images:
         _draw(montage, shown, train_images, test_images)
     for run in runs:
         record(
             run, trained, tested, [match.identity for match in found],
-            {"threshold": threshold, "model_digest": trained.meta.get("model_digest")},
+            {"threshold": threshold, "pictures": pictures, "model_digest": trained.meta.get("model_digest")},
         )  # fmt: skip
     result: dict[str, Any] = {
         "train": str(train),
         "test": str(test),
         "model_digest": trained.meta.get("model_digest"),
         "threshold": threshold,
+        "pictures": pictures,
         "identities": len(matches),
         "found": [match.identity for match in found],
         "matches": [_entry(match) for match in shown],
@@ -122,15 +140,39 @@ def _table(
     result: dict[str, Any], matches: Sequence[Match], found: Sequence[Match], shown: Sequence[Match]
 ) -> str:
     named = sum(match.by_name for match in found)
+    seen = sum(match.by_picture and not match.by_name for match in found)
     head = f"{len(matches)} identities: {named} in the test set by name"
+    if result["pictures"]:
+        head += f", {seen} others by a picture"
     if result["threshold"] is not None:
-        head += f", {len(found) - named} others by a cosine of at least {result['threshold']:g}"
+        head += f", {len(found) - named - seen} others by a cosine of at least {result['threshold']:g}"
     rows: list[Sequence[str]] = [("identity", "most like", "score", "best images", "")]
-    rows += [
-        (m.identity, m.person, f"{m.score:.3f}", f"{m.image_score:.3f}", "name" if m.by_name else "")
-        for m in shown
-    ]
+    rows += [(m.identity, m.person, f"{m.score:.3f}", f"{m.image_score:.3f}", _how(m)) for m in shown]
     return f"{head}\n{columns(rows)}"
+
+
+def _how(match: Match) -> str:
+    """What beside the score makes it one person."""
+    return ", ".join(["name"] * match.by_name + ["picture"] * match.by_picture)
+
+
+def _shared(
+    train: Embeddings, test: Embeddings, train_images: str, test_images: str
+) -> list[tuple[int, int]]:
+    """Rows of both files whose pictures look the same."""
+    from tqdm import tqdm
+
+    from nsface.images.shared_pictures import shared_pictures
+    from nsface.images.sources import open_source
+    from nsface.names import stem
+
+    sources = open_source(train_images), open_source(test_images)
+    with tqdm(total=sum(map(len, sources)), desc="decoding", unit=" images", disable=None) as bar:
+        pairs = shared_pictures(*sources, bar.update)
+    rows = [{stem(name): row for row, name in enumerate(made.names)} for made in (train, test)]
+    named = [[stem(source.names[i]) for source, i in zip(sources, pair, strict=True)] for pair in pairs]
+    # an image that was left out when embeddings were extracted is in no row
+    return [(rows[0][one], rows[1][two]) for one, two in named if one in rows[0] and two in rows[1]]
 
 
 def _draw(path: Path, shown: Sequence[Match], train_images: str, test_images: str) -> None:

@@ -32,7 +32,9 @@ class Match:
     Attributes:
         score: cosine of their templates.
         by_name: whether they have one name.
-        images: their most similar two images, and the cosine of these: a photo in both sets is near 1.
+        by_picture: whether a picture is in both sets.
+        images: that picture, or their most similar two images.
+        image_score: cosine of these two: near 1 for a picture that is in both sets.
         candidates: the best persons for this identity with their scores, best first.
     """
 
@@ -40,21 +42,28 @@ class Match:
     person: str
     score: float
     by_name: bool
+    by_picture: bool
     images: tuple[str, str]
     image_score: float
     candidates: tuple[tuple[str, float], ...]
 
 
 def find_overlap(
-    train: Embeddings, test: Embeddings, names: Mapping[str, str] | None = None, candidates: int = 10
+    train: Embeddings,
+    test: Embeddings,
+    names: Mapping[str, str] | None = None,
+    pictures: Sequence[tuple[int, int]] = (),
+    candidates: int = 10,
 ) -> list[Match]:
     """The person of `test` who is most like each identity of `train`, by descending score.
 
     An identity whose name (`names`, or what it is called itself) is that of a person is matched with that
-    person, whatever the scores. Names are compared without case, accents and the signs between the words.
+    person, whatever the scores, and so is one that shares a picture with a person. Names are compared without
+    case, accents and the signs between the words.
 
     Args:
         names: names of training identities, where they are called otherwise.
+        pictures: images known to be the same, as rows of `train` and of `test`.
         candidates: how many persons each match lists.
 
     Raises:
@@ -65,20 +74,27 @@ def find_overlap(
         raise DataError(f"{train.source} and {test.source}: not by the same model; extract both with one")
     left, right = _People(train), _People(test)
     known = {_plain(person): number for number, person in reversed(list(enumerate(right.names)))}
+    shared = {int(left.labels[row]): (row, other) for row, other in reversed(pictures)}
     matches = []
     for first in range(0, len(left.names), _BLOCK):
         scores = left.templates[first : first + _BLOCK] @ right.templates.T
         for row, identity in enumerate(left.names[first : first + _BLOCK]):
             best = np.argsort(-scores[row], kind="stable")[:candidates]
             named = known.get(_plain((names or {}).get(identity, identity)))
+            picture = shared.get(first + row)
             person = int(best[0]) if named is None else named
-            images, image_score = _nearest(train, left.rows[first + row], test, right.rows[person])
+            if picture and named is None:
+                person = int(right.labels[picture[1]])
+            by_picture = picture is not None and int(right.labels[picture[1]]) == person
+            rows = picture if picture and by_picture else (left.rows[first + row], right.rows[person])
+            images, image_score = _nearest(train, np.atleast_1d(rows[0]), test, np.atleast_1d(rows[1]))
             matches.append(
                 Match(
                     identity,
                     right.names[person],
                     float(scores[row, person]),
                     named is not None,
+                    by_picture,
                     images,
                     image_score,
                     tuple((right.names[other], float(scores[row, other])) for other in best),
@@ -88,7 +104,7 @@ def find_overlap(
 
 
 class _People:
-    """Names, rows and templates (normalised) of the identities of an embeddings file."""
+    """Names, rows and templates (normalised) of the identities of an embeddings file; each row's number."""
 
     def __init__(self, embeddings: Embeddings) -> None:
         folders = [name.rpartition("/")[0] for name in embeddings.names]
@@ -97,10 +113,10 @@ class _People:
                 f"{embeddings.source}: {embeddings.names[folders.index('')]} lies in no identity's folder; "
                 "names must be IDENTITY/IMAGE.jpg"
             )
-        names, labels = np.unique(folders, return_inverse=True)
+        names, self.labels = np.unique(folders, return_inverse=True)
         self.names: list[str] = names.tolist()
-        order = np.argsort(labels, kind="stable")
-        self.rows = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+        order = np.argsort(self.labels, kind="stable")
+        self.rows = np.split(order, np.flatnonzero(np.diff(self.labels[order])) + 1)
         self.templates: Vectors = unit(
             np.stack([unit(embeddings.vectors[rows]).mean(axis=0) for rows in self.rows])
         )

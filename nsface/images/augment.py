@@ -8,6 +8,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from nsface.images.degrade import blurred, compressed
+
+LUMA = (0.299, 0.587, 0.114)
+
 
 class Augmentation(BaseModel):
     """What is done to a training image, in this order.
@@ -20,6 +24,11 @@ class Augmentation(BaseModel):
         zoom: the image grows by a factor uniform in [1 − zoom, 1 + zoom]. Rotation and zoom together are one
             bilinear resampling; what enters at an edge repeats the edge.
         brightness: pixels are multiplied by a factor uniform in [1 − brightness, 1 + brightness].
+        contrast: differences from the image's mean are multiplied by a factor uniform in
+            [1 − contrast, 1 + contrast].
+        grey: the image loses its colour with this probability (luma of ITU-R BT.601).
+        blur: the image is convolved with a Gaussian whose standard deviation is uniform in [0, blur] pixels.
+        jpeg: the image is compressed by JPEG (4:2:0) of a quality uniform in jpeg, …, 100; null: it is not.
         erase: a grey rectangle, each side uniform in [0, erase] of the image's, is put over a random place.
     """
 
@@ -30,6 +39,10 @@ class Augmentation(BaseModel):
     rotation: float = Field(default=0.0, ge=0, le=180)
     zoom: float = Field(default=0.0, ge=0, lt=1)
     brightness: float = Field(default=0.0, ge=0, lt=1)
+    contrast: float = Field(default=0.0, ge=0, lt=1)
+    grey: float = Field(default=0.0, ge=0, le=1)
+    blur: float = Field(default=0.0, ge=0, le=16)
+    jpeg: int | None = Field(default=None, ge=1, le=100)
     erase: float = Field(default=0.0, ge=0, le=1)
 
 
@@ -48,11 +61,30 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Te
     if how.rotation or how.zoom:
         pixels = _rotate_and_zoom(pixels, how, generator)
     if how.brightness:
-        span = torch.rand(len(pixels), 1, 1, 1, device=pixels.device, generator=generator)
-        pixels = (pixels * (1 + how.brightness * (2 * span - 1))).clamp_(0, 255)
+        pixels = pixels.mul_(_factors(pixels, how.brightness, generator)).clamp_(0, 255)
+    if how.contrast:
+        mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
+        factor = _factors(pixels, how.contrast, generator)
+        pixels = pixels.mul_(factor).add_(mean * (1 - factor)).clamp_(0, 255)
+    if how.grey:
+        lost = torch.rand(len(pixels), 1, 1, 1, device=pixels.device, generator=generator) < how.grey
+        luma = (pixels.permute(0, 2, 3, 1) @ pixels.new_tensor(LUMA)).unsqueeze(1)
+        pixels = pixels.lerp_(luma, lost.float())
+    if how.blur:
+        sigma = how.blur * torch.rand(len(pixels), device=pixels.device, generator=generator)
+        pixels = blurred(pixels, sigma, how.blur)
+    if how.jpeg is not None:
+        quality = torch.randint(how.jpeg, 101, (len(pixels),), device=pixels.device, generator=generator)
+        pixels = compressed(pixels, quality)
     if how.erase:
         pixels = pixels.masked_fill_(_rectangles(images, how, generator), 127.5)
     return pixels
+
+
+def _factors(pixels: Tensor, span: float, generator: torch.Generator) -> Tensor:
+    """A factor an image, uniform in [1 − span, 1 + span]; B × 1 × 1 × 1."""
+    drawn = torch.rand(len(pixels), 1, 1, 1, device=pixels.device, generator=generator)
+    return 1 + span * (2 * drawn - 1)
 
 
 def _mirror_and_shift(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
@@ -80,10 +112,14 @@ def _rotate_and_zoom(pixels: Tensor, how: Augmentation, generator: torch.Generat
     factor = 1 + factor * how.zoom
     cosine, sine = angle.cos() / factor, angle.sin() / factor
     # from a place in the result to its place in the image, both from −1 to 1 along either side
-    matrix = torch.zeros(batch, 2, 3, device=pixels.device)
-    matrix[:, 0, 0], matrix[:, 0, 1] = cosine, sine * (height / width)
-    matrix[:, 1, 0], matrix[:, 1, 1] = -sine * (width / height), cosine
-    grid = nn.functional.affine_grid(matrix, list(pixels.shape), align_corners=False)
+    x, y = (
+        ((2 * torch.arange(length, device=pixels.device) + 1) / length - 1).view(shape)
+        for length, shape in ((width, (1, 1, -1)), (height, (1, -1, 1)))
+    )
+    cosine, sine = cosine[:, None, None], sine[:, None, None]
+    grid = torch.stack(
+        (cosine * x + sine * (height / width) * y, cosine * y - sine * (width / height) * x), dim=-1
+    )
     turned = nn.functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
     return turned.contiguous(memory_format=torch.channels_last)
 

@@ -82,7 +82,7 @@ def pack(
     identities = list(source.identities)
     fingerprint = source.fingerprint()
     plan = {
-        "source": fingerprint,
+        "source": source.dated_fingerprint(),
         "identities": hashlib.sha256("\n".join(identities).encode()).hexdigest(),
         "size": size,
         "block": BLOCK,

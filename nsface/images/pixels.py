@@ -126,7 +126,7 @@ def load_pixels(
         refuse_bad(source, fill(store, source, indices, progress), len(indices))
         return store
 
-    key = hashlib.sha256(f"{source.fingerprint()} {shape} {list(indices)}".encode()).hexdigest()
+    key = hashlib.sha256(f"{source.dated_fingerprint()} {shape} {list(indices)}".encode()).hexdigest()
     file = Path(cache) / f"pixels-{key[:32]}.npy"
     if not file.exists():
         _make_folder(file.parent)

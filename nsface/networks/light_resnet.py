@@ -7,25 +7,39 @@ every dimension has mean 0 and variance 1, as cosine similarity wants it.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from nsface.errors import ModelError
 from nsface.networks.activations import Choice, make_activation
 from nsface.networks.sizes import strided_map
 
+# with fewer, and channels last in memory, the backward pass of PyTorch 2.15 crashes on CPUs (oneDNN, AVX2)
+FEWEST = 8
+
 
 class Unit(nn.Module):
-    """Two 3×3 convolutions, the first of stride 2, added to a 1×1 convolution of stride 2."""
+    """Two 3×3 convolutions, the first of stride 2, added to a 1×1 convolution of stride 2.
+
+    With as many outputs as inputs the strides are 1, and the input itself is added.
+    """
 
     def __init__(self, inputs: int, outputs: int, choice: Choice = "relu") -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False)
+        stride = 1 if inputs == outputs else 2
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.activation1 = make_activation(choice, outputs)
         self.activation2 = make_activation(choice, outputs)
-        self.project = nn.Sequential(nn.Conv2d(inputs, outputs, 1, 2, bias=False), nn.BatchNorm2d(outputs))
+        self.project: nn.Module = nn.Identity()
+        if stride == 2:
+            conv = nn.Conv2d(inputs, outputs, 1, 2, bias=False)
+            self.project = nn.Sequential(conv, nn.BatchNorm2d(outputs))
+        else:
+            nn.init.zeros_(self.bn2.weight)  # begins as the identity (https://arxiv.org/abs/1706.02677)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.activation1(self.bn1(self.conv1(x)))
@@ -42,12 +56,14 @@ class LightResNet(nn.Module):
         height, width: size of the images in pixels, at least 16.
         embedding_size: D.
         channels: width of the first convolution; the units have 2, 4 and 8 times as many channels.
+        extra_units: units of stride 1 after the second and after the third unit, where they cost least.
+        dropout: before the linear layer, in [0, 1).
         activation: what stands in place of ReLU.
 
     Shape: images (B, 3, height, width) → embeddings (B, D).
 
     Raises:
-        ModelError: the images are too small, `channels` is below 1, or no such activation.
+        ModelError: the images are too small, `channels` is below 8, or no such activation.
     """
 
     def __init__(
@@ -57,24 +73,35 @@ class LightResNet(nn.Module):
         width: int,
         embedding_size: int,
         channels: int = 16,
+        extra_units: int = 0,
+        dropout: float = 0.0,
         activation: Choice = "relu",
     ) -> None:
         super().__init__()
-        if channels < 1:
-            raise ModelError(f"channels is {channels}; give at least 1")
+        if channels < FEWEST:
+            raise ModelError(f"channels is {channels}; give at least {FEWEST}")
+        if extra_units < 0:
+            raise ModelError(f"extra_units is {extra_units}; give at least 0")
+        if not 0 <= dropout < 1:
+            raise ModelError(f"dropout is {dropout:g}; give a number in [0, 1)")
         rows, columns = strided_map(height, width)
         self.stem = nn.Sequential(
             nn.Conv2d(3, channels, 3, 2, 1, bias=False),
             nn.BatchNorm2d(channels),
             make_activation(activation, channels),
         )
-        self.stages = nn.Sequential(
-            *(Unit(channels * factor, 2 * channels * factor, activation) for factor in (1, 2, 4))
-        )
+        widths = [
+            channels,
+            2 * channels,
+            *[4 * channels] * (1 + extra_units),
+            *[8 * channels] * (1 + extra_units),
+        ]
+        self.stages = nn.Sequential(*(Unit(*pair, activation) for pair in pairwise(widths)))
+        self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(8 * channels * rows * columns, embedding_size, bias=False)
         self.bn = nn.BatchNorm1d(embedding_size, affine=False)
 
     def forward(self, images: Tensor) -> Tensor:
         x: Tensor = self.stages(self.stem(images)).flatten(1)
-        x = self.bn(self.fc(x))
+        x = self.bn(self.fc(self.dropout(x)))
         return x

@@ -117,6 +117,36 @@ def test_overlap_finds_people_by_score_and_by_name(nsface: Run, tmp_path: Path) 
     assert set(named["found"]) == {"n3", "josé-diaz"}
 
 
+def test_overlap_finds_pictures_that_are_in_both(nsface: Run, tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    faces = [
+        cv2.GaussianBlur(random.integers(0, 256, (112, 96, 3), np.uint8), None, 3) for _ in range(8)
+    ]
+    sets = {
+        "train": {"n1/a": 0, "n1/b": 1, "n2/a": 2, "n3/a": 3},
+        "test": {"Ann/1": 4, "Bob/1": 2, "Bob/2": 6},
+    }
+    for name, images in sets.items():
+        for path, face in images.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            # the picture that is in both was cut again: at another size, and as another kind of file
+            size, end = ((96, 112), "png") if name == "train" else ((80, 94), "jpg")
+            cv2.imwrite(str(tmp_path / name / f"{path}.{end}"), cv2.resize(faces[face], size))
+        vectors = random.normal(size=(len(images), 8)).astype(np.float32)
+        names = [f"{path}.png" for path in images]
+        save(tmp_path / f"{name}.npz", Embeddings(names, vectors, {"model_digest": "m"}))
+    files = (tmp_path / "train.npz", tmp_path / "test.npz")
+    where = ("--train-images", tmp_path / "train", "--test-images", tmp_path / "test")
+    assert nsface("overlap", *files, "--json", "-").json["found"] == []
+    found = nsface("overlap", *files, "--pictures", *where, "--json", "-").json
+    assert found["found"] == ["n2"]
+    match = next(match for match in found["matches"] if match["identity"] == "n2")
+    assert (match["person"], match["by_picture"]) == ("Bob", True)
+    assert match["images"] == ["n2/a.png", "Bob/1.png"]
+    assert "picture" in nsface("overlap", *files, "--pictures", *where).out
+    assert nsface("overlap", *files, "--pictures").status == 2
+
+
 def test_evaluations_note_what_was_never_checked_and_who_was_kept(nsface: Run, place: Path) -> None:
     Path("faces/0/0.png").unlink()
     Path("run").mkdir()
@@ -138,6 +168,8 @@ def test_evaluations_note_what_was_never_checked_and_who_was_kept(nsface: Run, p
         return str(outcome.err)
 
     assert "never checked" in notes()
+    both = nsface("compare", "test.npz", "test.npz", "--protocol", "pairs", "--pairs", "pairs.txt")
+    assert "never checked" in both.err
     look = ("--montage", "look.png", "--train-images", "faces", "--test-images", "people")
     for name in test:
         Path("people", name).parent.mkdir(parents=True, exist_ok=True)

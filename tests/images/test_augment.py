@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nsface.images.augment import Augmentation, augment
+from nsface.images.degrade import compressed
 
 HEIGHT, WIDTH = 9, 7
 
@@ -62,6 +63,64 @@ def test_brightness_stays_in_range() -> None:
     assert result[:, 0, 0, 0].unique().numel() > 200
 
 
+def test_contrast_keeps_the_mean() -> None:
+    images = torch.randint(100, 156, (400, HEIGHT, WIDTH, 3), dtype=torch.uint8)
+    result = run(images, Augmentation(mirror=False, contrast=0.5)).flatten(1)
+    before = images.flatten(1).float()
+    assert torch.allclose(result.mean(1), before.mean(1), atol=1e-3)
+    factor = result.std(1) / before.std(1)
+    assert 0.5 <= factor.min() < 0.53
+    assert 1.47 < factor.max() <= 1.5001
+    apart = before - before.mean(1, keepdim=True)
+    assert torch.allclose(result - result.mean(1, keepdim=True), factor[:, None] * apart, atol=1e-3)
+
+
+def test_grey_takes_the_colour_from_some_images() -> None:
+    images = pixels()
+    result = run(images, Augmentation(mirror=False, grey=0.3))
+    kept = (result == images).flatten(1).all(1)
+    assert 90 < (~kept).sum() < 150
+    luma = (images * torch.tensor([0.299, 0.587, 0.114])).sum(3, keepdim=True).expand_as(result)
+    assert torch.allclose(result[~kept], luma[~kept], atol=1e-3)
+
+
+def test_blur_is_uniform_up_to_its_sigma() -> None:
+    how = Augmentation(mirror=False, blur=2.0)
+    # the row of a bright line in the middle: its variance is that of the Gaussian
+    images = torch.zeros(400, 41, WIDTH, 3, dtype=torch.uint8)
+    images[:, 20] = 200
+    lines = augment(images, how, torch.Generator().manual_seed(0))[:, 0, :, 3]
+    sigma = ((lines * (torch.arange(41) - 20.0).square()).sum(1) / 200).sqrt()
+    assert torch.allclose(lines.sum(1), torch.tensor(200.0))
+    assert 1.95 < sigma.max() < 2.01
+    assert torch.allclose(sigma[sigma > 1].mean(), torch.tensor(1.5), atol=0.06)
+    assert 150 < (sigma > 1).sum() < 250
+
+
+def test_jpeg_is_of_every_quality_from_its_lowest() -> None:
+    images = pixels(1).expand(300, -1, -1, -1)
+    result = run(images, Augmentation(mirror=False, jpeg=98)).permute(0, 3, 1, 2)
+    batch = images[:3].permute(0, 3, 1, 2).float()
+    wanted = compressed(batch, torch.tensor([98, 99, 100]))
+    found = torch.cdist(result.flatten(1), wanted.flatten(1)).argmin(1)
+    assert torch.allclose(result, wanted[found], atol=1e-3)
+    assert (found.bincount(minlength=3) > 70).all()
+
+
+def test_what_is_off_draws_nothing() -> None:
+    generator = torch.Generator().manual_seed(3)
+    augment(pixels(8), Augmentation(mirror=False), generator)
+    assert torch.equal(generator.get_state(), torch.Generator().manual_seed(3).get_state())
+
+
+def test_erase_comes_last() -> None:
+    how = Augmentation(mirror=False, blur=2.0, jpeg=10, erase=0.8)
+    result = run(torch.zeros(100, HEIGHT, WIDTH, 3, dtype=torch.uint8), how)
+    erased = result == 127.5
+    assert erased.any()
+    assert result[~erased].max() < 10, "neither blurred nor compressed"
+
+
 def test_erase_puts_one_grey_rectangle() -> None:
     images = torch.zeros(400, HEIGHT, WIDTH, 3, dtype=torch.uint8)
     result = run(images, Augmentation(mirror=False, erase=0.6))[..., 0]
@@ -80,7 +139,16 @@ def test_the_generator_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"shift": -1}, {"brightness": 1.0}, {"erase": 1.5}, {"zoom": 2}, {"shift": 1.5}]
+    "wrong",
+    [
+        {"shift": -1},
+        {"brightness": 1.0},
+        {"erase": 1.5},
+        {"zoom": 2},
+        {"shift": 1.5},
+        {"jpeg": 0},
+        {"blur": -1.0},
+    ],
 )
 def test_impossible_values(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -1,4 +1,4 @@
-"""Packed stores: what goes in comes out, to the bit; interrupted, damaged and hostile ones."""
+"""Packed stores: what goes in comes out, to the bit; damaged and hostile ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import encoded, picture, write_tar
+from pictures import encoded, picture
 from records import insightface, write_rec
 
 from nsface.errors import DataError, NsfaceError
-from nsface.images import packing
 from nsface.images.augment import Augmentation
 from nsface.images.loader import Loader
 from nsface.images.packing import npy_header, pack
@@ -26,19 +24,13 @@ from nsface.images.pixels import stored_pixels
 from nsface.images.sampling import Shuffled
 from nsface.images.sources import Source, StoreSource, open_source
 from nsface.recipe import Recipe
+from nsface.training.ranks import ALONE
 from nsface.training.run import decoded, training_set
 
 SIZE = (12, 10)
 
 
-@pytest.fixture
-def tar(tmp_path: Path) -> Source:
-    return open_source(str(write_tar(tmp_path / "train.tar")))
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "BLOCK", 8)
+pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 def opened(path: Path) -> StoreSource:
@@ -112,7 +104,7 @@ def test_batches_from_the_store_are_those_from_the_tar(
             }
         )
         source, chosen, labels, identities = training_set(recipe)
-        pixels, rows = decoded(recipe, source, chosen)
+        pixels, rows = decoded(recipe, source, chosen, ALONE)
         if isinstance(source, StoreSource):
             assert np.shares_memory(pixels, source.array), "nothing is copied"
         sampler, how = Shuffled(len(chosen), 6, seed=3), Augmentation(mirror=True, shift=2)
@@ -154,69 +146,6 @@ def test_bad_images_are_refused_or_left_out(tmp_path: Path) -> None:
     (tmp_path / "bad" / "A" / "1.png").touch()
     with pytest.raises(DataError, match="no image of a sample can be used"):
         pack(open_source(str(tmp_path / "bad")), tmp_path / "never", skip_bad=True)
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from nsface.images import packing, partial
-from nsface.images.sources import open_source
-packing.BLOCK = 8
-add, calls = partial.Partial.add, 0
-def counted(self, entry, data):
-    global calls
-    calls += 1
-    if calls == int(sys.argv[3]):
-        self._data.write(bytes(data)[:100])  # half a block, without its line
-        self._data.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-    add(self, entry, data)
-partial.Partial.add = counted
-packing.pack(open_source(sys.argv[1]), Path(sys.argv[2]), encoded=sys.argv[4] == "encoded")
-"""
-
-
-@pytest.mark.parametrize("how", ["pixels", "encoded"])
-def test_killed_and_resumed(tar: Source, tmp_path: Path, how: str) -> None:
-    target = tmp_path / "store"
-    command = [sys.executable, "-c", KILLED, tar.location, str(target), "4", how]
-    assert subprocess.run(command).returncode == -signal.SIGKILL
-    assert not target.exists()
-    partial = tmp_path / "store.partial"
-    assert len((partial / "journal.jsonl").read_text().splitlines()) == 3
-    done: list[int] = []
-    pack(tar, target, encoded=how == "encoded", progress=done.append)
-    assert done == [24, 8, 8], "what was done is not done again"
-    assert opened(target).verify() == []
-    pack(tar, tmp_path / "at once", encoded=how == "encoded")
-    for name in os.listdir(target):
-        assert (target / name).read_bytes() == (tmp_path / "at once" / name).read_bytes()
-    assert not partial.exists()
-
-
-def test_what_the_journal_does_not_bear_out_is_done_again(tar: Source, tmp_path: Path) -> None:
-    target, partial = tmp_path / "store", tmp_path / "store.partial"
-    command = [sys.executable, "-c", KILLED, tar.location, str(target), "4", "pixels"]
-    subprocess.run(command)
-    data = bytearray((partial / "pixels.npy").read_bytes())
-    data[128 + 8 * 360 + 5] ^= 1  # in the second block
-    (partial / "pixels.npy").write_bytes(data)
-    done: list[int] = []
-    pack(tar, target, progress=done.append)
-    assert done[0] == 8
-    assert opened(target).verify() == []
-
-
-def test_another_source_begins_anew(tar: Source, tmp_path: Path) -> None:
-    target = tmp_path / "store"
-    subprocess.run([sys.executable, "-c", KILLED, tar.location, str(target), "4", "encoded"])
-    write_tar(Path(tar.location), images=24, extension=".png")
-    changed = open_source(tar.location)
-    done: list[int] = []
-    pack(changed, target, progress=done.append)
-    assert done == [0, 8, 8, 8]
-    assert sorted(os.listdir(target))[-1] == "pixels.npy"
-    assert np.array_equal(opened(target).pixels(5), changed.pixels(5))
 
 
 def test_two_at_once_and_folders_in_the_way(tar: Source, tmp_path: Path) -> None:

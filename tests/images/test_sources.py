@@ -14,6 +14,7 @@ import pytest
 from nsface.errors import DataError
 from nsface.images.sources import numbered, open_source
 from nsface.images.sources.base import without_common_folder
+from nsface.images.sources.folder import FolderSource
 
 TREE = {
     "B Ünal/B_0001.jpg": b"one",
@@ -71,6 +72,9 @@ def test_list_keeps_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
     source = open_source("-")
     assert list(source.names) == [NAMES[1], NAMES[0]]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    with pytest.raises(DataError, match="standard input: no images"):
+        open_source("-")
 
 
 @pytest.mark.parametrize(
@@ -109,6 +113,48 @@ def test_fingerprint_changes_with_the_content(tmp_path: Path) -> None:
     assert open_source(str(root)).fingerprint() == before
     (root / NAMES[0]).write_bytes(b"three and more")
     assert open_source(str(root)).fingerprint() != before
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_copy_has_the_fingerprint_of_the_original(tmp_path: Path, packed: bool) -> None:
+    one = write_tar(tmp_path / "one") if packed else write_tree(tmp_path / "one")
+    two = write_tar(tmp_path / "two") if packed else write_tree(tmp_path / "two")
+    for path in (two, *two.rglob("*")):
+        os.utime(path, (1e9, 1e9))
+    sources = [open_source(str(path)) for path in (one, two)]
+    assert sources[0].fingerprint() == sources[1].fingerprint()
+    assert sources[0].dated_fingerprint() != sources[1].dated_fingerprint()
+
+
+def test_content_of_the_same_size_has_another_fingerprint(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "faces")
+    before = open_source(str(root)).fingerprint()
+    data = (root / NAMES[0]).read_bytes()
+    (root / NAMES[0]).write_bytes(data[::-1])
+    assert open_source(str(root)).fingerprint() != before
+
+
+def test_what_changes_unseen_changes_the_dated_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_tree(tmp_path / "faces")
+    monkeypatch.setattr(FolderSource, "samples", 1)
+    source = open_source(str(root))
+    before, dated = source.fingerprint(), source.dated_fingerprint()
+    last = root / source.names[-1]
+    last.write_bytes(last.read_bytes()[::-1])
+    os.utime(last, (1e9, 1e9))
+    assert source.fingerprint() == before
+    assert source.dated_fingerprint() != dated
+
+
+def test_labels_belong_to_the_fingerprint(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "faces")
+    found = []
+    for label in "xy":
+        (root / "list.txt").write_text(f"{NAMES[0]} x\n{NAMES[1]} {label}\n")
+        found.append(open_source(str(root / "list.txt")).fingerprint())
+    assert found[0] != found[1]
 
 
 def test_refusals(tmp_path: Path) -> None:

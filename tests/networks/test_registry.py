@@ -120,6 +120,12 @@ def test_an_embedding_needs_a_dimension() -> None:
         build("sphereface-4", height=112, width=96, embedding_size=0)
 
 
+def test_light_resnet_needs_eight_channels() -> None:
+    with pytest.raises(ModelError, match="channels is 7; give at least 8"):
+        build("light-resnet", height=32, width=32, channels=7)
+    build("light-resnet", height=32, width=32, channels=8)
+
+
 def test_an_unknown_name_gets_the_nearest_and_the_list() -> None:
     with pytest.raises(ModelError, match=r"'spherface-20'.*did you mean sphereface-20") as caught:
         build("spherface-20", height=112, width=96)

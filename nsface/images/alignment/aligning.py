@@ -102,7 +102,7 @@ def align(
     """
     names = _outputs(source, form)
     plan = {
-        "source": source.fingerprint(),
+        "source": source.dated_fingerprint(),
         "template": template.name,
         "size": [template.height, template.width],
         "format": form if form == "png" else f"jpg {quality}",

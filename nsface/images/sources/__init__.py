@@ -65,7 +65,8 @@ def open_source(location: str) -> Source:
     else:
         source = _open_file(path)
     if not source.names:
-        raise DataError(f"{location}: no images in it (looked for .jpg, .png, .webp, .bmp and .tif)")
+        where = "standard input" if location == "-" else location
+        raise DataError(f"{where}: no images in it (looked for .jpg, .png, .webp, .bmp and .tif)")
     return source
 
 

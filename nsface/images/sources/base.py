@@ -6,10 +6,12 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from nsface.errors import DataError
 from nsface.images.decode import decode
 from nsface.names import has_image_extension
 
@@ -32,6 +34,7 @@ class Source(ABC):
     kind: str
     location: str
     names: Sequence[str]
+    samples: ClassVar[int] = 256  # images read for a fingerprint
     passed_over: Sequence[tuple[str, str]] = ()
     remarks: Sequence[str] = ()
 
@@ -66,14 +69,32 @@ class Source(ABC):
         return decode(self.read(index), self.names[index])
 
     @abstractmethod
-    def stamps(self) -> Iterable[str]:
-        """Something for each image that changes when its content does (size and time of change)."""
+    def stamps(self) -> Iterable[tuple[str, int]]:
+        """For each image what is known of its content without reading it (its size, a checksum), and when the
+        file it lies in was changed (nanoseconds; 0 where the first says it all)."""
 
     def fingerprint(self) -> str:
-        """SHA-256 over names and stamps: equal only while the content is the same."""
+        """SHA-256 over names, labels, stamps without times, and the bytes of some images: which data it is.
+
+        A copy has the same. Of a set with more than `samples` images, a change of one that keeps its size
+        may go unseen: what must not happen to `dated_fingerprint`.
+        """
         digest = hashlib.sha256()
-        for name, stamp in zip(self.names, self.stamps(), strict=True):
-            digest.update(f"{name}\0{stamp}\n".encode())
+        for name, identity, (stamp, _) in zip(self.names, self.identities, self.stamps(), strict=True):
+            digest.update(f"{name}\0{identity}\0{stamp}\n".encode())
+        count = min(self.samples, len(self))
+        for index in np.linspace(0, len(self) - 1, count).astype(int).tolist():
+            try:
+                digest.update(hashlib.sha256(self.read(index)).digest())
+            except (OSError, DataError) as error:
+                digest.update(type(error).__name__.encode())
+        return digest.hexdigest()
+
+    def dated_fingerprint(self) -> str:
+        """SHA-256 over names, stamps and times of change: equal only while no file was written."""
+        digest = hashlib.sha256()
+        for name, (stamp, changed) in zip(self.names, self.stamps(), strict=True):
+            digest.update(f"{name}\0{stamp} {changed}\n".encode())
         return digest.hexdigest()
 
 

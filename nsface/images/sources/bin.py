@@ -37,6 +37,7 @@ class BinSource(Source):
     """
 
     kind = "bin"
+    samples = 0
 
     def __init__(self, path: Path) -> None:
         try:
@@ -55,8 +56,8 @@ class BinSource(Source):
     def read(self, index: int) -> bytes:
         return self._images[index]
 
-    def stamps(self) -> Iterable[str]:
-        return (hashlib.sha256(image).hexdigest() for image in self._images)
+    def stamps(self) -> Iterable[tuple[str, int]]:
+        return ((hashlib.sha256(image).hexdigest(), 0) for image in self._images)
 
 
 def _parts(content: Any, path: Path) -> tuple[list[bytes], list[bool]]:

@@ -26,11 +26,11 @@ class FilesSource(Source):
                 raise OSError("not a regular file")
             return file.read()
 
-    def stamps(self) -> Iterable[str]:
+    def stamps(self) -> Iterable[tuple[str, int]]:
         for path in self._paths:
             try:
                 status = path.stat()
             except OSError as error:
-                yield reason(error)
+                yield reason(error), 0
             else:
-                yield f"{status.st_size} {status.st_mtime_ns}"
+                yield str(status.st_size), status.st_mtime_ns

@@ -8,7 +8,6 @@ Two layouts are read, told apart by the keys; values are encoded images, nothing
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -89,11 +88,10 @@ class LmdbSource(Source):
             raise OSError("the key is not there any more")
         return bytes(value)
 
-    def stamps(self) -> Iterable[str]:
+    def stamps(self) -> Iterable[tuple[str, int]]:
         status = (Path(self.location) / _FILE).stat()
-        digest = hashlib.sha256(repr(sorted(self._labels.items())).encode()).hexdigest()
         for key in self._keys:
-            yield f"{key!r} {status.st_size} {status.st_mtime_ns} {digest}"
+            yield f"{key!r} {status.st_size}", status.st_mtime_ns
 
 
 def is_lmdb(folder: Path) -> bool:

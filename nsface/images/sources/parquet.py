@@ -113,12 +113,12 @@ class ParquetSource(Source):
             self._kept.move_to_end(number)
             return self._kept[number]
 
-    def stamps(self) -> Iterable[str]:
+    def stamps(self) -> Iterable[tuple[str, int]]:
         for number, (path, _) in enumerate(self._groups):
             status = path.stat()
             stop = self._starts[number + 1] if number + 1 < len(self._starts) else len(self.names)
             for row in range(self._starts[number], stop):
-                yield f"{row} {status.st_size} {status.st_mtime_ns}"
+                yield f"{row} {status.st_size}", status.st_mtime_ns
 
 
 def is_parquet(path: Path) -> bool:

@@ -144,9 +144,9 @@ class RecSource(Source):
         data = self._records.record(int(self._table.keys[index]), start)
         return data[_HEADER.size + 4 * _HEADER.unpack_from(data)[0] :]
 
-    def stamps(self) -> Iterable[str]:
+    def stamps(self) -> Iterable[tuple[str, int]]:
         for start, size in zip(self._table.starts.tolist(), self._table.sizes.tolist(), strict=True):
-            yield f"{start} {size} {self._records.changed}"
+            yield f"{start} {size}", self._records.changed
 
 
 class _Names(Sequence[str]):

@@ -106,6 +106,7 @@ class StoreSource(Source):
     """
 
     kind = "store"
+    samples = 0
 
     def __init__(self, folder: Path) -> None:
         self.location = str(folder)
@@ -176,10 +177,10 @@ class StoreSource(Source):
     def pixels(self, index: int) -> npt.NDArray[np.uint8]:
         return super().pixels(index) if self.array is None else self.array[index]
 
-    def stamps(self) -> Iterable[str]:
+    def stamps(self) -> Iterable[tuple[str, int]]:
         for block in self.header.data.blocks:
             for position in range(block.images):
-                yield f"{block.sha256} {position}"
+                yield f"{block.sha256} {position}", 0
 
     def verify(self, progress: Callable[[int], Any] | None = None) -> list[tuple[str, str]]:
         """Compare every byte with its checksum.

@@ -135,10 +135,10 @@ class TarSource(Source):
             )
         return data
 
-    def stamps(self) -> Iterable[str]:
+    def stamps(self) -> Iterable[tuple[str, int]]:
         changed = [os.fstat(file.fileno()).st_mtime_ns for file in self._files]
         for member in self._members:
-            yield f"{member.size} {member.offset} {changed[member.shard]}"
+            yield str(member.size), changed[member.shard]
 
 
 def _members(path: Path, shard: int) -> Iterator[tuple[Member, str | None]]:

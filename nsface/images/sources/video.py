@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from nsface.images.sources.base import Source, is_hidden, readable, without_comm
 
 VIDEO_EXTENSIONS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 _OPEN = 16  # videos kept open between reads
+_END = 1 << 16  # bytes
 
 
 class VideoSource(Source):
@@ -33,6 +35,7 @@ class VideoSource(Source):
     """
 
     kind = "video"
+    samples = 0
 
     def __init__(self, location: Path) -> None:
         self.location = str(location)
@@ -70,10 +73,11 @@ class VideoSource(Source):
             raise DataError(f"{self.names[index]}: cannot be encoded")
         return data.tobytes()
 
-    def stamps(self) -> Iterable[str]:
+    def stamps(self) -> Iterable[tuple[str, int]]:
+        stamps = [_stamp(path) for path in self._paths]
         for video, frame in self._places:
-            status = self._paths[video].stat()
-            yield f"{status.st_size} {status.st_mtime_ns} {frame}"
+            stamp, changed = stamps[video]
+            yield f"{stamp} {frame}", changed
 
     def _take(self, video: int, frame: int) -> _Cursor:
         """An open video that stands at `frame`, or least far before it; frames are read in order, as a seek
@@ -85,6 +89,16 @@ class VideoSource(Source):
                 self._idle.remove(cursor)
                 return cursor
         return _Cursor(video, cv2.VideoCapture(str(self._paths[video])))
+
+
+def _stamp(path: Path) -> tuple[str, int]:
+    """Size of a video and digest of its first and last bytes, and when it was changed."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        ends = file.read(_END)
+        file.seek(max(0, status.st_size - _END))
+        ends += file.read(_END)
+    return f"{status.st_size} {hashlib.sha256(ends).hexdigest()}", status.st_mtime_ns
 
 
 @dataclass(eq=False)

@@ -1,9 +1,10 @@
 """How fast synthetic faces are made, and how hard they are.
 
-    python benchmarks/synthetic.py [--workers 2] [--model runs/…/model.safetensors]
+    python benchmarks/synthetic.py [--workers 2] [--model runs/…/model.safetensors …]
 
-Prints images a second, the SHA-256 of the pixels of 1,000 images, and a table of LFW-shaped and look-alike
-accuracy for raw pixels, for PCA fitted on the training set and, with `--model`, for a trained network.
+Prints the SHA-256 of the pixels of 1,000 images, CPU time an image on one core, images a second with all
+workers, and a table of LFW-shaped and look-alike accuracy for raw pixels, for PCA fitted on the training set
+and, with `--model`, for trained networks and for the first of them as it was before its training.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from sklearn.decomposition import PCA
 
 from nsface.embeddings import Embeddings
@@ -26,7 +28,10 @@ from nsface.protocols.trials import Trials, trials
 from nsface.protocols.verification import verify
 from nsface.synthetic import LfwSet, write_lfw_set, write_training_set
 from nsface.synthetic.identity import TRAINING
-from nsface.synthetic.production import Shot, pixels
+from nsface.synthetic.production import Shot, encoded, pixels
+from nsface.synthetic.rendering import Size
+
+CPU_IMAGES = 480
 
 
 def main() -> None:
@@ -45,6 +50,7 @@ def main() -> None:
     for i in range(1000):
         digest.update(pixels(Shot("", TRAINING, i // 25, i % 25)).tobytes())
     print(f"pixels of 1,000 images: SHA-256 {digest.hexdigest()}")
+    print(f"one core: {1e6 * cpu_seconds(25):.0f} µs of CPU an image, with JPEG")
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -71,12 +77,27 @@ def main() -> None:
         rows[f"PCA, {options.components} whitened"] = Embeddings(
             names, pca.transform(test).astype(np.float32)
         )
+        if options.model:
+            rows["network, untrained"] = embedded(untrained(options.model[0], folder), made)
         for model in options.model:
             rows[f"network, {Path(model).parent.name}"] = embedded(model, made)
         print(f"\n{'':24}{'LFW-shaped':>16}{'look-alikes':>16}")
         for title, embeddings in rows.items():
             lists = (read_pairs(made.pairs), read_look_alikes(made.look_alikes, options.pairs))
             print(f"{title:24}" + "".join(f"{accuracy(embeddings, pairs):>16}" for pairs in lists))
+
+
+def cpu_seconds(images: int) -> float:
+    """CPU time to draw, render and encode one of so many images of each person: the least of five runs."""
+    cv2.setNumThreads(1)
+    shots = [Shot("", TRAINING, i // images, i % images) for i in range(CPU_IMAGES)]
+    times = []
+    for _ in range(5):
+        start = time.process_time()
+        for shot in shots:
+            encoded(shot, 0, Size.H112_W96)
+        times.append((time.process_time() - start) / len(shots))
+    return min(times)
 
 
 def read(paths: list[Path]) -> Any:
@@ -91,6 +112,20 @@ def read_look_alikes(path: Path, pairs: int) -> Trials:
     places = enumerate(zip(lines[::2], lines[1::2], strict=True))
     rows = [(a, b, i // pairs % 2 == 0, i // (2 * pairs)) for i, (a, b) in places]
     return trials(rows, str(path))
+
+
+def untrained(model: str, folder: Path) -> str:
+    """A model file in `folder` with the weights that the training of `model` began with, by its recipe."""
+    from nsface.model import load_model, save_model
+    from nsface.recipe import load_recipe
+    from nsface.seeds import derived_seed
+    from nsface.training.build import build_network
+
+    recipe = load_recipe(Path(model).parent / "recipe.yaml")
+    torch.manual_seed(derived_seed(recipe.seed, "weights"))
+    path = folder / "untrained.safetensors"
+    save_model(path, build_network(recipe), load_model(model)[1])
+    return str(path)
 
 
 def embedded(model: str, made: LfwSet) -> Embeddings:

@@ -137,8 +137,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = fail(where.command_path if where else "nsface", error.format_message(), 2, how.debug)
     except NsfaceError as error:
         status = fail("nsface", str(error), 2, how.debug)
-    except (KeyboardInterrupt, click.Abort):
-        status = fail("nsface", "interrupted", 130, False)
+    except (KeyboardInterrupt, click.Abort) as error:
+        status = fail("nsface", str(error) or "interrupted", 130, False)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0  # the reader (head, jq) has had enough

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nsface.cli.overlap_record import note_overlap
 from nsface.cli.results import columns, emit, json_option, percent
 from nsface.cli.verification import plots_option
 from nsface.embeddings.file import Embeddings, load
@@ -116,7 +117,7 @@ def command(
         trials = pairs.with_disjoint_folds(trials) or trials
     if protocol == fglfw.NAME:
         protocol = fglfw.protocol_name(trials)
-    systems = [_verified(protocol, load(path), trials) for path in (first, second)]
+    systems = [_verified(protocol, _loaded(path), trials) for path in (first, second)]
     result = compare_verification(systems[0], systems[1]) | {"systems": list(names)}
     if plots:
         from nsface.report.figures import draw_verification
@@ -125,6 +126,13 @@ def command(
     if montage and images:
         _montage(montage, images, dict(zip(names, systems, strict=True)))
     emit(result, _table(result), json_to)
+
+
+def _loaded(path: Path) -> Embeddings:
+    """Read an embeddings file; note people in training and test."""
+    embeddings = load(path)
+    note_overlap(embeddings)
+    return embeddings
 
 
 def _verified(protocol: str, embeddings: Embeddings, trials: Trials) -> Verification:
@@ -144,7 +152,7 @@ def _identification(
 ) -> None:
     everyone = [person for fold in lfw.read_people(people) for person in fold]
     trial = lfw_trial(everyone, read_subjects(subjects))
-    measured = [identify(load(path), trial) for path in (first, second)]
+    measured = [identify(_loaded(path), trial) for path in (first, second)]
     result = compare_identification(measured[0], measured[1]) | {"systems": list(names)}
     if plots:
         from nsface.report.figures import draw_identification
@@ -172,7 +180,7 @@ def _templates(
     known = ijb.read_faces(faces)
     wanted = ijb.read_template_pairs(pairs_file, known)
     scores = [
-        ijb.score_templates(ijb.template_vectors(load(path), known), wanted) for path in (first, second)
+        ijb.score_templates(ijb.template_vectors(_loaded(path), known), wanted) for path in (first, second)
     ]
     result = compare_templates(scores, wanted) | {"systems": list(names)}
     if plots:

@@ -82,6 +82,8 @@ def plan(
 ) -> list[Stage]:
     """All stages in order; `settings` are further options of both trainings."""
     stages = [rendered.stage] if rendered else []
+    found = out / "inspect.json"
+    stages.append(Stage("inspect the training set", ["inspect", faces, "--json", str(found)], found))
     for arm, title in ARMS.items():
         options = ["--data", faces, "--head", arm, *settings, "--out", str(out / arm), "--resume"]
         made = out / arm / "model.safetensors"
@@ -92,6 +94,8 @@ def plan(
             model, made = out / arm / "model.safetensors", out / arm / f"{name}.npz"
             extract = ["extract", str(model), images, "-o", str(made)]
             stages.append(Stage(f"extract {name.upper()} with {title}", extract, made))
+    if rendered:
+        stages += _overlap(out, faces, list(sets))
     for protocol, title, embeddings, options in _protocols(lists):
         for arm, name in ARMS.items():
             made = out / arm / f"{protocol}.json"
@@ -103,8 +107,23 @@ def plan(
         compare = ["compare", *pair, "--protocol", protocol, *options, "--json", str(made)]
         stages.append(Stage(f"compare the two on {title}", compare, made))
     page = out / "report.html"
-    report = ["report", *(str(out / arm) for arm in ARMS), "-o", str(page)]
+    report = ["report", *(str(out / arm) for arm in ARMS), "--inspect", str(found), "-o", str(page)]
     return [*stages, Stage("write the report", report, page)]
+
+
+def _overlap(out: Path, faces: str, sets: list[str]) -> list[Stage]:
+    """Look for people of the training set in the test sets, and record in both runs that it was done."""
+    first = out / next(iter(ARMS))
+    made = first / "train.npz"
+    arguments = ["extract", str(first / "model.safetensors"), faces, "-o", str(made)]
+    stages = [Stage("extract the training set with Softmax", arguments, made)]
+    runs = [word for arm in ARMS for word in ("--run", str(out / arm))]
+    for name in sets:
+        found = out / f"overlap-{name}.json"
+        files = [str(made), str(first / f"{name}.npz")]
+        arguments = ["overlap", *files, "--top", "3", *runs, "--json", str(found)]
+        stages.append(Stage(f"look for people of the training set in {name.upper()}", arguments, found))
+    return stages
 
 
 def _protocols(lists: Lists) -> list[tuple[str, str, str, list[str]]]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from nsface.cli.overlap_record import note_overlap
 from nsface.cli.results import columns, emit, json_option, percent
 from nsface.cli.verification import calibration_option, plots_option, scoring_options
 from nsface.embeddings.extraction import extract
@@ -62,12 +63,14 @@ def command(
     Example:
       nsface eval-bin runs/a/model.safetensors lfw.bin cfp_fp.bin agedb_30.bin
     """
-    sets = []
+    sets: list[dict[str, Any]] = []
     for file in files:
         source = BinSource(file)
         trials = bin_trials(source.same, source.location)
         with tqdm(total=len(source), unit=" images", desc=file.stem, disable=None) as bar:
             embeddings = extract(str(model), source, progress=bar.update, **options).embeddings
+        if not sets:  # once: what it says is the same for all sets
+            note_overlap(embeddings)
         measured = verify(file.stem, embeddings, trials, **scoring)
         sets.append(measured.result() | {"file": str(file)})
         if calibration:

@@ -13,6 +13,7 @@ from nsface.cli.inputs import Inputs, embeddings_options
 from nsface.cli.results import columns, emit, json_option, note, percent
 from nsface.cli.verification import plots_option
 from nsface.embeddings.file import Embeddings, load
+from nsface.errors import listing
 from nsface.metrics.similarity import SIMILARITIES, Similarity
 from nsface.protocols.identification import (
     FARS,
@@ -126,9 +127,12 @@ def command(
     result: dict[str, Any] = {"protocol": "identification" if own else "lfw-identification", "fuse": fuse}
     if not own:
         result["open_gallery"] = reading
+        differing: dict[str, list[str]] = {}
         for trial in ready:
             if problems := unexpected_counts(trial, reading):
-                note(f"{trial.name}: {'; '.join(problems)}: these lists are not those of LFW's protocol")
+                differing.setdefault("; ".join(problems), []).append(trial.name)
+        for what, trials in differing.items():
+            note(f"{listing(trials, 3)}: {what}: these lists are not those of LFW's protocol")
     if fit_on:
         embeddings, known = transformed(embeddings, transform, load(fit_on), ready)
         if known:

@@ -46,10 +46,17 @@ def record(run: Path, train: Embeddings, test: Embeddings, found: Iterable[str],
 
 def note_overlap(embeddings: Embeddings) -> None:
     """Say on standard error where the run that the embeddings' model comes from was never compared with these
-    images, or was and people in both were kept. Nothing where the model lies in no run folder."""
+    images, or was and people in both were kept, or cannot be: names without folders do not say who it is.
+    Nothing where the model lies in no run folder."""
     made = embeddings.meta.get("fused") or [embeddings.meta]
     for run in dict.fromkeys(Path(part["model"]).parent for part in made if part.get("model")):
         if not (run / "recipe.yaml").is_file():
+            continue
+        if not any("/" in name for name in embeddings.names):
+            note(
+                f"names such as {embeddings.names[0]} do not say who it is: people who are in the training "
+                f"data of {run} too cannot be found"
+            )
             continue
         entry = _read(run).get(names_digest(embeddings.names))
         if entry is None:

@@ -18,8 +18,18 @@ PATH = click.Path(path_type=Path)
     help="Show the worst errors with faces from here: the folder, list or tar that was extracted.  "
     "[default: no faces in the page]",
 )
-def command(runs: tuple[Path, ...], output: Path | None, images: str | None) -> None:
-    """Write one HTML page about the run folders RUN...: scores, curves, recipe, environment.
+@click.option(
+    "--inspect",
+    "inspections",
+    metavar="FILE",
+    type=PATH,
+    multiple=True,
+    help="What `nsface inspect --json FILE` found in the data, for the checks; repeatable.",
+)
+def command(
+    runs: tuple[Path, ...], output: Path | None, images: str | None, inspections: tuple[Path, ...]
+) -> None:
+    """Write one HTML page about the run folders RUN...: scores, curves, checks, recipe, environment.
 
     A run folder is what `nsface train --out` made. Scores are those of the JSON files in it that the eval-*
     and compare wrote with --json: write them there. The page needs no network and no other file; its path
@@ -30,8 +40,10 @@ def command(runs: tuple[Path, ...], output: Path | None, images: str | None) -> 
       nsface eval-lfw runs/a/lfw.npz --pairs pairs.txt --json runs/a/lfw.json && nsface report runs/a
       nsface report runs/softmax runs/noisy -o comparison.html
       nsface report runs/a --images lfw/
+      nsface inspect casia/ --json casia.json && nsface report runs/a --inspect casia.json
     """
     from nsface.files import check_writable, write_text
+    from nsface.report.inspections import read_inspections
     from nsface.report.page import render
     from nsface.report.runs import read_runs
 
@@ -39,12 +51,12 @@ def command(runs: tuple[Path, ...], output: Path | None, images: str | None) -> 
         if len(runs) > 1:
             raise click.UsageError("several runs need -o FILE")
         output = runs[0] / "report.html"
-    read = read_runs(runs)
+    read, inspected = read_runs(runs), read_inspections(inspections)
     check_writable(output)
     thumbnail = None
     if images:
         from nsface.report.thumbnails import Thumbnails
 
         thumbnail = Thumbnails(images)
-    write_text(output, render(read, thumbnail))
+    write_text(output, render(read, thumbnail, inspected))
     click.echo(output)

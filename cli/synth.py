@@ -91,6 +91,7 @@ def command(
     OUT/lfw/Ala_Ashac/Ala_Ashac_0001.jpg
     OUT/ytf/frame_images_DB/Ala_Ashac/0/0.1.jpg
     OUT/pairs.txt, people.txt, pair_FGLFW.txt, subjects.txt, splits.txt
+    OUT/lfw_identification/trial01/closed_gallery.txt  (ten draws, four lists each)
 
     The same options give the same pixels and lists on every machine, with any number of workers.
 

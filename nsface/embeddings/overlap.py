@@ -80,7 +80,8 @@ def find_overlap(
         scores = left.templates[first : first + _BLOCK] @ right.templates.T
         for row, identity in enumerate(left.names[first : first + _BLOCK]):
             best = np.argsort(-scores[row], kind="stable")[:candidates]
-            named = known.get(_plain((names or {}).get(identity, identity)))
+            called = _plain((names or {}).get(identity, identity))
+            named = known.get(called) if called else None
             picture = shared.get(first + row)
             person = int(best[0]) if named is None else named
             if picture and named is None:
@@ -131,11 +132,15 @@ def _nearest(
 
 
 def _plain(name: str) -> str:
-    """A name to compare: the last folder, without case, accents and signs between words; '' for numbers."""
-    decomposed = unicodedata.normalize("NFKD", name.rpartition("/")[2])
-    letters = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-    words = "".join(c if c.isalnum() else " " for c in letters).split()
-    return " ".join(words) if any(word.isalpha() for word in words) else ""
+    """A name to compare: the last folder with a word (a video's is a number), without case, accents and signs
+    between words; '' where there is none."""
+    for folder in reversed(name.split("/")):
+        decomposed = unicodedata.normalize("NFKD", folder)
+        letters = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+        words = "".join(c if c.isalnum() else " " for c in letters).split()
+        if any(word.isalpha() for word in words):
+            return " ".join(words)
+    return ""
 
 
 def read_names(path: Path) -> dict[str, str]:

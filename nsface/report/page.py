@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from nsface import __version__
 from nsface.errors import listing
 from nsface.report.charts import LOSS, SATURATION, result_charts, training_charts
+from nsface.report.inspections import facts
 from nsface.report.published import COLUMNS, PUBLISHED, figures
 from nsface.report.runs import Run
 
@@ -31,10 +32,13 @@ TITLES = {
 Thumbnail = Callable[[str], bytes | None]  # JPEG of an image by its name; None where there is no such image
 
 
-def render(runs: Sequence[Run], thumbnail: Thumbnail | None = None) -> str:
+def render(
+    runs: Sequence[Run], thumbnail: Thumbnail | None = None, inspected: Sequence[dict[str, Any]] = ()
+) -> str:
     """The page about `runs`, whose order is that of the tables and charts.
 
     Args:
+        inspected: what `nsface inspect` found in sets of images.
         thumbnail: where the faces of the worst errors come from; None: no faces in the page.
     """
     environment = Environment(
@@ -64,6 +68,8 @@ def render(runs: Sequence[Run], thumbnail: Thumbnail | None = None) -> str:
         recipes=rows_of([flat(run.recipe) for run in runs], differing=True),
         environments=rows_of([flat(run.environment) for run in runs], differing=False),
         checks=checks(runs),
+        inspected=rows_of([facts(result) for result in inspected], differing=False),
+        places=[result["location"] for result in inspected],
     )
 
 
@@ -236,11 +242,19 @@ def checks(runs: Sequence[Run]) -> list[str]:
             size = f"{images:,} images of {identities:,} identities"
             found.append(f"{run.name}: trained on {size}, {excluded} excluded")
         found += [f"{run.name}: {line}" for line in _overlap(run)]
-        for key, result in run.results.items():
-            for column, (_, _, official) in figures(result).items() if "systems" not in result else ():
-                if not official:
-                    found.append(f"{run.name}, {key}.json: {column} is not on the official list")
+        if columns := _unofficial(run):
+            found.append(f"{run.name}: not on the official lists: {', '.join(columns)}")
     return list(dict.fromkeys(found))
+
+
+def _unofficial(run: Run) -> list[str]:
+    """Figures that must not be compared with published ones, with the result files that they come from."""
+    return [
+        f"{', '.join(columns)} ({key}.json)"
+        for key, result in run.results.items()
+        if "systems" not in result
+        and (columns := [column for column, (_, _, official) in figures(result).items() if not official])
+    ]
 
 
 def _overlap(run: Run) -> list[str]:

@@ -45,7 +45,7 @@ def edge(distance: Layer, softness: float = 1.0) -> Layer:
 
 def unit(values: Layer) -> Layer:
     """Clip to 0 … 1; overwrites `values`."""
-    return np.clip(values, 0.0, 1.0, out=values)
+    return values.clip(0.0, 1.0, out=values)
 
 
 def blob(dx: Layer, dy: Layer, reach_x: float, reach_y: float) -> Layer:
@@ -54,7 +54,7 @@ def blob(dx: Layer, dy: Layer, reach_x: float, reach_y: float) -> Layer:
     u *= u
     v *= v
     outwards = u + v
-    np.clip(outwards, 0.0, 1.0, out=outwards)
+    unit(outwards)
     outwards -= 1
     outwards *= outwards
     return outwards

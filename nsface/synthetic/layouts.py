@@ -4,6 +4,7 @@
     lfw/Name_Surname/Name_Surname_0001.jpg
     ytf/frame_images_DB/Name_Surname/0/0.1.jpg
     pairs.txt, people.txt, pair_FGLFW.txt, subjects.txt, splits.txt
+    lfw_identification/trial01/closed_gallery.txt        ten draws, four lists each
 
 What is guaranteed: the pixels and the lists depend on the arguments alone, not on the machine, the number of
 workers, the order of rendering or the versions of NumPy and OpenCV; and the first identities and images of
@@ -18,12 +19,13 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nsface.errors import NsfaceError
 from nsface.files import reason, replacing, write_text
 from nsface.synthetic import lists
+from nsface.synthetic.identification import TRIALS, Draw
 from nsface.synthetic.identity import TEST, TRAINING
 from nsface.synthetic.production import Shot, produce
 from nsface.synthetic.rendering import Size
@@ -39,6 +41,7 @@ class LfwSet:
         images: the folder of `Name/Name_0001.jpg`.
         pairs, people, look_alikes: lists in the form of LFW's and FGLFW's.
         subjects: names of the people for identification, one a line.
+        trials: folders with the lists of one random draw of that protocol each.
         familiar: the numbers of those people: give them to `write_ytf_set`.
     """
 
@@ -47,6 +50,7 @@ class LfwSet:
     people: Path
     look_alikes: Path
     subjects: Path
+    trials: tuple[Path, ...]
     familiar: tuple[int, ...]
 
 
@@ -129,12 +133,16 @@ def write_lfw_set(
         people=root / "people.txt",
         look_alikes=root / "pair_FGLFW.txt",
         subjects=root / "subjects.txt",
+        trials=tuple(root / "lfw_identification" / f"trial{i:02d}" for i in range(1, TRIALS + 1)),
         familiar=tuple(member.number for member in familiar),
     )
     write_text(result.pairs, lists.pairs_text(list(zip(same, different, strict=True))))
     write_text(result.people, lists.people_text(members))
     write_text(result.look_alikes, lists.look_alike_text(list(zip(same, alike, strict=True))))
     write_text(result.subjects, "".join(sorted(f"{member.name}\n" for member in familiar)))
+    for number, trial in enumerate(result.trials):
+        drawn = asdict(Draw.of(seed, number, members, familiar))
+        _write_files(trial, ((f"{name}.txt", _lines(images)) for name, images in drawn.items()))
     return result
 
 
@@ -177,6 +185,10 @@ def write_ytf_set(
 
 
 Files = Iterable[tuple[str, bytes]]  # names and contents
+
+
+def _lines(names: list[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
 
 
 def _watched(files: Files, total: int, progress: Progress | None) -> Files:

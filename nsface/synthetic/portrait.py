@@ -18,11 +18,9 @@ class Portrait:
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        self._sheet = Sheet()
-        cover = _paint_skin(self._sheet, person)
+        self._sheet = Sheet.blank()
+        self._cover = _paint_skin(self._sheet, person)
         paint_face(self._sheet, person)
-        self._planes = np.zeros((6, *self._sheet.relief.shape), dtype=np.float32)
-        self._planes[3] = cover
         self._finished: dict[int, tuple[Layer, Layer]] = {}
 
     def look(self, number: int) -> tuple[Layer, Layer]:
@@ -35,10 +33,13 @@ class Portrait:
         if number not in self._finished:
             sheet = self._sheet.copy()
             paint_mouth(sheet, self.person, number)
-            planes = self._planes.copy()
-            planes[:3] = sheet.colours
-            np.subtract(sheet.relief[:, 2:], sheet.relief[:, :-2], out=planes[4, :, 1:-1])
-            np.subtract(sheet.relief[2:], sheet.relief[:-2], out=planes[5, 1:-1])
+            planes = np.empty((6, *sheet.relief.shape), dtype=np.float32)
+            planes[:3], planes[3] = sheet.colours, self._cover
+            right, down = planes[4:]
+            np.subtract(sheet.relief[:, 2:], sheet.relief[:, :-2], out=right[:, 1:-1])
+            np.subtract(sheet.relief[2:], sheet.relief[:-2], out=down[1:-1])
+            right[:, [0, -1]] = 0
+            down[[0, -1]] = 0
             planes[4:] *= FINENESS / 2
             self._finished[number] = sheet.relief.ravel(), planes.reshape(6, -1)
         return self._finished[number]

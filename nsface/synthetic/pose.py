@@ -92,10 +92,14 @@ class View:
     @staticmethod
     def _points(x: Layer, y: Layer) -> npt.NDArray[np.intp]:
         """Index of the sheet's point nearest to each (x, y)."""
-        column = np.clip((x - LEFT) * FINENESS + 0.5, 0, COLUMNS - 1).astype(np.int32)
-        row = np.clip((y - TOP) * FINENESS + 0.5, 0, ROWS - 1).astype(np.int32)
+        column, row = x - LEFT, y - TOP
+        for place, count in ((column, COLUMNS), (row, ROWS)):
+            place *= FINENESS
+            place += 0.5
+            place.clip(0, count - 1, out=place)
+            np.trunc(place, out=place)
         row *= COLUMNS
-        row += column
+        row += column  # whole numbers below 2²⁴: exact in float32
         return row.astype(np.intp)
 
     def _express(self, person: Person, conditions: Conditions) -> None:

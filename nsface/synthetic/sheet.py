@@ -23,15 +23,18 @@ class Sheet(Canvas):
     x: Layer = LEFT + np.arange(COLUMNS, dtype=np.float32)[None, :] / FINENESS
     y: Layer = TOP + np.arange(ROWS, dtype=np.float32)[:, None] / FINENESS
 
-    def __init__(self) -> None:
-        super().__init__(np.zeros((3, ROWS, COLUMNS), dtype=np.float32))
-        self.relief: Layer = np.zeros((ROWS, COLUMNS), dtype=np.float32)
+    def __init__(self, colours: Layer, relief: Layer) -> None:
+        super().__init__(colours)
+        self.relief = relief
+
+    @classmethod
+    def blank(cls) -> Sheet:
+        """A black one on which nothing stands out."""
+        return cls(np.zeros((3, ROWS, COLUMNS), np.float32), np.zeros((ROWS, COLUMNS), np.float32))
 
     def copy(self) -> Sheet:
         """Another sheet with the same on it."""
-        other = Sheet()
-        other.colours[:], other.relief[:] = self.colours, self.relief
-        return other
+        return Sheet(self.colours.copy(), self.relief.copy())
 
     def window(self, x: float, y: float, reach_x: float, reach_y: float) -> Window:
         """The part of the sheet within `reach_x` and `reach_y` of (x, y)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nsface.synthetic.canvas import EVERYWHERE, Canvas, blob, edge, flat, unit
+from nsface.synthetic.canvas import Canvas, blob, edge, flat, unit
 from nsface.synthetic.conditions import Conditions
 from nsface.synthetic.identity import Person, blend
 from nsface.synthetic.pose import View
@@ -15,9 +15,9 @@ def paint_behind(canvas: Canvas, view: View, person: Person, conditions: Conditi
     """Background, hair, ears."""
     pattern = cut("coarse", conditions.texture, *view.x.shape) * (1.0 + conditions.texture % 7)
     pattern += 0.5
-    far, near = conditions.backdrop
-    canvas.colours[:] = flat(far)
-    canvas.paint(EVERYWHERE, unit(pattern), near)
+    far, near = map(flat, conditions.backdrop)
+    np.multiply(near - far, unit(pattern), out=canvas.colours)
+    canvas.colours += far
     _paint_hair(canvas, view, person, conditions)
     if _length(person) > 0.3:
         return  # the hair hides the ears

@@ -84,11 +84,13 @@ def test_interrupted_resumed_repeated(place: Path) -> None:
     page = (place / "demo/report.html").read_text()
     for protocol in ("LFW verification", "Look-alikes", "YouTube Faces", "LFW identification", "Comparison"):
         assert f">{protocol}" in page
+    assert '<th scope="row">images</th><td class="words">64 (folder)</td>' in page, "checks of the data"
     scores = json.loads((place / "demo/noisy-softmax/lfw.json").read_text())
     assert f"{100 * scores['accuracy']:.2f} ± " in done.stdout
 
     printed = [line.strip() for line in done.stderr.splitlines() if line.startswith("  nsface ")]
-    assert len(printed) == len(re.findall(r"^\[ *\d+/\d+\]", done.stderr, re.M)) == 19
+    stages = re.findall(r"^\[ *\d+/\d+\]", done.stderr, re.M)
+    assert len(printed) + 1 == len(stages) == 20, "the first was done before"
     assert any("'my faces'" in line for line in printed), "names with spaces are quoted"
     before = (place / "demo/softmax/ytf.json").read_text()
     (place / "demo/softmax/ytf.json").unlink()
@@ -98,7 +100,7 @@ def test_interrupted_resumed_repeated(place: Path) -> None:
 
     again = shell(f"nsface demo {OPTIONS} --verbose", place)
     assert again.returncode == 0
-    assert again.stderr.count("done before") == 19
+    assert again.stderr.count("done before") == 20
     assert "GiB" in again.stderr
     other = shell(f"nsface demo {OPTIONS} --seed 3", place)
     assert (other.returncode, other.stdout) == (2, "")
@@ -112,25 +114,25 @@ def test_a_failing_stage_ends_the_demo_with_its_status(place: Path) -> None:
     assert failed.returncode == 2
     *_, error, last = failed.stderr.splitlines()
     assert "nowhere: no such file or folder" in error
-    assert last.startswith("nsface demo: failed in 'train with Softmax'")
+    assert last.startswith("nsface demo: failed in 'inspect the training set'")
 
 
 def test_rendered_plan_is_made_of_commands_that_parse(tmp_path: Path) -> None:
     rendered = Rendered(tmp_path / "faces", 150, 7)
     stages = plan(tmp_path, str(rendered.train), rendered.lists, Path("r.yaml"), ["--seed", "7"], rendered)
-    assert [stage.arguments[0] for stage in stages[:3]] == ["synth", "train", "train"]
+    assert [stage.arguments[0] for stage in stages[:4]] == ["synth", "inspect", "train", "train"]
     for stage in stages:
         parse(stage)
-    assert len({stage.made for stage in stages}) == len(stages) == 20
-    heads = [stage.arguments[stage.arguments.index("--head") + 1] for stage in stages[1:3]]
-    softmax, noisy = (" ".join(stage.arguments) for stage in stages[1:3])
+    assert len({stage.made for stage in stages}) == len(stages) == 24
+    heads = [stage.arguments[stage.arguments.index("--head") + 1] for stage in stages[2:4]]
+    softmax, noisy = (" ".join(stage.arguments) for stage in stages[2:4])
     assert softmax.replace(heads[0], heads[1]) == noisy, "the two trainings differ in the head alone"
 
 
 def test_protocols_without_lists_are_left_out(tmp_path: Path) -> None:
     stages = plan(tmp_path, "faces", Lists("lfw.tar", Path("pairs.txt")), Path("r.yaml"), [])
     kinds = [stage.arguments[0] for stage in stages]
-    assert kinds == ["train"] * 2 + ["extract"] * 2 + ["eval-lfw"] * 2 + ["compare", "report"]
+    assert kinds == ["inspect"] + ["train"] * 2 + ["extract"] * 2 + ["eval-lfw"] * 2 + ["compare", "report"]
 
 
 @pytest.mark.parametrize(

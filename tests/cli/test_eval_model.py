@@ -71,5 +71,12 @@ def test_eval_bin_scores_pairs_of_neighbours(nsface: Run, folder: Path) -> None:
     assert (result["protocol"], result["pairs"], result["genuine"]) == ("easy", 20, 10)
     assert result["auc"] == 1  # the same pixels always outscore others
     assert [fold["pairs"] for fold in result["folds"]] == [2] * 10
-    table = nsface("eval-bin", folder / "model.safetensors", folder / "easy.bin", *OPTIONS[:-2])
+    (folder / "recipe.yaml").touch()
+    sets = [folder / "easy.bin", folder / "again.bin"]
+    sets[1].write_bytes(sets[0].read_bytes())
+    table = nsface("eval-bin", folder / "model.safetensors", *sets, *OPTIONS[:-2])
     assert "easy" in table.out
+    (folder / "recipe.yaml").unlink()
+    assert outcome.err == "", "no run folder, no data to be checked"
+    assert table.err.startswith("note: names such as 000000 do not say who it is")
+    assert table.err.count("\n") == 1

@@ -93,7 +93,7 @@ def test_the_main_job_in_one_line(place: Path, lfw: LfwSet) -> None:
 
 def test_sigterm_then_resume_gives_the_bits_of_the_uninterrupted_run(place: Path) -> None:
     options = ["recipe.yaml", "--data", "train.tar", "--epochs", "40", "--set", "log_every=2"]
-    command = [sys.executable, "-m", "nsface", "train", *options, "--out", "parts"]
+    command = [sys.executable, "-m", "nsface", "train", "--quiet", *options, "--out", "parts"]
     process = subprocess.Popen(command, cwd=place, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
     log = place / "parts" / "log.jsonl"
     deadline = time.monotonic() + 120
@@ -104,7 +104,7 @@ def test_sigterm_then_resume_gives_the_bits_of_the_uninterrupted_run(place: Path
     process.send_signal(signal.SIGTERM)
     _, message = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "go on with the same command and --resume" in message
+    assert "go on with the same command and --resume" in message, "even with --quiet"
     assert len(message.splitlines()) == 1
     assert not (place / "parts" / "model.safetensors").exists()
 

@@ -152,7 +152,8 @@ def test_checks_of_the_data(runs: list[Path], nsface: Run) -> None:
     assert "never checked for people" in unchecked
     assert "never checked for people" not in checked
     assert "trained on 1,234 images of 56 identities, 0 excluded" in unchecked
-    assert "LFW is not on the official list" in unchecked
+    unofficial = "not on the official lists: Rank-1, DIR at FAR 1 % (ident.json), LFW (lfw.json)"
+    assert unofficial in unchecked
 
 
 def test_a_running_training_and_other_json_are_read(runs: list[Path], nsface: Run) -> None:
@@ -209,6 +210,8 @@ def test_what_cannot_be_reported(runs: list[Path], nsface: Run, tmp_path: Path) 
     assert "given twice" in refused(runs[0], runs[0], "-o", tmp_path / "page.html")
     (runs[0] / "log.jsonl").write_text('{"step": 1}\nnonsense\n')
     assert "log.jsonl:2: not valid JSON" in refused(runs[0])
+    assert "not a result of nsface inspect" in refused(runs[1], "--inspect", runs[1] / "lfw.json")
+    assert "no.json: cannot be read" in refused(runs[1], "--inspect", tmp_path / "no.json")
     (runs[1] / "lfw.json").write_text("{")
     assert "lfw.json: not valid JSON" in refused(runs[1])
     assert not list(tmp_path.rglob("*.html"))

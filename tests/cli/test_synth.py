@@ -34,7 +34,7 @@ def test_everything_small(nsface: Run, tmp_path: Path) -> None:
     assert outcome.err == f"{tmp_path / 'out'}: written\n"
     made = {path.name for path in (tmp_path / "out").iterdir()}
     lists = {"pairs.txt", "people.txt", "pair_FGLFW.txt", "subjects.txt", "splits.txt"}
-    assert made == {"train", "lfw", "ytf"} | lists
+    assert made == {"train", "lfw", "ytf", "lfw_identification"} | lists
     assert len(list((tmp_path / "out" / "train").rglob("*.jpg"))) == 6
     assert len(read_pairs(tmp_path / "out" / "pairs.txt")) == 12
 

@@ -16,6 +16,7 @@ from nsface.images.packing import pack
 from nsface.images.sampling import Shuffled
 from nsface.images.sources import open_source
 from nsface.recipe import load_recipe
+from nsface.training.ranks import ALONE
 from nsface.training.run import decoded, training_set
 
 pytestmark = pytest.mark.real
@@ -32,7 +33,7 @@ def test_training_from_the_store_has_the_batches_of_training_from_the_tar(
         recipe = load_recipe(RECIPE, {"data": str(location)})
         source, chosen, labels, identities = training_set(recipe)
         assert len(identities) == 1_453 - 4
-        pixels, rows = decoded(recipe, source, chosen)
+        pixels, rows = decoded(recipe, source, chosen, ALONE)
         sampler = Shuffled(len(labels), recipe.batch_size, recipe.seed)
         device = torch.device("cpu")
         loaders.append(Loader(pixels, labels, sampler, recipe.augmentation, recipe.seed, device, rows))

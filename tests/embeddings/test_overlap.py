@@ -1,0 +1,27 @@
+"""People of a training set who are in a test set, by their names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nsface.embeddings import Embeddings
+from nsface.embeddings.overlap import find_overlap
+
+
+def embedded(*names: str) -> Embeddings:
+    vectors = np.random.default_rng(len(names)).normal(size=(len(names), 6)).astype(np.float32)
+    return Embeddings(list(names), vectors)
+
+
+@pytest.mark.parametrize("test", ["Ann_Lee/Ann_Lee_0001.jpg", "Ann_Lee/0/0.1.jpg", "ytf/ann lee/12/7.jpg"])
+def test_photographs_and_videos_are_matched_by_the_name_of_the_person(test: str) -> None:
+    train = embedded("Ann_Lee/1.jpg", "Bo_Ek/1.jpg", "0000003/1.jpg")
+    found = {m.identity: m for m in find_overlap(train, embedded(test, "Cy_Do/3/3.1.jpg"))}
+    assert found["Ann_Lee"].person == test.rpartition("/")[0]
+    assert [identity for identity, match in found.items() if match.by_name] == ["Ann_Lee"]
+
+
+def test_numbers_are_no_names() -> None:
+    matches = find_overlap(embedded("0000003/1.jpg", "0/2.jpg"), embedded("7/1.jpg", "0/0.1.jpg"))
+    assert not any(match.by_name for match in matches)

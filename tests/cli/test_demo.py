@@ -58,7 +58,13 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_interrupted_resumed_repeated(place: Path) -> None:
     command = f"exec nsface demo {OPTIONS}"
     process = subprocess.Popen(
-        ["bash", "-c", command], cwd=place, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        ["bash", "-c", command],
+        cwd=place,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # where the tests run in the background of a shell, what they start would not hear of Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     log = place / "demo" / "softmax" / "log.jsonl"
     deadline = time.monotonic() + 120

@@ -13,7 +13,8 @@ BIN := $(VENV)/bin
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable ".[test]"
+	# setuptools would warn of folders named like the package, as of any editable installation
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable ".[test]"
 	touch $@
 
 demo: $(VENV)/installed

@@ -25,7 +25,8 @@ from nsface.images.loader import Loader
 from nsface.images.packing import pack
 from nsface.images.pixels import load_pixels
 from nsface.images.sampling import Shuffled
-from nsface.images.sources import StoreSource, numbered, open_source
+from nsface.images.sources import Source, StoreSource, numbered, open_source
+from nsface.images.streaming import StreamingLoader
 from nsface.images.unpacking import write_folder
 
 BATCH = 256
@@ -78,6 +79,7 @@ def main(faces: str, work: Path | None, device: str, epochs: int) -> None:
         read_folder(table, Path(folder) / "images", epochs)
         with table.row("decode the tar") as count:
             load_pixels(source, range(len(source)), *store.array.shape[1:3], progress=count)
+        stream(table, source, store.array.shape[1:3], epochs)
         store.array.max()
         read_store(table, store, epochs)
         for where in dict.fromkeys(["cpu", device]):
@@ -96,6 +98,20 @@ def read_folder(table: Table, folder: Path, epochs: int) -> None:
     with table.row("ImageFolder, Pillow, 2 workers: uint8 batches") as count:
         for _ in range(epochs):
             for images, _ in loader:
+                count(len(images))
+
+
+def stream(table: Table, source: Source, size: tuple[int, ...], epochs: int) -> None:
+    """What training gets from images that two workers decode meanwhile: float32, nothing done to them."""
+    labels, _ = numbered(source.identities)
+    sampler = Shuffled(len(source), BATCH, seed=0)
+    settings = (labels, sampler, Augmentation(mirror=False), 0, torch.device("cpu"))
+    with (
+        table.row("streaming, 2 workers: float32 batches") as count,
+        StreamingLoader(source, range(len(source)), *size[:2], 2, *settings) as loader,
+    ):
+        for epoch in range(epochs):
+            for images, _ in loader.epoch(epoch):
                 count(len(images))
 
 

@@ -27,6 +27,8 @@ from nsface.images.augment import Augmentation
 from nsface.model import Preprocessing
 from nsface.recipe_faults import key_lines, problem, yaml_problem
 
+INDIFFERENT = {"cache", "streaming", "log_every"}  # keys of a recipe that do not decide the weights
+
 
 class Section(BaseModel):
     """A part of a recipe: keys it does not know and values of another type are refused."""
@@ -131,6 +133,7 @@ class Recipe(Section):
         exclude: identities (folder names) that are left out, or the path of a file that names one a line (`#`
             starts a remark): what `nsface overlap --exclude` writes. The run folder's recipe has them all.
         cache: folder for decoded pixels, memory-mapped; null: in memory.
+        streaming: number of processes that decode images during the training; null: all are decoded first.
         auxiliary: losses added to the head's, each at most once.
         epochs, iterations: the length of the run; exactly one of the two.
         batch_size: images a step; with a sampler, the product of its two numbers.
@@ -140,6 +143,7 @@ class Recipe(Section):
     data: str | None = None
     exclude: list[str] = []
     cache: str | None = None
+    streaming: int | None = Field(default=None, ge=1)
     input: Preprocessing = Preprocessing()
     network: NetworkChoice
     head: HeadChoice
@@ -173,6 +177,8 @@ class Recipe(Section):
     def _consistent(self) -> Recipe:
         if (self.epochs is None) == (self.iterations is None):
             raise ValueError("give either epochs or iterations")
+        if self.cache is not None and self.streaming is not None:
+            raise ValueError("give either cache or streaming: what is streamed is not kept")
         length = self.epochs or self.iterations or 0
         milestones = self.schedule.milestones
         if milestones != sorted(set(milestones)) or any(not 0 < m < length for m in milestones):
@@ -213,8 +219,8 @@ class Recipe(Section):
         return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
 
     def digest(self) -> str:
-        """SHA-256 of all that decides the weights: where pixels are cached and what is logged does not."""
-        decisive = self.model_dump_json(exclude={"cache", "log_every"})
+        """SHA-256 of all that decides the weights: how pixels are kept and what is logged does not."""
+        decisive = self.model_dump_json(exclude=INDIFFERENT)
         return hashlib.sha256(decisive.encode()).hexdigest()
 
 

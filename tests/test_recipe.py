@@ -205,6 +205,9 @@ def test_digest_follows_what_decides_the_weights(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
     digest = load_recipe(path).digest()
     assert load_recipe(path, {"cache": "somewhere", "log_every": 7}).digest() == digest
+    assert load_recipe(path, {"streaming": 2}).digest() == digest
+    with pytest.raises(RecipeError, match="give either cache or streaming"):
+        load_recipe(path, {"streaming": 2, "cache": "somewhere"})
     assert load_recipe(path, {"seed": 1}).digest() != digest
 
 

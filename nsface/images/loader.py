@@ -1,8 +1,11 @@
-"""Batches for training: drawn from pixels that already lie in memory, a whole batch at a time."""
+"""Batches for training, on the device; here of pixels that are decoded already, a whole batch at a time."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,39 +16,30 @@ from nsface.images.augment import Augmentation, augment
 from nsface.images.sampling import Sampler
 from nsface.seeds import derived_seed
 
+Self = TypeVar("Self", bound="BatchLoader")
 
-class Loader:
-    """Augmented batches on the training device.
 
-    The pixels are moved to the device once when they fill at most half of its free memory; otherwise each
-    batch is gathered in host memory and sent.
+class BatchLoader(ABC):
+    """Augmented batches on the training device, wherever their pixels come from.
+
+    A context manager, which on leaving gives back what it holds besides memory.
 
     Args:
-        pixels: uint8, M × H × W × 3.
         labels: int64, N.
         sampler: which images make up a batch.
-        rows: int64, N: where in `pixels` each image is; by default in order, and M is N. So a part of a store
-            is used without copying it.
         part: which images of each batch are wanted, where other processes take the others.
     """
 
     def __init__(
         self,
-        pixels: npt.NDArray[np.uint8],
         labels: npt.NDArray[np.int64],
         sampler: Sampler,
         augmentation: Augmentation,
         seed: int,
         device: torch.device,
-        rows: npt.NDArray[np.int64] | None = None,
         part: slice = slice(None),
     ) -> None:
-        store = torch.from_numpy(pixels)
-        if device.type == "cuda" and store.numel() <= torch.cuda.mem_get_info(device)[0] // 2:
-            store = store.to(device)
-        self._store = store
         self._labels = torch.from_numpy(labels).to(device)
-        self._rows = torch.arange(len(labels)) if rows is None else torch.from_numpy(rows)
         self._sampler = sampler
         self._augmentation = augmentation
         self._seed = seed
@@ -66,9 +60,65 @@ class Loader:
             images, float32, B × 3 × H × W in [0, 255] (channels last in memory), and labels, int64, B; of a
             `part`, its images and the labels of the whole batch.
         """
-        for batch, chosen in enumerate(self._sampler.epoch(epoch, first), start=first):
-            rows = self._rows[chosen[self._part]].to(self._store.device)
-            images = self._store[rows].to(self._device, non_blocking=True)
+        for batch, (chosen, images) in enumerate(self._pixels(epoch, first), start=first):
             step = epoch * self.batches_per_epoch + batch
             self._generator.manual_seed(derived_seed(self._seed, self._stream, step))
             yield augment(images, self._augmentation, self._generator), self._labels[chosen.to(self._device)]
+
+    @abstractmethod
+    def _pixels(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each batch, which images are in it, and the pixels of its part: uint8, B × H × W × 3, on the
+        device."""
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(  # noqa: B027  # most hold nothing
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class Loader(BatchLoader):
+    """Batches of pixels that lie in memory, or in a mapped file.
+
+    The pixels are moved to the device once when they fill at most half of its free memory; otherwise each
+    batch is gathered in host memory and sent.
+
+    Args:
+        pixels: uint8, M × H × W × 3.
+        labels, sampler, part: as `BatchLoader` takes them.
+        rows: int64, N: where in `pixels` each image is; by default in order, and M is N. So a part of a store
+            is used without copying it.
+    """
+
+    def __init__(
+        self,
+        pixels: npt.NDArray[np.uint8],
+        labels: npt.NDArray[np.int64],
+        sampler: Sampler,
+        augmentation: Augmentation,
+        seed: int,
+        device: torch.device,
+        rows: npt.NDArray[np.int64] | None = None,
+        part: slice = slice(None),
+    ) -> None:
+        super().__init__(labels, sampler, augmentation, seed, device, part)
+        store = torch.from_numpy(pixels)
+        if device.type == "cuda" and store.numel() <= torch.cuda.mem_get_info(device)[0] // 2:
+            store = store.to(device)
+        self._store = store
+        self._rows = torch.arange(len(labels)) if rows is None else torch.from_numpy(rows)
+
+    def _pixels(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for chosen in self._sampler.epoch(epoch, first):
+            yield chosen, self._gathered(self._rows[chosen[self._part]])
+
+    def _gathered(self, rows: Tensor) -> Tensor:
+        if self._store.device.type == self._device.type:
+            return self._store[rows.to(self._store.device)]
+        # only pinned memory is copied while the device computes
+        shape = (len(rows), *self._store.shape[1:])
+        batch = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        torch.index_select(self._store, 0, rows, out=batch)
+        return batch.to(self._device, non_blocking=True)

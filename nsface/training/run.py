@@ -20,12 +20,13 @@ from nsface import __version__
 from nsface.device import pick_device, pick_precision
 from nsface.errors import DataError, NsfaceError, RecipeError, listing
 from nsface.files import reason, write_text
-from nsface.images.loader import Loader
+from nsface.images.loader import BatchLoader, Loader
 from nsface.images.pixels import Pixels, load_pixels, stored_pixels
 from nsface.images.sampling import IdentityBalanced, Sampler, Shuffled
 from nsface.images.sources import Source, numbered, open_source
+from nsface.images.streaming import StreamingLoader
 from nsface.model import Description, save_model
-from nsface.recipe import Recipe, load_recipe
+from nsface.recipe import INDIFFERENT, Recipe, load_recipe
 from nsface.seeds import derived_seed
 from nsface.training.build import build_auxiliary, build_head, build_network
 from nsface.training.checkpoint import load_checkpoint, save_checkpoint
@@ -68,16 +69,13 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, ranks: Ranks = ALO
     begun = ranks.any(resume and checkpoint.exists())
     if begun:
         check_data(out / "environment.json", fingerprint)
-    sampler = make_sampler(recipe, labels)
-    part = ranks.part(sampler.batch_size)
-    pixels, rows = decoded(recipe, source, chosen, ranks)
+    loader = make_loader(recipe, source, chosen, labels, device, ranks)
     ranks.wait()  # until all have looked at the folder as it was
     if ranks.first:
         make_folder(recipe, out)
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
     network, head = build_network(recipe), build_head(recipe, len(identities), ranks)
     auxiliary = build_auxiliary(recipe, len(identities))
-    loader = Loader(pixels, labels, sampler, recipe.augmentation, recipe.seed, device, rows, part)
     trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
     environment = describe_environment(device, dtype) | {
         "ranks": ranks.count,
@@ -91,7 +89,8 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, ranks: Ranks = ALO
         write_text(out / "environment.json", json.dumps(environment, indent=2) + "\n")
     if begun:
         trainer.restore(load_checkpoint(checkpoint, device))
-    follow(trainer, out / "log.jsonl", checkpoint)
+    with loader:
+        follow(trainer, out / "log.jsonl", checkpoint)
     description = Description(
         network=recipe.network.name,
         network_arguments=recipe.network.arguments,
@@ -156,9 +155,8 @@ def make_folder(recipe: Recipe, out: Path) -> None:
 
 def differences(one: Recipe, other: Recipe) -> list[str]:
     """Keys whose values decide the weights and differ."""
-    ignored = {"cache", "log_every"}
     left, right = one.model_dump(), other.model_dump()
-    return [key for key in left if key not in ignored and left[key] != right[key]]
+    return [key for key in left if key not in INDIFFERENT and left[key] != right[key]]
 
 
 def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.dtype[np.int64]], list[str]]:
@@ -196,6 +194,25 @@ def make_sampler(recipe: Recipe, labels: np.ndarray[Any, np.dtype[np.int64]]) ->
     if recipe.sampler is None:
         return Shuffled(len(labels), recipe.batch_size, recipe.seed)
     return IdentityBalanced(labels, recipe.sampler.identities, recipe.sampler.images, recipe.seed)
+
+
+def make_loader(
+    recipe: Recipe,
+    source: Source,
+    chosen: list[int],
+    labels: np.ndarray[Any, np.dtype[np.int64]],
+    device: torch.device,
+    ranks: Ranks,
+) -> BatchLoader:
+    """What yields this rank's part of the batches: of images decoded now, or while the training runs."""
+    sampler = make_sampler(recipe, labels)
+    part = ranks.part(sampler.batch_size)
+    settings = (labels, sampler, recipe.augmentation, recipe.seed, device)
+    if recipe.streaming is not None:
+        height, width = recipe.input.height, recipe.input.width
+        return StreamingLoader(source, chosen, height, width, recipe.streaming, *settings, part)
+    pixels, rows = decoded(recipe, source, chosen, ranks)
+    return Loader(pixels, *settings, rows, part)
 
 
 def decoded(

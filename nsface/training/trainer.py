@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nsface.errors import NsfaceError
 from nsface.heads import Head
-from nsface.images.loader import Loader
+from nsface.images.loader import BatchLoader
 from nsface.networks.activations import NoisyActivation
 from nsface.recipe import Optimizer, Recipe
 from nsface.seeds import derived_seed
@@ -38,7 +38,7 @@ class Trainer:
         network: nn.Module,
         head: Head,
         auxiliary: nn.ModuleDict,
-        loader: Loader,
+        loader: BatchLoader,
         device: torch.device,
         dtype: torch.dtype,
         ranks: Ranks = ALONE,

@@ -6,7 +6,7 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ class Source(ABC):
     location: str
     names: Sequence[str]
     samples: ClassVar[int] = 256  # images read for a fingerprint
+    opened: ClassVar[tuple[str, ...]] = ()  # attributes that a process must make for itself, by `_open`
     passed_over: Sequence[tuple[str, str]] = ()
     remarks: Sequence[str] = ()
 
@@ -72,6 +73,16 @@ class Source(ABC):
     def stamps(self) -> Iterable[tuple[str, int]]:
         """For each image what is known of its content without reading it (its size, a checksum), and when the
         file it lies in was changed (nanoseconds; 0 where the first says it all)."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in self.opened}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open()
+
+    def _open(self) -> None:  # noqa: B027  # most have nothing to open
+        """Make the attributes named in `opened`, in a process that was sent the others."""
 
     def fingerprint(self) -> str:
         """SHA-256 over names, labels, stamps without times, and the bytes of some images: which data it is.

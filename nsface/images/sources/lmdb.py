@@ -8,6 +8,8 @@ Two layouts are read, told apart by the keys; values are encoded images, nothing
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class LmdbSource(Source):
     """
 
     kind = "lmdb"
+    opened = ("_lmdb", "_environment", "_process", "_lock")
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -36,13 +39,29 @@ class LmdbSource(Source):
             raise DataError(f'{folder}: LMDB needs a package more: pip install "nsface[lmdb]"') from error
         self.location = str(folder)
         try:
-            self._environment: Any = lmdb.open(
-                str(folder), readonly=True, lock=False, readahead=False, max_readers=512
-            )
+            self._open()
             with self._environment.begin(buffers=True) as transaction:
                 self._list(transaction)
         except lmdb.Error as error:
             raise DataError(f"{folder}: not an LMDB environment that can be read ({error})") from error
+
+    def _open(self) -> None:
+        import lmdb
+
+        self._lmdb = lmdb
+        self._environment: Any = lmdb.open(
+            self.location, readonly=True, lock=False, readahead=False, max_readers=512
+        )
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+
+    def _own(self) -> Any:
+        """The environment, opened anew on the other side of a fork, where it must not be used."""
+        with self._lock:
+            if self._process != os.getpid():
+                self._environment.close()  # it cannot be open twice
+                self._open()
+            return self._environment
 
     def _list(self, transaction: Any) -> None:
         keys: list[bytes] = []
@@ -82,8 +101,11 @@ class LmdbSource(Source):
         return [self._labels.get(key.removeprefix(_IMAGE), "") for key in self._keys]
 
     def read(self, index: int) -> bytes:
-        with self._environment.begin() as transaction:
-            value = transaction.get(self._keys[index])
+        try:
+            with self._own().begin() as transaction:
+                value = transaction.get(self._keys[index])
+        except self._lmdb.Error as error:
+            raise OSError(str(error)) from error
         if value is None:
             raise OSError("the key is not there any more")
         return bytes(value)

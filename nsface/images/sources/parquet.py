@@ -34,28 +34,25 @@ class ParquetSource(Source):
     """
 
     kind = "parquet"
+    opened = ("_pyarrow", "_parquet", "_kept", "_lock")
 
     def __init__(self, paths: Sequence[Path], location: str) -> None:
         try:
-            import pyarrow
-            from pyarrow import parquet
+            self._open()
         except ImportError as error:
             raise DataError(
                 f'{location}: Parquet needs a package more: pip install "nsface[parquet]"'
             ) from error
         self.location = location
-        self._parquet = parquet
         self._paths = paths
         self._groups: list[tuple[Path, int]] = []
         self._starts: list[int] = []
-        self._kept: OrderedDict[int, Any] = OrderedDict()
-        self._lock = threading.Lock()
         names: list[str] = []
         self._identities: list[str] = []
         try:
             for path in paths:
                 self._add(path, names)
-        except (pyarrow.ArrowException, OSError) as error:
+        except (self._pyarrow.ArrowException, OSError) as error:
             raise DataError(f"{location}: not Parquet that can be read ({str(error)[:120]})") from error
         self.names = names
 
@@ -82,6 +79,14 @@ class ParquetSource(Source):
             self._identities += ["" if x is None else readable(str(classes.get(x, x))) for x in labels]
         self._labelled = label is not None
 
+    def _open(self) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        self._pyarrow, self._parquet = pyarrow, parquet
+        self._kept: OrderedDict[int, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
     @property
     def labelled(self) -> bool:
         return self._labelled
@@ -92,7 +97,10 @@ class ParquetSource(Source):
 
     def read(self, index: int) -> bytes:
         group = bisect_right(self._starts, index) - 1
-        value = self._group(group)[index - self._starts[group]].as_py()
+        try:
+            value = self._group(group)[index - self._starts[group]].as_py()
+        except self._pyarrow.ArrowException as error:
+            raise OSError(str(error)[:120]) from error
         if value is None:
             raise OSError("no image in this row")
         return bytes(value)

@@ -81,6 +81,7 @@ class RecSource(Source):
     """
 
     kind = "rec"
+    opened = ("_records",)
 
     def __init__(self, path: Path) -> None:
         self.location = str(path)
@@ -102,6 +103,9 @@ class RecSource(Source):
         self._identities = ["" if value < 0 else str(int(value)) for value in values]
         self.names = _Names(table, self._classes, self._identities)
         self.remarks = _property_remarks(path.with_name("property"), len(self._identities))
+
+    def _open(self) -> None:
+        self._records = RecordFile(Path(self.location))
 
     def _images(self, table: _Table, index: str | None) -> _Table:
         """The rows of `table` that are images."""

@@ -107,6 +107,7 @@ class StoreSource(Source):
 
     kind = "store"
     samples = 0
+    opened = ("_file", "array")
 
     def __init__(self, folder: Path) -> None:
         self.location = str(folder)
@@ -120,7 +121,7 @@ class StoreSource(Source):
             self.names = _lines(folder / NAMES)
             self._identity_names = [*_lines(folder / IDENTITIES), ""]  # label −1: no identity
             self._labels = np.load(folder / LABELS, allow_pickle=False)
-            self._file = (folder / self.header.data.file).open("rb")
+            self._open()
             if self.header.data.file == IMAGES:
                 self._offsets = np.load(folder / OFFSETS, allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -130,6 +131,9 @@ class StoreSource(Source):
             labels.start <= self._labels.min() and self._labels.max() < labels.stop
         ):
             raise DataError(f"{folder}: names and labels do not fit each other; pack it again")
+
+    def _open(self) -> None:
+        self._file = (self._folder / self.header.data.file).open("rb")
 
     def _check_size(self, name: str, wanted: int) -> None:
         try:

@@ -50,6 +50,8 @@ class TarSource(Source):
         DataError: compressed, truncated, or not readable; a name in two shards; a label that is none.
     """
 
+    opened = ("_files",)
+
     def __init__(self, paths: Sequence[Path], location: str) -> None:
         self.location = location
         self._paths = paths
@@ -65,6 +67,9 @@ class TarSource(Source):
             raise DataError(f"{location}: {readable(twice)} stands in two shards; names must differ")
         self.names = [readable(name) for name in without_common_folder(names)]
         self.kind = "webdataset" if self._labels else "tar"
+
+    def _open(self) -> None:
+        self._files = [path.open("rb") for path in self._paths]
 
     def _add_shard(self, path: Path) -> None:
         latest: dict[str, Member] = {}  # as tar does: a later member replaces an earlier

@@ -8,9 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from nsface.images.degrade import blurred, compressed
-
-LUMA = (0.299, 0.587, 0.114)
+from nsface.images.degrade import LUMA, blurred, compressed
 
 
 class Augmentation(BaseModel):

@@ -1,9 +1,9 @@
 """Every training objective on a small set of real faces, with the same network, budget and seed.
 
     python benchmarks/heads_small.py --data train-faces-112x96.tar --lfw lfw-112x96.tar --pairs pairs.txt \
-        --out runs/heads-small --epochs 4 [--seeds 3] [--heads softmax noisy-softmax arcface]
+        --out runs/heads-small [--seeds 3] [--heads softmax noisy-softmax arcface]
 
-Trains with recipes/lfw-small.yaml, extracts LFW and scores it, one objective after another. What is there
+Trains with recipes/lfw-quick.yaml, extracts LFW and scores it, one objective after another. What is there
 already is not repeated, what was interrupted goes on, and two of these may work in the same --out on
 different --heads, with one thread each (OMP_NUM_THREADS=1). At the end, or at once with --table-only, all
 runs of that length in --out go into `table.md`: a row an objective (its first seed), and mean ± std over the
@@ -23,13 +23,14 @@ from typing import Any
 
 import numpy as np
 from heads import added, step_times
-from small_faces import RECIPE, markdown, scores, train_and_score
+from small_faces import RECIPES, markdown, scores, train_and_score
 
 from nsface.errors import DataError
 from nsface.recipe import Recipe, load_recipe
 from nsface.report.runs import Run, read_runs
 
 Settings = dict[str, Any]
+RECIPE = RECIPES / "lfw-quick.yaml"
 
 # The scale of all normalised heads. For p_y to reach 0.999 among C identities, NormFace's bound asks for
 # s ≥ log((C − 1) p/(1 − p)) = 14.2 at C = 1,449; a margin m divides it by 1 − m or cos m, which makes it 24
@@ -163,7 +164,7 @@ def main() -> None:
     )
     for name in ("data", "lfw", "pairs", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=4, help="length of each run")
+    parser.add_argument("--epochs", type=int, default=load_recipe(RECIPE).epochs, help="length of each run")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--heads", nargs="+", choices=list(arms(1)), default=list(arms(1)), metavar="NAME")
     parser.add_argument("--table-only", action="store_true", help="train nothing")
@@ -187,7 +188,7 @@ def train(name: str, seed: int, settings: Settings, options: argparse.Namespace)
     path = folder(name, seed, options)
     if not (path / "lfw.json").exists():
         given = [word for key, value in settings.items() for word in ("--set", f"{key}={json.dumps(value)}")]
-        train_and_score(path, [*given, "--epochs", options.epochs, "--seed", seed], options)
+        train_and_score(path, RECIPE, [*given, "--epochs", options.epochs, "--seed", seed], options)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from small_faces import markdown, scores, train_and_score
+from small_faces import RECIPE, markdown, scores, train_and_score
 
 from nsface.report.runs import Run, read_runs
 from nsface.report.saturation import draw_saturation, measures
@@ -53,7 +53,7 @@ class Arm:
 def run(arm: Arm, seed: int, options: argparse.Namespace) -> Path:
     """Train, extract and score, what of it is not there yet; the run's folder."""
     training = [*arm.options, "--epochs", arm.epochs, "--seed", seed]
-    return train_and_score(options.out / arm.folder(seed), training, options)
+    return train_and_score(options.out / arm.folder(seed), RECIPE, training, options)
 
 
 def minutes(run: Run) -> float:

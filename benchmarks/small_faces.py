@@ -10,17 +10,18 @@ from pathlib import Path
 
 from nsface.report.runs import Run
 
-RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "lfw-small.yaml"
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+RECIPE = RECIPES / "lfw-small.yaml"
 
 
 def nsface(*arguments: object) -> None:
     subprocess.run([sys.executable, "-m", "nsface", *map(str, arguments)], check=True, stdout=sys.stderr)
 
 
-def train_and_score(folder: Path, training: Sequence[object], options: Namespace) -> Path:
-    """Train with the recipe and `training`, extract LFW, score: what of it is not there yet; the folder."""
+def train_and_score(folder: Path, recipe: Path, training: Sequence[object], options: Namespace) -> Path:
+    """Train with `recipe` and `training`, extract LFW, score: what of it is not there yet; the folder."""
     nsface(
-        "train", RECIPE, "--data", options.data, "--set", f"cache={options.out / 'cache'}", "--out", folder,
+        "train", recipe, "--data", options.data, "--set", f"cache={options.out / 'cache'}", "--out", folder,
         *training, "--resume",
     )  # fmt: skip
     if not (folder / "lfw.npz").exists():

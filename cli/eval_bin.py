@@ -8,6 +8,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from nsface.cli.inputs import network_options
 from nsface.cli.overlap_record import note_overlap
 from nsface.cli.results import columns, emit, json_option, percent
 from nsface.cli.verification import calibration_option, plots_option, scoring_options
@@ -21,27 +22,7 @@ from nsface.protocols.verification import verify
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where the network runs.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "fp32", "bf16"]),
-    default="auto",
-    show_default=True,
-    help="Arithmetic of the network.",
-)
-@click.option(
-    "--flip",
-    type=click.Choice(["none", "sum", "concat"]),
-    default="sum",
-    show_default=True,
-    help="What the mirrored image's embedding is used for.",
-)
+@network_options
 @scoring_options
 @calibration_option
 @plots_option

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from nsface.cli.inputs import network_options
 from nsface.errors import DataError, listing
 
 
@@ -21,13 +22,7 @@ from nsface.errors import DataError, listing
     required=True,
     help="FILE.npz, or .npy.",
 )
-@click.option(
-    "--flip",
-    type=click.Choice(["none", "sum", "concat"]),
-    default="sum",
-    show_default=True,
-    help="What the mirrored image's embedding is used for.",
-)
+@network_options
 @click.option(
     "--template-depth",
     metavar="N",
@@ -47,20 +42,6 @@ from nsface.errors import DataError, listing
     default=128,
     show_default=True,
     help="Images at a time.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where the network runs.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "fp32", "bf16"]),
-    default="auto",
-    show_default=True,
-    help="Arithmetic of the network.",
 )
 def command(
     models: tuple[str, ...],

@@ -1,4 +1,4 @@
-"""Where the embeddings of an `eval-*` come from: a file, or a model and images."""
+"""Where the embeddings of an `eval-*` come from: a file, or a model and images; how a model is run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from nsface.cli.overlap_record import note_overlap
 from nsface.embeddings.file import Embeddings, load
@@ -49,6 +50,35 @@ class Inputs:
             return extract(str(self.model), source, **options).embeddings
 
 
+def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --device, --precision and --flip, as arguments of these names."""
+    for option in (
+        click.option(
+            "--flip",
+            type=click.Choice(["none", "sum", "concat"]),
+            default="sum",
+            show_default=True,
+            help="What the mirrored image's embedding is used for.",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "fp32", "bf16"]),
+            default="auto",
+            show_default=True,
+            help="Arithmetic of the network.",
+        ),
+        click.option(
+            "--device",
+            type=click.Choice(["auto", "cpu", "cuda"]),
+            default="auto",
+            show_default=True,
+            help="Where the network runs.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 def embeddings_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command EMBEDDINGS or --model and --images with their options, as one argument `inputs`."""
 
@@ -59,22 +89,17 @@ def embeddings_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--images", type=click.Path(path_type=Path), help="Images for --model: folder, list or tar."
     )
-    @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where --model runs. [auto]")
-    @click.option(
-        "--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Arithmetic of --model. [auto]"
-    )
-    @click.option(
-        "--flip", type=click.Choice(["none", "sum", "concat"]), help="What the mirror image adds. [sum]"
-    )
+    @network_options
     @functools.wraps(function)
     def command(
         embeddings: Path | None, model: Path | None, images: Path | None, *args: Any, **kwargs: Any
     ) -> Any:
-        given = {name: kwargs.pop(name) for name in _EXTRACTION}
-        options = {name: value for name, value in given.items() if value is not None}
+        options = {name: kwargs.pop(name) for name in _EXTRACTION}
+        source = click.get_current_context().get_parameter_source
+        given = any(source(name) is not ParameterSource.DEFAULT for name in _EXTRACTION)
         if embeddings is None and (model is None or images is None):
             raise click.UsageError("give an embeddings file, or --model and --images")
-        if embeddings is not None and (model is not None or images is not None or options):
+        if embeddings is not None and (model is not None or images is not None or given):
             raise click.UsageError(
                 "--model, --images, --device, --precision and --flip do not go with EMBEDDINGS"
             )

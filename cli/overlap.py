@@ -74,7 +74,8 @@ def command(
     TRAIN.npz and TEST.npz are embeddings by one model, of images called IDENTITY/IMAGE.jpg. The score of two
     identities is the cosine of their mean embeddings. Found are those of one name, with --pictures those with
     one picture in both sets, and with --threshold those that score at least that; look at the montage before
-    you believe a threshold. --names takes lines such as `n000001,"Dalai_Lama"`.
+    you believe a threshold. `mutual` marks those where no other identity is more like that
+    person. --names takes lines such as `n000001,"Dalai_Lama"`.
 
     \b
     Examples:
@@ -152,8 +153,9 @@ def _table(
 
 
 def _how(match: Match) -> str:
-    """What beside the score makes it one person."""
-    return ", ".join(["name"] * match.by_name + ["picture"] * match.by_picture)
+    """What beside the score speaks for one person."""
+    ways = {"name": match.by_name, "picture": match.by_picture, "mutual": match.mutual}
+    return ", ".join(way for way, holds in ways.items() if holds)
 
 
 def _shared(

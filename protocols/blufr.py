@@ -188,15 +188,7 @@ def _read_mat(path: Path) -> list[list[list[str]]]:
         ]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        NotImplementedError,
-        MatReadError,
-        zlib.error,
-    ) as error:
+    except (*_DAMAGED, MatReadError) as error:
         why = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
         raise DataError(f"{path}: not BLUFR's configuration ({why}); give blufr_lfw_config.mat") from error
 

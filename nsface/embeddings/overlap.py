@@ -33,6 +33,7 @@ class Match:
         score: cosine of their templates.
         by_name: whether they have one name.
         by_picture: whether a picture is in both sets.
+        mutual: whether no other identity is more like the person.
         images: that picture, or their most similar two images.
         image_score: cosine of these two: near 1 for a picture that is in both sets.
         candidates: the best persons for this identity with their scores, best first.
@@ -43,6 +44,7 @@ class Match:
     score: float
     by_name: bool
     by_picture: bool
+    mutual: bool
     images: tuple[str, str]
     image_score: float
     candidates: tuple[tuple[str, float], ...]
@@ -73,6 +75,7 @@ def find_overlap(
     if train.vectors.shape[1] != test.vectors.shape[1] or one != two:
         raise DataError(f"{train.source} and {test.source}: not by the same model; extract both with one")
     left, right = _People(train), _People(test)
+    closest = _most_like(right.templates, left.templates)
     known = {_plain(person): number for number, person in reversed(list(enumerate(right.names)))}
     shared = {int(left.labels[row]): (row, other) for row, other in reversed(pictures)}
     matches = []
@@ -96,6 +99,7 @@ def find_overlap(
                     float(scores[row, person]),
                     named is not None,
                     by_picture,
+                    int(closest[person]) == first + row,
                     images,
                     image_score,
                     tuple((right.names[other], float(scores[row, other])) for other in best),
@@ -121,6 +125,12 @@ class _People:
         self.templates: Vectors = unit(
             np.stack([unit(embeddings.vectors[rows]).mean(axis=0) for rows in self.rows])
         )
+
+
+def _most_like(people: Vectors, templates: Vectors) -> npt.NDArray[np.intp]:
+    """Which of `templates` is most like each of `people`."""
+    blocks = (people[first : first + _BLOCK] for first in range(0, len(people), _BLOCK))
+    return np.concatenate([(block @ templates.T).argmax(axis=1) for block in blocks])
 
 
 def _nearest(

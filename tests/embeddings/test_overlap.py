@@ -1,8 +1,9 @@
-"""People of a training set who are in a test set, by their names."""
+"""People of a training set who are in a test set, by their names and by embeddings."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from nsface.embeddings import Embeddings
@@ -25,3 +26,22 @@ def test_photographs_and_videos_are_matched_by_the_name_of_the_person(test: str)
 def test_numbers_are_no_names() -> None:
     matches = find_overlap(embedded("0000003/1.jpg", "0/2.jpg"), embedded("7/1.jpg", "0/0.1.jpg"))
     assert not any(match.by_name for match in matches)
+
+
+def test_mutual_says_that_no_other_identity_is_more_like_the_person() -> None:
+    train = embedded(*(f"{number:03}/{image}.jpg" for number in range(12) for image in range(2)))
+    test = embedded(*(f"Person_{number:02}/1.jpg" for number in range(5)))
+
+    def templates(embeddings: Embeddings, images: int) -> npt.NDArray[np.float64]:
+        vectors = embeddings.vectors.astype(np.float64)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        means = vectors.reshape(-1, images, vectors.shape[1]).mean(axis=1)
+        normalised: npt.NDArray[np.float64] = means / np.linalg.norm(means, axis=1, keepdims=True)
+        return normalised
+
+    scores = templates(train, 2) @ templates(test, 1).T
+    matches = find_overlap(train, test)
+    assert 0 < sum(match.mutual for match in matches) <= 5
+    for match in matches:
+        row, column = int(match.identity), int(match.person[-2:])
+        assert match.mutual == (scores[row, column] == scores[:, column].max())

@@ -26,7 +26,7 @@ from torch import nn
 
 from nsface.heads import HEADS, Head, others
 from nsface.recipe import Optimizer, Recipe, load_recipe
-from nsface.training.build import build_auxiliary, build_head, build_network
+from nsface.training.build import build_auxiliary, build_head
 from nsface.training.trainer import make_optimizer
 
 GIB = 2**30
@@ -136,7 +136,9 @@ def step_times(
     images = torch.randn(first.batch_size, 3, first.input.height, first.input.width, device=device)
     labels = torch.randint(identities, (first.batch_size,), device=device)
     networks = {
-        recipe.network.model_dump_json(): build_network(recipe).to(device, memory_format=torch.channels_last)
+        recipe.network.model_dump_json(): recipe.network.build(recipe.input).to(
+            device, memory_format=torch.channels_last
+        )
         for recipe in recipes.values()
     }
     features = networks[first.network.model_dump_json()](images).detach().requires_grad_()

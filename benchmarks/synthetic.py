@@ -119,12 +119,11 @@ def untrained(model: str, folder: Path) -> str:
     from nsface.model import load_model, save_model
     from nsface.recipe import load_recipe
     from nsface.seeds import derived_seed
-    from nsface.training.build import build_network
 
     recipe = load_recipe(Path(model).parent / "recipe.yaml")
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
     path = folder / "untrained.safetensors"
-    save_model(path, build_network(recipe), load_model(model)[1])
+    save_model(path, recipe.network.build(recipe.input), load_model(model)[1])
     return str(path)
 
 

@@ -15,77 +15,19 @@ from typing import Any, Literal
 
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from nsface.arguments import ArgumentError, check_arguments, near
+from nsface.arguments import ArgumentError
 from nsface.auxiliary import AUXILIARY
 from nsface.device import DeviceChoice, PrecisionChoice
-from nsface.errors import RecipeError
+from nsface.errors import ModelError, RecipeError
 from nsface.files import reason
-from nsface.heads import HEADS
 from nsface.images.augment import Augmentation
 from nsface.model import Preprocessing
+from nsface.recipe_choices import AuxiliaryChoice, HeadChoice, NetworkChoice, Section
 from nsface.recipe_faults import key_lines, problem, yaml_problem
 
 INDIFFERENT = {"cache", "streaming", "log_every"}  # keys of a recipe that do not decide the weights
-
-
-class Section(BaseModel):
-    """A part of a recipe: keys it does not know and values of another type are refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Named(Section):
-    """A network or head by name; further keys are its arguments."""
-
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-
-    name: str
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
-
-
-class NetworkChoice(Named):
-    embedding_size: int = Field(default=512, ge=1)
-
-
-class HeadChoice(Named):
-    """A training objective, whose arguments are all known to it and in their range."""
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in HEADS:
-            raise ValueError(f"unknown head '{name}'{near(name, HEADS)}")
-        return name
-
-    @model_validator(mode="after")
-    def _possible(self) -> HeadChoice:
-        try:
-            check_arguments(self.name, HEADS[self.name], self.arguments)
-        except ArgumentError as error:
-            raise ValueError(str(error)) from error
-        with torch.device("meta"):  # refuses what is out of range, and draws no weights
-            HEADS[self.name](1, 2, **self.arguments)
-        return self
-
-
-class AuxiliaryChoice(Named):
-    """An auxiliary loss; `weight`, like the other keys, has the loss's own default."""
-
-    @model_validator(mode="after")
-    def _known(self) -> AuxiliaryChoice:
-        if self.name not in AUXILIARY:
-            raise ValueError(f"unknown loss '{self.name}'{near(self.name, AUXILIARY)}")
-        try:
-            check_arguments(self.name, AUXILIARY[self.name], self.arguments)
-        except ArgumentError as error:
-            raise ValueError(str(error)) from error
-        AUXILIARY[self.name](1, 2, **self.arguments)  # refuses what is out of range
-        return self
 
 
 class Sampler(Section):
@@ -119,7 +61,7 @@ class Schedule(Section):
     """
 
     kind: Literal["step", "poly", "cosine"] = "cosine"
-    milestones: list[float] = []
+    milestones: list[float] = Field(default=[])
     factor: float = Field(default=0.1, gt=0, le=1)
     power: float = Field(default=2.0, gt=0)
     warmup: float = Field(default=0.0, ge=0)
@@ -141,13 +83,13 @@ class Recipe(Section):
     """
 
     data: str | None = None
-    exclude: list[str] = []
+    exclude: list[str] = Field(default=[])
     cache: str | None = None
     streaming: int | None = Field(default=None, ge=1)
     input: Preprocessing = Preprocessing()
     network: NetworkChoice
     head: HeadChoice
-    auxiliary: list[AuxiliaryChoice] = []
+    auxiliary: list[AuxiliaryChoice] = Field(default=[])
     sampler: Sampler | None = None
     augmentation: Augmentation = Augmentation()
     optimizer: Optimizer = Optimizer()
@@ -159,6 +101,19 @@ class Recipe(Section):
     device: DeviceChoice = "auto"
     precision: PrecisionChoice = "auto"
     log_every: int = Field(default=50, ge=1)
+
+    @field_validator("network")
+    @classmethod
+    def _possible(cls, choice: NetworkChoice, info: ValidationInfo) -> NetworkChoice:
+        size = info.data.get("input")
+        if size is None:  # which is wrong, and named itself
+            return choice
+        try:
+            with torch.device("meta"):  # refuses what cannot be, and draws no weights
+                choice.build(size)
+        except (ArgumentError, ModelError) as error:
+            raise ValueError(str(error)) from error
+        return choice
 
     @field_validator("exclude", mode="before")
     @classmethod

@@ -84,6 +84,28 @@ def test_written_and_read_back_is_the_same(tmp_path: Path) -> None:
         ),
         ("learning_rate: 1e-1", "nesterov: true\n  momentum: 0", r"nesterov needs optimizer\.momentum"),
         ("network: {name: sphereface-20}\n", "", r"network: missing, and needed"),
+        ("sphereface-20", "spherenet-20", r"recipe\.yaml:\d+: network: .*'spherenet-20'.* sphereface-20"),
+        (
+            "{name: sphereface-20}",
+            "{name: iresnet-18, dropout: much}",
+            r"recipe\.yaml:\d+: network: dropout: .*\(got 'much'\)",
+        ),
+        (
+            "{name: sphereface-20}",
+            "\n  name: light-resnet\n  extra: 1\n",
+            r"recipe\.yaml:3: network: extra: light-resnet has no such .*did you mean 'extra_units'\?",
+        ),
+        (
+            "{name: sphereface-20}",
+            "{name: light-resnet, activation: nah-tan}",
+            r"network: activation: unknown activation 'nah-tan'; did you mean 'na",
+        ),
+        (
+            "{name: sphereface-20}",
+            "{name: light-resnet, activation: {name: nah-tanh, c: -1.0}}",
+            r"recipe\.yaml:\d+: network: activation: c must be a number ≥ 0, not -1",
+        ),
+        ("epochs: 15", "epochs: 15\ninput: {height: 8}", r"network: images of 8×.* are too small"),
         (
             "epochs: 15",
             "epochs: 15\nauxiliary: [{name: centre}]",

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nsface.recipe import load_recipe
-from nsface.training.build import build_head, build_network
+from nsface.training.build import build_head
 
 RECIPES = sorted((Path(__file__).resolve().parents[1] / "recipes").glob("*.yaml"))
 
@@ -17,7 +17,7 @@ RECIPES = sorted((Path(__file__).resolve().parents[1] / "recipes").glob("*.yaml"
 def test_recipe(path: Path) -> None:
     recipe = load_recipe(path)
     with torch.device("meta"):
-        network, head = build_network(recipe), build_head(recipe, 10)
+        network, head = recipe.network.build(recipe.input), build_head(recipe, 10)
         images = torch.zeros(2, 3, recipe.input.height, recipe.input.width)
         assert head.weight.shape[1] == network.eval()(images).shape[1] == recipe.network.embedding_size
 

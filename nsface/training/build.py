@@ -1,38 +1,15 @@
-"""From the words of a recipe to networks, heads and auxiliary losses."""
+"""From the words of a recipe to heads and auxiliary losses."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from nsface import networks
-from nsface.arguments import ArgumentError
 from nsface.auxiliary import AUXILIARY
-from nsface.errors import ModelError, RecipeError
+from nsface.errors import RecipeError
 from nsface.heads import HEADS, Head
 from nsface.heads.shard import Shard
 from nsface.recipe import Recipe
 from nsface.training.ranks import ALONE, Ranks
-
-
-def build_network(recipe: Recipe) -> nn.Module:
-    """The network that `recipe` names, with fresh weights from torch's global generator.
-
-    Raises:
-        RecipeError: an unknown name or argument, or one out of its range.
-    """
-    choice = recipe.network
-    try:
-        return networks.build(
-            choice.name,
-            height=recipe.input.height,
-            width=recipe.input.width,
-            embedding_size=choice.embedding_size,
-            **choice.arguments,
-        )
-    except ArgumentError as error:
-        raise RecipeError(f"network.{error}") from error
-    except (ModelError, ValueError) as error:
-        raise RecipeError(f"network: {error}") from error
 
 
 def build_head(recipe: Recipe, identities: int, ranks: Ranks = ALONE) -> Head:

@@ -28,7 +28,7 @@ from nsface.images.streaming import StreamingLoader
 from nsface.model import Description, save_model
 from nsface.recipe import INDIFFERENT, Recipe, load_recipe
 from nsface.seeds import derived_seed
-from nsface.training.build import build_auxiliary, build_head, build_network
+from nsface.training.build import build_auxiliary, build_head
 from nsface.training.checkpoint import load_checkpoint, save_checkpoint
 from nsface.training.interruption import Interruption
 from nsface.training.ranks import ALONE, Ranks
@@ -60,8 +60,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, ranks: Ranks = ALO
         return model
     device = ranks.place(pick_device(recipe.device))
     dtype = pick_precision(recipe.precision, device)
-    with torch.device("meta"):  # wrong arguments should be said before the images are read
-        build_network(recipe)
+    with torch.device("meta"):  # what cannot be divided should be said before the images are read
         build_head(recipe, ranks.count + 1, ranks)
 
     source, chosen, labels, identities = training_set(recipe)
@@ -74,7 +73,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, ranks: Ranks = ALO
     if ranks.first:
         make_folder(recipe, out)
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
-    network, head = build_network(recipe), build_head(recipe, len(identities), ranks)
+    network, head = recipe.network.build(recipe.input), build_head(recipe, len(identities), ranks)
     auxiliary = build_auxiliary(recipe, len(identities))
     trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
     environment = describe_environment(device, dtype) | {

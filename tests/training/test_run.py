@@ -307,17 +307,6 @@ def learning_rate_of_cosine(base: float, step: int, total: int) -> float:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"network": {"name": "spherenet-20"}}, r"network: .*spherenet-20"),
-        ({"network": {"name": "iresnet-18", "dropout": "much"}}, r"network\.dropout: .*got 'much'"),
-        ({"network": {"name": "sphereface-4", "depth": 9}}, r"network\.depth: sphereface-4 has no such"),
-        (
-            {"network": {"name": "light-resnet", "activation": "nah-tan"}},
-            r"network: activation: unknown activation 'nah-tan'; did you mean 'na",
-        ),
-        (
-            {"network": {"name": "light-resnet", "activation": {"name": "nah-tanh", "c": -1.0}}},
-            r"network: activation: c must be a number ≥ 0, not -1",
-        ),
         (
             {"sampler": {"identities": 9, "images": 2}, "batch_size": 18},
             r"sampler\.identities is 9, but .* 4",

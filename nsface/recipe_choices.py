@@ -1,0 +1,85 @@
+"""Parts of a recipe that name a network, a head or a loss, with the arguments it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from torch import nn
+
+from nsface import networks
+from nsface.arguments import ArgumentError, check_arguments, near
+from nsface.auxiliary import AUXILIARY
+from nsface.heads import HEADS
+from nsface.model import Preprocessing
+
+
+class Section(BaseModel):
+    """A part of a recipe: keys it does not know and values of another type are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Named(Section):
+    """A network or head by name; further keys are its arguments."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    name: str
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class NetworkChoice(Named):
+    """A network, and the length of its embeddings."""
+
+    embedding_size: int = Field(default=512, ge=1)
+
+    def build(self, images: Preprocessing) -> nn.Module:
+        """The network for images of that size, with fresh weights from torch's global generator."""
+        return networks.build(
+            self.name,
+            height=images.height,
+            width=images.width,
+            embedding_size=self.embedding_size,
+            **self.arguments,
+        )
+
+
+class HeadChoice(Named):
+    """A training objective, whose arguments are all known to it and in their range."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in HEADS:
+            raise ValueError(f"unknown head '{name}'{near(name, HEADS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _possible(self) -> HeadChoice:
+        try:
+            check_arguments(self.name, HEADS[self.name], self.arguments)
+        except ArgumentError as error:
+            raise ValueError(str(error)) from error
+        with torch.device("meta"):  # refuses what is out of range, and draws no weights
+            HEADS[self.name](1, 2, **self.arguments)
+        return self
+
+
+class AuxiliaryChoice(Named):
+    """An auxiliary loss; `weight`, like the other keys, has the loss's own default."""
+
+    @model_validator(mode="after")
+    def _known(self) -> AuxiliaryChoice:
+        if self.name not in AUXILIARY:
+            raise ValueError(f"unknown loss '{self.name}'{near(self.name, AUXILIARY)}")
+        try:
+            check_arguments(self.name, AUXILIARY[self.name], self.arguments)
+        except ArgumentError as error:
+            raise ValueError(str(error)) from error
+        AUXILIARY[self.name](1, 2, **self.arguments)  # refuses what is out of range
+        return self

@@ -14,7 +14,11 @@ from click.core import ParameterSource
 from nsface.cli.overlap_record import note_overlap
 from nsface.embeddings.file import Embeddings, load
 
-_EXTRACTION = ("device", "precision", "flip")
+_EXTRACTION = (
+    ("device", ["auto", "cpu", "cuda"], "auto", "Where the network runs."),
+    ("precision", ["auto", "fp32", "bf16"], "auto", "Arithmetic of the network."),
+    ("flip", ["none", "sum", "concat"], "sum", "What the mirrored image's embedding is used for."),
+)
 
 
 @dataclass(frozen=True)
@@ -52,29 +56,10 @@ class Inputs:
 
 def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --device, --precision and --flip, as arguments of these names."""
-    for option in (
-        click.option(
-            "--flip",
-            type=click.Choice(["none", "sum", "concat"]),
-            default="sum",
-            show_default=True,
-            help="What the mirrored image's embedding is used for.",
-        ),
-        click.option(
-            "--precision",
-            type=click.Choice(["auto", "fp32", "bf16"]),
-            default="auto",
-            show_default=True,
-            help="Arithmetic of the network.",
-        ),
-        click.option(
-            "--device",
-            type=click.Choice(["auto", "cpu", "cuda"]),
-            default="auto",
-            show_default=True,
-            help="Where the network runs.",
-        ),
-    ):
+    for name, choices, default, text in reversed(_EXTRACTION):
+        option = click.option(
+            f"--{name}", type=click.Choice(choices), default=default, show_default=True, help=text
+        )
         function = option(function)
     return function
 
@@ -94,9 +79,9 @@ def embeddings_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def command(
         embeddings: Path | None, model: Path | None, images: Path | None, *args: Any, **kwargs: Any
     ) -> Any:
-        options = {name: kwargs.pop(name) for name in _EXTRACTION}
+        options = {name: kwargs.pop(name) for name, *_ in _EXTRACTION}
         source = click.get_current_context().get_parameter_source
-        given = any(source(name) is not ParameterSource.DEFAULT for name in _EXTRACTION)
+        given = any(source(name) is not ParameterSource.DEFAULT for name in options)
         if embeddings is None and (model is None or images is None):
             raise click.UsageError("give an embeddings file, or --model and --images")
         if embeddings is not None and (model is not None or images is not None or given):

@@ -50,7 +50,7 @@ class Unit(nn.Module):
 class LightResNet(nn.Module):
     """A convolution of stride 2, three residual units, each half as large and twice as wide, a linear layer.
 
-    With the default width and 112×96 images: 1.7 M parameters at D = 256 and 33 M multiply-adds.
+    With the default width and 112×96 images: 1.7 M parameters at D = 256 and 31 M multiply-adds.
 
     Args:
         height, width: size of the images in pixels, at least 16.

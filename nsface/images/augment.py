@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from nsface.images.degrade import LUMA, blurred, compressed
+from nsface.images.degrade import blurred, compressed, luma
 
 
 class Augmentation(BaseModel):
@@ -66,8 +66,7 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Te
         pixels = pixels.mul_(factor).add_(mean * (1 - factor)).clamp_(0, 255)
     if how.grey:
         lost = torch.rand(len(pixels), 1, 1, 1, device=pixels.device, generator=generator) < how.grey
-        luma = (pixels.permute(0, 2, 3, 1) @ pixels.new_tensor(LUMA)).unsqueeze(1)
-        pixels = pixels.lerp_(luma, lost.float())
+        pixels = pixels.lerp_(luma(pixels), lost.float())
     if how.blur:
         sigma = how.blur * torch.rand(len(pixels), device=pixels.device, generator=generator)
         pixels = blurred(pixels, sigma, how.blur)

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 BLOCK = 8  # pixels of a side of what JPEG transforms at once
 _REACH = 4  # standard deviations of a Gaussian beyond which nothing is left of it
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
-_TO_YCC = (*LUMA, -0.168736, -0.331264, 0.5, 0.5, -0.418688, -0.081312)
+_TO_YCC = (0.299, 0.587, 0.114, -0.168736, -0.331264, 0.5, 0.5, -0.418688, -0.081312)  # ITU-R BT.601
 _TO_RGB = (1.0, 0.0, 1.402, 1.0, -0.344136, -0.714136, 1.0, 1.772, 0.0)
 # quantisation at quality 50, rows of rising vertical frequency: ITU-T T.81, tables K.1 and K.2
 _LUMA = (
@@ -31,6 +30,12 @@ _CHROMA = (
     *(47, 66, 99, 99, 99, 99, 99, 99),
     *(99,) * 32,
 )
+
+
+def luma(pixels: Tensor) -> Tensor:
+    """The grey of each image: B × 3 × H × W → B × 1 × H × W."""
+    weights = _constants(pixels.device)["ycc"][0]
+    return (pixels.permute(0, 2, 3, 1) @ weights).unsqueeze(1)
 
 
 def blurred(pixels: Tensor, sigma: Tensor, largest: float) -> Tensor:

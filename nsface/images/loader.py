@@ -63,7 +63,8 @@ class BatchLoader(ABC):
         for batch, (chosen, images) in enumerate(self._pixels(epoch, first), start=first):
             step = epoch * self.batches_per_epoch + batch
             self._generator.manual_seed(derived_seed(self._seed, self._stream, step))
-            yield augment(images, self._augmentation, self._generator), self._labels[chosen.to(self._device)]
+            labels = self._labels[chosen.to(self._device, non_blocking=True)]
+            yield augment(images, self._augmentation, self._generator), labels
 
     @abstractmethod
     def _pixels(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -116,7 +117,7 @@ class Loader(BatchLoader):
 
     def _gathered(self, rows: Tensor) -> Tensor:
         if self._store.device.type == self._device.type:
-            return self._store[rows.to(self._store.device)]
+            return self._store[rows.to(self._store.device, non_blocking=True)]
         # only pinned memory is copied while the device computes
         shape = (len(rows), *self._store.shape[1:])
         batch = torch.empty(shape, dtype=torch.uint8, pin_memory=True)

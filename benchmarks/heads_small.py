@@ -9,8 +9,8 @@ different --heads, with one thread each (OMP_NUM_THREADS=1). At the end, or at o
 runs of that length in --out go into `table.md`: a row an objective (its first seed), and mean ± std over the
 seeds where there are several.
 
-No parameter is tuned here: each is the one its paper or `docs/objectives.md` gives, but for two that depend
-on the size of the set and the length of the run, `SCALE` and `annealing`.
+No parameter is tuned here: each is the one its paper or `docs/objectives.md` gives, but for `SCALE`, which
+depends on the size of the set.
 """
 
 from __future__ import annotations
@@ -39,55 +39,49 @@ SCALE = 30.0
 BALANCED = {"identities": 16, "images": 4}  # the recipe's 64 images a step
 
 
-def annealing(epochs: int) -> float:
-    """Of L-Softmax and SphereFace: λ falls over the same share of a run as over SphereFace's 28,000 steps."""
-    return round(0.12 * 28_000 / (217 * epochs), 2)  # 217 steps an epoch
-
-
-def arms(epochs: int) -> dict[str, Settings]:
-    """The objectives by name: keys of the recipe, and what they are in it."""
-    multiplied = {"margin": 4, "lowest_lambda": 5.0, "annealing": annealing(epochs)}
-    arcface, cosface = {"scale": SCALE, "margin": 0.5}, {"scale": SCALE, "margin": 0.35}
-    return {
-        "softmax": head("softmax"),
-        "noisy-softmax": head("noisy-softmax", alpha2=0.1),
-        "noisy-amplitude": head("noisy-softmax", alpha2=0.1, variant="amplitude"),
-        "noisy-free": head("noisy-softmax", alpha2=0.1, variant="free"),
-        "noisy-normal": head("noisy-softmax", alpha2=0.1, noise="normal"),
-        "noisy-per-batch": head("noisy-softmax", alpha2=0.1, noise_per="batch"),
-        "gradient-decay": head("gradient-decay", beta=0.1),
-        "label-smoothing": head("label-smoothing", epsilon=0.1),
-        "disturb-label": head("disturb-label", alpha=0.1),
-        "l-softmax": head("l-softmax", **multiplied),
-        "sphereface": head("sphereface", **multiplied),
-        "normface": head("normface", scale=SCALE),
-        "cosface": head("cosface", **cosface),
-        "arcface": head("arcface", **arcface),
-        "combined-margin": head("combined-margin", scale=SCALE, m1=1.0, m2=0.3, m3=0.2),
-        "adaface": head("adaface", scale=SCALE, margin=0.4, h=0.333),
-        "curricularface": head("curricularface", **arcface),
-        "magface": head("magface", scale=SCALE),
-        "normface+noise": head("normface", scale=SCALE, alpha2=0.1),
-        "cosface+noise": head("cosface", **cosface, alpha2=0.1),
-        "arcface+noise": head("arcface", **arcface, alpha2=0.1),
-        "softmax+center": head("softmax") | auxiliary("center", weight=0.008),
-        "noisy+center": head("noisy-softmax", alpha2=0.1) | auxiliary("center", weight=0.008),
-        # what the two after it are to be compared with: the same batches without their losses
-        "softmax-balanced": head("softmax") | {"sampler": BALANCED},
-        "softmax+contrastive": head("softmax") | auxiliary("contrastive", weight=1.0) | {"sampler": BALANCED},
-        "softmax+triplet": head("softmax") | auxiliary("triplet", weight=1.0) | {"sampler": BALANCED},
-        # hard-tanh without noise, and with: 2 to 4 times the time of ReLU
-        "hard-tanh": head("softmax") | {"network.activation": {"name": "nani-tanh", "c": 0.0}},
-        "nah-tanh": head("softmax") | {"network.activation": {"name": "nah-tanh", "c": 0.5}},
-    }
-
-
 def head(name: str, **arguments: Any) -> Settings:
     return {"head": {"name": name, **arguments}}
 
 
 def auxiliary(name: str, **arguments: Any) -> Settings:
     return {"auxiliary": [{"name": name, **arguments}]}
+
+
+MULTIPLIED = {"margin": 4, "lowest_lambda": 5.0}
+ARCFACE, COSFACE = {"scale": SCALE, "margin": 0.5}, {"scale": SCALE, "margin": 0.35}
+# the objectives by name: keys of the recipe, and what they are in it
+ARMS: dict[str, Settings] = {
+    "softmax": head("softmax"),
+    "noisy-softmax": head("noisy-softmax", alpha2=0.1),
+    "noisy-amplitude": head("noisy-softmax", alpha2=0.1, variant="amplitude"),
+    "noisy-free": head("noisy-softmax", alpha2=0.1, variant="free"),
+    "noisy-normal": head("noisy-softmax", alpha2=0.1, noise="normal"),
+    "noisy-per-batch": head("noisy-softmax", alpha2=0.1, noise_per="batch"),
+    "gradient-decay": head("gradient-decay", beta=0.1),
+    "label-smoothing": head("label-smoothing", epsilon=0.1),
+    "disturb-label": head("disturb-label", alpha=0.1),
+    "l-softmax": head("l-softmax", **MULTIPLIED),
+    "sphereface": head("sphereface", **MULTIPLIED),
+    "normface": head("normface", scale=SCALE),
+    "cosface": head("cosface", **COSFACE),
+    "arcface": head("arcface", **ARCFACE),
+    "combined-margin": head("combined-margin", scale=SCALE, m1=1.0, m2=0.3, m3=0.2),
+    "adaface": head("adaface", scale=SCALE, margin=0.4, h=0.333),
+    "curricularface": head("curricularface", **ARCFACE),
+    "magface": head("magface", scale=SCALE),
+    "normface+noise": head("normface", scale=SCALE, alpha2=0.1),
+    "cosface+noise": head("cosface", **COSFACE, alpha2=0.1),
+    "arcface+noise": head("arcface", **ARCFACE, alpha2=0.1),
+    "softmax+center": head("softmax") | auxiliary("center", weight=0.008),
+    "noisy+center": head("noisy-softmax", alpha2=0.1) | auxiliary("center", weight=0.008),
+    # what the two after it are to be compared with: the same batches without their losses
+    "softmax-balanced": head("softmax") | {"sampler": BALANCED},
+    "softmax+contrastive": head("softmax") | auxiliary("contrastive", weight=1.0) | {"sampler": BALANCED},
+    "softmax+triplet": head("softmax") | auxiliary("triplet", weight=1.0) | {"sampler": BALANCED},
+    # hard-tanh without noise, and with: 2 to 4 times the time of ReLU
+    "hard-tanh": head("softmax") | {"network.activation": {"name": "nani-tanh", "c": 0.0}},
+    "nah-tanh": head("softmax") | {"network.activation": {"name": "nah-tanh", "c": 0.5}},
+}
 
 
 def described(settings: Settings) -> str:
@@ -133,7 +127,6 @@ def finished(names: Sequence[str], options: argparse.Namespace) -> dict[str, lis
 
 
 def table(runs: dict[str, list[Run]], recipes: dict[str, Recipe], options: argparse.Namespace) -> str:
-    everything = arms(options.epochs)
     identities = next(iter(runs.values()))[0].environment["identities"]
     times = step_times({name: recipes[name] for name in ["softmax", *runs]}, identities, "cpu", 40)
     header = [
@@ -141,7 +134,7 @@ def table(runs: dict[str, list[Run]], recipes: dict[str, Recipe], options: argpa
         "training accuracy, %", "added to a step, %",
     ]  # fmt: skip
     rows = [
-        [name, described(everything[name]), *scores(repeated[0]), added(times[name], times["softmax"])]
+        [name, described(ARMS[name]), *scores(repeated[0]), added(times[name], times["softmax"])]
         for name, repeated in runs.items()
     ]
     text = markdown([header, *rows])
@@ -166,16 +159,15 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=load_recipe(RECIPE).epochs, help="length of each run")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--heads", nargs="+", choices=list(arms(1)), default=list(arms(1)), metavar="NAME")
+    parser.add_argument("--heads", nargs="+", choices=list(ARMS), default=list(ARMS), metavar="NAME")
     parser.add_argument("--table-only", action="store_true", help="train nothing")
     options = parser.parse_args()
-    everything = arms(options.epochs)
-    recipes = {name: load_recipe(RECIPE, settings) for name, settings in everything.items()}  # all are right
+    recipes = {name: load_recipe(RECIPE, settings) for name, settings in ARMS.items()}  # all are right
     if not options.table_only:
         for seed in range(options.seeds):
             for name in options.heads:
-                train(name, seed, everything[name], options)
-    runs = finished(list(everything), options)
+                train(name, seed, ARMS[name], options)
+    runs = finished(list(ARMS), options)
     if not runs:
         parser.error(f"{options.out} holds no scored run of {options.epochs} epochs")
     text = table(runs, recipes, options)

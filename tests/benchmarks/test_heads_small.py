@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import heads
 import heads_small
 
-ARMS = heads_small.arms(4)
+ARMS = heads_small.ARMS
 
 
 def test_every_objective_takes_part() -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from nsface.synthetic.canvas import Canvas, edge, flat
+from nsface.synthetic.canvas import Canvas, edge, flat, positive
 from nsface.synthetic.conditions import Conditions
 from nsface.synthetic.pose import View
 from nsface.synthetic.textures import Layer
@@ -26,7 +26,7 @@ def light(canvas: Canvas, view: View, conditions: Conditions, slopes: Layer) -> 
     amount += view.depth * (towards / 44)
     amount -= slopes[0] * right
     amount -= slopes[1] * down
-    np.maximum(amount, np.float32(0), out=amount)
+    positive(amount)
     amount += conditions.ambient
     if conditions.shadow:
         a, b, c = conditions.shadow_edge
@@ -40,42 +40,39 @@ def photograph(canvas: Canvas, conditions: Conditions) -> Pixels:
     gains = tuple(gain * conditions.exposure * conditions.contrast for gain in conditions.white)
     colours *= flat((gains[0], gains[1], gains[2]))
     colours += 112 * (1 - conditions.contrast)
-    if conditions.grey:
-        colours[:] = (colours[0] * 0.299 + colours[1] * 0.587) + colours[2] * 0.114
-    _roll_off(colours)
-    values = colours.astype(np.int16)
+    if conditions.grey:  # one plane instead of three
+        colours = ((colours[0] * 0.299 + colours[1] * 0.587) + colours[2] * 0.114)[None]
+    values = _levels(colours)
     for _ in range(conditions.blur):
         values = _blurred(values)
-    values = values + _grain(conditions, values.shape[1:])
-    red, green, blue = np.clip(values, 0, 255, out=values).astype(np.uint8)
-    merged: Pixels = cv2.merge((red, green, blue))  # a copy, but much faster than NumPy's transpose
+    values += _grain(conditions, values.shape[1:])
+    planes = tuple(values.clip(0, 255, out=values).astype(np.uint8))
+    merged: Pixels = cv2.merge(planes * (3 // len(planes)))  # a copy, but much faster than NumPy's transpose
     return merged
 
 
-def _roll_off(colours: Layer) -> None:
-    """Halve what is above 190, so that bright skin keeps its shape, and cut below 0 and above 255."""
-    np.minimum(colours, colours * 0.5 + 95, out=colours)
-    np.clip(colours, 0.0, 255.0, out=colours)
+def _levels(colours: Layer) -> npt.NDArray[np.int16]:
+    """Whole grey levels, 0 to 255; what is above 190 is halved first, so that bright skin keeps its shape."""
+    halved = colours * 0.5
+    halved += 95
+    levels = np.minimum(colours, halved, out=halved).astype(np.int16)
+    return levels.clip(0, 255, out=levels)
 
 
 def _blurred(values: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
     """One pass of the filter 1 2 1 down and across; at the border only along it."""
-    down = values.copy()
-    np.right_shift(_weighted(values[:, :-2], values[:, 1:-1], values[:, 2:]), 2, out=down[:, 1:-1])
-    both = down.copy()
-    row = down.ravel()  # all rows as one, which is faster; the columns at the border are put right below
-    np.right_shift(_weighted(row[:-2], row[1:-1], row[2:]), 2, out=both.ravel()[1:-1])
-    both[:, :, [0, -1]] = down[:, :, [0, -1]]
-    return both
-
-
-def _weighted(before: Layer, here: Layer, after: Layer) -> Layer:
-    """Four times the mean by 1 2 1, and 2 to round by."""
-    total = here * 2
-    total += before
-    total += after
-    total += 2
-    return total
+    for axis in (1, 2):
+        smooth = np.empty_like(values)
+        # All planes as one row, which is faster; what this mixes up at the border is put right below.
+        row, step = values.ravel(), values.strides[axis] // values.itemsize
+        pairs = row[step:] + row[:-step]
+        pairs += 1  # rounds
+        np.add(pairs[step:], pairs[:-step], out=smooth.ravel()[step:-step])
+        smooth >>= 2
+        border = (slice(None),) * axis + (slice(None, None, values.shape[axis] - 1),)
+        smooth[border] = values[border]
+        values = smooth
+    return values
 
 
 def _grain(conditions: Conditions, shape: tuple[int, ...]) -> npt.NDArray[np.int16]:
@@ -83,5 +80,8 @@ def _grain(conditions: Conditions, shape: tuple[int, ...]) -> npt.NDArray[np.int
     count = shape[0] * shape[1]
     noise = conditions.noise.bytes(2 * count).astype(np.int16)
     strength = int(conditions.grain * 2.5)  # the sum of two bytes has a standard deviation of 104
-    both = noise[:count] + noise[count:] - 255
-    return ((both * strength + 128) >> 8).reshape(shape)
+    both = noise[:count] + noise[count:]
+    both *= strength
+    both += 128 - 255 * strength
+    both >>= 8
+    return both.reshape(shape)

@@ -48,6 +48,11 @@ def unit(values: Layer) -> Layer:
     return values.clip(0.0, 1.0, out=values)
 
 
+def positive(values: Layer) -> Layer:
+    """Cut below 0; overwrites `values`. Faster than NumPy's `maximum` with a number."""
+    return values.clip(0.0, np.inf, out=values)
+
+
 def blob(dx: Layer, dy: Layer, reach_x: float, reach_y: float) -> Layer:
     """A soft spot: 1 in the middle, 0 from the ellipse with these half axes outwards."""
     u, v = dx * (1 / reach_x), dy * (1 / reach_y)

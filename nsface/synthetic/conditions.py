@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from nsface.synthetic.draws import Draws
 from nsface.synthetic.identity import Colour, Person
@@ -11,8 +11,7 @@ _PHOTO, _VIDEO, _FRAME = 2, 3, 4  # third part of the keys of draws; identity.py
 _CYCLE = 48  # frames from one pose of a video to the other
 
 
-@dataclass(frozen=True)
-class Conditions:
+class Conditions(NamedTuple):
     """One image's circumstances. Angles are given as tangents of half the angle; light is relative to 1."""
 
     texture: int  # seeds the choice of textures
@@ -70,7 +69,7 @@ class Conditions:
             for name in ("yaw", "pitch", "smile", "squint", "brows")
         }
         shift = (start.shift[0] + 0.5 * own.bell(), start.shift[1] + 0.5 * own.bell())
-        return replace(start, noise=own, shift=shift, **moved)
+        return start._replace(noise=own, shift=shift, **moved)
 
     @classmethod
     def _draw(cls, person: Person, d: Draws) -> Conditions:

@@ -7,7 +7,7 @@ from raw words with integer arithmetic and exactly rounded float operations only
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -20,18 +20,15 @@ _ROOT_3 = 1.7320508075688772
 
 
 class Draws:
-    """The stream of `seed` and `key` (integers, 0 or more); streams of different keys are independent."""
+    """The stream of `seed` and `key` (integers, 0 or more); streams of different keys are independent.
+
+    Attributes:
+        word: gives the next raw word, 0 to 2⁶⁴ − 1.
+    """
 
     def __init__(self, seed: int, *key: int) -> None:
         self._bits = np.random.Philox(np.random.SeedSequence(seed, spawn_key=key))
-        self._words: list[int] = []
-
-    def word(self) -> int:
-        """The next raw word, 0 to 2⁶⁴ − 1."""
-        if not self._words:
-            self._words = self._bits.random_raw(_BLOCK).tolist()
-            self._words.reverse()
-        return self._words.pop()
+        self.word: Callable[[], int] = _words(self._bits).__next__
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         """A number in [low, high)."""
@@ -42,6 +39,13 @@ class Draws:
         word = self.word()
         total = (word & 0xFFFF) + (word >> 16 & 0xFFFF) + (word >> 32 & 0xFFFF) + (word >> 48)
         return (total / 65536 - 2.0) * _ROOT_3
+
+    def bells(self, count: int) -> npt.NDArray[np.float64]:
+        """What `bell` would return if called `count` times."""
+        words = np.array([self.word() for _ in range(count)], dtype="<u8")
+        totals = words.view("<u2").reshape(count, 4).sum(axis=1)
+        bells: npt.NDArray[np.float64] = (totals / 65536 - 2.0) * _ROOT_3
+        return bells
 
     def below(self, limit: int) -> int:
         """An integer from 0 to limit − 1; the bias of the remainder is below limit · 2⁻⁶⁴."""
@@ -64,3 +68,8 @@ class Draws:
         """`count` independent bytes."""
         words = self._bits.random_raw((count + 7) // 8).astype("<u8", copy=False)
         return words.view(np.uint8)[:count]
+
+
+def _words(bits: np.random.Philox) -> Iterator[int]:
+    while True:
+        yield from bits.random_raw(_BLOCK).tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nsface.synthetic.canvas import blob, edge, unit
+from nsface.synthetic.canvas import Window, blob, edge, unit
 from nsface.synthetic.identity import Person, blend
 from nsface.synthetic.sheet import Sheet
 from nsface.synthetic.textures import cut
@@ -108,11 +108,20 @@ def _paint_nose(sheet: Sheet, person: Person) -> None:
     sheet.darken(here, np.minimum(dark, 0.85))
 
 
+def mouth_window(sheet: Sheet, person: Person) -> Window:
+    """The part of the sheet that `paint_mouth` changes."""
+    return sheet.window(0, person.mouth_height, _half_mouth(person) + 2, 12)
+
+
+def _half_mouth(person: Person) -> float:
+    return max(person.mouth_width, 7.0)
+
+
 def paint_mouth(sheet: Sheet, person: Person, look: int) -> None:
     """Paint the lips, open and made up as `LOOKS[look]` says, and what lies around them."""
     gape, lipstick = LOOKS[look]
-    half = max(person.mouth_width, 7.0)
-    here = sheet.window(0, person.mouth_height, half + 2, 12)
+    half = _half_mouth(person)
+    here = mouth_window(sheet, person)
     dx, dy = sheet.offsets(here, 0, person.mouth_height)
     across = dx * (1 / half)
     square = across * across

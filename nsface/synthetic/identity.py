@@ -120,12 +120,12 @@ class Person:
         """Person `number` of `population`, `TRAINING` or `TEST`: always the same for the same arguments."""
         own = _steps(seed, population, number, _PERSON)
         family = _steps(seed, population, number // _FAMILY, _RELATIVES)
-        mixed = [3 * f + 4 * o for f, o in zip(family, own, strict=True)]  # 3² + 4² = 5²: variance 1
+        mixed = 3 * family + 4 * own  # 3² + 4² = 5²: variance 1
         values = {
             name: mean + spread * (steps / (5 * _STEPS))
-            for (name, mean, spread), steps in zip(_table(), mixed, strict=True)
+            for (name, mean, spread), steps in zip(_table(), mixed.tolist(), strict=True)
         }
-        return cls(seed, population, number, np.array(mixed, dtype=np.int64), **values)
+        return cls(seed, population, number, mixed, **values)
 
     @property
     def female(self) -> bool:
@@ -174,6 +174,6 @@ def _table() -> list[tuple[str, float, float]]:
     return [(f.name, f.metadata["mean"], f.metadata["spread"]) for f in found]
 
 
-def _steps(seed: int, population: int, number: int, kind: int) -> list[int]:
+def _steps(seed: int, population: int, number: int, kind: int) -> npt.NDArray[np.int64]:
     draws = Draws(seed, population, number, kind)
-    return [round(draws.bell() * _STEPS) for _ in _table()]
+    return np.rint(draws.bells(len(_table())) * _STEPS).astype(np.int64)

@@ -7,17 +7,20 @@ would, the five landmarks of the turned face are fitted to the template by a sim
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from nsface.synthetic.canvas import Window, blob, unit
+from nsface.synthetic.canvas import Window, blob, positive, unit
 from nsface.synthetic.conditions import Conditions
 from nsface.synthetic.identity import Person
 from nsface.synthetic.sheet import COLUMNS, FINENESS, LEFT, ROWS, TOP
 from nsface.synthetic.textures import Layer
+
+Points = npt.NDArray[np.intp]  # height × width, indices into a layer of a sheet
 
 _CENTRE = (48.0, 72.0)  # pixel of the 112 × 96 crop where the face's own coordinates begin
 _TEMPLATE = (  # eyes, nose, mouth corners in the 112 × 96 crop
@@ -29,6 +32,16 @@ _TEMPLATE = (  # eyes, nose, mouth corners in the 112 × 96 crop
 )
 _HEAD_MIDDLE, _HEAD_HALF = -10.0, 68.0  # of the ellipsoid, down the image
 NOSE_DEPTH = 11.0  # how far the tip stands out, pixels
+
+
+def _mean(points: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    x, y = zip(*points, strict=True)
+    return math.fsum(x) / 5, math.fsum(y) / 5  # not sum(): Python 3.12 changed how it rounds
+
+
+# The template's mean from the face's origin, and its points from there.
+_GOAL = _mean((x - _CENTRE[0], y - _CENTRE[1]) for x, y in _TEMPLATE)
+_SPREAD = [(x - _CENTRE[0] - _GOAL[0], y - _CENTRE[1] - _GOAL[1]) for x, y in _TEMPLATE]
 
 
 class Size(Enum):
@@ -84,39 +97,35 @@ class View:
         height, width = self.x.shape
         return _span(row, reach_y + 3, height), _span(column, reach_x + 3, width)
 
-    def sample(self, relief: Layer, planes: Layer) -> Layer:
-        """What the pixels show of a sheet: planes × height × width. What stands out moves further."""
-        lift = relief.take(self._points(self.x, self.y))
-        return planes.take(self._points(self.x - self.sine * lift, self.y - self._nod_sine * lift), axis=1)
-
-    @staticmethod
-    def _points(x: Layer, y: Layer) -> npt.NDArray[np.intp]:
-        """Index of the sheet's point nearest to each (x, y)."""
-        column, row = x - LEFT, y - TOP
-        for place, count in ((column, COLUMNS), (row, ROWS)):
-            place *= FINENESS
-            place += 0.5
-            place.clip(0, count - 1, out=place)
-            np.trunc(place, out=place)
-        row *= COLUMNS
-        row += column  # whole numbers below 2²⁴: exact in float32
-        return row.astype(np.intp)
+    def points(self, relief: Layer) -> Points:
+        """The points of a sheet with this `relief` that the pixels show. What stands out moves further."""
+        lift = relief.take(_nearest(self.x - LEFT, self.y - TOP))
+        x = self.x - self.sine * lift
+        lift *= self._nod_sine
+        y = self.y - lift
+        x -= LEFT
+        y -= TOP
+        return _nearest(x, y)
 
     def _express(self, person: Person, conditions: Conditions) -> None:
         """Pull brows, eyes and the corners of the mouth: a pixel then shows another point of the face."""
         height = person.eye_height + person.brow_height
-        here = self.window(0, height, 34, 12)
-        self.y[here] += conditions.brows * blob(self.x[here], self.y[here] - height, 34, 12)
-        here = self.window(0, person.eye_height, person.eye_gap + 10, 8)
-        dy = self.y[here] - person.eye_height
+        x, y = self._near(0, height, 34, 12)
+        y += blob(x, y - height, 34, 12) * conditions.brows
+        _, y = self._near(0, person.eye_height, person.eye_gap + 10, 8)
+        dy = y - person.eye_height
         narrowed = conditions.squint + 0.1 * max(conditions.smile, 0.0)
-        self.y[here] += dy * unit(1 - np.abs(dy) * 0.125) * narrowed
-        here = self.window(0, person.mouth_height, person.mouth_width + 10, 15)
-        x, dy = self.x[here], self.y[here] - person.mouth_height
-        pull = blob(x, dy, person.mouth_width + 10, 15) * conditions.smile
+        y += dy * unit(1 - np.abs(dy) * 0.125) * narrowed
+        x, y = self._near(0, person.mouth_height, person.mouth_width + 10, 15)
+        pull = blob(x, y - person.mouth_height, person.mouth_width + 10, 15) * conditions.smile
         u = x * (1 / person.mouth_width)
-        self.y[here] += pull * (u * u) * 2.4
-        self.x[here] -= pull * x * 0.1
+        y += pull * (u * u) * 2.4
+        x -= pull * x * 0.1
+
+    def _near(self, x: float, y: float, reach_x: float, reach_y: float) -> tuple[Layer, Layer]:
+        """The coordinates in a window, to be changed in place."""
+        here = self.window(x, y, reach_x, reach_y)
+        return self.x[here], self.y[here]
 
     def _turned(self, x: float, y: float, lift: float) -> tuple[float, float]:
         """Where a point of the face, `lift` pixels above the ellipsoid, is in the plane of the image."""
@@ -125,21 +134,22 @@ class View:
         return self._cosine * x + self.sine * depth, self._nod_cosine * y + self._nod_sine * depth
 
     def _surface(self, across: Layer, down: Layer) -> Layer:
-        fall = (down - _HEAD_MIDDLE) * (self._radius / _HEAD_HALF)
-        squared = self._radius * self._radius - across * across - fall * fall
-        return np.sqrt(np.maximum(squared, 0.0, out=squared), out=squared)
+        fall = down - _HEAD_MIDDLE
+        fall *= self._radius / _HEAD_HALF
+        fall *= fall
+        squared = self._radius * self._radius - across * across
+        squared -= fall
+        return np.sqrt(positive(squared), out=squared)
 
     def _fit(self, points: list[tuple[float, float]], conditions: Conditions, offset: float) -> None:
         """Least-squares similarity from `points` to the template, then the aligner's errors."""
-        target = [(x - _CENTRE[0], y - _CENTRE[1]) for x, y in _TEMPLATE]
-        # Not sum(): Python 3.12 changed how it rounds.
-        mean_x, mean_y = (math.fsum(p[i] for p in points) / 5 for i in (0, 1))
-        goal_x, goal_y = (math.fsum(t[i] for t in target) / 5 for i in (0, 1))
+        mean_x, mean_y = _mean(points)
+        goal_x, goal_y = _GOAL
         a = b = size = 0.0
-        for (px, py), (tx, ty) in zip(points, target, strict=True):
+        for (px, py), (tx, ty) in zip(points, _SPREAD, strict=True):
             dx, dy = px - mean_x, py - mean_y
-            a += dx * (tx - goal_x) + dy * (ty - goal_y)
-            b += dx * (ty - goal_y) - dy * (tx - goal_x)
+            a += dx * tx + dy * ty
+            b += dx * ty - dy * tx
             size += dx * dx + dy * dy
         a, b = a / size * conditions.zoom, b / size * conditions.zoom
         self._a, self._b = a - b * conditions.turn, b + a * conditions.turn
@@ -147,6 +157,18 @@ class View:
             goal_x - (self._a * mean_x - self._b * mean_y) + conditions.shift[0] + offset + _CENTRE[0]
         )
         self._lower = goal_y - (self._b * mean_x + self._a * mean_y) + conditions.shift[1] + _CENTRE[1]
+
+
+def _nearest(x: Layer, y: Layer) -> Points:
+    """Index of the sheet's point nearest to each (x, y), pixels from its corner; overwrites both."""
+    for place, count in ((x, COLUMNS), (y, ROWS)):
+        place *= FINENESS
+        place += 0.5
+        place.clip(0, count - 1, out=place)
+    index = y.astype(np.uint16)  # the sheet has fewer than 2¹⁶ points
+    index *= COLUMNS
+    index += x.astype(np.uint16)
+    return index.astype(np.intp)
 
 
 def _angle(half_tangent: float) -> tuple[float, float]:

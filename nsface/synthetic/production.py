@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 import cv2
@@ -18,6 +18,7 @@ from nsface.synthetic.identity import Person
 from nsface.synthetic.portrait import Portrait
 from nsface.synthetic.rendering import Pixels, Size, render
 
+_FEW = 256  # fewer images are made before a worker has started
 _CHUNK = 64  # images a task: a fraction of a second's work
 _AHEAD = 4  # tasks in flight for each worker, so that memory stays small whatever the number of images
 
@@ -59,8 +60,10 @@ def encoded(shot: Shot, seed: int, size: Size) -> bytes:
 
 def produce(shots: Iterable[Shot], seed: int, size: Size, workers: int) -> Iterator[tuple[str, bytes]]:
     """Yield (name, JPEG file) for each of `shots`, in their order, whatever the number of `workers`."""
-    if workers <= 1:
-        for shot in shots:
+    source = iter(shots)
+    few = list(islice(source, _FEW))
+    if workers <= 1 or len(few) < _FEW:
+        for shot in chain(few, source):
             yield shot.name, encoded(shot, seed, size)
         return
     # Spawned, not forked: the caller may have started threads. Workers leave Ctrl-C to the caller.
@@ -68,7 +71,7 @@ def produce(shots: Iterable[Shot], seed: int, size: Size, workers: int) -> Itera
         workers, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
     )
     try:
-        source = iter(shots)
+        source = chain(few, source)
         waiting: deque[Future[list[tuple[str, bytes]]]] = deque()
         while True:
             while len(waiting) < workers * _AHEAD and (chunk := list(islice(source, _CHUNK))):

@@ -44,9 +44,12 @@ def _paint_hair(canvas: Canvas, view: View, person: Person, conditions: Conditio
     down = 70.0 if length > 0.5 else -12.0 + 25 * max(length, 0.0)
     rows = slice(0, view.window(0, down, 1, 3)[0].stop)
     y = view.y[rows]
-    fall = np.clip((y + 22) * (-1 / 62), 0.0, 1.0)  # the outline narrows towards the crown
-    wide = np.sqrt(1 - fall * fall) * (person.width + volume + 3.0 * max(length, 0.0))
-    cover = edge(wide - np.abs(view.x[rows]), 2.0)
+    fall = unit((y + 22) * (-1 / 62))  # the outline narrows towards the crown
+    fall *= fall
+    wide = np.sqrt(1 - fall)
+    wide *= person.width + volume + 3.0 * max(length, 0.0)
+    wide -= np.abs(view.x[rows])
+    cover = edge(wide, 2.0)
     cover *= edge(down - y, 4.0)
     kind = "curls" if person.curl > 0.7 else "strands"
     strands = cut(kind, person.number * 13 + conditions.texture % 5, *cover.shape)
@@ -71,11 +74,12 @@ def hairless(view: View, person: Person, conditions: Conditions) -> Layer:
     rough = cut("fine", person.number * 3, *x.shape)
     hairline = rough * 4.0 + line
     hairline += square * square * (2.2 * person.temple)
-    hairline += np.clip(1 - 9 * square, 0.0, 1.0) * person.widow
+    hairline += unit(1 - 9 * square) * person.widow
     hairline += u * slant
     free = edge(y - hairline, 3.0)
     burns = edge(person.width - 2.5 - rough * 2 - np.abs(x), 2.0)
-    return free * np.maximum(burns, edge(y + 8 - 10 * min(max(length, 0.0), 1.0), 8.0))
+    free *= np.maximum(burns, edge(y + 8 - 10 * min(max(length, 0.0), 1.0), 8.0))
+    return free
 
 
 def paint_in_front(canvas: Canvas, view: View, person: Person, conditions: Conditions) -> None:

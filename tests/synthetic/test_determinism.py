@@ -52,8 +52,8 @@ def test_another_process_without_vector_instructions_and_in_another_order() -> N
 
 
 def test_any_number_of_workers_writes_the_same_files(tmp_path: Path) -> None:
-    one = write_training_set(tmp_path / "one.tar", 10, 15, seed=3, workers=1)
-    two = write_training_set(tmp_path / "two.tar", 10, 15, seed=3, workers=2)
+    one = write_training_set(tmp_path / "one.tar", 20, 15, seed=3, workers=1)
+    two = write_training_set(tmp_path / "two.tar", 20, 15, seed=3, workers=2)
     assert one.read_bytes() == two.read_bytes()
     write_lfw_set(tmp_path / "a", 2, 4)
     write_lfw_set(tmp_path / "b", 2, 4)
@@ -98,6 +98,8 @@ def test_draws_are_uniform_bell_shaped_and_within_their_bounds() -> None:
     assert abs(uniform.mean() - 3) < 0.03
     assert abs(bell.mean()) < 0.05
     assert abs(bell.std() - 1) < 0.03
+    one_by_one = Draws(5, 2)
+    assert Draws(5, 2).bells(200).tolist() == [one_by_one.bell() for _ in range(200)]
     assert sorted(draws.shuffled(range(50))) == list(range(50))
     assert {draws.below(3) for _ in range(100)} == {0, 1, 2}
 

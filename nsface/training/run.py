@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, ranks: Ranks = ALO
     }
     if ranks.first:
         write_text(out / "environment.json", json.dumps(environment, indent=2) + "\n")
+        tqdm.write(opening(recipe, environment), file=sys.stderr)
     if begun:
         trainer.restore(load_checkpoint(checkpoint, device))
     with loader:
@@ -276,6 +279,13 @@ def kept_lines(log: Path, step: int) -> list[str]:
         return []
     lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
     return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+
+
+def opening(recipe: Recipe, environment: Mapping[str, Any]) -> str:
+    """What is trained, on what, where: one line."""
+    found = "{images:,} images of {identities:,} identities; {parameters:,} parameters".format(**environment)
+    where = "{device}, {precision}; {classifier} classifier".format(**environment)
+    return f"{recipe.network.name} with {recipe.head.name}: {found}; {where}"
 
 
 def describe_environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,6 +70,10 @@ def test_the_main_job_in_one_line(place: Path, lfw: LfwSet) -> None:
     assert scores["pairs"] == 120
     assert scores["accuracy"] > 0.52
     assert "%|" not in result.stderr, "no progress bar where nobody watches"
+    said = (
+        r"^light-resnet with [a-z-]+: \d+ images of \d+ identities; [\d,]+ parameters; .*; plain classifier$"
+    )
+    assert re.search(said, result.stderr, re.MULTILINE), "what was found in the data, before it is trained on"
 
     again = shell(
         f"nsface eval-lfw --model run/model.safetensors --images lfw --pairs '{lfw.pairs}' --json -", place

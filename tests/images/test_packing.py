@@ -23,6 +23,7 @@ from nsface.images.packing import npy_header, pack
 from nsface.images.pixels import stored_pixels
 from nsface.images.sampling import Shuffled
 from nsface.images.sources import Source, StoreSource, open_source
+from nsface.model import Preprocessing
 from nsface.recipe import Recipe
 from nsface.training.ranks import ALONE
 from nsface.training.run import decoded, training_set
@@ -100,9 +101,10 @@ def test_batches_from_the_store_are_those_from_the_tar(
                 "epochs": 1,
                 "data": location,
                 "exclude": exclude,
-                "input": {"height": 12, "width": 10},
             }
         )
+        # smaller than any network takes; none is made here
+        recipe = recipe.model_copy(update={"input": Preprocessing(height=12, width=10)})
         source, chosen, labels, identities = training_set(recipe)
         pixels, rows = decoded(recipe, source, chosen, ALONE)
         if isinstance(source, StoreSource):

@@ -213,6 +213,8 @@ def test_a_worker_that_is_killed_ends_the_training_in_one_line(tar: Source) -> N
     loader = streamed(tar, list(range(40)))
     with pytest.raises(NsfaceError, match=r"has ended \(.*/dev/shm"):
         exhaust(loader, kill_workers)
+    for worker in multiprocessing.active_children():
+        worker.join(10)  # what is killed takes a moment to be gone
     assert children() == 0
 
 

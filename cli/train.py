@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def command(
         folder = out or Path("runs") / f"{Path(recipe).stem}-{loaded.head.name}-seed{loaded.seed}"
         stopped = ""
         try:
-            model = train(loaded, folder, resume=resume, ranks=ranks)
+            model = train(loaded, folder, resume=resume, ranks=ranks, note=partial(click.echo, err=True))
         except Interrupted as interruption:
             if not ranks.first:
                 return 130

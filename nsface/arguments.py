@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from nsface.errors import NsfaceError
 
 
-class ArgumentError(NsfaceError):
+class ArgumentError(NsfaceError, ValueError):
     """A wrong argument; the message starts with its name."""
 
 

@@ -17,7 +17,6 @@ import torch
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from nsface.arguments import ArgumentError
 from nsface.auxiliary import AUXILIARY
 from nsface.device import DeviceChoice, PrecisionChoice
 from nsface.errors import ModelError, RecipeError
@@ -111,7 +110,7 @@ class Recipe(Section):
         try:
             with torch.device("meta"):  # refuses what cannot be, and draws no weights
                 choice.build(size)
-        except (ArgumentError, ModelError) as error:
+        except ModelError as error:
             raise ValueError(str(error)) from error
         return choice
 

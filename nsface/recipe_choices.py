@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from torch import nn
 
 from nsface import networks
-from nsface.arguments import ArgumentError, check_arguments, near
+from nsface.arguments import check_arguments, near
 from nsface.auxiliary import AUXILIARY
 from nsface.heads import HEADS
 from nsface.model import Preprocessing
@@ -61,10 +61,7 @@ class HeadChoice(Named):
 
     @model_validator(mode="after")
     def _possible(self) -> HeadChoice:
-        try:
-            check_arguments(self.name, HEADS[self.name], self.arguments)
-        except ArgumentError as error:
-            raise ValueError(str(error)) from error
+        check_arguments(self.name, HEADS[self.name], self.arguments)
         with torch.device("meta"):  # refuses what is out of range, and draws no weights
             HEADS[self.name](1, 2, **self.arguments)
         return self
@@ -77,9 +74,6 @@ class AuxiliaryChoice(Named):
     def _known(self) -> AuxiliaryChoice:
         if self.name not in AUXILIARY:
             raise ValueError(f"unknown loss '{self.name}'{near(self.name, AUXILIARY)}")
-        try:
-            check_arguments(self.name, AUXILIARY[self.name], self.arguments)
-        except ArgumentError as error:
-            raise ValueError(str(error)) from error
+        check_arguments(self.name, AUXILIARY[self.name], self.arguments)
         AUXILIARY[self.name](1, 2, **self.arguments)  # refuses what is out of range
         return self

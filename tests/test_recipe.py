@@ -92,6 +92,11 @@ def test_written_and_read_back_is_the_same(tmp_path: Path) -> None:
         ),
         (
             "{name: sphereface-20}",
+            "{name: sphereface-4, depth: 9}",
+            r"network: depth: sphereface-4 has no such argument",
+        ),
+        (
+            "{name: sphereface-20}",
             "\n  name: light-resnet\n  extra: 1\n",
             r"recipe\.yaml:3: network: extra: light-resnet has no such .*did you mean 'extra_units'\?",
         ),

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nsface.arguments import ArgumentError, check_arguments, near
+from nsface.arguments import check_arguments, near
 from nsface.errors import ModelError
 
 Choice = str | dict[str, Any]
@@ -259,5 +259,5 @@ def make_activation(choice: Choice, channels: int) -> nn.Module:
     try:
         check_arguments(name, ACTIVATIONS[name], arguments)
         return ACTIVATIONS[name](channels, **arguments)
-    except (ArgumentError, ValueError) as error:
+    except ValueError as error:
         raise ModelError(f"activation: {error}") from error

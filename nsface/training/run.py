@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +40,21 @@ class Interrupted(Exception):
     """The run was asked to stop, and can be resumed."""
 
 
-def train(recipe: Recipe, out: Path, *, resume: bool = False, ranks: Ranks = ALONE) -> Path:
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    ranks: Ranks = ALONE,
+    note: Callable[[str], object] | None = None,
+) -> Path:
     """Train as `recipe` says, in the folder `out`; returns the path of the model.
 
     With `resume`, a run that was interrupted goes on, to the same bits as if it had not been; one that is
     complete is left as it is; one that was never begun begins.
 
     Of several `ranks`, each calls this with the same arguments; the first writes the folder, which all see.
+    `note`, if given, is called there with one line about what is trained, before it is.
 
     Raises:
         RecipeError: a wrong value, or, with `resume`, another recipe than the folder's.
@@ -88,7 +95,8 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, ranks: Ranks = ALO
     }
     if ranks.first:
         write_text(out / "environment.json", json.dumps(environment, indent=2) + "\n")
-        tqdm.write(opening(recipe, environment), file=sys.stderr)
+        if note is not None:
+            note(opening(recipe, environment))
     if begun:
         trainer.restore(load_checkpoint(checkpoint, device))
     with loader:

@@ -195,7 +195,7 @@ def test_an_error_on_one_rank_ends_the_others_without_a_word(two: tuple[Path, li
     waiting, failed = two[1]
     assert failed.status == waiting.status == 1
     assert "NsfaceError: the second rank alone fails" in failed.err
-    assert all("images of 7 identities" in line for line in waiting.err.splitlines()), "not of the error"
+    assert waiting.err == ""
 
 
 def test_two_ranks_train_what_one_process_trains(

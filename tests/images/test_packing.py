@@ -25,8 +25,8 @@ from nsface.images.sampling import Shuffled
 from nsface.images.sources import Source, StoreSource, open_source
 from nsface.model import Preprocessing
 from nsface.recipe import Recipe
+from nsface.training.data import decoded, training_set
 from nsface.training.ranks import ALONE
-from nsface.training.run import decoded, training_set
 
 SIZE = (12, 10)
 

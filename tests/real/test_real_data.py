@@ -16,8 +16,8 @@ from nsface.images.packing import pack
 from nsface.images.sampling import Shuffled
 from nsface.images.sources import open_source
 from nsface.recipe import load_recipe
+from nsface.training.data import decoded, training_set
 from nsface.training.ranks import ALONE
-from nsface.training.run import decoded, training_set
 
 pytestmark = pytest.mark.real
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "lfw-small.yaml"

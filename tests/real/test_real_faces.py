@@ -11,7 +11,7 @@ from nsface.images.pixels import load_pixels
 from nsface.images.sources import open_source
 from nsface.protocols.lfw import read_pairs
 from nsface.recipe import load_recipe
-from nsface.training.run import training_set
+from nsface.training.data import training_set
 
 pytestmark = pytest.mark.real
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "lfw-small.yaml"

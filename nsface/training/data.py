@@ -1,0 +1,96 @@
+"""What a training run reads: its images in use, their labels, and the loader of its batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from nsface.errors import DataError, RecipeError, listing
+from nsface.images.loader import BatchLoader, Loader
+from nsface.images.pixels import Pixels, load_pixels, stored_pixels
+from nsface.images.sampling import IdentityBalanced, Sampler, Shuffled
+from nsface.images.sources import Source, numbered, open_source
+from nsface.images.streaming import StreamingLoader
+from nsface.recipe import Recipe
+from nsface.training.ranks import Ranks
+
+
+def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.dtype[np.int64]], list[str]]:
+    """The source, the indices of its images in use, their labels in [0, C), and the C identities' names.
+
+    Raises:
+        RecipeError: no data named, or an excluded identity that is not there.
+        DataError: no usable source, images outside identity folders, or fewer than two identities.
+    """
+    if recipe.data is None:
+        raise RecipeError("no training images: give --data PATH, or `data:` in the recipe")
+    source = open_source(recipe.data)
+    folders = source.identities
+    if "" in folders:
+        stray = source.names[folders.index("")]
+        raise DataError(
+            f"{recipe.data}: {stray} lies in no identity's folder; lay the images out as IDENTITY/IMAGE.jpg, "
+            "or give a list with labels"
+        )
+    unknown = sorted(set(recipe.exclude) - set(folders))
+    if unknown:
+        raise RecipeError(f"exclude: no such identity in {recipe.data}: {listing(unknown)}")
+    chosen = [index for index, folder in enumerate(folders) if folder not in set(recipe.exclude)]
+    labels, identities = numbered(folders[index] for index in chosen)
+    if len(identities) < 2:
+        raise DataError(
+            f"{recipe.data}: {len(identities)} identity in use ({listing(identities)}); "
+            "training needs at least 2, each in a folder of its own"
+        )
+    return source, chosen, labels, identities
+
+
+def make_sampler(recipe: Recipe, labels: np.ndarray[Any, np.dtype[np.int64]]) -> Sampler:
+    """What chooses the images of each batch, as `recipe` says."""
+    if recipe.sampler is None:
+        return Shuffled(len(labels), recipe.batch_size, recipe.seed)
+    return IdentityBalanced(labels, recipe.sampler.identities, recipe.sampler.images, recipe.seed)
+
+
+def make_loader(
+    recipe: Recipe,
+    source: Source,
+    chosen: list[int],
+    labels: np.ndarray[Any, np.dtype[np.int64]],
+    device: torch.device,
+    ranks: Ranks,
+) -> BatchLoader:
+    """What yields this rank's part of the batches: of images decoded now, or while the training runs."""
+    sampler = make_sampler(recipe, labels)
+    part = ranks.part(sampler.batch_size)
+    settings = (labels, sampler, recipe.augmentation, recipe.seed, device)
+    if recipe.streaming is not None:
+        height, width = recipe.input.height, recipe.input.width
+        return StreamingLoader(source, chosen, height, width, recipe.streaming, *settings, part)
+    pixels, rows = decoded(recipe, source, chosen, ranks)
+    return Loader(pixels, *settings, rows, part)
+
+
+def decoded(
+    recipe: Recipe, source: Source, chosen: list[int], ranks: Ranks
+) -> tuple[Pixels, np.ndarray[Any, np.dtype[np.int64]]]:
+    """Pixels, and the row of each chosen image: a packed store's own, or decoded, with a progress bar."""
+    height, width = recipe.input.height, recipe.input.width
+    stored = stored_pixels(source, height, width)
+    if stored is not None:
+        return stored, np.asarray(chosen, dtype=np.int64)
+    if recipe.cache is not None and not ranks.first:
+        ranks.wait()  # until the first has filled the cache
+    with progress("decoding", " images", len(chosen), ranks) as bar:
+        pixels = load_pixels(source, chosen, height, width, cache=recipe.cache, progress=bar.update)
+    if recipe.cache is not None and ranks.first:
+        ranks.wait()
+    return pixels, np.arange(len(chosen))
+
+
+def progress(what: str, unit: str, total: int, ranks: Ranks, done: int = 0) -> tqdm[Any]:
+    """A progress bar, on a terminal and on the first rank."""
+    return tqdm(total=total, initial=done, desc=what, unit=unit, disable=None if ranks.first else True)

@@ -40,6 +40,13 @@ _COLUMN = 8  # pairs in a column of the montage
     help="Matches shown.",
 )
 @click.option(
+    "--sort",
+    type=click.Choice(["score", "lead"]),
+    default="score",
+    show_default=True,
+    help="What the matches are sorted by, from the highest.",
+)
+@click.option(
     "--exclude", metavar="FILE", type=click.Path(path_type=Path), help="Write those found, for `exclude:`."
 )
 @click.option("--montage", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw what is shown.")
@@ -61,6 +68,7 @@ def command(
     threshold: float | None,
     names: Path | None,
     top: int,
+    sort: str,
     exclude: Path | None,
     montage: Path | None,
     pictures: bool,
@@ -72,16 +80,17 @@ def command(
     """Say which identities of a training set seem to appear in a test set.
 
     TRAIN.npz and TEST.npz are embeddings by one model, of images called IDENTITY/IMAGE.jpg. The score of two
-    identities is the cosine of their mean embeddings. Found are those of one name, with --pictures those with
-    one picture in both sets, and with --threshold those that score at least that; look at the montage before
-    you believe a threshold. `mutual` marks those where no other identity is more like that
-    person. --names takes lines such as `n000001,"Dalai_Lama"`.
+    identities is the cosine of their mean embeddings; its lead is how far it is above the score of the person
+    with any other identity. Found are those of one name, with --pictures those with one picture in both sets,
+    and with --threshold those that score at least that; look at the montage before you believe a threshold.
+    --names takes lines such as `n000001,"Dalai_Lama"`.
 
     \b
     Examples:
       nsface overlap casia.npz lfw.npz --montage look.png --train-images casia/ --test-images lfw/
       nsface overlap casia.npz lfw.npz --pictures --train-images casia/ --test-images lfw/
       nsface overlap casia.npz lfw.npz --names casia_names.txt --threshold 0.6 --exclude exclude.txt
+      nsface overlap casia.npz lfw.npz --sort lead --top 50
       nsface overlap casia.npz lfw.npz --threshold 0.6 --run runs/noisy --json overlap.json
     """
     from nsface.cli.overlap_record import record
@@ -100,6 +109,8 @@ def command(
     if pictures and train_images and test_images:
         shared = _shared(trained, tested, train_images, test_images)
     matches = find_overlap(trained, tested, known, shared)
+    if sort == "lead":
+        matches.sort(key=lambda match: -match.lead)
     found = [
         match
         for match in matches
@@ -125,6 +136,7 @@ def command(
         "model_digest": trained.meta.get("model_digest"),
         "threshold": threshold,
         "pictures": pictures,
+        "sorted_by": sort,
         "identities": len(matches),
         "found": [match.identity for match in found],
         "matches": [_entry(match) for match in shown],
@@ -147,14 +159,17 @@ def _table(
         head += f", {seen} others by a picture"
     if result["threshold"] is not None:
         head += f", {len(found) - named - seen} others by a cosine of at least {result['threshold']:g}"
-    rows: list[Sequence[str]] = [("identity", "most like", "score", "best images", "")]
-    rows += [(m.identity, m.person, f"{m.score:.3f}", f"{m.image_score:.3f}", _how(m)) for m in shown]
+    rows: list[Sequence[str]] = [("identity", "most like", "score", "lead", "best images", "")]
+    rows += [
+        (m.identity, m.person, f"{m.score:.3f}", f"{m.lead:.3f}", f"{m.image_score:.3f}", _how(m))
+        for m in shown
+    ]
     return f"{head}\n{columns(rows)}"
 
 
 def _how(match: Match) -> str:
     """What beside the score speaks for one person."""
-    ways = {"name": match.by_name, "picture": match.by_picture, "mutual": match.mutual}
+    ways = {"name": match.by_name, "picture": match.by_picture}
     return ", ".join(way for way, holds in ways.items() if holds)
 
 

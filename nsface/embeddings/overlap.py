@@ -33,7 +33,8 @@ class Match:
         score: cosine of their templates.
         by_name: whether they have one name.
         by_picture: whether a picture is in both sets.
-        mutual: whether no other identity is more like the person.
+        lead: how far the score is above the person's with any other identity; below 0 where another
+            identity is more like the person. Without another, its score counts as −1.
         images: that picture, or their most similar two images.
         image_score: cosine of these two: near 1 for a picture that is in both sets.
         candidates: the best persons for this identity with their scores, best first.
@@ -44,7 +45,7 @@ class Match:
     score: float
     by_name: bool
     by_picture: bool
-    mutual: bool
+    lead: float
     images: tuple[str, str]
     image_score: float
     candidates: tuple[tuple[str, float], ...]
@@ -75,7 +76,7 @@ def find_overlap(
     if train.vectors.shape[1] != test.vectors.shape[1] or one != two:
         raise DataError(f"{train.source} and {test.source}: not by the same model; extract both with one")
     left, right = _People(train), _People(test)
-    closest = _most_like(right.templates, left.templates)
+    highest, closest = _two_highest(right.templates, left.templates)
     known = {_plain(person): number for number, person in reversed(list(enumerate(right.names)))}
     shared = {int(left.labels[row]): (row, other) for row, other in reversed(pictures)}
     matches = []
@@ -91,15 +92,17 @@ def find_overlap(
                 person = int(right.labels[picture[1]])
             by_picture = picture is not None and int(right.labels[picture[1]]) == person
             rows = picture if picture and by_picture else (left.rows[first + row], right.rows[person])
+            score = float(scores[row, person])
+            other = highest[person, 1 if closest[person] == first + row else 0]
             images, image_score = _nearest(train, np.atleast_1d(rows[0]), test, np.atleast_1d(rows[1]))
             matches.append(
                 Match(
                     identity,
                     right.names[person],
-                    float(scores[row, person]),
+                    score,
                     named is not None,
                     by_picture,
-                    int(closest[person]) == first + row,
+                    score - float(other),
                     images,
                     image_score,
                     tuple((right.names[other], float(scores[row, other])) for other in best),
@@ -127,10 +130,20 @@ class _People:
         )
 
 
-def _most_like(people: Vectors, templates: Vectors) -> npt.NDArray[np.intp]:
-    """Which of `templates` is most like each of `people`."""
-    blocks = (people[first : first + _BLOCK] for first in range(0, len(people), _BLOCK))
-    return np.concatenate([(block @ templates.T).argmax(axis=1) for block in blocks])
+def _two_highest(people: Vectors, templates: Vectors) -> tuple[Vectors, npt.NDArray[np.intp]]:
+    """Of each of `people`, the two highest scores, and with which of `templates` the first of them is."""
+    highest = np.full((len(people), 2), -1, dtype=np.float32)
+    closest = np.zeros(len(people), dtype=np.intp)
+    for first in range(0, len(people), _BLOCK):
+        scores = people[first : first + _BLOCK] @ templates.T
+        rows = np.arange(len(scores))
+        for place in range(min(2, len(templates))):
+            best = scores.argmax(axis=1)
+            highest[first + rows, place] = scores[rows, best]
+            scores[rows, best] = -np.inf
+            if place == 0:
+                closest[first + rows] = best
+    return highest, closest
 
 
 def _nearest(

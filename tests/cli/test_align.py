@@ -109,6 +109,10 @@ def test_overlap_finds_people_by_score_and_by_name(nsface: Run, tmp_path: Path) 
     assert found["found"] == ["n2", "josé-diaz"]
     best = found["matches"][0]
     assert (best["person"], best["by_name"], best["score"] > 0.9) == ("Bob_B", False, True)
+    by_lead = nsface("overlap", train, test, "--sort", "lead", "--json", "-").json["matches"]
+    assert [match["identity"] for match in by_lead[:2]] == ["josé-diaz", "n2"]  # the found first
+    leads = [match["lead"] for match in by_lead[1:]]
+    assert leads == sorted(leads, reverse=True)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("head: {name: softmax}\nnetwork: {name: light-resnet}\nepochs: 1\n")
     assert load_recipe(recipe, {"exclude": str(exclude)}).exclude == ["josé-diaz", "n2"]

@@ -28,7 +28,7 @@ def test_numbers_are_no_names() -> None:
     assert not any(match.by_name for match in matches)
 
 
-def test_mutual_says_that_no_other_identity_is_more_like_the_person() -> None:
+def test_lead_is_over_the_other_identity_that_is_most_like_the_person() -> None:
     train = embedded(*(f"{number:03}/{image}.jpg" for number in range(12) for image in range(2)))
     test = embedded(*(f"Person_{number:02}/1.jpg" for number in range(5)))
 
@@ -41,7 +41,13 @@ def test_mutual_says_that_no_other_identity_is_more_like_the_person() -> None:
 
     scores = templates(train, 2) @ templates(test, 1).T
     matches = find_overlap(train, test)
-    assert 0 < sum(match.mutual for match in matches) <= 5
+    assert 0 < sum(match.lead > 0 for match in matches) <= 5
     for match in matches:
         row, column = int(match.identity), int(match.person[-2:])
-        assert match.mutual == (scores[row, column] == scores[:, column].max())
+        others = np.delete(scores[:, column], row)
+        assert match.lead == pytest.approx(scores[row, column] - others.max(), abs=1e-6)
+
+
+def test_lead_where_there_is_no_other_identity() -> None:
+    (match,) = find_overlap(embedded("003/1.jpg"), embedded("Ann_Lee/1.jpg", "Bo_Ek/1.jpg"))
+    assert match.lead == match.score + 1

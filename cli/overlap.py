@@ -116,7 +116,9 @@ def command(
         for match in matches
         if match.by_name or match.by_picture or (threshold is not None and match.score >= threshold)
     ]
-    shown = found + [match for match in matches if match not in found][: max(0, top - len(found))]
+    names_found = {match.identity for match in found}
+    rest = [match for match in matches if match.identity not in names_found]
+    shown = found + rest[: max(0, top - len(found))]
     if exclude:
         lines = [f"{m.identity}\n" for m in sorted(found, key=lambda match: match.identity)]
         ways = ["by name"] + ["by a picture"] * pictures

@@ -67,7 +67,7 @@ def find_overlap(
     Args:
         names: names of training identities, where they are called otherwise.
         pictures: images known to be the same, as rows of `train` and of `test`.
-        candidates: how many persons each match lists.
+        candidates: how many persons each match lists, at least 1.
 
     Raises:
         DataError: embeddings of different models or lengths, or images that lie in no identity's folder.
@@ -82,8 +82,11 @@ def find_overlap(
     matches = []
     for first in range(0, len(left.names), _BLOCK):
         scores = left.templates[first : first + _BLOCK] @ right.templates.T
+        count = min(candidates, len(right.names))
+        lowest = np.partition(scores, -count, axis=1)[:, -count]
         for row, identity in enumerate(left.names[first : first + _BLOCK]):
-            best = np.argsort(-scores[row], kind="stable")[:candidates]
+            high = np.flatnonzero(scores[row] >= lowest[row])
+            best = high[np.argsort(-scores[row, high], kind="stable")][:count]
             called = _plain((names or {}).get(identity, identity))
             named = known.get(called) if called else None
             picture = shared.get(first + row)
@@ -93,7 +96,7 @@ def find_overlap(
             by_picture = picture is not None and int(right.labels[picture[1]]) == person
             rows = picture if picture and by_picture else (left.rows[first + row], right.rows[person])
             score = float(scores[row, person])
-            other = highest[person, 1 if closest[person] == first + row else 0]
+            next_highest = highest[person, 1 if closest[person] == first + row else 0]
             images, image_score = _nearest(train, np.atleast_1d(rows[0]), test, np.atleast_1d(rows[1]))
             matches.append(
                 Match(
@@ -102,7 +105,7 @@ def find_overlap(
                     score,
                     named is not None,
                     by_picture,
-                    score - float(other),
+                    score - float(next_highest),
                     images,
                     image_score,
                     tuple((right.names[other], float(scores[row, other])) for other in best),
@@ -131,18 +134,14 @@ class _People:
 
 
 def _two_highest(people: Vectors, templates: Vectors) -> tuple[Vectors, npt.NDArray[np.intp]]:
-    """Of each of `people`, the two highest scores, and with which of `templates` the first of them is."""
+    """Of each of `people`, the two highest scores (−1 where there is none), and the template of the first."""
     highest = np.full((len(people), 2), -1, dtype=np.float32)
     closest = np.zeros(len(people), dtype=np.intp)
-    for first in range(0, len(people), _BLOCK):
-        scores = people[first : first + _BLOCK] @ templates.T
-        rows = np.arange(len(scores))
-        for place in range(min(2, len(templates))):
-            best = scores.argmax(axis=1)
-            highest[first + rows, place] = scores[rows, best]
-            scores[rows, best] = -np.inf
-            if place == 0:
-                closest[first + rows] = best
+    for first in range(0, len(templates), _BLOCK):
+        scores = people @ templates[first : first + _BLOCK].T
+        closer = scores.max(axis=1) > highest[:, 0]
+        closest[closer] = first + scores[closer].argmax(axis=1)
+        highest = np.partition(np.hstack([highest, scores]), -2, axis=1)[:, :-3:-1]
     return highest, closest
 
 

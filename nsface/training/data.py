@@ -35,10 +35,10 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
             f"{recipe.data}: {stray} lies in no identity's folder; lay the images out as IDENTITY/IMAGE.jpg, "
             "or give a list with labels"
         )
-    unknown = sorted(set(recipe.exclude) - set(folders))
-    if unknown:
+    excluded = set(recipe.exclude)
+    if unknown := sorted(excluded - set(folders)):
         raise RecipeError(f"exclude: no such identity in {recipe.data}: {listing(unknown)}")
-    chosen = [index for index, folder in enumerate(folders) if folder not in set(recipe.exclude)]
+    chosen = [index for index, folder in enumerate(folders) if folder not in excluded]
     labels, identities = numbered(folders[index] for index in chosen)
     if len(identities) < 2:
         raise DataError(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import posixpath
 from pathlib import PurePosixPath
 
 IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
 
 def has_image_extension(name: str) -> bool:
-    return posixpath.splitext(name)[1].lower() in IMAGE_EXTENSIONS
+    before, _, extension = name.rpartition(".")  # as posixpath.splitext does, but faster: there are millions
+    return f".{extension.lower()}" in IMAGE_EXTENSIONS and before.rpartition("/")[2].strip(".") != ""
 
 
 def stem(name: str) -> str:

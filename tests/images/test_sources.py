@@ -9,6 +9,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nsface.errors import DataError
 from nsface.images.sources import numbered, open_source
@@ -89,6 +91,15 @@ def test_list_keeps_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 )
 def test_common_folder(names: list[str], expected: list[str]) -> None:
     assert without_common_folder(names) == expected
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "b", "ab", "", "."]), min_size=1, max_size=6), max_size=5))
+def test_common_folder_one_by_one(folders: list[list[str]]) -> None:
+    names = ["/".join([*parts, f"{i}.jpg"]) for i, parts in enumerate(folders)]
+    rest = [[part for part in name.split("/") if part not in ("", ".")] for name in names]
+    while rest and min(map(len, rest)) > 2 and len({parts[0] for parts in rest}) == 1:
+        rest = [parts[1:] for parts in rest]
+    assert without_common_folder(names) == ["/".join(parts) for parts in rest]
 
 
 def test_fingerprint_changes_with_the_content(tmp_path: Path) -> None:

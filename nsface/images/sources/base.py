@@ -6,6 +6,7 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any, ClassVar
 
 import numpy as np
@@ -148,8 +149,18 @@ def is_hidden(name: str) -> bool:
 
 def without_common_folder(names: Sequence[str]) -> list[str]:
     """Drop leading folders common to all `names`, while every name keeps a folder (its identity)."""
-    parts = [[part for part in name.split("/") if part not in ("", ".")] for name in names]
-    drop = 0
-    while parts and all(len(p) > drop + 2 and p[drop] == parts[0][drop] for p in parts):
-        drop += 1
-    return ["/".join(p[drop:]) for p in parts]
+    plain = [_plain(name) for name in names]
+    first, last = (
+        min(plain, default="").split("/"),
+        max(plain, default="").split("/"),
+    )  # all begin as these two
+    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    drop = max(0, min(common, min((name.count("/") for name in plain), default=0) - 1))
+    return [name.split("/", drop)[drop] for name in plain] if drop else plain
+
+
+def _plain(name: str) -> str:
+    """`name` without empty parts and single dots."""
+    if name.startswith(("/", "./")) or "//" in name or "/./" in name:
+        return "/".join(part for part in name.split("/") if part not in ("", "."))
+    return name

@@ -12,24 +12,28 @@ from nsface.images.sources.base import Source, readable
 
 
 class FilesSource(Source):
-    """Images that are files of their own, in the order of `paths`."""
+    """Images that are files of their own, in the order of `paths`, which start at `root` unless absolute."""
 
-    def __init__(self, location: str, names: Sequence[str], paths: Sequence[Path]) -> None:
+    def __init__(self, location: str, names: Sequence[str], root: Path, paths: Sequence[str]) -> None:
         self.location = location
         self.names = [readable(name) for name in names]
-        self._paths = paths
+        self._root = root
+        self._paths = paths  # as text: millions of `Path` take minutes and gigabytes
+
+    def _path(self, index: int) -> str:
+        return os.path.join(self._root, self._paths[index])
 
     def read(self, index: int) -> bytes:
         # without O_NONBLOCK, opening a named pipe would wait for a writer for ever
-        with open(os.open(self._paths[index], os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        with open(os.open(self._path(index), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError("not a regular file")
             return file.read()
 
     def stamps(self) -> Iterable[tuple[str, int]]:
-        for path in self._paths:
+        for index in range(len(self._paths)):
             try:
-                status = path.stat()
+                status = os.stat(self._path(index))
             except OSError as error:
                 yield reason(error), 0
             else:

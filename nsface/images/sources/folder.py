@@ -22,7 +22,7 @@ class FolderSource(FilesSource):
 
     def __init__(self, root: Path) -> None:
         found, passed_over = _walk(root)
-        super().__init__(str(root), without_common_folder(found), [root / name for name in found])
+        super().__init__(str(root), without_common_folder(found), root, found)
         self.passed_over = [(readable(name), why) for name, why in sorted(passed_over)]
 
 
@@ -35,10 +35,11 @@ def _walk(root: Path) -> tuple[list[str], list[tuple[str, str]]]:
     images: list[str] = []
     passed_over: list[tuple[str, str]] = []
     for folder, folders, files in os.walk(root, onerror=refuse):
-        inside = Path(folder).relative_to(root)
+        inside = Path(folder).relative_to(root).as_posix()
+        start = "" if inside == "." else f"{inside}/"
         kept = []
         for name in folders:
-            path = (inside / name).as_posix()
+            path = start + name
             if is_hidden(name):
                 passed_over.append((path, "hidden folder"))
             elif os.path.islink(os.path.join(folder, name)):
@@ -47,11 +48,11 @@ def _walk(root: Path) -> tuple[list[str], list[tuple[str, str]]]:
                 kept.append(name)
         folders[:] = kept
         for name in files:
-            path = (inside / name).as_posix()
+            path = start + name
             if is_image_name(name):
                 images.append(path)
             else:
                 passed_over.append((path, "hidden file" if is_hidden(name) else "no image's extension"))
-        if not folders and not files and inside.name:
-            passed_over.append((inside.as_posix(), "empty folder"))
+        if not folders and not files and start:
+            passed_over.append((inside, "empty folder"))
     return sorted(images), passed_over

@@ -52,10 +52,10 @@ class ListSource(FilesSource):
                 raise DataError(f"{place}: {readable(path)} stands above with another label")
             if (label is None) != (next(iter(labels.values())) is None):
                 raise DataError(f"{place}: a label on some lines only; give one to each, or to none")
-            if not (root / path).is_file():
+            if not os.path.isfile(os.path.join(root, path)):
                 raise DataError(f"{place}: no such image: {readable(str(root / path))}")
-        names = without_common_folder(list(labels))
-        super().__init__(location, names, [root / path for path in labels])
+        paths = list(labels)
+        super().__init__(location, without_common_folder(paths), root, paths)
         self._labels = [readable(label) for label in labels.values() if label is not None]
 
     @property

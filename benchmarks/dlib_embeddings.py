@@ -22,21 +22,26 @@ from tqdm import tqdm
 
 from nsface import __version__
 from nsface.embeddings import Embeddings, save
-from nsface.images.decode import decode
+from nsface.images.alignment.templates import template
 from nsface.images.sources import open_source
 
 SIZE = 150
-EYES = np.array([[30.2946, 51.6963], [65.5318, 51.5014]])  # of the SphereFace template
+FACE = template("sphereface")
 CHIP_EYES = np.array([[47.73, 47.12], [100.28, 47.11]])  # middle of the eye corners of dlib's mean face
 
 
-def chip(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """(150, 150, 3), RGB: an aligned face moved so that middle and distance of the eyes are dlib's."""
-    if image.shape != (112, 96, 3):
+def to_chip() -> npt.NDArray[np.float64]:
+    """(2, 3): the scaling and shift that take the middle and the distance of the eyes to dlib's."""
+    eyes = FACE.points[:2]
+    scale = np.ptp(CHIP_EYES[:, 0]) / np.ptp(eyes[:, 0])
+    right, down = CHIP_EYES.mean(axis=0) - scale * eyes.mean(axis=0)
+    return np.array([[scale, 0, right], [0, scale, down]])
+
+
+def chip(image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """(150, 150, 3), RGB: an aligned face, moved by `matrix`."""
+    if image.shape != (FACE.height, FACE.width, 3):
         raise click.ClickException(f"an image of {image.shape[:2]}; faces must be aligned to 112×96")
-    scale = np.ptp(CHIP_EYES[:, 0]) / np.ptp(EYES[:, 0])
-    right, down = CHIP_EYES.mean(axis=0) - scale * EYES.mean(axis=0)
-    matrix = np.array([[scale, 0, right], [0, scale, down]])
     return cv2.warpAffine(image, matrix, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -47,12 +52,11 @@ def chip(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 @click.option("--batch-size", default=16, show_default=True)
 def main(model: str, faces: str, output: Path, batch_size: int) -> None:
     """Write embeddings (D = 128) of the aligned FACES by MODEL."""
-    source, network = open_source(faces), dlib.face_recognition_model_v1(model)
+    source, network, matrix = open_source(faces), dlib.face_recognition_model_v1(model), to_chip()
     vectors: list[npt.NDArray[np.float32]] = []
-    count = len(source.names)
-    for first in tqdm(range(0, count, batch_size)):
-        indices = range(first, min(first + batch_size, count))
-        chips = [chip(decode(source.read(index), source.names[index])) for index in indices]
+    for first in tqdm(range(0, len(source), batch_size)):
+        indices = range(first, min(first + batch_size, len(source)))
+        chips = [chip(source.pixels(index), matrix) for index in indices]
         vectors += [np.asarray(one, dtype=np.float32) for one in network.compute_face_descriptor(chips)]
     meta = {"model": "dlib_face_recognition_resnet_model_v1", "flip": "none", "nsface": __version__}
     save(output, Embeddings(list(source.names), np.stack(vectors), meta))

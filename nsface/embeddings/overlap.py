@@ -79,10 +79,10 @@ def find_overlap(
     highest, closest = _two_highest(right.templates, left.templates)
     known = {_plain(person): number for number, person in reversed(list(enumerate(right.names)))}
     shared = {int(left.labels[row]): (row, other) for row, other in reversed(pictures)}
+    count = min(candidates, len(right.names))
     matches = []
     for first in range(0, len(left.names), _BLOCK):
         scores = left.templates[first : first + _BLOCK] @ right.templates.T
-        count = min(candidates, len(right.names))
         lowest = np.partition(scores, -count, axis=1)[:, -count]
         for row, identity in enumerate(left.names[first : first + _BLOCK]):
             high = np.flatnonzero(scores[row] >= lowest[row])

@@ -28,13 +28,9 @@ def write_shard(path: Path, files: dict[str, bytes]) -> None:
 def test_later_tar_members_replace_earlier_ones_and_links_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     with tarfile.open(path, "w") as archive:
-        for data in (b"old", b"newer"):
-            member = tarfile.TarInfo("A/1.jpg")
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-        link = tarfile.TarInfo("A/2.jpg")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
+        add(archive, "A/1.jpg", b"old")
+        add(archive, "A/1.jpg", b"newer")
+        add(archive, "A/2.jpg", kind=tarfile.SYMTYPE)
     source = open_source(str(path))
     assert list(source.names) == ["A/1.jpg"]
     assert source.read(0) == b"newer"

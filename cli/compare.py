@@ -151,7 +151,7 @@ def _identification(
     json_to: str | None,
 ) -> None:
     everyone = [person for fold in lfw.read_people(people) for person in fold]
-    trial = lfw_trial(everyone, read_subjects(subjects))
+    trial = lfw_trial(everyone, read_subjects(subjects, everyone))
     measured = [identify(_loaded(path), trial) for path in (first, second)]
     result = compare_identification(measured[0], measured[1]) | {"systems": list(names)}
     if plots:

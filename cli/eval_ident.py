@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ PATH = click.Path(path_type=Path)
 @click.command()
 @embeddings_options
 @click.option("--people", type=PATH, help="LFW's people.txt.")
-@click.option("--subjects", type=PATH, help="The 596 subjects: a list, or a folder with a folder each.")
+@click.option("--subjects", type=PATH, help="The 596 subjects: a list of them, or a copy of YouTube Faces.")
 @click.option("--lists", type=PATH, multiple=True, help="A folder with the lists of one trial; repeatable.")
 @click.option("--gallery", type=PATH, help="Your own gallery: image, or image<TAB>person, a line.")
 @click.option("--probes", type=PATH, help="Your own probes, whose people are in the gallery.")
@@ -108,6 +109,8 @@ def command(
         raise click.UsageError("give one of: --people and --subjects; --lists; --gallery and --probes")
     if own and (gallery is None or probes is None or people or open_gallery):
         raise click.UsageError("--gallery and --probes are needed, without --people and --open-gallery")
+    if len(set(lists)) < len(lists):
+        raise click.UsageError("one of --lists is given twice")
     if drawn and people is None:
         raise click.UsageError("--subjects needs --people")
     transform = Transform(center, pca or 0)
@@ -119,11 +122,13 @@ def command(
     if gallery and probes:
         ready = [own_trial(gallery, probes, impostors)]
     elif subjects:
-        ready = [lfw_trial(everyone, read_subjects(subjects), reading)]
+        ready = [lfw_trial(everyone, read_subjects(subjects, everyone), reading)]
     embeddings = inputs.load()
     if lists:
         names = [image(p.name, i) for p in everyone for i in range(1, p.images + 1)] or embeddings.names
         ready = [given_trial(folder, names, reading) for folder in lists]
+        if len({trial.name for trial in ready}) < len(ready):
+            ready = [replace(trial, name=str(folder)) for trial, folder in zip(ready, lists, strict=True)]
     result: dict[str, Any] = {"protocol": "identification" if own else "lfw-identification", "fuse": fuse}
     if not own:
         result["open_gallery"] = reading

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -103,6 +104,8 @@ def command(
         raise click.UsageError(
             "--montage and --pictures need --train-images and --test-images, and they need one of them"
         )
+    if threshold is not None and math.isnan(threshold):
+        raise click.UsageError("--threshold needs a number from -1 to 1")
     trained, tested = load(train), load(test)
     known = read_names(names) if names else None
     shared = []

@@ -8,14 +8,23 @@ from typing import Any, TypeVar
 
 import click
 
-from nsface.files import write_text
+from nsface.files import check_writable, write_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _writable(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
+    """`path`, if it can be written: nobody should learn that it cannot after an hour's work."""
+    if path not in (None, "-"):
+        check_writable(path)
+    return path
+
 
 json_option = click.option(
     "--json",
     "json_to",
     metavar="FILE",
+    callback=_writable,
     help="Write the result as JSON to FILE beside the table; - prints it instead of the table.",
 )
 
@@ -23,6 +32,7 @@ json_option = click.option(
 def emit(result: dict[str, Any], table: str, json_to: str | None) -> None:
     """Print `table`, or the JSON object alone where `json_to` is `-`; else write it to the file `json_to`."""
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    text = text.encode("utf-8", "backslashreplace").decode()  # of paths that are not UTF-8
     if json_to == "-":
         click.echo(text)
         return

@@ -12,6 +12,11 @@ def has_image_extension(name: str) -> bool:
     return f".{extension.lower()}" in IMAGE_EXTENSIONS and before.rpartition("/")[2].strip(".") != ""
 
 
+def tidy(name: str) -> str:
+    """`name` as the readers of images give it: without `./` and doubled `/`."""
+    return str(PurePosixPath(name))
+
+
 def stem(name: str) -> str:
     """`name` without its image extension (`a/b.jpg` → `a/b`); other dots stay."""
     return str(PurePosixPath(name).with_suffix("")) if has_image_extension(name) else name

@@ -179,12 +179,12 @@ def _read_mat(path: Path) -> list[list[list[str]]]:
         names = [_placed(str(cell[0])) for cell in content["imageList"].ravel()]
         if None in names:
             raise ValueError("imageList holds other names than Name_0001.jpg")
+        cells = [content[key].ravel() for key in ("galIndex", "probIndex")]
+        if not all(map(len, cells)):
+            raise ValueError("no trials")
         return [
-            [
-                [str(names[number - 1]) for number in _numbers(cell, len(names))]
-                for cell in content[key].ravel()
-            ]
-            for key in ("galIndex", "probIndex")
+            [[str(names[number - 1]) for number in _numbers(cell, len(names))] for cell in trials]
+            for trials in cells
         ]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {reason(error)}") from error

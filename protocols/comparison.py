@@ -98,7 +98,7 @@ def compare_templates(
     points = []
     for far in fars:
         found = [tar_at_far(curve, far) for curve in curves]
-        accepted = [own >= point.threshold for own, point in zip(genuine, found, strict=True)]
+        accepted = [own >= np.float64(point.threshold) for own, point in zip(genuine, found, strict=True)]
         gain = accepted[0].astype(np.float64) - accepted[1]
         points.append(
             {

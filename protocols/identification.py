@@ -90,13 +90,15 @@ def identify(
     closed, open_set = None, None
     if trial.closed:
         gallery, probes = trial.closed
-        _check(gallery, probes, None)
+        _check_people(gallery, probes)
+        _check_images(embeddings, gallery, probes)
         closed = _find(embeddings, gallery, probes, fuse, similarity, progress)
         rates = {str(k): rank_rate(closed.rank, k) for k in ranks}
         result["closed_set"] = {"gallery": len(gallery), "probes": len(probes), "rank": rates}
     if trial.open:
         gallery, genuine, impostors = trial.open
-        _check(gallery, genuine, impostors)
+        _check_people(gallery, genuine, impostors)
+        _check_images(embeddings, gallery, genuine, impostors)
         found = _find(embeddings, gallery, genuine, fuse, similarity, progress)
         vectors = embeddings.vectors[embeddings.rows(impostors.images)]
         entries = _gallery(embeddings, gallery, fuse, similarity)[0]
@@ -125,17 +127,24 @@ def summary(measured: Sequence[Measured]) -> dict[str, Any]:
         first = results[0]["closed_set"]
         table = {k: [r["closed_set"]["rank"][k] for r in results] for k in first["rank"]}
         joined["closed_set"] = {
-            "gallery": first["gallery"],
-            "probes": first["probes"],
+            "gallery": _mean_count([r["closed_set"]["gallery"] for r in results]),
+            "probes": _mean_count([r["closed_set"]["probes"] for r in results]),
             "rank": {k: float(np.mean(v)) for k, v in table.items()},
             "rank_std": {k: float(np.std(v, ddof=1)) for k, v in table.items()},
         }
     if all("open_set" in r for r in results):
         first = results[0]["open_set"]
-        joined["open_set"] = {key: first[key] for key in ("gallery", "genuine", "impostors")} | {
+        joined["open_set"] = {
+            key: _mean_count([r["open_set"][key] for r in results])
+            for key in ("gallery", "genuine", "impostors")
+        } | {
             "dir": [_mean_point([r["open_set"]["dir"][i] for r in results]) for i in range(len(first["dir"]))]
         }
     return joined | {"trials": [{"name": m.name, **m.result} for m in measured]}
+
+
+def _mean_count(counts: Sequence[int]) -> float:
+    return counts[0] if len(set(counts)) == 1 else float(np.mean(counts))
 
 
 def _mean_point(points: list[dict[str, Any]]) -> dict[str, Any]:
@@ -200,7 +209,7 @@ def _find(
     return find(entries, vectors, people, progress, similarity)
 
 
-def _check(gallery: Named, probes: Named, impostors: Named | None) -> None:
+def _check_people(gallery: Named, probes: Named, impostors: Named | None = None) -> None:
     enrolled = set(gallery.people)
     lonely = sorted(set(probes.people) - enrolled)
     if lonely:
@@ -210,9 +219,15 @@ def _check(gallery: Named, probes: Named, impostors: Named | None) -> None:
         raise DataError(
             f"{len(known)} impostors are in the gallery: {listing(known)}; remove them from one list"
         )
-    twice = sorted(set(gallery.images) & set(probes.images))
+
+
+def _check_images(embeddings: Embeddings, *sets: Named) -> None:
+    """No image may be in two places, under two spellings of its name neither."""
+    names = [name for part in sets for name in part.images]
+    _, first, count = np.unique(embeddings.rows(names), return_index=True, return_counts=True)
+    twice = sorted(names[row] for row in first[count > 1])
     if twice:
         raise DataError(
-            f"{len(twice)} images are in the gallery and among the probes: {listing(twice)}; "
-            "a probe must not meet itself"
+            f"{len(twice)} images are in the gallery and among the probes, or twice in one of them: "
+            f"{listing(twice)}; a probe must not meet itself"
         )

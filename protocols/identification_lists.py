@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from nsface.errors import DataError, listing
+from nsface.names import stem, tidy
 from nsface.protocols.identification import Named, Trial
 from nsface.protocols.lfw import Person, image
 from nsface.protocols.lists import read_lines
@@ -57,19 +58,23 @@ def given_trial(folder: Path, everyone: Sequence[str], open_gallery: OpenGallery
     person is not in the open gallery.
 
     Raises:
-        DataError: a file that is missing or malformed.
+        DataError: a file that is missing or malformed; people who are not the images' folders, and no
+            `open_impostors.txt`.
     """
-    gallery, probes, enrolled, genuine = (read_named(folder / name) for name in _FILES)
+    gallery, probes, enrolled, genuine = lists = [read_named(folder / name) for name in _FILES]
     known = set(enrolled.people)
     file = folder / "open_impostors.txt"
     if file.exists():
         impostors = read_named(file)
+    elif any(part != named(part.images) for part in lists):
+        raise DataError(f"{file}: missing; it is needed where lists say image<TAB>person")
     else:
         impostors = named([name for name in everyone if identity(name) not in known])
     if open_gallery == "multi":
-        held_out = set(genuine.images)
-        all_images = dict.fromkeys([*gallery.images, *probes.images])
-        enrolled = named([n for n in all_images if identity(n) in known and n not in held_out])
+        held_out = set(map(stem, genuine.images))
+        people = dict(zip(gallery.images + probes.images, gallery.people + probes.people, strict=True))
+        several = {n: p for n, p in people.items() if p in known and stem(n) not in held_out}
+        enrolled = Named(list(several), list(several.values()))
     return Trial(folder.name, (gallery, probes), (enrolled, genuine, impostors))
 
 
@@ -89,7 +94,8 @@ def read_named(path: str | os.PathLike[str]) -> Named:
     images: dict[str, str] = {}
     for line in read_lines(path):
         parts = line.fields(1 + ("\t" in line.text), "image` or `image<TAB>person", separator="\t")
-        name, person = parts[0], parts[-1] if len(parts) == 2 else identity(parts[0])
+        name = tidy(parts[0])
+        person = parts[-1] if len(parts) == 2 else identity(name)
         if not person:
             raise line.error(f"'{name}' has no folder that says who it is", "write image<TAB>person")
         if name in images:
@@ -98,17 +104,23 @@ def read_named(path: str | os.PathLike[str]) -> Named:
     return Named(list(images), list(images.values()))
 
 
-def read_subjects(path: str | os.PathLike[str]) -> list[str]:
-    """The subjects' names: a list with one a line, or a folder with a folder each (a copy of YouTube Faces).
+def read_subjects(path: str | os.PathLike[str], people: Iterable[Person]) -> list[str]:
+    """The subjects' names: a list with one a line, or a copy of YouTube Faces, which has a folder for each.
+
+    Of a copy's folders those are taken whose `people` have two images or more.
 
     Raises:
-        DataError: a name listed twice, or nothing there.
+        DataError: a name listed twice, or nobody there.
     """
     source = Path(path)
     if source.is_dir():
-        names = sorted(entry.name for entry in source.iterdir() if entry.is_dir())
+        several = {person.name for person in people if person.images > 1}
+        names = sorted(entry.name for entry in source.iterdir() if entry.is_dir() and entry.name in several)
         if not names:
-            raise DataError(f"{source}: no folders in it; give a copy of YouTube Faces or a list of names")
+            raise DataError(
+                f"{source}: no folder is named after somebody with two images in the list of people; "
+                "give a copy of YouTube Faces, or a list of names"
+            )
         return names
     seen: set[str] = set()
     for line in read_lines(source):

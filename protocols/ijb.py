@@ -104,11 +104,22 @@ def _parsed(chunk: bytes, known: Ints) -> list[Ints]:
             flat = np.fromstring(chunk.removeprefix(b"\xef\xbb\xbf"), dtype=np.int64, sep=" ")
         except (ValueError, DeprecationWarning):
             return []
-    if len(flat) != 3 * len(chunk.rstrip().splitlines()) or not len(flat):
+    if not len(flat) or not _three_a_line(chunk):
         return []
     rows = flat.reshape(-1, 3)
     sound = np.isin(rows[:, 2], (0, 1)).all() and np.isin(rows[:, :2], known, kind="sort").all()
     return [rows] if sound else []
+
+
+def _three_a_line(chunk: bytes) -> bool:
+    """Whether three fields begin on every line."""
+    characters = np.frombuffer(chunk.rstrip() + b"\n", dtype=np.uint8)
+    blank = characters <= ord(" ")
+    starts = np.flatnonzero(np.append(True, blank[:-1]) & ~blank)
+    ends = np.flatnonzero(characters == ord("\n"))
+    return bool(
+        len(starts) == 3 * len(ends) and (starts[2::3] < ends).all() and (starts[3::3] > ends[:-1]).all()
+    )
 
 
 def _locate(chunk: bytes, path: Path, done: int, known: Ints) -> None:

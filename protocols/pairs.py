@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from nsface.names import tidy
 from nsface.protocols.lists import read_lines
 from nsface.protocols.trials import Trials, identity, trials
 
@@ -26,10 +27,11 @@ def read_pairs(path: str | os.PathLike[str]) -> Trials:
     pairs = []
     for line in lines:
         fields = line.fields(3 + with_folds, form, separator="\t")
-        if fields[0] == fields[1]:
-            raise line.error(f"'{fields[0]}' is paired with itself", "two images are needed")
+        left, right = tidy(fields[0]), tidy(fields[1])
+        if left == right:
+            raise line.error(f"'{left}' is paired with itself", "two images are needed")
         fold = line.integer(fields[3], "fold", lowest=0) if with_folds else 0
-        pairs.append((fields[0], fields[1], line.flag(fields[2]), fold))
+        pairs.append((left, right, line.flag(fields[2]), fold))
     return trials(pairs, str(path))
 
 

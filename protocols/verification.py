@@ -112,8 +112,8 @@ def verify(
     has no accuracy, only what needs no threshold.
 
     Raises:
-        DataError: an image has no embedding; a transform without training pairs; `training` beside folds;
-            only one kind of pair.
+        DataError: an image has no embedding, or is paired with itself; a transform without training pairs;
+            `training` beside folds, or with some of the same pairs; only one kind of pair.
     """
     transform = transform or Transform()
     if training is not None and trials.folds > 1:
@@ -124,10 +124,15 @@ def verify(
         raise DataError(
             f"{trials.source}: '{transform.name}' needs training pairs, and this list has no folds"
         )
-    rows = embeddings.rows(trials.left + trials.right).reshape(2, -1)
+    rows = _rows(embeddings, trials)
     kfold, held_out, by_fold = None, None, None
     if training is not None:
-        training_rows = embeddings.rows(training.left + training.right).reshape(2, -1)
+        training_rows = _rows(embeddings, training)
+        if shared := len(_pairs(rows) & _pairs(training_rows)):
+            raise DataError(
+                f"{training.source}: {shared} of its pairs are in {trials.source} too; "
+                "the threshold must come from other pairs"
+            )
         vectors = transform.fitted(embeddings.vectors, training_rows) if transform else embeddings.vectors
         scores = pair_scores(vectors, rows[0], rows[1], similarity)
         training_scores = pair_scores(vectors, training_rows[0], training_rows[1], similarity)
@@ -146,6 +151,23 @@ def verify(
     return Verification(
         protocol, trials, scores, kfold, held_out, curve, points, similarity, transform, by_fold
     )
+
+
+def _rows(embeddings: Embeddings, trials: Trials) -> npt.NDArray[np.int64]:
+    """(2, P) rows of both images of every pair."""
+    rows = embeddings.rows(trials.left + trials.right).reshape(2, -1)
+    alone = np.flatnonzero(rows[0] == rows[1])
+    if len(alone):
+        left, right = trials.left[alone[0]], trials.right[alone[0]]
+        raise DataError(
+            f"{trials.source}: '{left}' and '{right}' are one image of {embeddings.source}; "
+            "a pair needs two images"
+        )
+    return rows
+
+
+def _pairs(rows: npt.NDArray[np.int64]) -> set[tuple[int, int]]:
+    return set(zip(rows.min(axis=0).tolist(), rows.max(axis=0).tolist(), strict=True))
 
 
 def measure(

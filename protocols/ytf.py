@@ -1,7 +1,6 @@
 """YouTube Faces: pairs of videos, and templates pooled from their frames.
 
-`splits.txt` has comma-separated lines `split, index, video A, video B, same`, with or without a header line,
-and in some copies with the people's names as further columns before `same`.
+`splits.txt` has comma-separated lines `split, index, video A, video B, same`, with or without a header line.
 """
 
 from __future__ import annotations
@@ -135,7 +134,7 @@ def frame_pair_scores(embeddings: Embeddings, wanted: Trials, seed: int = 0) -> 
         if total > FRAME_PAIRS:
             chosen = random.choice(total, FRAME_PAIRS, replace=False)
         scores[i] = pair_scores(embeddings.vectors, a[chosen // len(b)], b[chosen % len(b)]).mean()
-    return scores, sum(map(len, rows.values()))
+    return scores, sum(len(rows[video]) for video in videos)
 
 
 def _holds_templates(embeddings: Embeddings, videos: list[str]) -> bool:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,8 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError, listing
-from nsface.files import check_writable, reason, replacing, write_text
+from nsface.files import check_writable, reason, replacing
 from nsface.names import stem
+
+_ROWS = 8192  # looked at together
+_DAMAGED = (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)  # NumPy and zipfile
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,10 @@ class Embeddings:
 
     @cached_property
     def _by_stem(self) -> dict[str, int]:
-        return {stem(name): row for row, name in enumerate(self.names)}
+        return {_composed(stem(name)): row for row, name in enumerate(self.names)}
 
     def rows(self, names: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Row of each name; a missing or different image extension is tolerated.
+        """Row of each name; a missing or different image extension is tolerated, and decomposed Unicode.
 
         Raises:
             DataError: some names are missing; the message gives their number and the first ten.
@@ -66,7 +71,7 @@ class Embeddings:
         rows = [self._by_name.get(name, -1) for name in wanted]
         if -1 in rows:
             rows = [
-                self._by_stem.get(stem(name), -1) if row < 0 else row
+                self._by_stem.get(_composed(stem(name)), -1) if row < 0 else row
                 for name, row in zip(wanted, rows, strict=True)
             ]
         missing = sorted({name for name, row in zip(wanted, rows, strict=False) if row < 0})
@@ -76,6 +81,11 @@ class Embeddings:
                 f"{listing(missing)}; extract the whole set again"
             )
         return np.asarray(rows, dtype=np.int64)
+
+
+def _composed(name: str) -> str:
+    """`name` in Unicode's normal form C: some file systems give é as e and an accent."""
+    return unicodedata.normalize("NFC", name)
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
@@ -94,12 +104,13 @@ def save(path: str | os.PathLike[str], embeddings: Embeddings) -> None:
     """Write `embeddings` to `path` (`.npz`, or `.npy` with its companions), whole or not at all.
 
     Raises:
-        DataError: `path` ends in neither `.npz` nor `.npy`.
+        DataError: `path` ends in neither `.npz` nor `.npy`; embeddings are not finite; a name has two lines.
         NsfaceError: the folder cannot be written.
     """
     check_target(path)
     target = Path(path)
     vectors = np.asarray(embeddings.vectors, dtype=np.float32)
+    _check_finite(embeddings.names, vectors, str(path))
     meta = json.dumps(embeddings.meta, sort_keys=True)
     if target.suffix == ".npz":
         with replacing(target) as temporary, temporary.open("wb") as file:
@@ -110,10 +121,20 @@ def save(path: str | os.PathLike[str], embeddings: Embeddings) -> None:
                 meta=np.asarray(meta),
             )
     else:
-        write_text(target.with_suffix(".names.txt"), "".join(f"{name}\n" for name in embeddings.names))
-        write_text(target.with_suffix(".meta.json"), meta + "\n")
-        with replacing(target) as temporary, temporary.open("wb") as file:
-            np.save(file, vectors)
+        broken = [name for name in embeddings.names if "\n" in name]
+        if broken:
+            raise DataError(f"{path}: {broken[0]!r} has two lines; rename it, or write an .npz")
+        with (
+            replacing(target) as array,
+            replacing(target.with_suffix(".names.txt")) as names,
+            replacing(target.with_suffix(".meta.json")) as described,
+        ):  # none takes its place before all are written
+            names.write_bytes(
+                "".join(f"{name}\n" for name in embeddings.names).encode("utf-8", "surrogateescape")
+            )
+            described.write_text(meta + "\n", encoding="utf-8")
+            with array.open("wb") as file:
+                np.save(file, vectors)
 
 
 def load(path: str | os.PathLike[str]) -> Embeddings:
@@ -127,14 +148,18 @@ def load(path: str | os.PathLike[str]) -> Embeddings:
         loaded = _load_npy(source) if source.suffix == ".npy" else _load_npz(source)
     except OSError as error:
         raise DataError(f"{source}: cannot be read: {reason(error)}") from error
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            f"{source}: not an embeddings file ({str(error).splitlines()[0]}); make one with `nsface extract`"
+            f"{source}: not an embeddings file ({why}); make one with `nsface extract`"
         ) from error
     if loaded.vectors.dtype != np.float32:
         raise DataError(f"{source}: embeddings are {loaded.vectors.dtype}, not float32")
     if len(set(loaded.names)) != len(loaded.names):
         raise DataError(f"{source}: some names occur twice")
+    if not isinstance(loaded.meta, dict):
+        raise DataError(f"{source}: its meta is no JSON object; make it anew with `nsface extract`")
+    _check_finite(loaded.names, loaded.vectors, str(source))
     return loaded
 
 
@@ -145,16 +170,25 @@ def _load_npz(source: Path) -> Embeddings:
         names, vectors, meta = file["names"], file["embeddings"], json.loads(str(file["meta"]))
     if names.ndim != 1 or names.dtype.kind != "U":
         raise ValueError("names are not a list of strings")
-    if vectors.dtype == np.float32 and vectors.ndim == 2:
-        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-        if len(bad):
-            raise ValueError(f"{len(bad)} embeddings are not finite, the first is {names[bad[0]]}")
     return Embeddings(names.tolist(), vectors, meta, str(source))
 
 
 def _load_npy(source: Path) -> Embeddings:
     vectors = np.load(source, mmap_mode="r", allow_pickle=False)
-    names = source.with_suffix(".names.txt").read_text(encoding="utf-8").splitlines()
+    text = source.with_suffix(".names.txt").read_bytes().decode("utf-8", "surrogateescape")
+    names = [name.removesuffix("\r") for name in text.removesuffix("\n").split("\n")] if text else []
     meta_file = source.with_suffix(".meta.json")
     meta = json.loads(meta_file.read_text(encoding="utf-8")) if meta_file.exists() else {}
     return Embeddings(names, vectors, meta, str(source))
+
+
+def _check_finite(names: Sequence[str], vectors: npt.NDArray[np.float32], source: str) -> None:
+    bad: list[int] = []
+    for start in range(0, len(vectors), _ROWS):
+        sound = np.isfinite(vectors[start : start + _ROWS]).all(axis=1)
+        bad += (start + np.flatnonzero(~sound)).tolist()
+    if bad:
+        raise DataError(
+            f"{source}: {len(bad)} of {len(names)} embeddings are not finite: "
+            f"{listing([names[row] for row in bad])}; look at the model's training log, or extract in fp32"
+        )

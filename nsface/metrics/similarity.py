@@ -65,7 +65,7 @@ def cosines(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> Floats:
     a, b = a.astype(np.float64), b.astype(np.float64)
     product = lengths(a) * lengths(b)
     dots = np.einsum("ij,ij->i", a, b)
-    cosine: Floats = np.divide(dots, product, out=np.zeros(len(dots)), where=product > 0)
+    cosine: Floats = np.divide(dots, product, out=np.zeros(len(dots)), where=product != 0)
     return cosine
 
 

@@ -36,7 +36,7 @@ def verification_curves(measured: Verification) -> dict[str, Any]:
         at most 8 pairs with `left`, `right`, `same` and `score`, none where there is no threshold.
     """
     same = measured.trials.same
-    low, high = float(measured.scores.min()), float(measured.scores.max())
+    low, high = score_range(measured.scores)
     counts = [np.histogram(measured.scores[kind], BINS, (low, high))[0].tolist() for kind in (same, ~same)]
     far, tar = _thinned(measured.curve.far, measured.curve.tar, int((~same).sum()))
     return {
@@ -44,6 +44,12 @@ def verification_curves(measured: Verification) -> dict[str, Any]:
         "histogram": {"low": low, "high": high, "genuine": counts[0], "impostor": counts[1]},
         "worst_errors": _worst(measured) if measured.folds else [],
     }
+
+
+def score_range(scores: Floats) -> tuple[float, float]:
+    """Where a histogram of `scores` begins and ends; apart even where they differ by rounding only."""
+    low, high = float(scores.min()), float(scores.max())
+    return low, max(high, low + 1e-6 * max(1.0, abs(low)))
 
 
 def identification_curves(measured: Sequence[Measured]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from nsface.errors import NsfaceError
 from nsface.files import reason, replacing
 from nsface.metrics.identification import cmc, dir_curve
 from nsface.metrics.roc import Roc
+from nsface.report.curves import score_range
 
 if TYPE_CHECKING:
     from nsface.metrics.calibration import Calibration
@@ -47,7 +48,7 @@ def draw_verification(folder: Path, systems: Mapping[str, Verification]) -> None
     for name, measured in systems.items():
         draw_scores(
             folder,
-            "scores" if len(systems) == 1 else f"scores-{name}",
+            "scores" if len(systems) == 1 else f"scores-{name.strip('/').replace('/', '-')}",
             f"Scores, {protocol}, {name}",
             measured.scores,
             measured.trials.same,
@@ -117,7 +118,7 @@ def draw_scores(
         NsfaceError: the folder cannot be made or written.
     """
     figure, axes = _figure(label, "share of the pairs of its kind")
-    bins = np.histogram_bin_edges(scores, 60)
+    bins = np.linspace(*score_range(scores), 61)
     styles: list[dict[str, Any]] = [
         {"label": "different people", "fill": True, "color": "0.75"},
         {"label": "same person", "fill": False, "edgecolor": "black", "linewidth": 1.5},

@@ -17,7 +17,9 @@ from nsface.embeddings import Embeddings, save
 Run = Callable[..., Any]
 
 
-def test_compare_with_montage(nsface: Run, faces: Path, own_pairs: Path, tmp_path: Path) -> None:
+def test_compare_with_montage(
+    nsface: Run, faces: Path, own_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = [f"{person}/{person}_{i:04d}.jpg" for person in PEOPLE for i in range(1, 5)]
     worse = made(tmp_path / "worse.npz", names, noise=3.0)
     images = tmp_path / "images"
@@ -39,6 +41,14 @@ def test_compare_with_montage(nsface: Run, faces: Path, own_pairs: Path, tmp_pat
     assert "only faces right" in nsface(*arguments).out
     same = nsface("compare", faces, faces, "--protocol", "pairs", "--pairs", own_pairs, "--json", "-").json
     assert (same["difference"], same["p_value"], same["disagreements"]) == (0, 1, [])
+    for folder, source in (("a", faces), ("b", worse)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "lfw.npz").write_bytes(source.read_bytes())
+    arguments = ["compare", "a/lfw.npz", "b/lfw.npz", "--protocol", "pairs", "--pairs", own_pairs]
+    monkeypatch.chdir(tmp_path)
+    outcome = nsface(*arguments, "--plots", "figures", "--json", "-")
+    assert outcome.json["systems"] == ["a/lfw.npz", "b/lfw.npz"]
+    assert drawn(tmp_path / "figures", "roc", "scores-a-lfw.npz", "scores-b-lfw.npz")
     missing = nsface(*arguments, "--montage", tmp_path / "m.png")
     assert missing.status == 2
 

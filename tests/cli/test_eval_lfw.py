@@ -74,6 +74,22 @@ def test_constant_embeddings_score_half(nsface: Run, tmp_path: Path, pairs: Path
     assert all(point["tar"] == 0 for point in result["tar_at_far"])
 
 
+def test_a_collapsed_network_scores_about_half(nsface: Run, tmp_path: Path, pairs: Path) -> None:
+    """Vectors of one direction, whose cosines differ from 1 by rounding."""
+    lengths = np.random.default_rng(0).uniform(0.1, 9, (80, 1))
+    direction = np.random.default_rng(1).normal(size=16)
+    collapsed = embeddings(tmp_path / "collapsed.npz", lengths * direction)
+    outcome = nsface("eval-lfw", collapsed, "--pairs", pairs, "--plots", tmp_path / "plots", "--json", "-")
+    assert outcome.status == 0
+    assert 0.3 < outcome.json["accuracy"] < 0.7
+
+
+def test_json_that_cannot_be_written_is_refused_first(nsface: Run, tmp_path: Path, pairs: Path) -> None:
+    outcome = nsface("eval-lfw", "not-there.npz", "--pairs", pairs, "--json", tmp_path / "no" / "x.json")
+    assert outcome.status == 2
+    assert "no such folder" in outcome.err
+
+
 def test_zero_embeddings_are_mentioned(nsface: Run, tmp_path: Path, pairs: Path) -> None:
     zero = embeddings(tmp_path / "zero.npz", np.zeros((80, 16)))
     outcome = nsface("eval-lfw", zero, "--pairs", pairs, "--json", "-")
@@ -97,6 +113,9 @@ def test_view_1_takes_its_threshold_from_the_training_list(nsface: Run, good: Pa
     assert both["auc"] == alone["auc"]
     assert 0.5 < both["accuracy"] <= 1
     assert both["interval"] == "95 %, Wilson"
+    itself = nsface("eval-lfw", good, "--pairs", lists["test"], "--train-pairs", lists["test"])
+    assert itself.status == 2
+    assert "15 of its pairs are in" in itself.err
 
 
 def test_errata_give_both_scores(nsface: Run, good: Path, pairs: Path, tmp_path: Path) -> None:

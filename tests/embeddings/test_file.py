@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,63 @@ def corrupt(folder: Path) -> dict[str, bytes]:
         "not finite": archive(names=names, embeddings=VECTORS * np.float32("nan"), meta=meta),
         "repeated name": archive(names=names[[0, 0, 1]], embeddings=VECTORS, meta=meta),
         "meta is no JSON": archive(names=names, embeddings=VECTORS, meta=np.array("{")),
+        "meta is a list": archive(names=names, embeddings=VECTORS, meta=np.array("[]")),
     }
+
+
+def test_a_damaged_compressed_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, names=np.array(NAMES), embeddings=VECTORS, meta=np.array("{}"))
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with suppress(DataError):  # anything else would be an internal error
+            load(path)
+
+
+def test_npy_with_numbers_that_are_not_finite(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    save(path, Embeddings(NAMES, VECTORS))
+    vectors = VECTORS.copy()
+    vectors[1, 2] = np.nan
+    np.save(path, vectors)
+    with pytest.raises(DataError, match="1 of 3 embeddings are not finite: Ada/Ada_0002"):
+        load(path)
+    for name in ("x.npy", "y.npz"):
+        with pytest.raises(DataError, match="not finite"):
+            save(tmp_path / name, Embeddings(NAMES, vectors))
+    assert not (tmp_path / "y.npz").exists()
+
+
+def test_npy_and_its_companions_change_together_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.npy"
+    save(path, Embeddings(NAMES, VECTORS, {"model": "old"}))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        save(path, Embeddings(NAMES[::-1], VECTORS, {"model": "new"}))
+    assert list(load(path).names) == NAMES
+    assert load(path).meta == {"model": "old"}
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_names_of_npy_may_hold_anything_but_line_ends(tmp_path: Path) -> None:
+    names = ["a\u2028b.jpg", "caf\udce9.jpg", "x\x0cy.jpg"]
+    save(tmp_path / "x.npy", Embeddings(names, VECTORS))
+    assert list(load(tmp_path / "x.npy").names) == names
+    with pytest.raises(DataError, match="two lines"):
+        save(tmp_path / "y.npy", Embeddings(["a\nb.jpg", *NAMES[1:]], VECTORS))
+    assert not (tmp_path / "y.npy").exists()
+
+
+def test_decomposed_unicode_is_the_same_name() -> None:
+    embeddings = Embeddings(["Jose\u0301/1.jpg", "B/1.jpg", "C/1.jpg"], VECTORS)
+    assert embeddings.rows(["Jos\u00e9/1.jpg", "B/1.jpg"]).tolist() == [0, 1]
 
 
 def test_what_is_no_embeddings_file_is_refused(tmp_path: Path) -> None:

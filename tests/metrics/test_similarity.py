@@ -35,6 +35,11 @@ def test_equal_vectors_score_equally_to_the_last_bit(vectors: np.ndarray) -> Non
     assert len(np.unique(pair_scores(constant, left, right))) == 1
 
 
+def test_what_is_not_a_number_stays_so(vectors: np.ndarray) -> None:
+    vectors[3, 5] = np.nan
+    assert np.isnan(pair_scores(vectors, np.array([3, 0]), np.array([4, 3]))).all()
+
+
 @pytest.mark.parametrize("mode", ["r", "c", "r+"])
 @pytest.mark.parametrize(
     "rows", [range(500), range(3, 130), [7], [], [499, 0, 0, 499, 3], range(400, 10, -1)], ids=str

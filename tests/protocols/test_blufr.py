@@ -162,6 +162,10 @@ def damaged() -> dict[str, bytes]:
     numbers = BytesIO()
     savemat(numbers, {"imageList": np.zeros(3), "galIndex": np.zeros(3), "probIndex": np.zeros(3)})
     files["numbers"] = numbers.getvalue()
+    nothing = BytesIO()
+    images = np.array([[name] for name in NAMES], dtype=object)
+    savemat(nothing, {"imageList": images, "galIndex": np.zeros(0), "probIndex": np.zeros(0)})
+    files["no trials"] = nothing.getvalue()
     return files
 
 

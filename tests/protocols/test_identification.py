@@ -93,6 +93,10 @@ def test_lists_that_contradict_are_refused() -> None:
         identify(vectors, Trial("t", None, (a, b, Named(["C/1.jpg"], ["B"]))))
     with pytest.raises(DataError, match="must not meet itself"):
         identify(vectors, Trial("t", (a, named(["A/1.jpg"])), None))
+    with pytest.raises(DataError, match=r"1 images .*: A/1\.jpg; a probe must not meet itself"):
+        identify(vectors, Trial("t", (named(["A/1.jpg", "B/1.jpg"]), named(["A/1", "A/2"])), None))
+    with pytest.raises(DataError, match="must not meet itself"):
+        identify(vectors, Trial("t", None, (a, b, Named(["B/1.png"], ["somebody else"]))))
 
 
 def test_several_trials_give_mean_and_sample_deviation(tmp_path: Path) -> None:
@@ -124,12 +128,46 @@ def test_several_trials_give_mean_and_sample_deviation(tmp_path: Path) -> None:
     assert [t["name"] for t in joined["trials"]] == ["trial0", "trial1", "trial2"]
 
 
-def test_subjects_from_folders(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no folders"):
-        read_subjects(tmp_path)
-    for name in ("B", "A"):
+def test_given_lists_with_people_after_a_tab(tmp_path: Path) -> None:
+    names = [f"P{i}/{j}.jpg" for i in range(4) for j in range(3)]
+    images = {"closed_gallery": 0, "closed_probe": 1, "open_gallery": 0, "open_genuine": 2}
+    for name, j in images.items():
+        (tmp_path / f"{name}.txt").write_text("".join(f"./P{i}/{j}.jpg\tid{i}\n" for i in range(2)))
+    with pytest.raises(DataError, match=r"open_impostors\.txt: missing"):
+        given_trial(tmp_path, names)
+    (tmp_path / "open_impostors.txt").write_text("P3/0.jpg\n")
+    single, multi = (given_trial(tmp_path, names, reading).open for reading in ("single", "multi"))
+    assert single is not None
+    assert single[0] == Named(["P0/0.jpg", "P1/0.jpg"], ["id0", "id1"])
+    assert multi is not None
+    assert multi[0].images == ["P0/0.jpg", "P1/0.jpg", "P0/1.jpg", "P1/1.jpg"]
+    assert multi[0].people == ["id0", "id1"] * 2
+    for name in images:
+        plain = (tmp_path / f"{name}.txt").read_text().replace("\tid0", "").replace("\tid1", "")
+        (tmp_path / f"{name}.txt").write_text(plain.replace(".jpg", ""))
+    (tmp_path / "open_impostors.txt").unlink()
+    trial = given_trial(tmp_path, names, "multi").open
+    assert trial is not None
+    assert trial[0].images == ["P0/0", "P1/0", "P0/1", "P1/1"]
+    assert trial[2].images == names[6:]
+
+
+def test_counts_of_several_trials_are_means() -> None:
+    vectors = embeddings([f"P{i}/{j}.jpg" for i in range(9) for j in range(2)])
+    trials = []
+    for people in (4, 5):
+        gallery, probes = (named([f"P{i}/{j}.jpg" for i in range(people)]) for j in (0, 1))
+        trials.append(Trial(str(people), (gallery, probes), None))
+    closed = summary([identify(vectors, trial) for trial in trials])["closed_set"]
+    assert (closed["gallery"], closed["probes"]) == (4.5, 4.5)
+
+
+def test_subjects_from_a_copy_of_youtube_faces(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no folder is named after"):
+        read_subjects(tmp_path, PEOPLE)
+    for name in ("B", "A", "a", "Nobody_In_LFW"):  # `a` has a single image
         (tmp_path / name).mkdir()
-    assert read_subjects(tmp_path) == ["A", "B"]
+    assert read_subjects(tmp_path, PEOPLE) == ["A", "B"]
 
 
 @pytest.mark.real
@@ -137,7 +175,7 @@ def test_subjects_from_folders(tmp_path: Path) -> None:
 def test_counts_of_the_official_protocol(real_data: Path, reading: str) -> None:
     lists = real_data / "lists"
     people = [person for fold in read_people(lists / "people.txt") for person in fold]
-    subjects = read_subjects(lists / "lfw_ytf_596.txt")
+    subjects = read_subjects(lists / "lfw_ytf_596.txt", people)
     everyone = [image(p.name, i) for p in people for i in range(1, p.images + 1)]
     trials = [lfw_trial(people, subjects, reading)]  # type: ignore[arg-type]
     for folder in sorted((lists / "lfw_identification").iterdir()):

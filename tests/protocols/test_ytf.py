@@ -77,6 +77,8 @@ def test_frame_pairs(splits: Path, frames: Embeddings) -> None:
     assert scores[2] != pytest.approx(float((unit[43:63] @ unit[63:83].T).mean()), abs=1e-6)  # 100 of 400
     assert count == len(frames.names)
     np.testing.assert_array_equal(scores, frame_pair_scores(frames, trials)[0])
+    more = Embeddings([*frames.names, "Z/0/1.jpg"], np.vstack([frames.vectors, frames.vectors[:1]]))
+    assert frame_pair_scores(more, trials)[1] == count  # a video that is not in the list is not counted
 
 
 def test_videos_without_frames_are_counted_and_named(splits: Path, frames: Embeddings) -> None:

@@ -53,7 +53,7 @@ def test_view_1(pca: Embeddings, lists: Path) -> None:
 def test_identification(pca: Embeddings, lists: Path) -> None:
     people = [person for fold in read_people(lists / "people.txt") for person in fold]
     everyone = [image(p.name, i) for p in people for i in range(1, p.images + 1)]
-    drawn = identify(pca, lfw_trial(people, read_subjects(lists / "lfw_ytf_596.txt"))).result
+    drawn = identify(pca, lfw_trial(people, read_subjects(lists / "lfw_ytf_596.txt", people))).result
     assert drawn["closed_set"]["rank"]["1"] == pytest.approx(0.0458, abs=0.005)
     folders = sorted((lists / "lfw_identification").iterdir())
     joined = summary([identify(pca, given_trial(folder, everyone)) for folder in folders])

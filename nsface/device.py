@@ -31,7 +31,11 @@ def pick_precision(choice: PrecisionChoice, device: torch.device) -> torch.dtype
     On a CPU without AVX-512 bf16 or AMX instructions bfloat16 is emulated and far slower than float32.
     """
     if choice == "auto":
-        native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
+        native = (
+            torch.cuda.is_bf16_supported(including_emulation=False)
+            if device.type == "cuda"
+            else _cpu_has_bf16()
+        )
         choice = "bf16" if native else "fp32"
     return torch.bfloat16 if choice == "bf16" else torch.float32
 

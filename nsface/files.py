@@ -7,9 +7,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 
 from nsface.errors import NsfaceError
+
+FULL = {ENOSPC, EDQUOT, EFBIG}  # what writing to a full disk, or beyond a limit, gives
 
 
 def reason(error: OSError) -> str:
@@ -36,7 +39,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _room(target):
+            yield temporary
         share(temporary, 0o666)
         try:
             os.replace(temporary, target)
@@ -61,11 +65,22 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
     try:
-        yield temporary
+        with _room(target):
+            yield temporary
         share(temporary, 0o777)
         place_folder(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _room(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
 
 
 def check_new_folder(target: Path) -> None:

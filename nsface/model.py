@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nsface import __version__, networks
-from nsface.errors import ModelError, NsfaceError
+from nsface.errors import ModelError, NsfaceError, listing
 from nsface.files import reason, replacing
 
 HEADER = "nsface"
@@ -33,7 +33,7 @@ class Preprocessing(BaseModel):
         template: name of the five-point template that the faces are aligned to.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     height: int = Field(default=112, ge=1)
     width: int = Field(default=96, ge=1)
@@ -74,10 +74,23 @@ class Description(BaseModel):
 
 
 def save_model(path: str | os.PathLike[str], network: nn.Module, description: Description) -> None:
-    """Write `network` and `description` to `path`, whole or not at all."""
+    """Write `network` and `description` to `path`, whole or not at all.
+
+    Raises:
+        NsfaceError: weights that are not finite, or it cannot be written.
+    """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+    if broken:
+        raise NsfaceError(
+            f"{path}: not written: weights are not finite ({listing(broken, 3)}); "
+            "lower optimizer.learning_rate, lengthen schedule.warmup or set optimizer.clip_norm"
+        )
     with replacing(path) as temporary:
-        save_file(weights, temporary, metadata={HEADER: description.model_dump_json()})
+        try:
+            save_file(weights, temporary, metadata={HEADER: description.model_dump_json()})
+        except SafetensorError as error:
+            raise NsfaceError(f"cannot write {path}: {error}") from error
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:

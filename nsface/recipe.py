@@ -170,7 +170,7 @@ class Recipe(Section):
         return self
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+        return yaml.dump(self.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
     def digest(self) -> str:
         """SHA-256 of all that decides the weights: how pixels are kept and what is logged does not."""
@@ -179,27 +179,36 @@ class Recipe(Section):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose numbers are what they look like: `1e-3` is a number too, as in YAML 1.2."""
+    """YAML whose numbers are what they look like: `1e-3` is a number too, as in YAML 1.2; and no dates."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Text that `_Loader`, or YAML 1.1, would take for a number is quoted."""
+
+
+_FLOAT = "tag:yaml.org,2002:float"
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:float"]
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag not in (_FLOAT, "tag:yaml.org,2002:timestamp")
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"^[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
-    ),
-    list("-+0123456789."),
-)
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        _FLOAT,
+        re.compile(
+            r"^[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+        ),
+        list("-+0123456789."),
+    )
+_UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
 
 
 def parse_value(text: str) -> Any:
     """A value given on the command line, read as YAML would: `0.1`, `true`, `[8, 12]`, `null`, `name`."""
     try:
         return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+    except _UNREADABLE as error:
         raise RecipeError(f"cannot read the value {text!r}: {yaml_problem(error)}") from error
 
 
@@ -223,14 +232,14 @@ def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     try:
         node = yaml.compose(text, _Loader)
         content = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+        lines = key_lines(node, str(path)) if isinstance(node, yaml.MappingNode) else {}
+    except _UNREADABLE as error:
         raise RecipeError(f"{path}: {yaml_problem(error)}") from error
-    if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
+    if not isinstance(content, dict):
         raise RecipeError(f"{path}: not a recipe; it must hold keys and values such as `epochs: 20`")
-    lines = key_lines(node, str(path))
     given = dict(overrides or {})
-    for key, value in given.items():
-        _put(content, key, value)
+    for key in sorted(given, key=lambda key: not key.endswith(".name")):  # arguments belong to the new name
+        _put(content, key, given[key])
     if "batch_size" not in given and any(k.split(".")[0] == "sampler" for k in given) and content["sampler"]:
         content.pop("batch_size", None)
     try:

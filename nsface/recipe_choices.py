@@ -18,13 +18,13 @@ from nsface.model import Preprocessing
 class Section(BaseModel):
     """A part of a recipe: keys it does not know and values of another type are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Named(Section):
     """A network or head by name; further keys are its arguments."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
     name: str
 
@@ -36,7 +36,7 @@ class Named(Section):
 class NetworkChoice(Named):
     """A network, and the length of its embeddings."""
 
-    embedding_size: int = Field(default=512, ge=1)
+    embedding_size: int = Field(default=512, ge=1, le=1 << 20)
 
     def build(self, images: Preprocessing) -> nn.Module:
         """The network for images of that size, with fresh weights from torch's global generator."""

@@ -78,7 +78,7 @@ def _keys_beside(parts: list[str], model: type[BaseModel]) -> list[str]:
     return list(model.model_fields)
 
 
-def yaml_problem(error: yaml.YAMLError) -> str:
+def yaml_problem(error: Exception) -> str:
     """What the parser stumbled over, and on which line."""
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}: " if mark else ""

@@ -90,7 +90,7 @@ def test_normalisation() -> None:
     assert DESCRIPTION.input.normalise(pixels).tolist() == pytest.approx([-2.0, 0.0, 3.1])
 
 
-def test_devices() -> None:
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     if not torch.cuda.is_available():
         with pytest.raises(NsfaceError, match="no usable CUDA device"):
             pick_device("cuda")
@@ -99,3 +99,10 @@ def test_devices() -> None:
     assert pick_precision("fp32", cpu) == torch.float32
     assert pick_precision("bf16", cpu) == torch.bfloat16
     assert pick_precision("auto", cpu) in (torch.float32, torch.bfloat16)
+    for native in (True, False):  # a GPU that only emulates bfloat16 gets float32
+        monkeypatch.setattr(
+            torch.cuda,
+            "is_bf16_supported",
+            lambda including_emulation=True, native=native: native or including_emulation,
+        )
+        assert pick_precision("auto", torch.device("cuda")) == (torch.bfloat16 if native else torch.float32)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -190,6 +191,33 @@ def test_not_a_recipe(tmp_path: Path, text: str) -> None:
         load_recipe(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["!!int abc", "!!timestamp 2024-13-01", "&a {b: *a}", "[" * 2000],
+    ids=["int", "date", "loop", "deep"],
+)
+def test_values_that_cannot_be_read(tmp_path: Path, value: str) -> None:
+    with pytest.raises(RecipeError, match=r"recipe\.yaml"):
+        load_recipe(write(tmp_path, GOOD + f"data: {value}\n"))
+
+
+@pytest.mark.parametrize("key", ["optimizer.learning_rate", "input.mean", "augmentation.rotation"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_numbers_must_be_finite(tmp_path: Path, key: str, value: float) -> None:
+    with pytest.raises(RecipeError, match=rf"given on the command line: {key}: "):
+        load_recipe(write(tmp_path, GOOD), {key: value})
+
+
+@pytest.mark.parametrize(
+    "text", ["0012e4", "1e3", "1_000.0", "2024-02-30", "no", "null", "0x1f", "1.", "é: #"]
+)
+def test_text_that_looks_like_something_else_survives(tmp_path: Path, text: str) -> None:
+    recipe = load_recipe(write(tmp_path, GOOD), {"cache": text, "exclude": [text]})
+    written = recipe.to_yaml()
+    assert load_recipe(write(tmp_path, written)) == recipe
+    assert yaml.safe_load(written)["cache"] == text, "other programs read the same"
+
+
 def test_missing_and_binary(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no such file"):
         load_recipe(tmp_path / "nothing.yaml")
@@ -203,6 +231,8 @@ def test_overrides(tmp_path: Path) -> None:
     assert load_recipe(path, {"head.alpha2": 0.5}).head.arguments == {"alpha2": 0.5}
     assert load_recipe(path, {"head.name": "noisy-softmax"}).head.arguments == {"alpha2": 0.1}
     assert load_recipe(path, {"head.name": "softmax"}).head.arguments == {}, "arguments belong to the name"
+    over = {"head.margin": 0.1, "head.name": "cosface"}
+    assert load_recipe(path, over).head.arguments == {"margin": 0.1}, "in any order"
     assert load_recipe(path, {"augmentation.shift": 3}).augmentation.shift == 3
     iterations = load_recipe(path, {"iterations": 28000, "schedule.milestones": [16000, 24000]})
     assert (iterations.iterations, iterations.epochs) == (28000, None)

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-SMALLEST_NORM = 1e-12
+from nsface.heads.others import inverse
 
 
 class Auxiliary(nn.Module):
@@ -55,9 +55,9 @@ class Auxiliary(nn.Module):
 def squared_distances(features: Tensor) -> Tensor:
     """d² = 2 − 2 cos between all L2-normalised `features` (B × D): B × B, in [0, 4].
 
-    cos is 0 where a norm is 0.
+    cos is 0 where a norm is 0, and so is the gradient.
     """
-    directions = features / features.norm(dim=1, keepdim=True).clamp_min(SMALLEST_NORM)
+    directions = features * inverse(features.norm(dim=1, keepdim=True))
     squared: Tensor = 2 - 2 * directions @ directions.T
     return squared.clamp_min(0)
 

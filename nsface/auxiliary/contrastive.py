@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nsface.auxiliary.base import SMALLEST_NORM, Auxiliary, same_identity, squared_distances
+from nsface.auxiliary.base import Auxiliary, same_identity, squared_distances
+from nsface.heads.others import SMALLEST_NORM
 
 
 class Contrastive(Auxiliary):

@@ -30,10 +30,10 @@ class Augmentation(BaseModel):
         erase: a grey rectangle, each side uniform in [0, erase] of the image's, is put over a random place.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     mirror: bool = True
-    shift: int = Field(default=0, ge=0)
+    shift: int = Field(default=0, ge=0, le=1024)
     rotation: float = Field(default=0.0, ge=0, le=180)
     zoom: float = Field(default=0.0, ge=0, lt=1)
     brightness: float = Field(default=0.0, ge=0, lt=1)

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -128,16 +127,31 @@ def load_pixels(
 
     key = hashlib.sha256(f"{source.dated_fingerprint()} {shape} {list(indices)}".encode()).hexdigest()
     file = Path(cache) / f"pixels-{key[:32]}.npy"
-    if not file.exists():
+    pixels = _mapped(file, shape)
+    if pixels is None:
         _make_folder(file.parent)
-        with ExitStack() as stack:
-            temporary = stack.enter_context(replacing(file))
-            mapped = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-            refuse_bad(source, fill(mapped, source, indices, progress), len(indices))
-            mapped.flush()
-    # copy-on-write: nothing can change the file, and torch takes the array without a warning
-    pixels: Pixels = np.lib.format.open_memmap(file, mode="c")
+        with replacing(file) as temporary:
+            made = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+            with temporary.open("r+b") as whole:  # a full disk is an error here, and a bus error in the map
+                os.posix_fallocate(whole.fileno(), 0, os.fstat(whole.fileno()).st_size)
+            refuse_bad(source, fill(made, source, indices, progress), len(indices))
+            made.flush()
+        pixels = _mapped(file, shape)
+    if pixels is None:
+        raise DataError(f"{file}: cannot be read back; choose another `cache:`")
     return pixels
+
+
+def _mapped(file: Path, shape: tuple[int, ...]) -> Pixels | None:
+    """The array in `file`, memory-mapped; None where it is missing or damaged."""
+    try:
+        # copy-on-write: nothing can change the file, and torch takes the array without a warning
+        pixels: Pixels = np.lib.format.open_memmap(file, mode="c")
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {reason(error)}") from error
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
 def _make_folder(folder: Path) -> None:

@@ -20,6 +20,8 @@ from nsface.errors import DataError
 from nsface.files import reason
 
 Line = dict[str, float]
+_NEEDED = {"head", "network"}  # of a recipe
+_LOGGED = {"step", "images_per_second"}
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,16 @@ def _read(folder: Path, name: str) -> Run:
         recipe = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise DataError(f"{folder / 'recipe.yaml'}: not valid YAML; train again") from error
-    environment = _json(folder / "environment.json", _text(folder / "environment.json", folder))
+    if not (isinstance(recipe, dict) and recipe.keys() >= _NEEDED):
+        raise DataError(f"{folder / 'recipe.yaml'}: not the recipe of a run; train again")
+    environment = _table(folder / "environment.json", folder)
     results = {}
     for path in sorted(folder.glob("*.json")):
         result = _json(path, _text(path, folder))
         if isinstance(result, dict) and "protocol" in result:
             results[path.stem] = result
     record = folder / "overlap.json"
-    overlap = list(_json(record, _text(record, folder)).values()) if record.exists() else []
+    overlap = list(_table(record, folder).values()) if record.exists() else []
     return Run(folder, name, recipe, text, environment, _log(folder), results, overlap)
 
 
@@ -84,7 +88,19 @@ def _log(folder: Path) -> list[Line]:
     """The lines of the log; a last one without an end is being written just now."""
     path = folder / "log.jsonl"
     lines = _text(path, folder).splitlines(keepends=True)
-    return [_json(path, line, number) for number, line in enumerate(lines, 1) if line.endswith("\n")]
+    log = [_json(path, line, number) for number, line in enumerate(lines, 1) if line.endswith("\n")]
+    for number, line in enumerate(log, 1):
+        if not (isinstance(line, dict) and line.keys() >= _LOGGED):
+            raise DataError(f"{path}:{number}: not a line that `nsface train` logs; remove it")
+    return log
+
+
+def _table(path: Path, folder: Path) -> dict[str, Any]:
+    """The JSON object in `path`."""
+    content = _json(path, _text(path, folder))
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: not a JSON object; make the file again")
+    return content
 
 
 def _text(path: Path, folder: Path) -> str:

@@ -6,15 +6,18 @@ The folder holds `recipe.yaml` (as resolved), `environment.json`, `log.jsonl` (o
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from nsface import __version__
 from nsface.device import pick_device, pick_precision
@@ -64,8 +67,9 @@ def train(
         return model
     device = ranks.place(pick_device(recipe.device))
     dtype = pick_precision(recipe.precision, device)
-    with torch.device("meta"):  # what cannot be divided should be said before the images are read
+    with torch.device("meta"):  # what is impossible should be said before the images are read
         build_head(recipe, ranks.count + 1, ranks)
+        check_batch(recipe, 1 if device.type == "cuda" else ranks.count)
 
     source, chosen, labels, identities = training_set(recipe)
     fingerprint = source.fingerprint()
@@ -74,42 +78,45 @@ def train(
         check_data(out / "environment.json", fingerprint)
     loader = make_loader(recipe, source, chosen, labels, device, ranks)
     ranks.wait()  # until all have looked at the folder as it was
-    if ranks.first:
-        make_folder(recipe, out)
-    torch.manual_seed(derived_seed(recipe.seed, "weights"))
-    network, head = recipe.network.build(recipe.input), build_head(recipe, len(identities), ranks)
-    auxiliary = build_auxiliary(recipe, len(identities))
-    trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
-    environment = describe_environment(device, dtype) | {
-        "ranks": ranks.count,
-        "data": fingerprint,
-        "images": len(chosen),
-        "identities": len(identities),
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "classifier": head.classifier(recipe.batch_size),
-    }
-    if ranks.first:
-        write_text(out / "environment.json", json.dumps(environment, indent=2) + "\n")
-        if note is not None:
-            note(opening(recipe, environment))
-    if begun:
-        trainer.restore(load_checkpoint(checkpoint, device))
-    with loader:
-        follow(trainer, out / "log.jsonl", checkpoint)
-    description = Description(
-        network=recipe.network.name,
-        network_arguments=recipe.network.arguments,
-        embedding_size=recipe.network.embedding_size,
-        input=recipe.input,
-        head=recipe.head.name,
-        head_arguments=recipe.head.arguments,
-        identities=len(identities),
-        recipe_digest=recipe.digest(),
-    )
-    if ranks.first:
-        save_model(model, network, description)
-    ranks.wait()  # until the model is there
-    return model
+    with claimed(recipe, out, resume) if ranks.first else nullcontext():
+        if begun != ranks.any(resume and checkpoint.exists()):
+            raise NsfaceError(
+                f"{out}: another process has trained in this folder meanwhile; repeat the command"
+            )
+        torch.manual_seed(derived_seed(recipe.seed, "weights"))
+        network, head = recipe.network.build(recipe.input), build_head(recipe, len(identities), ranks)
+        auxiliary = build_auxiliary(recipe, len(identities))
+        trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
+        environment = describe_environment(device, dtype) | {
+            "ranks": ranks.count,
+            "data": fingerprint,
+            "images": len(chosen),
+            "identities": len(identities),
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "classifier": head.classifier(recipe.batch_size),
+        }
+        if ranks.first:
+            write_text(out / "environment.json", json.dumps(environment, indent=2) + "\n")
+            if note is not None:
+                note(opening(recipe, environment))
+        if begun:
+            trainer.restore(load_checkpoint(checkpoint, device))
+        with loader:
+            follow(trainer, out / "log.jsonl", checkpoint)
+        description = Description(
+            network=recipe.network.name,
+            network_arguments=recipe.network.arguments,
+            embedding_size=recipe.network.embedding_size,
+            input=recipe.input,
+            head=recipe.head.name,
+            head_arguments=recipe.head.arguments,
+            identities=len(identities),
+            recipe_digest=recipe.digest(),
+        )
+        if ranks.first:
+            save_model(model, network, description)
+        ranks.wait()  # until the model is there
+        return model
 
 
 def check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
@@ -148,14 +155,44 @@ def check_data(environment: Path, fingerprint: str) -> None:
         )
 
 
-def make_folder(recipe: Recipe, out: Path) -> None:
+def check_batch(recipe: Recipe, parts: int) -> None:
+    """Refuse a batch of one image where the network normalises over it, in each of so many `parts`."""
+    network = recipe.network.build(recipe.input)
+    if recipe.batch_size < 2 * parts and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
+        raise RecipeError(
+            f"batch_size: {recipe.network.name} normalises over the images of a batch; "
+            f"give at least {2 * parts}"
+        )
+
+
+@contextmanager
+def claimed(recipe: Recipe, out: Path, resume: bool) -> Iterator[None]:
+    """Make the run folder, with its recipe, and while entered hold it against other processes.
+
+    Raises:
+        NsfaceError: it cannot be made, another process is training in it, or has begun a run in it.
+    """
     try:
         (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+        folder = os.open(out, os.O_RDONLY)
     except OSError as error:
         raise NsfaceError(
             f"cannot make the run folder {out}: {reason(error)}; choose another --out"
         ) from error
-    write_text(out / "recipe.yaml", recipe.to_yaml())
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise NsfaceError(
+                f"{out}: another process is training in this folder; wait for it, or choose another --out"
+            ) from error
+        except OSError:
+            pass  # some network file systems have no locks
+        check_folder(recipe, out, resume)  # again: it takes long to read the images
+        write_text(out / "recipe.yaml", recipe.to_yaml())
+        yield
+    finally:
+        os.close(folder)
 
 
 def differences(one: Recipe, other: Recipe) -> list[str]:
@@ -203,7 +240,10 @@ def kept_lines(log: Path, step: int) -> list[str]:
     if not log.exists():
         return []
     lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    try:
+        return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    except (ValueError, KeyError, TypeError) as error:
+        raise NsfaceError(f"{log}: damaged, not all of its lines are a step's; mend or remove it") from error
 
 
 def opening(recipe: Recipe, environment: Mapping[str, Any]) -> str:

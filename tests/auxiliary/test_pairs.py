@@ -96,6 +96,17 @@ def test_zero_and_coinciding_features_give_finite_gradients(loss: Auxiliary, val
 
 
 @pytest.mark.parametrize("loss", PAIRED)
+def test_a_feature_without_direction_has_no_gradient(loss: Auxiliary) -> None:
+    features = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    features[2] = 0
+    features.requires_grad_()
+    loss(features, torch.tensor([0, 0, 1, 1, 2, 2])).backward()
+    assert features.grad is not None
+    assert features.grad[2].norm() == 0
+    assert 0 < features.grad.norm() < 100
+
+
+@pytest.mark.parametrize("loss", PAIRED)
 def test_identities_apart_by_more_than_the_margin_cost_nothing(loss: Auxiliary) -> None:
     axes = torch.eye(3, dtype=torch.float64)
     labels = torch.tensor([0, 1, 2, 0, 1, 2])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pictures import encoded, picture
 
-from nsface.errors import DataError
+from nsface.errors import DataError, NsfaceError
 from nsface.images.pixels import load_pixels
 from nsface.images.sources import open_source
+
+FullDisk = Callable[[int], AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -46,6 +50,23 @@ def test_cache_follows_the_content(faces: Path, tmp_path: Path) -> None:
     (faces / "id0" / "0.png").write_bytes(encoded(picture(seed=99)))
     changed = load_pixels(open_source(str(faces)), [0], 12, 10, cache=str(cache))
     assert np.array_equal(changed[0], picture(seed=99))
+
+
+@pytest.mark.parametrize("damage", [b"", b"text", None])
+def test_a_damaged_cache_is_made_anew(faces: Path, tmp_path: Path, damage: bytes | None) -> None:
+    cache = tmp_path / "cache"
+    expected = load_pixels(open_source(str(faces)), range(5), 12, 10, cache=str(cache)).copy()
+    (made,) = cache.iterdir()
+    made.write_bytes(made.read_bytes()[:-100] if damage is None else damage)
+    again = load_pixels(open_source(str(faces)), range(5), 12, 10, cache=str(cache))
+    assert np.array_equal(again, expected)
+
+
+def test_a_cache_too_large_for_the_disk_is_refused(faces: Path, tmp_path: Path, full_disk: FullDisk) -> None:
+    cache = tmp_path / "cache"
+    with full_disk(300), pytest.raises(NsfaceError, match=r"cannot write .*pixels-.*: file too large"):
+        load_pixels(open_source(str(faces)), range(5), 12, 10, cache=str(cache))
+    assert list(cache.iterdir()) == []
 
 
 def test_all_bad_images_are_named_at_once_and_no_cache_is_left(faces: Path, tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""The run folder: what is in the way, what is damaged, what cannot be written."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nsface.errors import ModelError, NsfaceError, RecipeError
+from nsface.recipe import Recipe
+from nsface.synthetic import write_training_set
+from nsface.training import run as run_module
+from nsface.training.run import train
+
+SETTINGS: dict[str, Any] = {
+    "network": {"name": "light-resnet", "embedding_size": 8, "channels": 8},
+    "head": {"name": "softmax"},
+    "epochs": 1,
+    "batch_size": 8,
+    "log_every": 1,
+    "device": "cpu",
+    "precision": "fp32",
+}
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_training_set(tmp_path_factory.mktemp("data") / "train", identities=4, images=4)
+
+
+def recipe(faces: Path, **changes: Any) -> Recipe:
+    return Recipe.model_validate(SETTINGS | {"data": str(faces)} | changes)
+
+
+def test_a_folder_that_another_process_trains_in_is_left_alone(faces: Path, tmp_path: Path) -> None:
+    held = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with pytest.raises(NsfaceError, match="another process is training in this folder"):
+        train(recipe(faces), tmp_path)
+    assert not (tmp_path / "recipe.yaml").exists()
+    os.close(held)
+    assert train(recipe(faces), tmp_path).exists()
+
+
+def test_a_run_that_began_while_images_were_read_is_not_overwritten(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loader = run_module.make_loader
+
+    def slowly(*arguments: Any) -> Any:
+        monkeypatch.setattr(run_module, "make_loader", loader)
+        train(recipe(faces, seed=1), tmp_path)
+        return loader(*arguments)
+
+    monkeypatch.setattr(run_module, "make_loader", slowly)
+    with pytest.raises(NsfaceError, match="holds a run already"):
+        train(recipe(faces, seed=2), tmp_path)
+    assert "seed: 1" in (tmp_path / "recipe.yaml").read_text()
+    assert (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("log.jsonl", b'{"step": 1}\n{"st\n', r"log\.jsonl: damaged"),
+        ("log.jsonl", b"{}\n", r"log\.jsonl: damaged"),
+        ("checkpoints/latest.pt", b"PK\x03\x04", r"latest\.pt: not a checkpoint of nsface"),
+        ("checkpoints/latest.pt", None, r"latest\.pt: not a checkpoint of nsface"),
+    ],
+)
+def test_damaged_files_are_named(
+    faces: Path, tmp_path: Path, file: str, content: bytes | None, message: str
+) -> None:
+    train(recipe(faces), tmp_path).unlink()
+    if content is None:
+        torch.save({"a": 1}, tmp_path / file)
+    else:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises((NsfaceError, ModelError), match=message) as error:
+        train(recipe(faces), tmp_path, resume=True)
+    assert "weights_only" not in str(error.value)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(
+    faces: Path, tmp_path: Path, full_disk: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with full_disk(40_000), pytest.raises(NsfaceError, match=r"cannot write .*latest\.pt"):
+        train(recipe(faces), tmp_path)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+    model = train(recipe(faces), tmp_path, resume=True)
+    model.unlink()
+    with full_disk(40_000), pytest.raises(NsfaceError, match=r"cannot write .*model\.safetensors"):
+        train(recipe(faces), tmp_path, resume=True)
+    assert not model.exists()
+    assert not list(tmp_path.glob(".*"))
+    assert train(recipe(faces), tmp_path, resume=True) == model
+
+
+def test_one_image_a_batch_cannot_be_normalised_over(faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"batch_size: light-resnet normalises .* at least 2"):
+        train(recipe(faces, batch_size=1), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert train(
+        recipe(faces, batch_size=1, iterations=1, epochs=None, network={"name": "sphereface-4"}), tmp_path
+    )
+
+
+def test_a_model_whose_weights_are_not_finite_is_not_written(faces: Path, tmp_path: Path) -> None:
+    wild = recipe(faces, optimizer={"learning_rate": 1e300}, iterations=1, epochs=None)
+    with pytest.raises(NsfaceError, match=r"weights are not finite .*lower optimizer"):
+        train(wild, tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()

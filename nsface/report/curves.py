@@ -46,7 +46,7 @@ def verification_curves(measured: Verification) -> dict[str, Any]:
     }
 
 
-def score_range(scores: Floats) -> tuple[float, float]:
+def score_range(scores: npt.NDArray[np.floating]) -> tuple[float, float]:
     """Where a histogram of `scores` begins and ends; apart even where they differ by rounding only."""
     low, high = float(scores.min()), float(scores.max())
     return low, max(high, low + 1e-6 * max(1.0, abs(low)))

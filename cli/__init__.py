@@ -75,11 +75,32 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with read_to_the_end():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with read_to_the_end():
+            return super().invoke(ctx)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         fitting = [name for name in COMMANDS if name.startswith(incomplete)]
         return [CompletionItem(name, help=COMMANDS[name]) for name in fitting]  # without importing any
+
+
+class ReaderGone(Exception):
+    """Who reads our standard output (head, jq) has had enough."""
+
+
+@contextmanager
+def read_to_the_end() -> Iterator[None]:
+    """Turn a broken pipe into `ReaderGone`: click would end with status 1."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGone from error
 
 
 @dataclass(frozen=True)
@@ -132,6 +153,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         with silenced(how.quiet):
             result: Any = group.main(args, prog_name="nsface", standalone_mode=False, obj=how)
         status = result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        status = 2
     except click.ClickException as error:
         where = getattr(error, "ctx", None)
         status = fail(where.command_path if where else "nsface", error.format_message(), 2, how.debug)
@@ -139,12 +163,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = fail("nsface", str(error), 2, how.debug)
     except (KeyboardInterrupt, click.Abort) as error:
         status = fail("nsface", str(error) or "interrupted", 130, False)
-    except BrokenPipeError:
+    except (ReaderGone, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0  # the reader (head, jq) has had enough
+        status = 0
     except Exception as error:
-        message = f"internal error, please report it: {type(error).__name__}: {error} (--debug shows where)"
-        status = fail("nsface", message, 1, how.debug)
+        from nsface.files import FULL, reason
+
+        if isinstance(error, OSError) and error.errno in FULL:
+            status = fail("nsface", f"cannot write: {reason(error)}", 2, how.debug)
+        else:
+            what = f"{type(error).__name__}: {error} (--debug shows where)"
+            status = fail("nsface", f"internal error, please report it: {what}", 1, how.debug)
     if how.verbose:
         print(f"nsface: {spent(time.monotonic() - start)}", file=sys.stderr)
     sys.exit(status)

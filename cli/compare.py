@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from nsface.cli.overlap_record import note_overlap
-from nsface.cli.results import columns, emit, json_option, percent
-from nsface.cli.verification import plots_option
+from nsface.cli.results import columns, emit, json_option, percent, plots_option, writable
 from nsface.embeddings.file import Embeddings, load
 from nsface.errors import DataError, listing
 from nsface.names import stem
@@ -63,7 +62,11 @@ SHOWN = 8  # worst errors of each system in a montage, disagreements in the tabl
 @click.option("--people", type=PATH, help="For ident: LFW's people.txt.")
 @click.option("--subjects", type=PATH, help="For ident: the 596 subjects.")
 @click.option(
-    "--montage", type=PATH, metavar="FILE", help="Draw the worst errors of both as PNG; needs --images."
+    "--montage",
+    type=PATH,
+    metavar="FILE",
+    callback=writable,
+    help="Draw the worst errors of both as PNG; needs --images.",
 )
 @click.option("--images", type=PATH, help="The images, for --montage: folder, list or tar.")
 @plots_option

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from nsface.cli.inputs import network_options
 from nsface.cli.overlap_record import note_overlap
-from nsface.cli.results import columns, emit, json_option, percent
-from nsface.cli.verification import calibration_option, plots_option, scoring_options
+from nsface.cli.results import columns, emit, json_option, percent, plots_option
+from nsface.cli.verification import calibration_option, scoring_options
 from nsface.embeddings.extraction import extract
 from nsface.images.sources.bin import BinSource
 from nsface.protocols import calibrated

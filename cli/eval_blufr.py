@@ -9,8 +9,7 @@ import click
 from tqdm import tqdm
 
 from nsface.cli.inputs import Inputs, embeddings_options
-from nsface.cli.results import columns, emit, json_option, note, percent
-from nsface.cli.verification import plots_option
+from nsface.cli.results import columns, emit, json_option, note, percent, plots_option
 from nsface.protocols.blufr import measure, read_trials, summary, unexpected
 
 

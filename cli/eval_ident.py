@@ -11,8 +11,7 @@ import click
 from tqdm import tqdm
 
 from nsface.cli.inputs import Inputs, embeddings_options
-from nsface.cli.results import columns, emit, json_option, note, percent
-from nsface.cli.verification import plots_option
+from nsface.cli.results import columns, emit, json_option, note, percent, plots_option
 from nsface.embeddings.file import Embeddings, load
 from nsface.errors import listing
 from nsface.metrics.similarity import SIMILARITIES, Similarity

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from nsface.cli.inputs import Inputs, embeddings_options
-from nsface.cli.results import columns, emit, json_option, percent
-from nsface.cli.verification import pairs_option, plots_option
+from nsface.cli.results import columns, emit, json_option, percent, plots_option
+from nsface.cli.verification import pairs_option
 from nsface.protocols.ijb import (
     FARS,
     curve_of,

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from nsface.cli.inputs import Inputs, embeddings_options
-from nsface.cli.results import json_option, note
-from nsface.cli.verification import calibration_option, finish, pairs_option, plots_option, scoring_options
+from nsface.cli.results import json_option, note, plots_option
+from nsface.cli.verification import calibration_option, finish, pairs_option, scoring_options
 from nsface.protocols.pairs import FOLDS, read_pairs, with_disjoint_folds
 from nsface.protocols.verification import verify
 

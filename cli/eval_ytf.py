@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from nsface.cli.inputs import Inputs, embeddings_options
-from nsface.cli.results import json_option
-from nsface.cli.verification import calibration_option, finish, plots_option, scoring_options
+from nsface.cli.results import json_option, plots_option
+from nsface.cli.verification import calibration_option, finish, scoring_options
 from nsface.protocols.verification import measure, verify
 from nsface.protocols.ytf import Pooling, frame_pair_scores, read_splits, templates, video_of
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nsface.cli.results import emit, json_option
+from nsface.cli.results import emit, json_option, plots_option
 from nsface.errors import DataError, listing
 
 FAULTS = {
@@ -23,7 +23,7 @@ FAULTS = {
 @click.command(name="inspect")
 @click.argument("data", metavar="DATA")
 @click.option("--deep", is_flag=True, help="Compare all bytes of a packed store with their checksums too.")
-@click.option("--plots", type=click.Path(path_type=Path), metavar="DIR", help="Draw figures into DIR.")
+@plots_option
 @click.option("--workers", metavar="N", type=click.IntRange(1), help="Threads.  [default: one a core]")
 @json_option
 def command(data: str, deep: bool, plots: Path | None, workers: int | None, json_to: str | None) -> None:

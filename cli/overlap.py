@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nsface.cli.results import columns, emit, json_option
+from nsface.cli.results import columns, emit, json_option, writable
 from nsface.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,9 +48,19 @@ _COLUMN = 8  # pairs in a column of the montage
     help="What the matches are sorted by, from the highest.",
 )
 @click.option(
-    "--exclude", metavar="FILE", type=click.Path(path_type=Path), help="Write those found, for `exclude:`."
+    "--exclude",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    callback=writable,
+    help="Write those found, for `exclude:`.",
 )
-@click.option("--montage", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw what is shown.")
+@click.option(
+    "--montage",
+    metavar="FILE.png",
+    type=click.Path(path_type=Path),
+    callback=writable,
+    help="Draw what is shown.",
+)
 @click.option("--pictures", is_flag=True, help="Find pictures that are in both sets, too.")
 @click.option("--train-images", metavar="SRC", help="Images of TRAIN, for --montage and --pictures.")
 @click.option("--test-images", metavar="SRC", help="Images of TEST, for --montage and --pictures.")

@@ -42,7 +42,7 @@ def command(
     with tqdm(total=len(opened), desc="packing", unit=" images", disable=None) as bar:
         if folder:
             bad = write_folder(opened, target, skip_bad=skip_bad, workers=workers, progress=bar.update)
-            identities = f"{len(set(opened.identities))} identities"
+            identities = f"{len(set(opened.identities) - {''})} identities"
         else:
             packed = pack(
                 opened, target, encoded=encoded, skip_bad=skip_bad, workers=workers, progress=bar.update

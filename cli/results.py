@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from nsface.files import check_writable, write_text
+from nsface.files import check_folder, check_writable, write_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _writable(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
+def writable(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
     """`path`, if it can be written: nobody should learn that it cannot after an hour's work."""
-    if path not in (None, "-"):
+    if path is not None:
         check_writable(path)
+    return path
+
+
+def _json_file(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
+    """`path`, if it can be written, and is not an input by mistake."""
+    if path is not None and path != "-":
+        check_writable(path)
+        if os.path.isfile(path) and os.access(path, os.R_OK):
+            with open(path, "rb") as file:
+                start = file.read(1)
+            if start not in (b"", b"{"):
+                raise click.BadParameter(f"{path} is there and is no JSON object; --json would overwrite it")
     return path
 
 
@@ -24,8 +38,23 @@ json_option = click.option(
     "--json",
     "json_to",
     metavar="FILE",
-    callback=_writable,
+    callback=_json_file,
     help="Write the result as JSON to FILE beside the table; - prints it instead of the table.",
+)
+
+
+def _folder(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None:
+        check_folder(path)
+    return path
+
+
+plots_option = click.option(
+    "--plots",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    callback=_folder,
+    help="Draw figures into DIR, as PNG and SVG.",
 )
 
 

@@ -53,9 +53,6 @@ def scoring_options(function: Callable[..., Any]) -> Callable[..., Any]:
 calibration_option = click.option(
     "--calibration", is_flag=True, help="Add the expected calibration error of decisions made by probability."
 )
-plots_option = click.option(
-    "--plots", type=click.Path(path_type=Path), metavar="DIR", help="Draw figures into DIR, as PNG and SVG."
-)
 
 
 def finish(

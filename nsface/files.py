@@ -24,15 +24,23 @@ def reason(error: OSError) -> str:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes `path`'s place, on failure it is removed.
 
-    A reader never sees half a file and a failed run leaves the old one.
+    A reader never sees half a file and a failed run leaves the old one. A link stays: what it points to is
+    replaced. A pipe or device is written to.
 
     Raises:
         NsfaceError: the folder does not exist or cannot be written.
     """
     target = Path(path)
+    if _is_special(target):
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / target.name
+            with (Path(folder) / target.name).open("rb") as made, target.open("wb") as special:
+                shutil.copyfileobj(made, special)
+        return
+    place = Path(os.path.realpath(target))
     try:
         handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name[:100]}.", suffix=target.suffix
+            dir=place.parent, prefix=f".{target.name[:100]}.", suffix=target.suffix
         )
     except OSError as error:
         raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
@@ -43,12 +51,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield temporary
         share(temporary, 0o666)
         try:
-            os.replace(temporary, target)
+            os.replace(temporary, place)
         except OSError as error:
             raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 @contextmanager
@@ -115,9 +127,19 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = Path(path)
     if target.is_dir():
         raise NsfaceError(f"cannot write {target}: it is a folder")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        why = "permission denied" if target.parent.is_dir() else "no such folder"
-        raise NsfaceError(f"cannot write {target}: {why}: {target.parent}")
+    parent = Path(os.path.realpath(target)).parent
+    if not _is_special(target) and not os.access(parent, os.W_OK | os.X_OK):
+        why = "permission denied" if parent.is_dir() else "no such folder"
+        raise NsfaceError(f"cannot write {target}: {why}: {parent}")
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Raise an NsfaceError where the folder `path` cannot be made, with its parents, or written into."""
+    target = Path(path)
+    nearest = next(folder for folder in [target, *target.absolute().parents] if os.path.lexists(folder))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        why = "permission denied" if nearest.is_dir() else "not a folder"
+        raise NsfaceError(f"cannot make the folder {target}: {nearest}: {why}")
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

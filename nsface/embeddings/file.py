@@ -13,6 +13,7 @@ import os
 import unicodedata
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -104,13 +105,19 @@ def save(path: str | os.PathLike[str], embeddings: Embeddings) -> None:
     """Write `embeddings` to `path` (`.npz`, or `.npy` with its companions), whole or not at all.
 
     Raises:
-        DataError: `path` ends in neither `.npz` nor `.npy`; embeddings are not finite; a name has two lines.
+        DataError: `path` ends in neither `.npz` nor `.npy`; embeddings are not finite; a name stands twice
+            or has two lines.
         NsfaceError: the folder cannot be written.
     """
     check_target(path)
     target = Path(path)
     vectors = np.asarray(embeddings.vectors, dtype=np.float32)
     _check_finite(embeddings.names, vectors, str(path))
+    if len(set(embeddings.names)) < len(embeddings.names):
+        name = next(name for name, number in Counter(embeddings.names).items() if number > 1)
+        raise DataError(
+            f"{path}: not written: several images are called {name}; give them names of their own"
+        )
     meta = json.dumps(embeddings.meta, sort_keys=True)
     if target.suffix == ".npz":
         with replacing(target) as temporary, temporary.open("wb") as file:

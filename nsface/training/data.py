@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,12 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
             f"{recipe.data}: {stray} lies in no identity's folder; lay the images out as IDENTITY/IMAGE.jpg, "
             "or give a list with labels"
         )
+    if not source.labelled and (above := sorted(_above(folders))):
+        stray = source.names[folders.index(above[0])]
+        raise DataError(
+            f"{recipe.data}: {stray} lies beside folders of identities, in {above[0]}; lay the images out as "
+            "IDENTITY/IMAGE.jpg, or give a list with labels"
+        )
     excluded = set(recipe.exclude)
     if unknown := sorted(excluded - set(folders)):
         raise RecipeError(f"exclude: no such identity in {recipe.data}: {listing(unknown)}")
@@ -46,6 +54,12 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
             "training needs at least 2, each in a folder of its own"
         )
     return source, chosen, labels, identities
+
+
+def _above(folders: Sequence[str]) -> set[str]:
+    """Those of `folders` that another of them lies in."""
+    every = set(folders)
+    return every & {folder[: match.start()] for folder in every for match in re.finditer("/", folder)}
 
 
 def make_sampler(recipe: Recipe, labels: np.ndarray[Any, np.dtype[np.int64]]) -> Sampler:

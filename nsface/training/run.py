@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nsface import __version__
+from nsface import __version__, files
 from nsface.device import pick_device, pick_precision
 from nsface.errors import NsfaceError, RecipeError, listing
 from nsface.files import reason, write_text
@@ -123,10 +123,10 @@ def check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
     """Refuse a run folder that could not be written, or that holds another run than the one to resume."""
     written = out / "recipe.yaml"
     if not written.exists():
-        parent = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            why = "permission denied" if parent.is_dir() else "not a folder"
-            raise NsfaceError(f"cannot make the run folder {out}: {parent}: {why}; choose another --out")
+        files.check_folder(out)
+        for name in ("model.safetensors", "environment.json", "log.jsonl", "checkpoints/latest.pt"):
+            if (out / name).exists():
+                raise NsfaceError(f"{out} holds a {name} and is no run folder; choose another --out")
     elif not resume:
         raise NsfaceError(f"{out} holds a run already; give --resume to go on with it, or another --out")
     elif differing := differences(load_recipe(written), recipe):

@@ -67,6 +67,29 @@ def test_one_name_is_one_kind_of_value() -> None:
     assert mixed == {}
 
 
+def test_without_arguments_it_helps() -> None:
+    alone, asked = run(), run("--help")
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert alone.stderr.strip() == asked.stdout.strip()
+    assert asked.stdout.count("\n") > 20
+
+
+@pytest.mark.parametrize("arguments", ["--help", "doctor --json - --quiet"])
+def test_a_reader_that_has_had_enough_is_no_error(arguments: str) -> None:
+    line = f"set -o pipefail; {sys.executable} -m nsface {arguments} | true"
+    ended = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_standard_output_on_a_full_disk() -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "nsface", "--version"], stdout=full, stderr=subprocess.PIPE, timeout=120
+        )
+    assert ended.returncode == 2
+    assert ended.stderr == b"nsface: cannot write: no space left on device\n"
+
+
 def test_mistyped_commands_and_options(nsface: Run) -> None:
     for arguments, wanted in (
         (("eval-lwf",), "did you mean 'eval-lfw'?"),

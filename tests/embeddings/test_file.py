@@ -142,7 +142,7 @@ def test_npy_and_its_companions_change_together_or_not_at_all(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(NsfaceError, match="no space left"):
         save(path, Embeddings(NAMES[::-1], VECTORS, {"model": "new"}))
     assert list(load(path).names) == NAMES
     assert load(path).meta == {"model": "old"}
@@ -156,6 +156,13 @@ def test_names_of_npy_may_hold_anything_but_line_ends(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="two lines"):
         save(tmp_path / "y.npy", Embeddings(["a\nb.jpg", *NAMES[1:]], VECTORS))
     assert not (tmp_path / "y.npy").exists()
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.npy"])
+def test_repeated_names_are_not_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"several images are called a\.jpg"):
+        save(tmp_path / name, Embeddings(["a.jpg", "b.jpg", "a.jpg"], VECTORS))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_decomposed_unicode_is_the_same_name() -> None:

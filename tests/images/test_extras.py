@@ -40,6 +40,8 @@ def test_lmdb_of_paths(tmp_path: Path) -> None:
     write_lmdb(tmp_path / "x", dict(zip(keys, IMAGES, strict=False)))
     source = open_source(str(tmp_path / "x"))
     assert source.kind == "lmdb"
+    del source
+    source = open_source(str(tmp_path / "x" / "data.mdb"))
     assert list(source.names) == ["Ada/1.jpg", "Bü/2.jpg", "B\\xff/3.png"]
     assert source.identities == ["Ada", "Bü", "B\\xff"]
     assert [source.read(index) for index in range(3)] == IMAGES[:3]
@@ -106,6 +108,19 @@ def test_parquet_of_plain_columns(tmp_path: Path) -> None:
     assert not source.labelled
     with pytest.raises(OSError, match="no image in this row"):
         source.read(1)
+
+
+def test_parquet_whose_paths_repeat_is_named_by_labels_and_rows(tmp_path: Path) -> None:
+    images = [{"bytes": data, "path": f"{number % 2}.jpg"} for number, data in enumerate(IMAGES[:4])]
+    write_parquet(tmp_path / "x.parquet", {"image": images, "label": ["Ada", "Ada", "Bo", "Bo"]})
+    source = open_source(str(tmp_path / "x.parquet"))
+    assert list(source.names) == [
+        "Ada/00000000.jpg",
+        "Ada/00000001.jpg",
+        "Bo/00000002.jpg",
+        "Bo/00000003.jpg",
+    ]
+    assert [source.read(index) for index in range(4)] == IMAGES[:4]
 
 
 def test_parquet_that_cannot_be_read(tmp_path: Path) -> None:

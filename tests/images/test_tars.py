@@ -36,6 +36,22 @@ def test_later_tar_members_replace_earlier_ones_and_links_are_passed_over(tmp_pa
     assert source.read(0) == b"newer"
 
 
+def test_a_member_under_two_spellings_is_one_and_hard_links_are_what_they_link_to(tmp_path: Path) -> None:
+    (tmp_path / "set" / "A").mkdir(parents=True)
+    (tmp_path / "set" / "A" / "1.jpg").write_bytes(b"one")
+    (tmp_path / "set" / "B").mkdir()
+    (tmp_path / "set" / "B" / "2.jpg").hardlink_to(tmp_path / "set" / "A" / "1.jpg")
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.add(tmp_path / "set", "./set")
+        assert archive.getmember("./set/B/2.jpg").islnk() or archive.getmember("./set/A/1.jpg").islnk()
+        add(archive, "set/A/1.jpg", b"newer")
+    source = open_source(str(path))
+    assert list(source.names) == ["A/1.jpg", "B/2.jpg"]
+    assert [source.read(index) for index in range(2)] == [b"newer", b"one"]
+    assert source.passed_over == []
+
+
 def test_webdataset_shards(tmp_path: Path) -> None:
     write_shard(
         tmp_path / "s-08.tar", {"000.jpg": b"a", "000.cls": b"5\n", "001.png": b"b", "001.cls": b" 2"}

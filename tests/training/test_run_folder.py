@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tarfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from nsface.errors import ModelError, NsfaceError, RecipeError
+from nsface.errors import DataError, ModelError, NsfaceError, RecipeError
 from nsface.recipe import Recipe
 from nsface.synthetic import write_training_set
 from nsface.training import run as run_module
@@ -63,6 +64,26 @@ def test_a_run_that_began_while_images_were_read_is_not_overwritten(
         train(recipe(faces, seed=2), tmp_path)
     assert "seed: 1" in (tmp_path / "recipe.yaml").read_text()
     assert (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "log.jsonl", "checkpoints/latest.pt"])
+def test_a_folder_with_files_of_a_run_but_no_recipe_is_left_alone(
+    faces: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(NsfaceError, match=f"holds a {name} and is no run folder"):
+        train(recipe(faces), tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+    assert not (tmp_path / "recipe.yaml").exists()
+
+
+def test_an_image_beside_the_folders_of_identities_is_no_identity(faces: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        archive.add(faces, "set")
+        archive.add(next(faces.rglob("*.jpg")), "set/sheet.jpg")
+    with pytest.raises(DataError, match=r"set/sheet\.jpg lies beside folders of identities, in set"):
+        train(recipe(tmp_path / "x.tar"), tmp_path / "run")
 
 
 @pytest.mark.parametrize(

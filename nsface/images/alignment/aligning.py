@@ -188,6 +188,7 @@ def _outputs(source: Source, form: Format) -> list[str]:
     Raises:
         DataError: two images of one name, or a name that leads out of the folder.
     """
+    outputs: list[str] = []
     seen: dict[str, str] = {}
     for name in source.names:
         extension = posixpath.splitext(name)[1]
@@ -197,9 +198,11 @@ def _outputs(source: Source, form: Format) -> list[str]:
             raise DataError(
                 f"{source.location}: {name}: this name leads out of the folder; nothing is written"
             )
-        if (other := seen.setdefault(str(path), name)) != name:
+        if (other := seen.get(str(path))) is not None:
             raise DataError(f"{source.location}: {other} and {name} would both become {path}")
-    return list(seen)
+        seen[str(path)] = name
+        outputs.append(str(path))
+    return outputs
 
 
 def _write_lists(target: Path, found: list[Done], left_out: list[tuple[str, str]]) -> None:

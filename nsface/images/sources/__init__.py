@@ -50,6 +50,8 @@ def open_source(location: str) -> Source:
         DataError: nothing there, nothing readable as images, or no image in it.
     """
     path = Path(location)
+    if not location:
+        raise DataError("no images given: their path is empty")
     if location == "-":
         source: Source = ListSource.from_standard_input()
     elif path.is_dir():
@@ -95,6 +97,8 @@ def _open_file(path: Path) -> Source:
             return RecSource(path)
         if is_parquet(path):
             return ParquetSource([path], str(path))
+        if path.name == "data.mdb" and is_lmdb(path.parent):
+            return LmdbSource(path.parent)
         if start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5"):  # a pickle
             return BinSource(path)
         if tarfile.is_tarfile(path):

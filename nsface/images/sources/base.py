@@ -149,17 +149,17 @@ def is_hidden(name: str) -> bool:
 
 def without_common_folder(names: Sequence[str]) -> list[str]:
     """Drop leading folders common to all `names`, while every name keeps a folder (its identity)."""
-    plain = [_plain(name) for name in names]
+    names = [plain(name) for name in names]
     first, last = (
-        min(plain, default="").split("/"),
-        max(plain, default="").split("/"),
+        min(names, default="").split("/"),
+        max(names, default="").split("/"),
     )  # all begin as these two
     common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
-    drop = max(0, min(common, min((name.count("/") for name in plain), default=0) - 1))
-    return [name.split("/", drop)[drop] for name in plain] if drop else plain
+    drop = max(0, min(common, min((name.count("/") for name in names), default=0) - 1))
+    return [name.split("/", drop)[drop] for name in names] if drop else names
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """`name` without empty parts and single dots."""
     if name.startswith(("/", "./")) or "//" in name or "/./" in name:
         return "/".join(part for part in name.split("/") if part not in ("", "."))

@@ -89,6 +89,8 @@ class ListSource(FilesSource):
     @classmethod
     def from_standard_input(cls) -> ListSource:
         """Read paths from standard input; relative ones start at the working folder."""
+        if sys.stdin is None:  # closed
+            raise DataError("standard input is closed; give paths on it, or another source than -")
         return cls(map(os.fsdecode, sys.stdin.buffer), Path(), "standard input")
 
 

@@ -25,7 +25,8 @@ _KEPT_GROUPS = 8
 
 
 class ParquetSource(Source):
-    """The images of one or several files, row by row, named after their path or `FILE/ROW.jpg`.
+    """The images of one or several files, row by row, named after their path or `FILE/ROW.jpg`; where paths
+    repeat, `LABEL/ROW.jpg`.
 
     The last row groups read are kept: reading in order is fast, in random order slow.
 
@@ -54,6 +55,8 @@ class ParquetSource(Source):
                 self._add(path, names)
         except (self._pyarrow.ArrowException, OSError) as error:
             raise DataError(f"{location}: not Parquet that can be read ({str(error)[:120]})") from error
+        if len(set(names)) < len(names):
+            names = [f"{label or 'row'}/{number:08d}.jpg" for number, label in enumerate(self._identities)]
         self.names = names
 
     def _add(self, path: Path, names: list[str]) -> None:

@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import Source, is_hidden, readable, without_common_folder
+from nsface.images.sources.base import Source, is_hidden, plain, readable, without_common_folder
 from nsface.names import has_image_extension
 
 _LABEL_FILES = {".cls", ".json"}
@@ -38,9 +38,10 @@ class Member(NamedTuple):
 class TarSource(Source):
     """Every image in uncompressed tars, in byte order of the names in each. Nothing is unpacked.
 
-    Only regular members count: links and devices are passed over, and so are names with `..`; no name is ever
-    used as a path. In WebDataset's layout files with the same stem are one sample: the label of `key.jpg` is
-    the whole number in `key.cls`, or `label` in `key.json`. Without such labels the folder is the identity.
+    Only regular members count, and hard links to them; symbolic links and devices are passed over, and so are
+    names with `..`; no name is ever used as a path. In WebDataset's layout files with the same stem are one
+    sample: the label of `key.jpg` is the whole number in `key.cls`, or `label` in `key.json`. Without such
+    labels the folder is the identity.
 
     Args:
         paths: one tar, or the shards of one set in their order.
@@ -77,13 +78,13 @@ class TarSource(Source):
         shard = len(self._files)
         try:
             self._files.append(path.open("rb"))
-            for member, why in _members(path, shard):
-                if why:
-                    self.passed_over.append((readable(member.name), why))
-                elif has_image_extension(member.name):
-                    latest[member.name] = member
+            for member, why, linked in _members(path, shard):
+                there = latest.get(linked) or labels.get(linked)
+                if why is None or there:
+                    known = latest if has_image_extension(member.name) else labels
+                    known[member.name] = there._replace(name=member.name) if there else member
                 else:
-                    labels[member.name] = member
+                    self.passed_over.append((readable(member.name), why))
         except tarfile.ReadError as error:
             raise DataError(
                 f"{path}: not an intact uncompressed tar ({error}); decompress it, or copy it again"
@@ -146,22 +147,25 @@ class TarSource(Source):
             yield str(member.size), changed[member.shard]
 
 
-def _members(path: Path, shard: int) -> Iterator[tuple[Member, str | None]]:
-    """Images and label files of a tar; for what is passed over, the reason."""
+def _members(path: Path, shard: int) -> Iterator[tuple[Member, str | None, str]]:
+    """Images and label files of a tar; for what is passed over, the reason; and what a hard link stands for,
+    which is an earlier member, or ''."""
     with tarfile.open(path, mode="r:") as archive:
         while (found := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # they would fill the memory
-            name = found.name.lstrip("/")  # as tar does
+            name = plain(found.name)  # without a leading /, as tar does
             member = Member(name, shard, found.offset_data, found.size)
             if found.isdir():
                 continue
-            if not found.isreg() or found.issparse():
-                yield member, _NOT_REGULAR.get(found.type, "sparse file, not read")
-            elif ".." in name.split("/"):
-                yield member, "a path with `..`, not read"
+            if ".." in name.split("/"):
+                yield member, "a path with `..`, not read", ""
             elif is_hidden(name):
-                yield member, "hidden file"
-            elif has_image_extension(name) or posixpath.splitext(name)[1] in _LABEL_FILES:
-                yield member, None
+                yield member, "hidden file", ""
+            elif not (has_image_extension(name) or posixpath.splitext(name)[1] in _LABEL_FILES):
+                yield member, "no image's extension", ""
+            elif found.islnk():
+                yield member, _NOT_REGULAR[found.type], plain(found.linkname)
+            elif not found.isreg() or found.issparse():
+                yield member, _NOT_REGULAR.get(found.type, "sparse file, not read"), ""
             else:
-                yield member, "no image's extension"
+                yield member, None, ""

@@ -76,6 +76,8 @@ def command(
         raise click.UsageError("--template-depth and --splits are two ways to say what is pooled; give one")
     check_target(output)
     source = open_source(models[-1])
+    if source.unread:
+        click.echo(source.unread, err=True)
     templates: Sequence[str | None] | None = None
     if template_depth is not None:
         templates = _folders(source.names, template_depth, source.location)

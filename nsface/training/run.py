@@ -52,7 +52,7 @@ def train(
     complete is left as it is; one that was never begun begins.
 
     Of several `ranks`, each calls this with the same arguments; the first writes the folder, which all see.
-    `note`, if given, is called there with one line about what is trained, before it is.
+    `note`, if given, is called there with a line about what is trained, before it is, and what is not read.
 
     Raises:
         RecipeError: a wrong value, or, with `resume`, another recipe than the folder's.
@@ -72,6 +72,8 @@ def train(
         check_batch(recipe, 1 if device.type == "cuda" else ranks.count)
 
     source, chosen, labels, identities = training_set(recipe)
+    if ranks.first and note is not None and source.unread:
+        note(source.unread)
     fingerprint = source.fingerprint()
     begun = ranks.any(resume and checkpoint.exists())
     if begun:

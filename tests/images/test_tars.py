@@ -50,6 +50,7 @@ def test_a_member_under_two_spellings_is_one_and_hard_links_are_what_they_link_t
     assert list(source.names) == ["A/1.jpg", "B/2.jpg"]
     assert [source.read(index) for index in range(2)] == [b"newer", b"one"]
     assert source.passed_over == []
+    assert source.unread is None
 
 
 def test_webdataset_shards(tmp_path: Path) -> None:
@@ -118,3 +119,5 @@ def test_hostile_tar_members_are_named_and_never_followed(tmp_path: Path) -> Non
         "abs/A/link3.jpg": "named pipe, not read",
         "abs/B/.hidden.jpg": "hidden file",
     }
+    assert source.unread is not None
+    assert "x.tar: 6 passed over: " in source.unread

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nsface.errors import DataError
+from nsface.errors import DataError, listing
 from nsface.images.decode import decode
 from nsface.names import has_image_extension
 
+_NOT_READ = ("not followed", "not read")  # how reasons end that a user may not expect
 # control characters, line ends of all kinds, and what stands for bytes that are not UTF-8
 _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -52,6 +53,12 @@ class Source(ABC):
     def labelled(self) -> bool:
         """Whether identities are labels that stand beside the images, not names of their folders."""
         return False
+
+    @property
+    def unread(self) -> str | None:
+        """A line on what might have been images and is not read: links, devices, paths with `..`."""
+        found = [f"{name} ({why})" for name, why in self.passed_over if why.endswith(_NOT_READ)]
+        return f"note: {self.location}: {len(found)} passed over: {listing(found, 3)}" if found else None
 
     @abstractmethod
     def read(self, index: int) -> bytes:

@@ -101,7 +101,7 @@ def summary(runs: Sequence[Run]) -> list[dict[str, tuple[float, float | None, bo
 def training_row(run: Run) -> dict[str, Any]:
     """Length, speed and last line of a training."""
     last = run.log[-1] if run.log else {}
-    speed = [line["images_per_second"] for line in run.log]
+    speed = [line["images_per_second"] for line in run.log if "images_per_second" in line]
     return {
         "images": run.environment.get("images"),
         "identities": run.environment.get("identities"),

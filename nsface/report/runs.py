@@ -21,7 +21,7 @@ from nsface.files import reason
 
 Line = dict[str, float]
 _NEEDED = {"head", "network"}  # of a recipe
-_LOGGED = {"step", "images_per_second"}
+_LOGGED = {"step"}
 
 
 @dataclass(frozen=True)

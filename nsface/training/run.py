@@ -125,7 +125,10 @@ def check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
     """Refuse a run folder that could not be written, or that holds another run than the one to resume."""
     written = out / "recipe.yaml"
     if not written.exists():
-        files.check_folder(out)
+        try:
+            files.check_folder(out)
+        except NsfaceError as error:
+            raise NsfaceError(f"{error}; choose another --out") from error
         for name in ("model.safetensors", "environment.json", "log.jsonl", "checkpoints/latest.pt"):
             if (out / name).exists():
                 raise NsfaceError(f"{out} holds a {name} and is no run folder; choose another --out")

@@ -170,4 +170,7 @@ def parse(stage: Stage) -> None:
     assert isinstance(group, LazyGroup)
     command = group.get_command(click.Context(group), name)
     assert command is not None
+    for argument in arguments:
+        if argument.endswith((".json", ".txt", ".png")):  # which the stages before have made room for
+            Path(argument).parent.mkdir(parents=True, exist_ok=True)
     command.make_context(name, shlex.split(shlex.join(arguments)))

@@ -6,12 +6,11 @@ The folder holds `recipe.yaml` (as resolved), `environment.json`, `log.jsonl` (o
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from nsface import __version__, files
+from nsface import __version__
 from nsface.device import pick_device, pick_precision
-from nsface.errors import NsfaceError, RecipeError, listing
-from nsface.files import reason, write_text
+from nsface.errors import NsfaceError, RecipeError
+from nsface.files import write_text
 from nsface.model import Description, save_model
-from nsface.recipe import INDIFFERENT, Recipe, load_recipe
+from nsface.recipe import Recipe
 from nsface.seeds import derived_seed
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.checkpoint import load_checkpoint, save_checkpoint
 from nsface.training.data import make_loader, progress, training_set
+from nsface.training.folder import check_data, check_folder, claimed, kept_lines
 from nsface.training.interruption import Interruption
 from nsface.training.ranks import ALONE, Ranks
 from nsface.training.trainer import Trainer
@@ -121,45 +121,6 @@ def train(
         return model
 
 
-def check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
-    """Refuse a run folder that could not be written, or that holds another run than the one to resume."""
-    written = out / "recipe.yaml"
-    if not written.exists():
-        try:
-            files.check_folder(out)
-        except NsfaceError as error:
-            raise NsfaceError(f"{error}; choose another --out") from error
-        for name in ("model.safetensors", "environment.json", "log.jsonl", "checkpoints/latest.pt"):
-            if (out / name).exists():
-                raise NsfaceError(f"{out} holds a {name} and is no run folder; choose another --out")
-    elif not resume:
-        raise NsfaceError(f"{out} holds a run already; give --resume to go on with it, or another --out")
-    elif differing := differences(load_recipe(written), recipe):
-        raise RecipeError(
-            f"--resume: {written} differs from the recipe given in {listing(differing)}; "
-            "repeat the options of that run, or choose another --out"
-        )
-
-
-def check_data(environment: Path, fingerprint: str) -> None:
-    """Refuse to resume a run on other data than those it began with, which its `environment` records.
-
-    Raises:
-        RecipeError: other data, or no record of them.
-    """
-    try:
-        begun_with = json.loads(environment.read_text(encoding="utf-8"))["data"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecipeError(
-            f"--resume: {environment} does not say which data the run began with; choose another --out"
-        ) from error
-    if begun_with != fingerprint:
-        raise RecipeError(
-            f"--resume: the training images are not those the run began with (names, labels, sizes or "
-            f"bytes differ from the fingerprint in {environment}); put them back, or choose another --out"
-        )
-
-
 def check_batch(recipe: Recipe, parts: int) -> None:
     """Refuse a batch of one image where the network normalises over it, in each of so many `parts`."""
     network = recipe.network.build(recipe.input)
@@ -168,42 +129,6 @@ def check_batch(recipe: Recipe, parts: int) -> None:
             f"batch_size: {recipe.network.name} normalises over the images of a batch; "
             f"give at least {2 * parts}"
         )
-
-
-@contextmanager
-def claimed(recipe: Recipe, out: Path, resume: bool) -> Iterator[None]:
-    """Make the run folder, with its recipe, and while entered hold it against other processes.
-
-    Raises:
-        NsfaceError: it cannot be made, another process is training in it, or has begun a run in it.
-    """
-    try:
-        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-        folder = os.open(out, os.O_RDONLY)
-    except OSError as error:
-        raise NsfaceError(
-            f"cannot make the run folder {out}: {reason(error)}; choose another --out"
-        ) from error
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise NsfaceError(
-                f"{out}: another process is training in this folder; wait for it, or choose another --out"
-            ) from error
-        except OSError:
-            pass  # some network file systems have no locks
-        check_folder(recipe, out, resume)  # again: it takes long to read the images
-        write_text(out / "recipe.yaml", recipe.to_yaml())
-        yield
-    finally:
-        os.close(folder)
-
-
-def differences(one: Recipe, other: Recipe) -> list[str]:
-    """Keys whose values decide the weights and differ."""
-    left, right = one.model_dump(), other.model_dump()
-    return [key for key in left if key not in INDIFFERENT and left[key] != right[key]]
 
 
 def follow(trainer: Trainer, log: Path, checkpoint: Path) -> None:
@@ -238,17 +163,6 @@ def follow(trainer: Trainer, log: Path, checkpoint: Path) -> None:
                     f"stopped after step {trainer.step} of {trainer.total_steps}; "
                     "go on with the same command and --resume"
                 )
-
-
-def kept_lines(log: Path, step: int) -> list[str]:
-    """Lines of `log` up to `step`; what a killed run logged after its checkpoint will be logged again."""
-    if not log.exists():
-        return []
-    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-    try:
-        return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-    except (ValueError, KeyError, TypeError) as error:
-        raise NsfaceError(f"{log}: damaged, not all of its lines are a step's; mend or remove it") from error
 
 
 def opening(recipe: Recipe, environment: Mapping[str, Any]) -> str:

@@ -124,6 +124,23 @@ def test_output_that_cannot_be_written(place: Path, nsface: Run, model: str) -> 
     refused(nsface("train", "recipe.yaml", "--data", "train", "--out", "file/run"), "file", "--out")
     refused(nsface("extract", model, "train", "-o", "nowhere/x.npz"), "cannot write nowhere/x.npz")
     refused(nsface("extract", model, "train", "-o", "x.txt"), "x.txt", ".npz")
+    before = Path(model).read_bytes()
+    refused(nsface("inspect", "train", "--json", model), "no JSON object", "overwrite")
+    assert Path(model).read_bytes() == before
+    refused(nsface("inspect", "train", "--plots", "file", "--json", "x.json"), "folder file", "not a folder")
+    assert not Path("x.json").exists()
+    refused(nsface("extract", model, "", "-o", "x.npz"), "path is empty")
+
+
+def test_what_is_passed_over_is_said(place: Path, nsface: Run) -> None:
+    Path("elsewhere").mkdir()
+    Path("train/0000009").symlink_to(Path("../elsewhere"))
+    trained = nsface("train", "recipe.yaml", "--data", "train", "--out", "run")
+    assert trained.status == 0
+    note = "note: train: 1 passed over: 0000009 (link to a folder, not followed)\n"
+    assert note in trained.err
+    assert note in nsface("pack", "train", "store").err
+    assert note in nsface("extract", "run/model.safetensors", "train", "-o", "x.npz").err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

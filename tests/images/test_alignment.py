@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import encoded, picture
 
 from nsface.errors import DataError
 from nsface.images.alignment import read_landmarks, template, umeyama, warp
+from nsface.images.alignment.aligning import Finder, align
 from nsface.images.alignment.detectors import Face, chosen
+from nsface.images.sources import open_source
 
 POINTS = [(30.2946, 51.6963), (65.5318, 51.5014), (48.0252, 71.7366), (33.5493, 92.3655), (62.7299, 92.2041)]
 
@@ -112,3 +115,15 @@ def test_choice_of_the_face() -> None:
     assert chosen([central, large], (100, 100), "largest") is large
     assert chosen([large, central], (100, 100), "central") is central
     assert chosen([], (100, 100), "largest") is None
+
+
+def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
+    for number, folder in enumerate(("a", "b")):
+        path = tmp_path / folder / "1.png"
+        path.parent.mkdir()
+        path.write_bytes(encoded(picture(seed=number)))
+    source = open_source(str(tmp_path))
+    source.names = ["1.png", "1.png"]
+    with pytest.raises(DataError, match=r"1\.png and 1\.png would both become 1\.jpg"):
+        align(source, tmp_path / "out", template("sphereface"), Finder())
+    assert not (tmp_path / "out").exists()

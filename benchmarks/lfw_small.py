@@ -1,12 +1,12 @@
 """Softmax against Noisy Softmax on a small set of real faces, over several seeds with the same budget.
 
     python benchmarks/lfw_small.py --data train-faces-112x96.tar --lfw lfw-112x96.tar --pairs pairs.txt \
-        --out runs/lfw-small --seeds 3 --alpha2 0.1 --epochs 22
+        --out runs/lfw-small --seeds 3 --alpha2 0.1 --epochs 27
 
 Trains with recipes/lfw-small.yaml, extracts LFW and scores it, one run after another; a run that is there
 already is not repeated, one that was interrupted goes on. Writes `table.md` and, of the longest runs,
-`saturation.svg` into --out. Several lengths show how many steps a method needs: --epochs 6 11 22. Where there
-is a GPU: --seeds 10 --alpha2 0.05 0.1 0.5 1 --epochs 22 44 88.
+`saturation.svg` into --out. Several lengths show how many steps a method needs: --epochs 7 14 27. Where there
+is a GPU: --seeds 10 --alpha2 0.05 0.1 0.5 1 --epochs 27 54 108.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--alpha2", type=float, nargs="*", default=[0.1])
-    parser.add_argument("--epochs", type=int, nargs="+", default=[22], help="lengths of the runs")
+    parser.add_argument("--epochs", type=int, nargs="+", default=[27], help="lengths of the runs")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     arms = [Arm(alpha2, epochs) for epochs in options.epochs for alpha2 in (None, *options.alpha2)]

@@ -80,9 +80,18 @@ def parse(words: list[str]) -> None:
     assert isinstance(group, LazyGroup)
     command = group.get_command(click.Context(group), name)
     assert command is not None
+    for argument in arguments:
+        if "/" in argument:  # the run folders that results go to are there
+            Path(argument).parent.mkdir(parents=True, exist_ok=True)
     command.make_context(name, [re.sub(r"^\$\w+$", "1", argument) for argument in arguments])
 
 
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_parses(page: Path) -> None:
     for line in code_lines(page):
@@ -90,6 +99,7 @@ def test_every_command_parses(page: Path) -> None:
             parse(words)
 
 
+@pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_examples_of_the_help_parse(name: str) -> None:
     assert isinstance(group, LazyGroup)

@@ -12,9 +12,11 @@ def has_image_extension(name: str) -> bool:
     return f".{extension.lower()}" in IMAGE_EXTENSIONS and before.rpartition("/")[2].strip(".") != ""
 
 
-def tidy(name: str) -> str:
-    """`name` as the readers of images give it: without `./` and doubled `/`."""
-    return str(PurePosixPath(name))
+def plain(name: str) -> str:
+    """`name` without empty parts and single dots, as the readers of images give it."""
+    if name.startswith(("/", "./")) or "//" in name or "/./" in name:
+        return "/".join(part for part in name.split("/") if part not in ("", "."))
+    return name
 
 
 def stem(name: str) -> str:

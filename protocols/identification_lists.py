@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from nsface.errors import DataError, listing
-from nsface.names import stem, tidy
+from nsface.names import plain, stem
 from nsface.protocols.identification import Named, Trial
 from nsface.protocols.lfw import Person, image
 from nsface.protocols.lists import read_lines
@@ -94,7 +94,7 @@ def read_named(path: str | os.PathLike[str]) -> Named:
     images: dict[str, str] = {}
     for line in read_lines(path):
         parts = line.fields(1 + ("\t" in line.text), "image` or `image<TAB>person", separator="\t")
-        name = tidy(parts[0])
+        name = plain(parts[0])
         person = parts[-1] if len(parts) == 2 else identity(name)
         if not person:
             raise line.error(f"'{name}' has no folder that says who it is", "write image<TAB>person")

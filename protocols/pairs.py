@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from nsface.names import tidy
+from nsface.names import plain
 from nsface.protocols.lists import read_lines
 from nsface.protocols.trials import Trials, identity, trials
 
@@ -27,7 +27,7 @@ def read_pairs(path: str | os.PathLike[str]) -> Trials:
     pairs = []
     for line in lines:
         fields = line.fields(3 + with_folds, form, separator="\t")
-        left, right = tidy(fields[0]), tidy(fields[1])
+        left, right = plain(fields[0]), plain(fields[1])
         if left == right:
             raise line.error(f"'{left}' is paired with itself", "two images are needed")
         fold = line.integer(fields[3], "fold", lowest=0) if with_folds else 0

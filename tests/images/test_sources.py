@@ -63,7 +63,7 @@ def test_folder_and_tar_agree(tmp_path: Path) -> None:
 
 def test_list_keeps_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tree(tmp_path / "faces")
-    lines = f"# a comment\n\nfaces/{NAMES[2]}\r\n{tmp_path}/faces/{NAMES[0]}\nfaces/{NAMES[2]}\n"
+    lines = f"# a comment\n\nfaces/{NAMES[2]}\r\n{tmp_path}/faces/{NAMES[0]}\n./faces//{NAMES[2]}\n"
     (tmp_path / "list.txt").write_text(lines, encoding="utf-8")
     source = open_source(str(tmp_path / "list.txt"))
     assert [source.read(index) for index in range(len(source))] == [b"two", b"three"]

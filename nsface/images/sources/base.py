@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from nsface.errors import DataError, listing
 from nsface.images.decode import decode
-from nsface.names import has_image_extension
+from nsface.names import has_image_extension, plain
 
 _NOT_READ = ("not followed", "not read")  # how reasons end that a user may not expect
 # control characters, line ends of all kinds, and what stands for bytes that are not UTF-8
@@ -164,10 +164,3 @@ def without_common_folder(names: Sequence[str]) -> list[str]:
     common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
     drop = max(0, min(common, min((name.count("/") for name in names), default=0) - 1))
     return [name.split("/", drop)[drop] for name in names] if drop else names
-
-
-def plain(name: str) -> str:
-    """`name` without empty parts and single dots."""
-    if name.startswith(("/", "./")) or "//" in name or "/./" in name:
-        return "/".join(part for part in name.split("/") if part not in ("", "."))
-    return name

@@ -12,7 +12,7 @@ from nsface.errors import DataError
 from nsface.files import reason
 from nsface.images.sources.base import readable, without_common_folder
 from nsface.images.sources.files import FilesSource
-from nsface.names import IMAGE_EXTENSIONS, has_image_extension, tidy
+from nsface.names import IMAGE_EXTENSIONS, has_image_extension, plain
 
 HEAD = 1 << 16
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
@@ -45,8 +45,7 @@ class ListSource(FilesSource):
             if not entry or entry.startswith("#"):
                 continue
             path, label = _parsed(entry)
-            if "./" in path or "//" in path:
-                path = tidy(path)  # so that one image under two spellings is one
+            path = f"/{plain(path)}" if path.startswith("/") else plain(path)  # one spelling an image
             place = f"{location}:{number}"
             if not has_image_extension(path):
                 raise DataError(f"{place}: not the path of an image: {readable(path[:120])}")

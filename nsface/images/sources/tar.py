@@ -12,8 +12,8 @@ from typing import BinaryIO, NamedTuple
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import Source, is_hidden, plain, readable, without_common_folder
-from nsface.names import has_image_extension
+from nsface.images.sources.base import Source, is_hidden, readable, without_common_folder
+from nsface.names import has_image_extension, plain
 
 _LABEL_FILES = {".cls", ".json"}
 _LONGEST_LABEL_FILE = 1 << 20

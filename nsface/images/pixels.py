@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -132,14 +133,20 @@ def load_pixels(
         _make_folder(file.parent)
         with replacing(file) as temporary:
             made = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-            with temporary.open("r+b") as whole:  # a full disk is an error here, and a bus error in the map
-                os.posix_fallocate(whole.fileno(), 0, os.fstat(whole.fileno()).st_size)
+            _reserve(temporary)
             refuse_bad(source, fill(made, source, indices, progress), len(indices))
             made.flush()
         pixels = _mapped(file, shape)
     if pixels is None:
         raise DataError(f"{file}: cannot be read back; choose another `cache:`")
     return pixels
+
+
+def _reserve(sparse: Path) -> None:
+    """Have room on the disk for all of the file: where there is none, writing to its map is a bus error."""
+    if sys.platform != "darwin":  # which has no such call
+        with sparse.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
 
 
 def _mapped(file: Path, shape: tuple[int, ...]) -> Pixels | None:

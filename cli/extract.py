@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nsface.cli.inputs import network_options
+from nsface.cli.results import note
 from nsface.errors import DataError, listing
 
 
@@ -77,7 +78,7 @@ def command(
     check_target(output)
     source = open_source(models[-1])
     if source.unread:
-        click.echo(source.unread, err=True)
+        note(source.unread)
     templates: Sequence[str | None] | None = None
     if template_depth is not None:
         templates = _folders(source.names, template_depth, source.location)

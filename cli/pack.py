@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from nsface.cli.results import note
+
 
 @click.command(name="pack")
 @click.argument("source", metavar="SRC")
@@ -40,7 +42,7 @@ def command(
         raise click.UsageError("--encoded is about a store; a folder always has the encoded images")
     opened = open_source(source)
     if opened.unread:
-        click.echo(opened.unread, err=True)
+        note(opened.unread)
     with tqdm(total=len(opened), desc="packing", unit=" images", disable=None) as bar:
         if folder:
             bad = write_folder(opened, target, skip_bad=skip_bad, workers=workers, progress=bar.update)

@@ -73,7 +73,7 @@ def train(
 
     source, chosen, labels, identities = training_set(recipe)
     if ranks.first and note is not None and source.unread:
-        note(source.unread)
+        note(f"note: {source.unread}")
     fingerprint = source.fingerprint()
     begun = ranks.any(resume and checkpoint.exists())
     if begun:
@@ -123,8 +123,9 @@ def train(
 
 def check_batch(recipe: Recipe, parts: int) -> None:
     """Refuse a batch of one image where the network normalises over it, in each of so many `parts`."""
-    network = recipe.network.build(recipe.input)
-    if recipe.batch_size < 2 * parts and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
+    if recipe.batch_size >= 2 * parts:
+        return
+    if any(isinstance(m, nn.BatchNorm1d) for m in recipe.network.build(recipe.input).modules()):
         raise RecipeError(
             f"batch_size: {recipe.network.name} normalises over the images of a batch; "
             f"give at least {2 * parts}"

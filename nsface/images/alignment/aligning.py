@@ -188,7 +188,6 @@ def _outputs(source: Source, form: Format) -> list[str]:
     Raises:
         DataError: two images of one name, or a name that leads out of the folder.
     """
-    outputs: list[str] = []
     seen: dict[str, str] = {}
     for name in source.names:
         extension = posixpath.splitext(name)[1]
@@ -201,8 +200,7 @@ def _outputs(source: Source, form: Format) -> list[str]:
         if (other := seen.get(str(path))) is not None:
             raise DataError(f"{source.location}: {other} and {name} would both become {path}")
         seen[str(path)] = name
-        outputs.append(str(path))
-    return outputs
+    return list(seen)
 
 
 def _write_lists(target: Path, found: list[Done], left_out: list[tuple[str, str]]) -> None:

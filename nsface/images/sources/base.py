@@ -58,7 +58,7 @@ class Source(ABC):
     def unread(self) -> str | None:
         """A line on what might have been images and is not read: links, devices, paths with `..`."""
         found = [f"{name} ({why})" for name, why in self.passed_over if why.endswith(_NOT_READ)]
-        return f"note: {self.location}: {len(found)} passed over: {listing(found, 3)}" if found else None
+        return f"{self.location}: {len(found)} passed over: {listing(found, 3)}" if found else None
 
     @abstractmethod
     def read(self, index: int) -> bytes:

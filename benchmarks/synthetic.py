@@ -14,6 +14,7 @@ import hashlib
 import os
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,7 @@ def cpu_seconds(images: int) -> float:
     times = []
     for _ in range(5):
         start = time.process_time()
-        for shot in shots:
-            encoded(shot, 0, Size.H112_W96)
+        deque(encoded(shots, 0, Size.H112_W96), maxlen=0)
         times.append((time.process_time() - start) / len(shots))
     return min(times)
 

@@ -2,86 +2,110 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from functools import cache
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from nsface.synthetic.canvas import Canvas, edge, flat, positive
+from nsface.synthetic.canvas import Canvas, edge, positive
 from nsface.synthetic.conditions import Conditions
-from nsface.synthetic.pose import View
+from nsface.synthetic.pose import View, along
 from nsface.synthetic.textures import Layer
 
 Pixels = npt.NDArray[np.uint8]
+Levels = npt.NDArray[np.int16]
+
+_TIE = 2.0**-9
 
 
-def light(canvas: Canvas, view: View, conditions: Conditions, slopes: Layer) -> None:
-    """Multiply the colours by the light that falls on them.
+def light(canvas: Canvas, view: View, conditions: Conditions, slopes: Iterable[Layer]) -> None:
+    """Multiply the colours of N images by the light that falls on them.
 
     Args:
-        slopes: 2 × height × width, of the relief to the right and downwards.
+        slopes: 2 × N × height × width, of the relief to the right and downwards.
     """
     right, down, towards = conditions.light
-    amount = view.across * (right / 44)
-    amount += view.down * (down / 60)
-    amount += view.depth * (towards / 44)
-    amount -= slopes[0] * right
-    amount -= slopes[1] * down
+    amount = view.across * along(right / 44)
+    amount += view.down * along(down / 60)
+    amount += view.depth * along(towards / 44)
+    for slope, direction in zip(slopes, (right, down), strict=True):
+        slope *= along(direction)
+        amount -= slope
     positive(amount)
-    amount += conditions.ambient
-    if conditions.shadow:
-        a, b, c = conditions.shadow_edge
-        amount *= 1 - conditions.shadow * edge(view.across * a + view.down * b + c, 4.0)
+    amount += along(conditions.ambient)
+    for i in np.flatnonzero(conditions.shadow):
+        x, y, offset = conditions.shadow_edge[:, i].tolist()
+        distance = view.across[i] * x + view.down[i] * y + offset
+        amount[i] *= 1 - float(conditions.shadow[i]) * edge(distance, 4.0)
     canvas.colours *= amount
 
 
-def photograph(canvas: Canvas, conditions: Conditions) -> Pixels:
-    """Expose, blur and add grain: uint8, height × width × 3."""
+def photograph(canvas: Canvas, conditions: Conditions) -> list[Pixels]:
+    """Expose, blur and add grain: N times uint8, height × width × 3."""
     colours = canvas.colours
-    gains = tuple(gain * conditions.exposure * conditions.contrast for gain in conditions.white)
-    colours *= flat((gains[0], gains[1], gains[2]))
-    colours += 112 * (1 - conditions.contrast)
-    if conditions.grey:  # one plane instead of three
-        colours = ((colours[0] * 0.299 + colours[1] * 0.587) + colours[2] * 0.114)[None]
-    values = _levels(colours)
-    for _ in range(conditions.blur):
-        values = _blurred(values)
-    values += _grain(conditions, values.shape[1:])
-    planes = tuple(values.clip(0, 255, out=values).astype(np.uint8))
-    merged: Pixels = cv2.merge(planes * (3 // len(planes)))  # a copy, but much faster than NumPy's transpose
-    return merged
+    for plane, gain in zip(colours, conditions.white, strict=True):
+        plane *= along(gain * conditions.exposure * conditions.contrast)
+    colours += along(112 * (1 - conditions.contrast))
+    for i in np.flatnonzero(conditions.grey):
+        red, green, blue = colours[:, i]
+        colours[:, i] = (red * 0.299 + green * 0.587) + blue * 0.114
+    levels = _levels(colours).swapaxes(0, 1)
+    images = zip(levels, _grain(conditions, levels.shape[2:]), conditions.blur.tolist(), strict=True)
+    return [_developed(planes, grain, blur) for planes, grain, blur in images]
 
 
-def _levels(colours: Layer) -> npt.NDArray[np.int16]:
-    """Whole grey levels, 0 to 255; what is above 190 is halved first, so that bright skin keeps its shape."""
-    halved = colours * 0.5
-    halved += 95
-    levels = np.minimum(colours, halved, out=halved).astype(np.int16)
-    return levels.clip(0, 255, out=levels)
+def _levels(colours: Layer) -> Levels:
+    """Whole grey levels; what is above 190 is halved first, so that bright skin keeps its shape."""
+    levels = colours * 0.5
+    levels += np.minimum(levels, 95)
+    return levels.astype(np.int16)
 
 
-def _blurred(values: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    """One pass of the filter 1 2 1 down and across; at the border only along it."""
-    for axis in (1, 2):
-        smooth = np.empty_like(values)
-        # All planes as one row, which is faster; what this mixes up at the border is put right below.
-        row, step = values.ravel(), values.strides[axis] // values.itemsize
-        pairs = row[step:] + row[:-step]
-        pairs += 1  # rounds
-        np.add(pairs[step:], pairs[:-step], out=smooth.ravel()[step:-step])
-        smooth >>= 2
-        border = (slice(None),) * axis + (slice(None, None, values.shape[axis] - 1),)
-        smooth[border] = values[border]
-        values = smooth
-    return values
+def _developed(planes: Levels, grain: Levels, blur: int) -> Pixels:
+    """One photograph from its three planes."""
+    image = cv2.merge(tuple(planes))  # a copy, but much faster than NumPy's transpose
+    if blur:
+        image = _blurred(image, blur)
+    return np.asarray(cv2.add(image, cv2.merge((grain, grain, grain)), dtype=cv2.CV_8U), np.uint8)
 
 
-def _grain(conditions: Conditions, shape: tuple[int, ...]) -> npt.NDArray[np.int16]:
-    """Noise around 0, the same in the three colours, its size `conditions.grain` in grey levels."""
+def _blurred(image: Levels, strength: int) -> Levels:
+    """The filter 1 2 1, down and across, as if applied `strength` times.
+
+    Levels are multiples of 2⁻⁸ before they are rounded, so float32 holds every sum that OpenCV makes, in
+    whatever order it is made; and `_TIE` decides on halves, which may be rounded up or to even.
+    """
+    once, twice = _kernel(1), _kernel(2)
+    border = cv2.BORDER_REPLICATE
+    for kernel in [twice] * (strength // 2) + [once] * (strength % 2):
+        filtered = cv2.sepFilter2D(image, cv2.CV_16S, kernel, kernel, delta=_TIE, borderType=border)
+        image = np.asarray(filtered, np.int16)
+    return image
+
+
+@cache
+def _kernel(times: int) -> Layer:
+    weights = [math.comb(2 * times, i) for i in range(2 * times + 1)]
+    return np.array(weights, np.float32) / np.float32(4**times)
+
+
+def _grain(conditions: Conditions, shape: tuple[int, ...]) -> list[Levels]:
+    """Noise around 0, N times height × width, its standard deviation `grain` in grey levels."""
+    tables = np.rint(conditions.grain[:, None] * _TRIANGULAR).astype(np.int16)
     count = shape[0] * shape[1]
-    noise = conditions.noise.bytes(2 * count).astype(np.int16)
-    strength = int(conditions.grain * 2.5)  # the sum of two bytes has a standard deviation of 104
-    both = noise[:count] + noise[count:]
-    both *= strength
-    both += 128 - 255 * strength
-    both >>= 8
-    return both.reshape(shape)
+    return [
+        cv2.LUT(draws.bytes(count).reshape(shape), table)
+        for draws, table in zip(conditions.noise, tables, strict=True)
+    ]
+
+
+def _triangular() -> npt.NDArray[np.float64]:
+    """The middles of 256 equally probable parts of the triangular distribution with variance 1."""
+    below = np.sqrt((np.arange(128) + 0.5) / 128) - 1
+    return np.concatenate([below, -below[::-1]]) * math.sqrt(6)
+
+
+_TRIANGULAR = _triangular()

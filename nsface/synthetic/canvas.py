@@ -2,45 +2,56 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterable
 
-from nsface.synthetic.identity import Colour
+import numpy as np
+import numpy.typing as npt
+
 from nsface.synthetic.textures import Layer
 
-Window = tuple[slice, slice]
+Window = tuple[slice, slice]  # rows and columns
 
 EVERYWHERE: Window = (slice(None), slice(None))
 
 
 class Canvas:
-    """Colours before lighting: float32, 3 × height × width, RGB, about 0 to 255."""
+    """Colours before lighting: float32, RGB, about 0 to 255; 3 × … × height × width."""
 
     def __init__(self, colours: Layer) -> None:
         self.colours = colours
 
-    def paint(self, window: Window, cover: Layer, colour: Colour | Layer) -> None:
-        """Lay `colour` (one, or 3 × the window) over the window, opaque where `cover` is 1."""
-        part = self.colours[(slice(None), *window)]
-        new = flat(colour) - part if isinstance(colour, tuple) else colour - part
-        new *= cover
-        part += new
+    def image(self, number: int) -> Canvas:
+        """One of the images of a canvas of 3 × N × height × width."""
+        return Canvas(self.colours[:, number])
 
-    def darken(self, window: Window, amount: Layer) -> None:
-        """Take `amount` (0 to 1) of the light from the window."""
-        part = self.colours[(slice(None), *window)]
+    def paint(self, where: Window | slice, cover: Layer, colour: Iterable[float | Layer]) -> None:
+        """Lay `colour` (three numbers or layers) over a window or rows, opaque where `cover` is 1."""
+        for plane, primary in zip(self._at(where), colour, strict=True):
+            change = primary - plane
+            change *= cover
+            plane += change
+
+    def darken(self, where: Window | slice, amount: Layer) -> None:
+        """Take `amount` (0 to 1) of the light from a window or rows."""
+        part = self._at(where)
         part *= 1 - amount
 
+    def _at(self, where: Window | slice) -> Layer:
+        rows, columns = where if isinstance(where, tuple) else (where, slice(None))
+        return self.colours[..., rows, columns]
 
-def flat(colour: Colour) -> Layer:
-    """A colour as an array that goes with 3 × height × width."""
-    return np.array(colour, dtype=np.float32).reshape(3, 1, 1)
+
+def flat_each(colours: npt.NDArray[np.float64]) -> Layer:
+    """Colours of N images, 3 × N, as an array that goes with 3 × N × height × width."""
+    return colours.astype(np.float32)[:, :, None, None]
 
 
 def edge(distance: Layer, softness: float = 1.0) -> Layer:
-    """0 outside, 1 inside: a ramp `softness` wide around `distance` 0 (pixels inwards)."""
-    ramp = distance * (1 / softness)
-    ramp += 0.5
-    return unit(ramp)
+    """0 outside, 1 inside: a ramp `softness` wide around `distance` 0 (pixels inwards); overwrites that."""
+    if softness != 1:
+        distance *= 1 / softness
+    distance += 0.5
+    return unit(distance)
 
 
 def unit(values: Layer) -> Layer:
@@ -55,10 +66,10 @@ def positive(values: Layer) -> Layer:
 
 def blob(dx: Layer, dy: Layer, reach_x: float, reach_y: float) -> Layer:
     """A soft spot: 1 in the middle, 0 from the ellipse with these half axes outwards."""
-    u, v = dx * (1 / reach_x), dy * (1 / reach_y)
+    u, outwards = dx * (1 / reach_x), dy * (1 / reach_y)
     u *= u
-    v *= v
-    outwards = u + v
+    outwards *= outwards
+    outwards = np.add(u, outwards, out=outwards if outwards.shape == u.shape else None)
     unit(outwards)
     outwards -= 1
     outwards *= outwards

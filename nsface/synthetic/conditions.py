@@ -2,112 +2,144 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from nsface.synthetic.draws import Draws
-from nsface.synthetic.identity import Colour, Person
+import numpy as np
+import numpy.typing as npt
+
+from nsface.synthetic.draws import Draws, ManyDraws
+from nsface.synthetic.identity import Person
 
 _PHOTO, _VIDEO, _FRAME = 2, 3, 4  # third part of the keys of draws; identity.py uses 0 and 1
 _CYCLE = 48  # frames from one pose of a video to the other
+_CLEAR, DARK = 1, 2  # glasses
+_BLURS = np.array([0, 0, 0, 1, 1, 2, 4, 6])
+
+Each = npt.NDArray[Any]  # of N: one for each image
 
 
 class Conditions(NamedTuple):
-    """One image's circumstances. Angles are given as tangents of half the angle; light is relative to 1."""
+    """The circumstances of N images of one person: arrays of N numbers, or of rows of N.
 
-    texture: int  # seeds the choice of textures
-    noise: Draws  # the grain, the only thing independent between frames of a video
+    Angles are given as tangents of half the angle; light is relative to 1; colours are RGB, 0 to 255.
+    """
 
-    yaw: float
-    pitch: float
-    shift: tuple[float, float]  # error of the alignment, pixels
-    turn: float  # rotation left by the alignment
-    zoom: float
+    texture: Each  # seeds the choice of textures
+    noise: Each  # `Draws` of the grain, the only thing independent between frames of a video
 
-    smile: float
-    look: int  # which of `features.LOOKS`
-    squint: float
-    brows: float
+    yaw: Each
+    pitch: Each
+    shift: Each  # error of the alignment, pixels: to the right, down
+    turn: Each  # rotation left by the alignment
+    zoom: Each
 
-    light: tuple[float, float, float]  # direction and strength of the main light
-    ambient: float
-    white: Colour
-    exposure: float
-    contrast: float
-    shadow: float  # 0 none
-    shadow_edge: tuple[float, float, float]
-    grey: bool
+    smile: Each
+    look: Each  # which of `features.LOOKS`
+    squint: Each
+    brows: Each
 
-    backdrop: tuple[Colour, Colour]
-    accent: Colour  # of hats, spectacle frames and what covers the face
-    hair_change: float
-    fringe: float
-    glasses: int  # 0 none, 1 clear, 2 dark
-    frame_size: float
-    hat: bool
-    cover: tuple[float, float, float] | None  # something in front: x, y and radius
+    light: Each  # direction and strength of the main light: to the right, down, towards the viewer
+    ambient: Each
+    white: Each  # RGB
+    exposure: Each
+    contrast: Each
+    shadow: Each  # 0 none
+    shadow_edge: Each  # a, b, c of the line a·x + b·y + c = 0
+    grey: Each  # true or false
 
-    blur: int
-    grain: float
-    quality: int
+    backdrop: Each  # two colours
+    accent: Each  # colour of hats, spectacle frames and what covers the face
+    hair_change: Each
+    fringe: Each
+    glasses: Each  # 0 none, else clear or `DARK`
+    frame_size: Each
+    hat: Each  # true or false
+    covered: Each  # true or false: something is in front
+    cover: Each  # its x, y and radius
+
+    blur: Each
+    grain: Each
+    quality: Each
 
     @classmethod
-    def of(cls, person: Person, seed: int, session: int, frame: int | None) -> Conditions:
-        """Those of a photograph, or of a frame of video `session`.
+    def of_photographs(cls, person: Person, seed: int, sessions: Sequence[int]) -> Conditions:
+        """Those of the photographs with these numbers."""
+        draws = _draws(seed, person, _PHOTO)
+        return cls._draw(person, [draws.branch(session) for session in sessions])
 
-        In a video pose and expression move to and fro between two states; all else stays but the grain.
+    @classmethod
+    def of_frames(cls, person: Person, seed: int, session: int, frames: Sequence[int]) -> Conditions:
+        """Those of frames of video `session`.
+
+        Pose and expression move to and fro between two states; all else stays but the grain.
         """
-        key = (person.population, person.number)
-        if frame is None:
-            return cls._draw(person, Draws(seed, *key, _PHOTO, session))
-        start = cls._draw(person, Draws(seed, *key, _VIDEO, session, 0))
-        end = cls._draw(person, Draws(seed, *key, _VIDEO, session, 1))
-        phase = frame % (2 * _CYCLE) / _CYCLE
-        at = 2 - phase if phase > 1 else phase
-        own = Draws(seed, *key, _FRAME, session, frame)
+        video, own = _draws(seed, person, _VIDEO), _draws(seed, person, _FRAME)
+        ends = cls._draw(person, [video.branch(session, 0), video.branch(session, 1)])
+        phase = np.array(frames) % (2 * _CYCLE) / _CYCLE
+        at = np.where(phase > 1, 2 - phase, phase)
+        streams = [own.branch(session, frame) for frame in frames]
+        d = ManyDraws(streams)
         moved = {
-            name: getattr(start, name) + (getattr(end, name) - getattr(start, name)) * at + 0.05 * own.bell()
-            for name in ("yaw", "pitch", "smile", "squint", "brows")
+            name: start + (end - start) * at + 0.05 * d.bell()
+            for name, (start, end) in ((name, getattr(ends, name)) for name in _MOVING)
         }
-        shift = (start.shift[0] + 0.5 * own.bell(), start.shift[1] + 0.5 * own.bell())
-        return start._replace(noise=own, shift=shift, **moved)
+        still = ends.part(np.zeros(len(frames), np.intp))
+        shift = still.shift + 0.5 * np.array([d.bell(), d.bell()])
+        return still._replace(noise=np.array(streams), shift=shift, **moved)
 
     @classmethod
-    def _draw(cls, person: Person, d: Draws) -> Conditions:
-        backdrop = (_colour(d), _colour(d))
+    def _draw(cls, person: Person, streams: Sequence[Draws]) -> Conditions:
+        d = ManyDraws(streams)
+        backdrop = np.array([_colour(d), _colour(d)])
         usual = 0.75 if person.glasses > 1 else 0.1
         return cls(
             texture=d.below(1 << 30),
             yaw=0.14 * d.bell(),
             pitch=0.075 * d.bell(),
-            shift=(1.2 * d.bell(), 1.2 * d.bell()),
+            shift=np.array([1.2 * d.bell(), 1.2 * d.bell()]),
             turn=0.04 * d.bell(),
             zoom=1 + 0.04 * d.bell(),
-            smile=max(0.8 * d.bell() + 0.4, -0.8),
+            smile=np.maximum(0.8 * d.bell() + 0.4, -0.8),
             look=d.below(4),
             squint=0.25 * d.bell(),
             brows=1.2 * d.bell(),
-            light=(0.48 * d.bell(), -0.25 + 0.3 * d.bell(), d.uniform(0.3, 0.8)),
+            light=np.array([0.48 * d.bell(), -0.25 + 0.3 * d.bell(), d.uniform(0.3, 0.8)]),
             ambient=d.uniform(0.35, 0.75),
-            white=(1 + 0.12 * d.bell(), 1 + 0.04 * d.bell(), 1 + 0.13 * d.bell()),
+            white=np.array([1 + 0.12 * d.bell(), 1 + 0.04 * d.bell(), 1 + 0.13 * d.bell()]),
             exposure=1.1 + 0.16 * d.bell(),
             contrast=1 + 0.2 * d.bell(),
-            shadow=d.uniform(0.2, 0.6) if d.chance(0.35) else 0.0,
-            shadow_edge=(d.uniform(-1, 1), d.uniform(-1, 1), d.uniform(-20, 20)),
+            shadow=np.where(d.chance(0.35), d.uniform(0.2, 0.6), 0.0),
+            shadow_edge=np.array([d.uniform(-1, 1), d.uniform(-1, 1), d.uniform(-20, 20)]),
             grey=d.chance(0.1),
             backdrop=backdrop,
             accent=_colour(d),
             hair_change=d.bell(),
             fringe=d.bell(),
-            glasses=(2 if d.chance(0.2) else 1) if d.chance(usual) else 0,
+            glasses=np.where(d.chance(usual), np.where(d.chance(0.2), DARK, _CLEAR), 0),
             frame_size=d.uniform(0.85, 1.25),
             hat=d.chance(0.09),
-            cover=(d.uniform(-42, 42), d.uniform(-30, 45), d.uniform(9, 26)) if d.chance(0.25) else None,
-            blur=d.choice((0, 0, 0, 1, 1, 2, 4, 6)),
+            covered=d.chance(0.25),
+            cover=np.array([d.uniform(-42, 42), d.uniform(-30, 45), d.uniform(9, 26)]),
+            blur=_BLURS[d.below(len(_BLURS))],
             grain=d.uniform(0.5, 9),
             quality=60 + d.below(36),
-            noise=d,
+            noise=np.array(streams),
         )
 
+    def part(self, images: Each) -> Conditions:
+        """The conditions of the images with these places."""
+        return Conditions(*(values[..., images] for values in self))
 
-def _colour(draws: Draws) -> Colour:
-    return draws.uniform(10, 245), draws.uniform(10, 245), draws.uniform(10, 245)
+
+_MOVING = ("yaw", "pitch", "smile", "squint", "brows")  # in a video
+
+
+@lru_cache(maxsize=4)  # a person's images come one after another
+def _draws(seed: int, person: Person, kind: int) -> Draws:
+    return Draws(seed, person.population, person.number, kind)
+
+
+def _colour(draws: ManyDraws) -> Each:
+    return np.array([draws.uniform(10, 245), draws.uniform(10, 245), draws.uniform(10, 245)])

@@ -29,7 +29,7 @@ def trait(mean: float, spread: float) -> Any:
     return field(metadata={"mean": mean, "spread": spread})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Person:
     """One identity; `draw` makes it."""
 
@@ -119,7 +119,7 @@ class Person:
     def draw(cls, seed: int, population: int, number: int) -> Person:
         """Person `number` of `population`, `TRAINING` or `TEST`: always the same for the same arguments."""
         own = _steps(seed, population, number, _PERSON)
-        family = _steps(seed, population, number // _FAMILY, _RELATIVES)
+        family = _family_steps(seed, population, number // _FAMILY)
         mixed = 3 * family + 4 * own  # 3² + 4² = 5²: variance 1
         values = {
             name: mean + spread * (steps / (5 * _STEPS))
@@ -174,6 +174,12 @@ def _table() -> list[tuple[str, float, float]]:
     return [(f.name, f.metadata["mean"], f.metadata["spread"]) for f in found]
 
 
+@lru_cache(maxsize=2)  # its members come one after another
+def _family_steps(seed: int, population: int, number: int) -> npt.NDArray[np.int64]:
+    return _steps(seed, population, number, _RELATIVES)
+
+
 def _steps(seed: int, population: int, number: int, kind: int) -> npt.NDArray[np.int64]:
     draws = Draws(seed, population, number, kind)
-    return np.rint(draws.bells(len(_table())) * _STEPS).astype(np.int64)
+    steps: npt.NDArray[np.int64] = np.rint(draws.bells(len(_table())) * _STEPS).astype(np.int64)
+    return steps

@@ -4,43 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from nsface.synthetic.canvas import EVERYWHERE, blob, edge, flat
+from nsface.synthetic.canvas import blob, edge
 from nsface.synthetic.features import LOOKS, mouth_window, paint_face, paint_mouth
 from nsface.synthetic.identity import Person
 from nsface.synthetic.sheet import Sheet
-from nsface.synthetic.textures import Layer, cut
+from nsface.synthetic.textures import cut
 
 __all__ = ["LOOKS", "Portrait"]
 
 
 class Portrait:
-    """The face of `person`, in each of the `LOOKS` that are asked for.
+    """The face of `person`, in each of the `LOOKS`.
 
     They differ around the mouth only, so one sheet serves them all and stays in the processor's cache.
     """
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        self._sheet = Sheet()
+        self._sheet = Sheet.empty()
         _paint_skin(self._sheet, person)
         paint_face(self._sheet, person)
-        self._sheet.work_out_slopes(EVERYWHERE)
-        rows, columns = mouth_window(self._sheet, person)
-        # A point more on each side: slopes depend on the neighbours.
-        self._mouth = slice(rows.start - 1, rows.stop + 1), slice(columns.start - 1, columns.stop + 1)
-        self._mouthless = self._sheet.layers[(slice(None), *self._mouth)].copy()
-        self._looks: dict[int, Layer] = {}
+        self._sheet.work_out_slopes()
+        mouth = mouth_window(self._sheet, person)
+        self._around_mouth = self._sheet.layers[:, mouth[0], mouth[1]]
+        self._mouths = self._sheet.copies(mouth, len(LOOKS))
+        paint_mouth(self._mouths, person)
+        self._mouths.work_out_slopes()
 
     def look(self, number: int) -> Sheet:
         """The sheet with mouth and make-up of `LOOKS[number]`, until another look is asked for."""
-        around_mouth = self._sheet.layers[(slice(None), *self._mouth)]
-        if number in self._looks:
-            around_mouth[:] = self._looks[number]
-        else:
-            around_mouth[:] = self._mouthless
-            paint_mouth(self._sheet, self.person, number)
-            self._sheet.work_out_slopes(self._mouth)
-            self._looks[number] = around_mouth.copy()
+        self._around_mouth[:] = self._mouths.layers[:, number]
         return self._sheet
 
 
@@ -54,7 +47,8 @@ def _paint_skin(sheet: Sheet, person: Person) -> None:
     sheet.cover[:] = edge(outline - np.abs(sheet.x), 1.5)
     mottled = cut("fine", person.number, *sheet.relief.shape) * 0.06
     mottled += 1
-    np.multiply(flat(person.skin), mottled, out=sheet.colours)
+    for plane, primary in zip(sheet.colours, person.skin, strict=True):
+        np.multiply(mottled, primary, out=plane)
     chin = sheet.window(0, person.chin - 8, 12, 10)
     dx, dy = sheet.offsets(chin, 0, person.chin - 8)
     sheet.raise_(chin, blob(dx, dy, 11, 9) * (1.5 + 1.5 * person.jaw))

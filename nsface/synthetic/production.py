@@ -5,19 +5,21 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 
 from nsface.synthetic.conditions import Conditions
 from nsface.synthetic.identity import Person
 from nsface.synthetic.portrait import Portrait
 from nsface.synthetic.rendering import Pixels, Size, render
 
+_LARGE = 31 << 20  # bytes
 _FEW = 256  # fewer images are made before a worker has started
 _CHUNK = 64  # images a task: a fraction of a second's work
 _AHEAD = 4  # tasks in flight for each worker, so that memory stays small whatever the number of images
@@ -44,47 +46,86 @@ class Shot(NamedTuple):
 def pixels(shot: Shot, seed: int = 0, size: Size = Size.H112_W96) -> Pixels:
     """Render `shot`: uint8, height × width × 3, RGB. The same on every machine."""
     portrait = _portrait(seed, shot.population, shot.person)
-    return render(portrait, Conditions.of(portrait.person, seed, shot.session, shot.frame), size)
+    return render(portrait, _conditions(portrait.person, seed, [shot]), size)[0]
 
 
-def encoded(shot: Shot, seed: int, size: Size) -> bytes:
-    """Render `shot` and encode it as JPEG."""
-    portrait = _portrait(seed, shot.population, shot.person)
-    conditions = Conditions.of(portrait.person, seed, shot.session, shot.frame)
-    image = render(portrait, conditions, size)
-    _, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, conditions.quality]
-    )
-    return data.tobytes()
+def encoded(shots: Iterable[Shot], seed: int, size: Size) -> Iterator[bytes]:
+    """Render `shots` and encode them as JPEG; those of one person that follow each other are made at once."""
+    for _, group in groupby(shots, key=_together):
+        some = list(group)
+        portrait = _portrait(seed, some[0].population, some[0].person)
+        conditions = _conditions(portrait.person, seed, some)
+        images = render(portrait, conditions, size)
+        for image, quality in zip(images, conditions.quality.tolist(), strict=True):
+            bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+            _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+            yield data.tobytes()
+
+
+def _together(shot: Shot) -> tuple[int, int, int | None]:
+    """The same for shots of one person, or of one of their videos."""
+    return shot.population, shot.person, None if shot.frame is None else shot.session
+
+
+def _conditions(person: Person, seed: int, shots: Sequence[Shot]) -> Conditions:
+    frames = [shot.frame for shot in shots if shot.frame is not None]
+    if frames:
+        return Conditions.of_frames(person, seed, shots[0].session, frames)
+    return Conditions.of_photographs(person, seed, [shot.session for shot in shots])
 
 
 def produce(shots: Iterable[Shot], seed: int, size: Size, workers: int) -> Iterator[tuple[str, bytes]]:
     """Yield (name, JPEG file) for each of `shots`, in their order, whatever the number of `workers`."""
     source = iter(shots)
     few = list(islice(source, _FEW))
+    chunks = _chunks(chain(few, source))
     if workers <= 1 or len(few) < _FEW:
-        for shot in chain(few, source):
-            yield shot.name, encoded(shot, seed, size)
+        _keep_memory()
+        for chunk in chunks:
+            yield from _encode_all(chunk, seed, size)
         return
-    # Spawned, not forked: the caller may have started threads. Workers leave Ctrl-C to the caller.
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    )
+    # Spawned, not forked: the caller may have started threads.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_work)
     try:
-        source = chain(few, source)
         waiting: deque[Future[list[tuple[str, bytes]]]] = deque()
-        while True:
-            while len(waiting) < workers * _AHEAD and (chunk := list(islice(source, _CHUNK))):
-                waiting.append(pool.submit(_encode_all, chunk, seed, size))
-            if not waiting:
-                return
+        for chunk in chunks:
+            waiting.append(pool.submit(_encode_all, chunk, seed, size))
+            if len(waiting) == workers * _AHEAD:
+                yield from waiting.popleft().result()
+        while waiting:
             yield from waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
+def _chunks(shots: Iterable[Shot]) -> Iterator[list[Shot]]:
+    """Some `_CHUNK` shots at a time; a person's are torn apart only where they are more."""
+    chunk: list[Shot] = []
+    for _, group in groupby(shots, key=_together):
+        while some := list(islice(group, _CHUNK)):
+            chunk += some
+            if len(chunk) >= _CHUNK:
+                yield chunk
+                chunk = []
+    if chunk:
+        yield chunk
+
+
+def _begin_work() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's
+    _keep_memory()
+
+
+def _keep_memory() -> None:
+    """Let glibc keep freed arrays for the next ones: fresh pages cost as much as what is painted on them.
+
+    It returns to the system only blocks larger than the largest freed before, which it notes up to 32 MiB.
+    """
+    np.empty(_LARGE, np.uint8)
+
+
 def _encode_all(shots: list[Shot], seed: int, size: Size) -> list[tuple[str, bytes]]:
-    return [(shot.name, encoded(shot, seed, size)) for shot in shots]
+    return list(zip((shot.name for shot in shots), encoded(shots, seed, size), strict=True))
 
 
 @lru_cache(maxsize=2)  # a person's images come one after another

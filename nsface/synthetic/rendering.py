@@ -2,8 +2,11 @@
 
 Everything is painted with elementwise float32 and integer arithmetic of NumPy: sums, products, quotients
 and square roots are rounded exactly by the standard, so the pixels are the same with any vector width,
-number of threads or version. Nothing here calls what is not: exp, sin, matrix products, sums of many floats,
-OpenCV's filters.
+number of threads or version. Nothing here calls what is not: exp, sin, matrix products, sums of many floats.
+OpenCV does what leaves it no choice: it looks up, adds whole numbers, and filters with sums that are exact.
+
+An array holds several images of one person, N × height × width: NumPy's calls cost as much as the work on
+one image would.
 """
 
 from __future__ import annotations
@@ -13,26 +16,43 @@ import numpy as np
 from nsface.synthetic.camera import Pixels, light, photograph
 from nsface.synthetic.canvas import EVERYWHERE, Canvas, unit
 from nsface.synthetic.conditions import Conditions
-from nsface.synthetic.portrait import Portrait
+from nsface.synthetic.portrait import LOOKS, Portrait
 from nsface.synthetic.pose import Size, View
 from nsface.synthetic.surroundings import hairless, paint_behind, paint_in_front
 
 __all__ = ["Pixels", "Size", "render"]
 
+_TOGETHER = 12  # images drawn at once: enough that NumPy's calls cost little, few enough for the cache
 
-def render(portrait: Portrait, conditions: Conditions, size: Size = Size.H112_W96) -> Pixels:
-    """Draw a person under `conditions`, aligned to the template: uint8, height × width × 3, RGB."""
+
+def render(portrait: Portrait, conditions: Conditions, size: Size = Size.H112_W96) -> list[Pixels]:
+    """Draw a person under N `conditions`, aligned to the template: N times uint8, height × width × 3, RGB.
+
+    An image does not depend on those it is drawn together with.
+    """
+    images = [np.empty(0, np.uint8)] * len(conditions.look)
+    for look in range(len(LOOKS)):
+        places = np.flatnonzero(conditions.look == look)
+        for start in range(0, len(places), _TOGETHER):
+            some = places[start : start + _TOGETHER]
+            for place, image in zip(some, _alike(portrait, look, conditions.part(some), size), strict=True):
+                images[place] = image
+    return images
+
+
+def _alike(portrait: Portrait, look: int, conditions: Conditions, size: Size) -> list[Pixels]:
+    """The images under `conditions`, all of the same look."""
     person = portrait.person
     view = View(person, conditions, size)
-    canvas = Canvas(np.empty((3, *size.value), dtype=np.float32))
-    paint_behind(canvas, view, person, conditions)
-    sheet = portrait.look(conditions.look)
+    sheet = portrait.look(look)
     points = view.points(sheet.relief)
+    canvas = Canvas(np.empty((3, *view.x.shape), np.float32))
+    paint_behind(canvas, view, person, conditions)
     cover = sheet.cover.take(points)
     cover *= unit(view.depth * 0.25 - 0.25)
-    bare = hairless(view, person, conditions)
-    cover[: len(bare)] *= bare
-    canvas.paint(EVERYWHERE, cover, sheet.colours.reshape(3, -1).take(points, axis=1))
+    free = hairless(view, person, conditions)
+    cover[:, : free.shape[1]] *= free
+    canvas.paint(EVERYWHERE, cover, (layer.take(points) for layer in sheet.colours))
     paint_in_front(canvas, view, person, conditions)
-    light(canvas, view, conditions, sheet.slopes.reshape(2, -1).take(points, axis=1))
+    light(canvas, view, conditions, (layer.take(points) for layer in sheet.slopes))
     return photograph(canvas, conditions)

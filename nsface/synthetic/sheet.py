@@ -2,38 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from nsface.synthetic.canvas import Canvas, Window
 from nsface.synthetic.textures import Layer
 
-FINENESS = 2  # points to a pixel
+FINENESS = 1.5  # points to a pixel
 LEFT, TOP = -46.0, -72.0  # of the sheet, pixels from the face's origin
-COLUMNS, ROWS = 92 * FINENESS, 124 * FINENESS
+LEFT_RIGHT: Layer = np.array([-1, 1], np.float32).reshape(2, 1, 1)
+COLUMNS, ROWS = int(92 * FINENESS), int(124 * FINENESS)
 
 
 class Sheet(Canvas):
-    """Colours, what of them is the face, and how far the skin stands out; nothing does at first.
+    """Colours, what of them is the face, and how far the skin stands out.
 
     Attributes:
         x, y: coordinates of the points, pixels from the face's origin; 1 × columns and rows × 1.
-        layers: 7 × rows × columns: all that follow, in this order.
-        colours: 3 × rows × columns, red, green, blue.
-        cover: rows × columns, 1 on the face, 0 beside it.
-        slopes: 2 × rows × columns, of the relief to the right and downwards.
-        relief: rows × columns, pixels above the ellipsoid of the head.
+        layers: 7 × … × rows × columns: all that follow, in this order.
+        colours: 3 × … × rows × columns, red, green, blue.
+        cover: … × rows × columns, 1 on the face, 0 beside it.
+        slopes: 2 × … × rows × columns, of the relief to the right and downwards.
+        relief: … × rows × columns, pixels above the ellipsoid of the head.
     """
 
-    x: Layer = LEFT + np.arange(COLUMNS, dtype=np.float32)[None, :] / FINENESS
-    y: Layer = TOP + np.arange(ROWS, dtype=np.float32)[:, None] / FINENESS
+    def __init__(self, layers: Layer, x: Layer, y: Layer) -> None:
+        super().__init__(layers[:3])
+        self.layers, self.x, self.y = layers, x, y
+        self.cover, self.slopes, self.relief = layers[3], layers[4:6], layers[6]
 
-    def __init__(self) -> None:
-        self.layers = np.zeros((7, ROWS, COLUMNS), np.float32)
-        super().__init__(self.layers[:3])
-        self.cover, self.slopes, self.relief = self.layers[3], self.layers[4:6], self.layers[6]
+    @classmethod
+    def empty(cls) -> Sheet:
+        """A whole sheet; nothing is the face, nothing stands out."""
+        return cls(np.zeros((7, ROWS, COLUMNS), np.float32), _X, _Y)
+
+    def copies(self, window: Window, count: int) -> Sheet:
+        """A window of this sheet, so many times: 7 × `count` × its rows and columns."""
+        rows, columns = window
+        layers = np.repeat(self.layers[:, None, rows, columns], count, axis=1)
+        return Sheet(layers, self.x[:, columns], self.y[rows])
+
+    @contextmanager
+    def sides(self, x: float, y: float, reach_x: float, reach_y: float) -> Iterator[Sheet]:
+        """The parts within reach of (−x, y) and of (x, y), up to the middle of the face, to paint at once.
+
+        They are one sheet of 7 × 2 × rows × columns, with an `x` of 2 × 1 × columns.
+        """
+        rows, right = self.window(x, y, reach_x, reach_y)
+        right = slice(max(right.start, COLUMNS // 2), max(right.stop, COLUMNS // 2 + 1))
+        left = slice(COLUMNS - right.stop, COLUMNS - right.start)
+        parts = [self.layers[:, rows, columns] for columns in (left, right)]
+        both = Sheet(np.stack(parts, axis=1), np.stack([self.x[:, left], self.x[:, right]]), self.y[rows])
+        yield both
+        for part, painted in zip(parts, both.layers.swapaxes(0, 1), strict=True):
+            part[:] = painted
 
     def window(self, x: float, y: float, reach_x: float, reach_y: float) -> Window:
-        """The part of the sheet within `reach_x` and `reach_y` of (x, y)."""
+        """The part of a whole sheet within `reach_x` and `reach_y` of (x, y)."""
         return _span(y - TOP, reach_y, ROWS), _span(x - LEFT, reach_x, COLUMNS)
 
     def offsets(self, window: Window, x: float, y: float) -> tuple[Layer, Layer]:
@@ -42,16 +69,20 @@ class Sheet(Canvas):
 
     def raise_(self, window: Window, amount: Layer) -> None:
         """Add to the relief."""
-        part = self.relief[window]
+        part = self.relief[..., window[0], window[1]]
         part += amount  # in place: on an element of an array, += would copy the sum back
 
-    def work_out_slopes(self, window: Window) -> None:
-        """Set the slopes inside the border of the window; on the border of the sheet they stay 0."""
-        relief, (right, down) = self.relief[window], self.slopes[(slice(None), *window)]
-        np.subtract(relief[:, 2:], relief[:, :-2], out=right[:, 1:-1])
-        np.subtract(relief[2:], relief[:-2], out=down[1:-1])
-        right[:, 1:-1] *= FINENESS / 2
-        down[1:-1] *= FINENESS / 2
+    def work_out_slopes(self) -> None:
+        """Set the slopes from the relief; on the border of the sheet they stay as they are."""
+        right, down = self.slopes
+        np.subtract(self.relief[..., 2:], self.relief[..., :-2], out=right[..., 1:-1])
+        np.subtract(self.relief[..., 2:, :], self.relief[..., :-2, :], out=down[..., 1:-1, :])
+        right[..., 1:-1] *= FINENESS / 2
+        down[..., 1:-1, :] *= FINENESS / 2
+
+
+_X: Layer = LEFT + np.arange(COLUMNS, dtype=np.float32)[None, :] / FINENESS
+_Y: Layer = TOP + np.arange(ROWS, dtype=np.float32)[:, None] / FINENESS
 
 
 def _span(centre: float, reach: float, limit: int) -> slice:

@@ -13,8 +13,8 @@ from nsface.synthetic.draws import Draws
 # float32 but for what is said to be integers; NumPy's types forget that where Python numbers take part.
 Layer = npt.NDArray[Any]
 
-_SIDE = 384
-_EACH = 4  # textures of each kind
+_SIDE = 256
+_EACH = 2  # textures of each kind
 _KINDS = {"coarse": (15, 15), "fine": (2, 2), "strands": (18, 1), "curls": (4, 4)}  # box radius down, across
 _PASSES = 3  # of a box filter: close to a Gaussian
 

@@ -6,17 +6,24 @@ import hashlib
 import os
 import subprocess
 import sys
+from math import comb
 from pathlib import Path
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from nsface.synthetic import Size, write_lfw_set, write_training_set
-from nsface.synthetic.draws import Draws
+from nsface.synthetic.camera import _blurred, _grain
+from nsface.synthetic.conditions import Conditions
+from nsface.synthetic.draws import Draws, ManyDraws
 from nsface.synthetic.identity import TEST, TRAINING, Person
 from nsface.synthetic.names import name_of
-from nsface.synthetic.production import Shot, pixels
+from nsface.synthetic.production import Shot, encoded, pixels
 
-PINNED = "854924d0d9d239428adb3889efa5f77e5b9a8c397c99c3e4ed181458ffeba0cd"
+PINNED = "40e62cde00d762252cd933676635ad55c12d731eaa52ad4b0858a6f48aa9e084"
 
 PROGRAM = """
 from hashlib import sha256
@@ -92,16 +99,67 @@ def test_the_wider_template_shows_the_same_face_eight_pixels_to_the_right() -> N
 def test_draws_are_uniform_bell_shaped_and_within_their_bounds() -> None:
     draws = Draws(0, 1)
     uniform = np.array([draws.uniform(2, 4) for _ in range(4000)])
-    bell = np.array([draws.bell() for _ in range(4000)])
+    bell = draws.bells(4000)
     assert uniform.min() >= 2
     assert uniform.max() < 4
     assert abs(uniform.mean() - 3) < 0.03
     assert abs(bell.mean()) < 0.05
     assert abs(bell.std() - 1) < 0.03
-    one_by_one = Draws(5, 2)
-    assert Draws(5, 2).bells(200).tolist() == [one_by_one.bell() for _ in range(200)]
+    assert np.abs(bell).max() <= 12**0.5
     assert sorted(draws.shuffled(range(50))) == list(range(50))
     assert {draws.below(3) for _ in range(100)} == {0, 1, 2}
+
+
+def test_branches_are_blocks_of_one_philox_whatever_is_drawn_in_between() -> None:
+    root = Draws(3, 1, 4)
+    state = np.random.Philox(np.random.SeedSequence(3, spawn_key=(1, 4))).state["state"]
+    oracle = np.random.Philox(key=state["key"], counter=[0, 7, 2, 1]).random_raw(40)
+    branch = root.branch(7, 2)
+    drawn = [branch.raw(8), (root.raw(12), root.branch(8).raw(4), branch.raw(32))[2]]
+    assert np.concatenate(drawn).tolist() == oracle.tolist()
+    assert root.raw(4).tolist() == np.random.Philox(key=state["key"]).random_raw(16)[12:].tolist()
+
+
+def test_many_draws_are_those_of_each_stream() -> None:
+    words = [Draws(2, i).raw(4) for i in range(5)]
+    many = ManyDraws([Draws(2, i) for i in range(5)])
+    assert many.uniform(2, 4).tolist() == [2 + 2 * ((int(w[0]) >> 11) * 2.0**-53) for w in words]
+    quarters = [sum(int(w[1]) >> shift & 0xFFFF for shift in (0, 16, 32, 48)) for w in words]
+    assert many.bell() == pytest.approx([3**0.5 * (total / 2**16 - 2) for total in quarters], rel=1e-14)
+    assert many.below(36).tolist() == [int(w[2]) % 36 for w in words]
+    assert many.chance(0.5).tolist() == [int(w[3]) < 1 << 63 for w in words]
+
+
+def test_images_drawn_together_are_those_drawn_alone() -> None:
+    photographs = [Shot("", TRAINING, person, image) for person in (3, 4) for image in range(20)]
+    frames = [Shot("", TRAINING, 4, video, frame) for video in (0, 1) for frame in range(0, 90, 7)]
+    shots = [*photographs, *frames, *photographs[:3]]
+    for size in Size:
+        together = list(encoded(shots, 1, size))
+        assert together == [next(encoded([shot], 1, size)) for shot in shots]
+        assert len(set(together)) == len(shots) - 3
+
+
+@given(arrays(np.int16, (9, 7, 3), elements=st.integers(-500, 2000)), st.integers(1, 6))
+def test_blur_is_exact(image: np.ndarray, strength: int) -> None:
+    """Against sums of Python integers: two passes of 1 2 1 at once, halves rounded up."""
+    expected = image.astype(object)
+    for passes in [2] * (strength // 2) + [1] * (strength % 2):
+        weights = [comb(2 * passes, i) for i in range(2 * passes + 1)]
+        for axis in (0, 1):
+            pad = [(passes, passes) if axis == i else (0, 0) for i in range(3)]
+            padded = np.pad(expected, pad, mode="edge")
+            pieces = [np.take(padded, range(i, i + image.shape[axis]), axis) for i in range(2 * passes + 1)]
+            expected = sum(weight * piece for weight, piece in zip(weights, pieces, strict=True))
+        expected = (2 * expected + 16**passes) // (2 * 16**passes)
+    assert _blurred(image, strength).tolist() == expected.tolist()
+
+
+def test_grain_has_the_strength_that_is_asked_for() -> None:
+    conditions = Conditions.of_photographs(Person.draw(0, TRAINING, 0), 0, range(12))
+    for strength, noise in zip(conditions.grain, _grain(conditions, (112, 96)), strict=True):
+        assert abs(noise.mean()) < 0.15
+        assert noise.std() == pytest.approx(strength, rel=0.05, abs=0.1)
 
 
 def test_names_are_distinct_and_relatives_resemble_each_other() -> None:

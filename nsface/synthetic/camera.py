@@ -45,23 +45,19 @@ def light(canvas: Canvas, view: View, conditions: Conditions, slopes: Iterable[L
 
 def photograph(canvas: Canvas, conditions: Conditions) -> list[Pixels]:
     """Expose, blur and add grain: N times uint8, height × width × 3."""
-    colours = canvas.colours
-    for plane, gain in zip(colours, conditions.white, strict=True):
-        plane *= along(gain * conditions.exposure * conditions.contrast)
-    colours += along(112 * (1 - conditions.contrast))
     for i in np.flatnonzero(conditions.grey):
-        red, green, blue = colours[:, i]
-        colours[:, i] = (red * 0.299 + green * 0.587) + blue * 0.114
-    levels = _levels(colours).swapaxes(0, 1)
-    images = zip(levels, _grain(conditions, levels.shape[2:]), conditions.blur.tolist(), strict=True)
+        red, green, blue = canvas.colours[:, i]
+        canvas.colours[:, i] = (red * 0.299 + green * 0.587) + blue * 0.114
+    levels = np.empty((3, *canvas.colours.shape[1:]), np.int16)
+    for plane, white, level in zip(canvas.colours, conditions.white, levels, strict=True):
+        white = np.where(conditions.grey, 1.0, white)
+        plane *= along(0.5 * white * conditions.exposure * conditions.contrast)
+        plane += along(56 * (1 - conditions.contrast))
+        plane += np.minimum(plane, 95)  # what is above 190 counts half, so that bright skin keeps its shape
+        level[:] = plane
+    grains = _grain(conditions, levels.shape[2:])
+    images = zip(levels.swapaxes(0, 1), grains, conditions.blur.tolist(), strict=True)
     return [_developed(planes, grain, blur) for planes, grain, blur in images]
-
-
-def _levels(colours: Layer) -> Levels:
-    """Whole grey levels; what is above 190 is halved first, so that bright skin keeps its shape."""
-    levels = colours * 0.5
-    levels += np.minimum(levels, 95)
-    return levels.astype(np.int16)
 
 
 def _developed(planes: Levels, grain: Levels, blur: int) -> Pixels:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nsface.synthetic.draws import Draws, ManyDraws
-from nsface.synthetic.identity import Person
+from nsface.synthetic.identity import Person, population_draws
 
-_PHOTO, _VIDEO, _FRAME = 2, 3, 4  # third part of the keys of draws; identity.py uses 0 and 1
+_PHOTO, _VIDEO, _FRAME = 2, 3, 4  # kinds of draws; identity.py has 0 and 1
 _CYCLE = 48  # frames from one pose of a video to the other
 _CLEAR, DARK = 1, 2  # glasses
 _BLURS = np.array([0, 0, 0, 1, 1, 2, 4, 6])
@@ -66,8 +65,8 @@ class Conditions(NamedTuple):
     @classmethod
     def of_photographs(cls, person: Person, seed: int, sessions: Sequence[int]) -> Conditions:
         """Those of the photographs with these numbers."""
-        draws = _draws(seed, person, _PHOTO)
-        return cls._draw(person, [draws.branch(session) for session in sessions])
+        draws = population_draws(seed, person.population, _PHOTO)
+        return cls._draw(person, [draws.branch(person.number, session) for session in sessions])
 
     @classmethod
     def of_frames(cls, person: Person, seed: int, session: int, frames: Sequence[int]) -> Conditions:
@@ -75,11 +74,11 @@ class Conditions(NamedTuple):
 
         Pose and expression move to and fro between two states; all else stays but the grain.
         """
-        video, own = _draws(seed, person, _VIDEO), _draws(seed, person, _FRAME)
-        ends = cls._draw(person, [video.branch(session, 0), video.branch(session, 1)])
+        video, own = (population_draws(seed, person.population, kind) for kind in (_VIDEO, _FRAME))
+        ends = cls._draw(person, [video.branch(person.number, session, end) for end in (0, 1)])
         phase = np.array(frames) % (2 * _CYCLE) / _CYCLE
         at = np.where(phase > 1, 2 - phase, phase)
-        streams = [own.branch(session, frame) for frame in frames]
+        streams = [own.branch(person.number, session, frame) for frame in frames]
         d = ManyDraws(streams)
         moved = {
             name: start + (end - start) * at + 0.05 * d.bell()
@@ -134,11 +133,6 @@ class Conditions(NamedTuple):
 
 
 _MOVING = ("yaw", "pitch", "smile", "squint", "brows")  # in a video
-
-
-@lru_cache(maxsize=4)  # a person's images come one after another
-def _draws(seed: int, person: Person, kind: int) -> Draws:
-    return Draws(seed, person.population, person.number, kind)
 
 
 def _colour(draws: ManyDraws) -> Each:

@@ -8,6 +8,7 @@ from raw words with integer arithmetic and exactly rounded float operations only
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,20 +30,19 @@ class Draws:
     """
 
     def __init__(self, seed: int, *key: int) -> None:
-        bits = np.random.Philox(np.random.SeedSequence(seed, spawn_key=key))
-        self._begin(bits, bits.state, [0, 0, 0, 0])
-
-    def _begin(self, bits: np.random.Philox, state: Any, counter: list[int]) -> None:
-        self._bits, self._state, self._counter = bits, state, counter
+        self._bits = np.random.Philox(np.random.SeedSequence(seed, spawn_key=key))
+        self._state: Any = self._bits.state
+        self._counter = [0, 0, 0, 0]
         self.word: Callable[[], int] = self._words().__next__
 
-    def branch(self, number: int, part: int = 0) -> Draws:
-        """An independent stream for each `number` and `part`, 0 to 2⁶⁴ − 1; much faster made than by key.
+    def branch(self, first: int, second: int = 0, third: int = 0) -> Draws:
+        """An independent stream for each three numbers, 0 to 2⁶⁴ − 2; much faster made than by key.
 
         It does not matter in which order a stream and its branches are drawn from.
         """
-        other = Draws.__new__(Draws)
-        other._begin(self._bits, self._state, [0, number, part, 1])
+        other = copy(self)
+        other._counter = [0, first, second, third + 1]
+        other.word = other._words().__next__
         return other
 
     def raw(self, count: int) -> Words:

@@ -19,7 +19,7 @@ from nsface.synthetic.draws import Draws
 TRAINING, TEST = 0, 1  # populations: nobody is in both
 _FAMILY = 8  # neighbours in number who share part of their traits
 _STEPS = 256  # a bell-shaped number is kept in whole steps of 1/256, so that distances are exact
-_PERSON, _RELATIVES = 0, 1  # third part of the keys of a person's and a family's draws
+_PERSON, _RELATIVES = 0, 1  # kinds of draws; conditions.py has more
 
 Colour = tuple[float, float, float]
 
@@ -174,12 +174,18 @@ def _table() -> list[tuple[str, float, float]]:
     return [(f.name, f.metadata["mean"], f.metadata["spread"]) for f in found]
 
 
+@lru_cache(maxsize=16)
+def population_draws(seed: int, population: int, kind: int) -> Draws:
+    """The stream whose branches, by the number of the person, are one kind of what is drawn for people."""
+    return Draws(seed, population, kind)
+
+
 @lru_cache(maxsize=2)  # its members come one after another
 def _family_steps(seed: int, population: int, number: int) -> npt.NDArray[np.int64]:
     return _steps(seed, population, number, _RELATIVES)
 
 
 def _steps(seed: int, population: int, number: int, kind: int) -> npt.NDArray[np.int64]:
-    draws = Draws(seed, population, number, kind)
+    draws = population_draws(seed, population, kind).branch(number)
     steps: npt.NDArray[np.int64] = np.rint(draws.bells(len(_table())) * _STEPS).astype(np.int64)
     return steps

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from enum import Enum
 from functools import lru_cache, reduce
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nsface.synthetic.canvas import blob, positive, unit
-from nsface.synthetic.conditions import Conditions
+from nsface.synthetic.conditions import Conditions, Each
 from nsface.synthetic.identity import Person
 from nsface.synthetic.sheet import COLUMNS, FINENESS, LEFT, ROWS, TOP
 from nsface.synthetic.textures import Layer
@@ -33,7 +34,7 @@ _TEMPLATE = np.array(  # x and y of eyes, nose, mouth corners in the 112 × 96 c
 _HEAD_MIDDLE, _HEAD_HALF = -10.0, 68.0  # of the ellipsoid, down the image
 _SMILE = np.array([[[0.0], [0.0], [0.0], [-1.2], [1.2]], [[0.0], [0.0], [0.0], [-1.6], [-1.6]]])  # moves them
 NOSE_DEPTH = 11.0  # how far the tip stands out, pixels
-_ROOM = 8  # rows that a pose may move part of the face by
+_ROOM = 6  # rows that a pose may move part of the face by
 
 _MEAN = [math.fsum(axis) / 5 for axis in _TEMPLATE]
 _SPREAD = [(axis - mean)[:, None] for axis, mean in zip(_TEMPLATE, _MEAN, strict=True)]
@@ -52,6 +53,43 @@ class Size(Enum):
         return cls((int(height), int(width)))
 
 
+class Pose(NamedTuple):
+    """How the heads of N images are turned, and where the aligner puts them: float64, N.
+
+    A point (x, y) of the upright plane of the image is shown at column a·x − b·y + right and row
+    b·x + a·y + lower of the 112 × 96 crop.
+    """
+
+    cosine: Numbers
+    sine: Numbers
+    nod_cosine: Numbers
+    nod_sine: Numbers
+    a: Numbers
+    b: Numbers
+    right: Numbers
+    lower: Numbers
+
+    @classmethod
+    def of(cls, person: Person, conditions: Conditions) -> Pose:
+        """Least-squares similarity from the landmarks to the template, then the aligner's errors."""
+        turn, nod = _angle(conditions.yaw), _angle(conditions.pitch)
+        x, y, depth = _landmarks(person, conditions.smile)
+        x, y = turn[0] * x + turn[1] * depth, nod[0] * y + nod[1] * depth
+        mean_x, mean_y = _total(x) / 5, _total(y) / 5
+        dx, dy = x - mean_x, y - mean_y
+        size = _total(dx * dx + dy * dy)
+        a = _total(dx * _SPREAD[0] + dy * _SPREAD[1]) / size * conditions.zoom
+        b = _total(dx * _SPREAD[1] - dy * _SPREAD[0]) / size * conditions.zoom
+        a, b = a - b * conditions.turn, b + a * conditions.turn
+        right = _MEAN[0] - (a * mean_x - b * mean_y) + conditions.shift[0]
+        lower = _MEAN[1] - (b * mean_x + a * mean_y) + conditions.shift[1]
+        return cls(*turn, *nod, a, b, right, lower)
+
+    def part(self, images: Each) -> Pose:
+        """Those of the images with these places."""
+        return Pose(*(values[images] for values in self))
+
+
 class View:
     """Coordinates of every pixel of N images of one person, each under its own pose.
 
@@ -63,21 +101,18 @@ class View:
         sine: of the angle the face is turned by; float32, N × 1 × 1.
     """
 
-    def __init__(self, person: Person, conditions: Conditions, size: Size) -> None:
-        turn, nod = _angle(conditions.yaw), _angle(conditions.pitch)
-        radius = 1.12 * person.width
-        a, b, right, lower = _fit(*_landmarks(person, conditions, radius, turn, nod), conditions)
+    def __init__(self, person: Person, conditions: Conditions, pose: Pose, size: Size) -> None:
         columns, rows = _grid(size)
-        scale = a * a + b * b
-        c, s = along(a / scale), along(b / scale)
-        u, v = columns - along(right), rows - along(lower)
+        scale = pose.a * pose.a + pose.b * pose.b
+        c, s = along(pose.a / scale), along(pose.b / scale)
+        u, v = columns - along(pose.right), rows - along(pose.lower)
         self.across: Layer = c * u + s * v
         self.down: Layer = c * v - s * u
-        self.depth = _surface(self.across, self.down, radius)
-        self.sine, self._nod_sine = along(turn[1]), along(nod[1])
-        self.x: Layer = along(turn[0]) * self.across
+        self.depth = _surface(self.across, self.down, _radius(person))
+        self.sine, self._nod_sine = along(pose.sine), along(pose.nod_sine)
+        self.x: Layer = along(pose.cosine) * self.across
         self.x -= self.sine * self.depth
-        self.y: Layer = along(nod[0]) * self.down
+        self.y: Layer = along(pose.nod_cosine) * self.down
         self.y -= self._nod_sine * self.depth
         self._express(person, conditions)
 
@@ -131,33 +166,21 @@ def band(top: float, bottom: float) -> slice:
     return slice(max(int(_CENTRE[1] + top) - _ROOM, 0), max(int(_CENTRE[1] + bottom) + _ROOM, 1))
 
 
-def _landmarks(
-    person: Person, conditions: Conditions, radius: float, turn: Angles, nod: Angles
-) -> tuple[Numbers, Numbers]:
-    """Eyes, nose, corners of the mouth in the plane of the image, upright: x and y, each 5 × N."""
+def _radius(person: Person) -> float:
+    """Of the head's ellipsoid, across and in depth."""
+    return 1.12 * person.width
+
+
+def _landmarks(person: Person, smile: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """Eyes, nose, corners of the mouth of N heads that are not turned: x, y and depth, each 5 × N."""
     eye, mouth = (person.eye_gap, person.eye_height), (person.mouth_width, person.mouth_height)
-    x = np.array([[-eye[0]], [eye[0]], [0.0], [-mouth[0]], [mouth[0]]])
-    y = np.array([[eye[1]], [eye[1]], [person.nose_end], [mouth[1]], [mouth[1]]])
-    x, y = x + conditions.smile * _SMILE[0], y + conditions.smile * _SMILE[1]
+    x = np.array([[-eye[0]], [eye[0]], [0.0], [-mouth[0]], [mouth[0]]]) + smile * _SMILE[0]
+    y = np.array([[eye[1]], [eye[1]], [person.nose_end], [mouth[1]], [mouth[1]]]) + smile * _SMILE[1]
     fall = (y - _HEAD_MIDDLE) / _HEAD_HALF
-    depth = np.sqrt(np.maximum(radius * radius * np.maximum(1 - fall * fall, 0.0) - x * x, 0.0))
+    round_ = _radius(person) ** 2 * np.maximum(1 - fall * fall, 0.0)
+    depth = np.sqrt(np.maximum(round_ - x * x, 0.0))
     depth[2] += NOSE_DEPTH
-    return turn[0] * x + turn[1] * depth, nod[0] * y + nod[1] * depth
-
-
-def _fit(x: Numbers, y: Numbers, conditions: Conditions) -> tuple[Numbers, ...]:
-    """Least-squares similarity from landmarks to the template, then the aligner's errors: a, b, right, lower.
-
-    A point (x, y) is shown at column a·x − b·y + right and row b·x + a·y + lower of the 112 × 96 crop.
-    """
-    mean_x, mean_y = _total(x) / 5, _total(y) / 5
-    dx, dy = x - mean_x, y - mean_y
-    size = _total(dx * dx + dy * dy)
-    a = _total(dx * _SPREAD[0] + dy * _SPREAD[1]) / size * conditions.zoom
-    b = _total(dx * _SPREAD[1] - dy * _SPREAD[0]) / size * conditions.zoom
-    a, b = a - b * conditions.turn, b + a * conditions.turn
-    right = _MEAN[0] - (a * mean_x - b * mean_y) + conditions.shift[0]
-    return a, b, right, _MEAN[1] - (b * mean_x + a * mean_y) + conditions.shift[1]
+    return x, y, depth
 
 
 def _total(terms: Numbers) -> Numbers:

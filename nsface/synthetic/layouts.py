@@ -224,5 +224,6 @@ def _write_tar(path: Path, files: Files) -> None:
                 member = tarfile.TarInfo(f"train/{name}")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
+                tar.members.clear()  # which would grow with the number of images
     except OSError as error:
         raise NsfaceError(f"cannot write {path}: {reason(error)}") from error

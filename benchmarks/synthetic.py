@@ -2,8 +2,8 @@
 
     python benchmarks/synthetic.py [--workers 2] [--model runs/…/model.safetensors …]
 
-Prints the SHA-256 of the pixels of 1,000 images, CPU time an image on one core, images a second with all
-workers, and a table of LFW-shaped and look-alike accuracy for raw pixels, for PCA fitted on the training set
+Prints the SHA-256 of the pixels of 1,000 images, CPU time an image on one core, the time that `nsface synth`
+takes, and a table of LFW-shaped and look-alike accuracy for raw pixels, for PCA fitted on the training set
 and, with `--model`, for trained networks and for the first of them as it was before its training.
 """
 
@@ -12,10 +12,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections import deque
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
@@ -29,16 +32,18 @@ from nsface.protocols.trials import Trials, trials
 from nsface.protocols.verification import verify
 from nsface.synthetic import LfwSet, write_lfw_set, write_training_set
 from nsface.synthetic.identity import TRAINING
-from nsface.synthetic.production import Shot, encoded, pixels
+from nsface.synthetic.production import Shot, pixels, produce
 from nsface.synthetic.rendering import Size
 
 CPU_IMAGES = 480
+EACH, RUNS = 24, 3  # images of a person, repetitions
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--people", type=int, default=1500, help="of the sets that are timed")
     parser.add_argument("--identities", type=int, default=200, help="people PCA is fitted on")
     parser.add_argument("--images", type=int, default=20, help="images of each")
     parser.add_argument("--pairs", type=int, default=300, help="pairs of each kind in each of ten folds")
@@ -55,20 +60,22 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        start = time.perf_counter()
+        for into, arguments in (
+            ("a tar, one process", ["--tar", "--workers", "1"]),
+            ("a tar", ["--tar"]),
+            ("folders", []),
+        ):
+            times = [command_seconds(options.people, arguments) for _ in range(RUNS)]
+            count, middle = options.people * EACH, median(times)
+            print(
+                f"nsface synth, {count} images into {into}: {middle:.1f} s "
+                f"({min(times):.1f} to {max(times):.1f}), {count / middle:.0f} a second"
+            )
         train = write_training_set(
             folder / "train", options.identities, options.images, workers=options.workers
         )
-        seconds = time.perf_counter() - start
-        count = options.identities * options.images
-        print(f"training set: {count} images in {seconds:.1f} s, {count / seconds:.0f} a second")
-        start = time.perf_counter()
         made = write_lfw_set(folder, 10, options.pairs, workers=options.workers)
-        seconds = time.perf_counter() - start
         images = sorted(path for path in made.images.rglob("*.jpg"))
-        print(
-            f"LFW-shaped set: {len(images)} images in {seconds:.1f} s, {len(images) / seconds:.0f} a second"
-        )
 
         names = [path.relative_to(made.images).as_posix() for path in images]
         test = read(images)
@@ -88,14 +95,33 @@ def main() -> None:
             print(f"{title:24}" + "".join(f"{accuracy(embeddings, pairs):>16}" for pairs in lists))
 
 
+def command_seconds(people: int, arguments: list[str]) -> float:
+    """Time of `nsface synth` for a training set of `people`, from start to end."""
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = [
+            "--identities",
+            str(people),
+            "--images-each",
+            str(EACH),
+            "--lfw-pairs",
+            "0",
+            "--ytf-pairs",
+            "0",
+        ]
+        command = [sys.executable, "-m", "nsface", "synth", f"{folder}/faces", *sizes, *arguments, "--quiet"]
+        start = time.perf_counter()
+        subprocess.run(command, check=True)
+        return time.perf_counter() - start
+
+
 def cpu_seconds(images: int) -> float:
     """CPU time to draw, render and encode one of so many images of each person: the least of five runs."""
     cv2.setNumThreads(1)
     shots = [Shot("", TRAINING, i // images, i % images) for i in range(CPU_IMAGES)]
-    times = []
+    times: list[float] = []
     for _ in range(5):
         start = time.process_time()
-        deque(encoded(shots, 0, Size.H112_W96), maxlen=0)
+        deque(produce(shots, 0, Size.H112_W96, workers=1), maxlen=0)
         times.append((time.process_time() - start) / len(shots))
     return min(times)
 

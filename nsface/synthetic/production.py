@@ -113,6 +113,7 @@ def _chunks(shots: Iterable[Shot]) -> Iterator[list[Shot]]:
 
 def _begin_work() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's
+    cv2.setNumThreads(1)  # there is a process a core
     _keep_memory()
 
 

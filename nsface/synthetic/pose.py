@@ -32,7 +32,12 @@ _TEMPLATE = np.array(  # x and y of eyes, nose, mouth corners in the 112 × 96 c
     ]
 )
 _HEAD_MIDDLE, _HEAD_HALF = -10.0, 68.0  # of the ellipsoid, down the image
-_SMILE = np.array([[[0.0], [0.0], [0.0], [-1.2], [1.2]], [[0.0], [0.0], [0.0], [-1.6], [-1.6]]])  # moves them
+_SMILE = np.array(  # how a smile moves them
+    [
+        [[0.0], [0.0], [0.0], [-1.2], [1.2]],
+        [[0.0], [0.0], [0.0], [-1.6], [-1.6]],
+    ]
+)
 NOSE_DEPTH = 11.0  # how far the tip stands out, pixels
 _ROOM = 6  # rows that a pose may move part of the face by
 
@@ -176,9 +181,8 @@ def _landmarks(person: Person, smile: Numbers) -> tuple[Numbers, Numbers, Number
     eye, mouth = (person.eye_gap, person.eye_height), (person.mouth_width, person.mouth_height)
     x = np.array([[-eye[0]], [eye[0]], [0.0], [-mouth[0]], [mouth[0]]]) + smile * _SMILE[0]
     y = np.array([[eye[1]], [eye[1]], [person.nose_end], [mouth[1]], [mouth[1]]]) + smile * _SMILE[1]
-    fall = (y - _HEAD_MIDDLE) / _HEAD_HALF
-    round_ = _radius(person) ** 2 * np.maximum(1 - fall * fall, 0.0)
-    depth = np.sqrt(np.maximum(round_ - x * x, 0.0))
+    fall, radius = (y - _HEAD_MIDDLE) / _HEAD_HALF, _radius(person)
+    depth = np.sqrt(np.maximum(radius * radius * np.maximum(1 - fall * fall, 0.0) - x * x, 0.0))
     depth[2] += NOSE_DEPTH
     return x, y, depth
 

@@ -97,8 +97,12 @@ class StreamingLoader(BatchLoader):
             running: Any = self._decoded._iterator
             if running is not None:
                 # or they would live as long as anything, a traceback for example, knows the iterator
-                running._shutdown_workers()
-                self._decoded._iterator = None
+                try:
+                    running._shutdown_workers()
+                finally:
+                    for worker in running._workers:
+                        worker.kill()  # torch sends SIGTERM to those that are left, which does not end them
+                    self._decoded._iterator = None
         except RuntimeError as another:
             error = another
         # torch says it by a signal's handler, so wherever the program is

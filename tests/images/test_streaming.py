@@ -218,6 +218,23 @@ def test_a_worker_that_is_killed_ends_the_training_in_one_line(tar: Source) -> N
     assert children() == 0
 
 
+def test_no_worker_is_left_when_the_loss_of_another_interrupts_the_end(tar: Source) -> None:
+    loader = streamed(tar, list(range(40)))
+
+    def interrupted() -> None:
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
+
+    def prepare() -> None:
+        running: Any = loader._decoded._iterator
+        running._workers_done_event.set = interrupted
+
+    with pytest.raises(NsfaceError, match="has ended"):
+        exhaust(loader, prepare)
+    for worker in multiprocessing.active_children():
+        worker.join(10)
+    assert children() == 0
+
+
 def test_nothing_is_kept_of_batches_that_were_used(tar: Source) -> None:
     with streamed(tar, list(range(40))) as loader:
         for epoch in range(8):

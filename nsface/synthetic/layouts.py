@@ -224,6 +224,7 @@ def _write_tar(path: Path, files: Files) -> None:
                 member = tarfile.TarInfo(f"train/{name}")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
-                tar.members.clear()  # which would grow with the number of images
+                # which would grow with the number of images
+                tar.members.clear()  # type: ignore[attr-defined]
     except OSError as error:
         raise NsfaceError(f"cannot write {path}: {reason(error)}") from error

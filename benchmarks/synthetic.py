@@ -98,16 +98,7 @@ def main() -> None:
 def command_seconds(people: int, arguments: list[str]) -> float:
     """Time of `nsface synth` for a training set of `people`, from start to end."""
     with tempfile.TemporaryDirectory() as folder:
-        sizes = [
-            "--identities",
-            str(people),
-            "--images-each",
-            str(EACH),
-            "--lfw-pairs",
-            "0",
-            "--ytf-pairs",
-            "0",
-        ]
+        sizes = f"--identities {people} --images-each {EACH} --lfw-pairs 0 --ytf-pairs 0".split()
         command = [sys.executable, "-m", "nsface", "synth", f"{folder}/faces", *sizes, *arguments, "--quiet"]
         start = time.perf_counter()
         subprocess.run(command, check=True)

@@ -29,7 +29,7 @@ def trait(mean: float, spread: float) -> Any:
     return field(metadata={"mean": mean, "spread": spread})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Person:
     """One identity; `draw` makes it."""
 

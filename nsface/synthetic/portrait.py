@@ -3,38 +3,58 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from nsface.synthetic.canvas import blob, edge
+from nsface.synthetic.canvas import EVERYWHERE, blob, edge
+from nsface.synthetic.conditions import Each
 from nsface.synthetic.features import LOOKS, mouth_window, paint_face, paint_mouth
 from nsface.synthetic.identity import Person
-from nsface.synthetic.sheet import Sheet
-from nsface.synthetic.textures import cut
+from nsface.synthetic.sheet import COLUMNS, ROWS, Sheet
+from nsface.synthetic.textures import Layer, cut
 
 __all__ = ["LOOKS", "Portrait"]
+
+Points = npt.NDArray[np.intp]  # N × height × width, indices into a layer of a sheet
 
 
 class Portrait:
     """The face of `person`, in each of the `LOOKS`.
 
-    They differ around the mouth only, so one sheet serves them all and stays in the processor's cache.
+    Attributes:
+        sheet: the rows above the mouth, then those from there on as often as there are looks.
     """
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        self._sheet = Sheet.empty()
-        _paint_skin(self._sheet, person)
-        paint_face(self._sheet, person)
-        self._sheet.work_out_slopes()
-        mouth = mouth_window(self._sheet, person)
-        self._around_mouth = self._sheet.layers[:, mouth[0], mouth[1]]
-        self._mouths = self._sheet.copies(mouth, len(LOOKS))
-        paint_mouth(self._mouths, person)
-        self._mouths.work_out_slopes()
+        sheet = Sheet.empty()
+        _paint_skin(sheet, person)
+        paint_face(sheet, person)
+        sheet.work_out_slopes()
+        rows, columns = mouth_window(sheet, person)
+        mouths = sheet.copies((rows, columns), len(LOOKS))
+        paint_mouth(mouths, person)
+        mouths.work_out_slopes()
+        self._fork = rows.start
+        lower = sheet.copies((slice(self._fork, ROWS), EVERYWHERE[1]), len(LOOKS)).layers
+        lower[:, :, : rows.stop - self._fork, columns] = mouths.layers
+        layers = [sheet.layers[:, : self._fork], *lower.swapaxes(0, 1)]
+        self.sheet = Sheet(np.concatenate(layers, axis=1), sheet.x, sheet.y)
 
-    def look(self, number: int) -> Sheet:
-        """The sheet with mouth and make-up of `LOOKS[number]`, until another look is asked for."""
-        self._around_mouth[:] = self._mouths.layers[:, number]
-        return self._sheet
+    def points(self, column: Layer, row: Layer, look: Each) -> Points:
+        """Indices into a layer of the sheet: its nearest points to N × height × width places, in N looks.
+
+        Args:
+            column, row: counted as if there were a single look.
+        """
+        columns, rows = column.astype(np.int16), row.astype(np.int16)
+        columns.clip(0, COLUMNS - 1, out=columns)
+        rows.clip(0, ROWS - 1, out=rows)
+        further = (look * (ROWS - self._fork)).astype(np.int16)
+        rows += (rows >= self._fork) * further[:, None, None]
+        points = rows.view(np.uint16)  # there are fewer than 2¹⁶, for mouths lie in the lower half
+        points *= COLUMNS
+        points += columns.view(np.uint16)
+        return points.astype(np.intp)
 
 
 def _paint_skin(sheet: Sheet, person: Person) -> None:

@@ -17,12 +17,12 @@ import numpy.typing as npt
 from nsface.synthetic.canvas import blob, positive, unit
 from nsface.synthetic.conditions import Conditions, Each
 from nsface.synthetic.identity import Person
-from nsface.synthetic.sheet import COLUMNS, FINENESS, LEFT, ROWS, TOP
+from nsface.synthetic.portrait import Points, Portrait
+from nsface.synthetic.sheet import FINENESS, LEFT, TOP
 from nsface.synthetic.textures import Layer
 
 Numbers = npt.NDArray[np.float64]
 Angles = tuple[Numbers, Numbers]  # cosines and sines
-Points = npt.NDArray[np.intp]  # N × height × width, indices into a layer of a sheet
 
 _CENTRE = (48.0, 72.0)  # pixel of the 112 × 96 crop where the face's own coordinates begin
 _TEMPLATE = np.array(  # x and y of eyes, nose, mouth corners in the 112 × 96 crop
@@ -121,16 +121,16 @@ class View:
         self.y -= self._nod_sine * self.depth
         self._express(person, conditions)
 
-    def points(self, relief: Layer) -> Points:
-        """The points of a sheet with this `relief` that the pixels show. What stands out moves further."""
+    def points(self, portrait: Portrait, look: Each) -> Points:
+        """The points of the sheet of `portrait` that the pixels show. What stands out moves further."""
         column, row = self.x * FINENESS, self.y * FINENESS
         column += 0.5 - LEFT * FINENESS
         row += 0.5 - TOP * FINENESS
-        lift = relief.take(_index(column, row))
+        lift = portrait.sheet.relief.take(portrait.points(column, row, look))
         column -= lift * (self.sine * FINENESS)
         lift *= self._nod_sine * FINENESS
         row -= lift
-        return _index(column, row)
+        return portrait.points(column, row, look)
 
     def _express(self, person: Person, conditions: Conditions) -> None:
         """Pull brows, eyes and the corners of the mouth: a pixel then shows another point of the face."""
@@ -201,16 +201,6 @@ def _surface(across: Layer, down: Layer, radius: float) -> Layer:
     squared += fall
     np.subtract(radius * radius, squared, out=squared)
     return np.sqrt(positive(squared), out=squared)
-
-
-def _index(column: Layer, row: Layer) -> Points:
-    """Index into a layer of a sheet; overwrites both with the nearest that are on the sheet."""
-    column.clip(0, COLUMNS - 1, out=column)
-    row.clip(0, ROWS - 1, out=row)
-    index = row.astype(np.uint16)  # the sheet has fewer than 2¹⁶ points
-    index *= COLUMNS
-    index += column.astype(np.uint16)
-    return index.astype(np.intp)
 
 
 def _angle(half_tangent: Numbers) -> Angles:

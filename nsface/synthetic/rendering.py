@@ -16,10 +16,8 @@ import numpy as np
 from nsface.synthetic.camera import Pixels, light, photograph
 from nsface.synthetic.canvas import EVERYWHERE, Canvas, unit
 from nsface.synthetic.conditions import Conditions
-from nsface.synthetic.identity import Person
-from nsface.synthetic.portrait import LOOKS, Portrait
+from nsface.synthetic.portrait import Portrait
 from nsface.synthetic.pose import Pose, Size, View
-from nsface.synthetic.sheet import Sheet
 from nsface.synthetic.surroundings import hairless, paint_behind, paint_in_front
 
 __all__ = ["Pixels", "Size", "render"]
@@ -32,23 +30,19 @@ def render(portrait: Portrait, conditions: Conditions, size: Size = Size.H112_W9
 
     An image does not depend on those it is drawn together with.
     """
+    count = len(conditions.look)
     pose = Pose.of(portrait.person, conditions)
-    images = [np.empty(0, np.uint8)] * len(conditions.look)
-    for look in range(len(LOOKS)):
-        places = np.flatnonzero(conditions.look == look)
-        for start in range(0, len(places), _TOGETHER):
-            some = places[start : start + _TOGETHER]
-            alike = conditions.part(some)
-            view = View(portrait.person, alike, pose.part(some), size)
-            sheet = portrait.look(look)
-            for place, image in zip(some, _photographs(portrait.person, sheet, view, alike), strict=True):
-                images[place] = image
+    images: list[Pixels] = []
+    for some in np.array_split(np.arange(count), -(-count // _TOGETHER)):
+        part = conditions.part(some)
+        images += _photographs(portrait, View(portrait.person, part, pose.part(some), size), part)
     return images
 
 
-def _photographs(person: Person, sheet: Sheet, view: View, conditions: Conditions) -> list[Pixels]:
-    """A face on its sheet, and all around it, seen in N ways."""
-    points = view.points(sheet.relief)
+def _photographs(portrait: Portrait, view: View, conditions: Conditions) -> list[Pixels]:
+    """A face, and all around it, seen in N ways."""
+    person, sheet = portrait.person, portrait.sheet
+    points = view.points(portrait, conditions.look)
     canvas = Canvas(np.empty((3, *view.x.shape), np.float32))
     paint_behind(canvas, view, person, conditions)
     cover = sheet.cover.take(points)

@@ -51,10 +51,11 @@ def photograph(canvas: Canvas, conditions: Conditions) -> list[Pixels]:
     levels = np.empty((3, *canvas.colours.shape[1:]), np.int16)
     for plane, white, level in zip(canvas.colours, conditions.white, levels, strict=True):
         white = np.where(conditions.grey, 1.0, white)
-        plane *= along(0.5 * white * conditions.exposure * conditions.contrast)
-        plane += along(56 * (1 - conditions.contrast))
-        plane += np.minimum(plane, 95)  # what is above 190 counts half, so that bright skin keeps its shape
+        plane *= along(white * conditions.exposure * conditions.contrast)
+        plane += along(112 * (1 - conditions.contrast))
         level[:] = plane
+    levels += levels.clip(0, 190)
+    levels >>= 1  # what is above 190 counts half, so that bright skin keeps its shape
     grains = _grain(conditions, levels.shape[2:])
     images = zip(levels.swapaxes(0, 1), grains, conditions.blur.tolist(), strict=True)
     return [_developed(planes, grain, blur) for planes, grain, blur in images]
@@ -62,10 +63,11 @@ def photograph(canvas: Canvas, conditions: Conditions) -> list[Pixels]:
 
 def _developed(planes: Levels, grain: Levels, blur: int) -> Pixels:
     """One photograph from its three planes."""
-    image = cv2.merge(tuple(planes))  # a copy, but much faster than NumPy's transpose
+    image = np.asarray(cv2.merge(tuple(planes)), np.int16)  # a copy, but much faster than NumPy's transpose
     if blur:
         image = _blurred(image, blur)
-    return np.asarray(cv2.add(image, cv2.merge((grain, grain, grain)), dtype=cv2.CV_8U), np.uint8)
+    image += cv2.merge((grain, grain, grain))
+    return image.clip(0, 255, out=image).astype(np.uint8)
 
 
 def _blurred(image: Levels, strength: int) -> Levels:

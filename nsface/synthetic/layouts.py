@@ -15,7 +15,6 @@ encoder may give other files from the same pixels.
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
 from collections.abc import Callable, Iterable
@@ -219,12 +218,28 @@ def _write_files(folder: Path, files: Files) -> None:
 def _write_tar(path: Path, files: Files) -> None:
     """Write `files` to a tar, below `train/`; no times or owners, so that equal images give equal tars."""
     try:
-        with replacing(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+        with replacing(path) as temporary, temporary.open("wb", buffering=1 << 20) as tar:
             for name, data in files:
-                member = tarfile.TarInfo(f"train/{name}")
-                member.size = len(data)
-                tar.addfile(member, io.BytesIO(data))
-                # which would grow with the number of images
-                tar.members.clear()  # type: ignore[attr-defined]
+                tar.write(_tar_header(f"train/{name}", len(data)) + data)
+                tar.write(bytes(-len(data) % tarfile.BLOCKSIZE))
+            tar.write(bytes(2 * tarfile.BLOCKSIZE))
+            tar.write(bytes(-tar.tell() % tarfile.RECORDSIZE))
     except OSError as error:
         raise NsfaceError(f"cannot write {path}: {reason(error)}") from error
+
+
+def _tar_header(name: str, size: int) -> bytes:
+    """What `tarfile` writes before a file, eight times as fast: drawing an image takes only 20 times that.
+
+    Args:
+        name: at most 100 bytes.
+    """
+    header = bytearray(_EMPTY_HEADER)
+    header[: len(name)] = name.encode("ascii")
+    header[124:135] = b"%011o" % size
+    header[148:156] = b" " * 8  # counted as such
+    header[148:155] = b"%06o\0" % sum(header)
+    return bytes(header)
+
+
+_EMPTY_HEADER = tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from nsface.synthetic.canvas import Canvas, blob, edge, flat_each, unit
+from nsface.synthetic.canvas import EVERYWHERE, Canvas, blob, edge, flat_each, unit
 from nsface.synthetic.conditions import DARK, Conditions, Each
 from nsface.synthetic.identity import Person, blend
 from nsface.synthetic.pose import View, along, band
 from nsface.synthetic.textures import Layer, cut
+
+_DARK_LENS, _CLEAR_LENS, _FRAME = np.array([[30, 28, 30], [230, 236, 240], [24, 20, 20]], float)[:, :, None]
 
 
 def paint_behind(canvas: Canvas, view: View, person: Person, conditions: Conditions) -> None:
@@ -102,11 +104,11 @@ def _hairline(person: Person, conditions: Conditions) -> Each:
 
 
 def paint_in_front(canvas: Canvas, view: View, person: Person, conditions: Conditions) -> None:
-    """A hat, glasses, and what covers part of the face; one image at a time, for most have none of them."""
+    """A hat, glasses, and what covers part of the face, on the images that have them."""
     for i in np.flatnonzero(conditions.hat).tolist():
         _paint_hat(canvas.image(i), view, person, conditions, i)
-    for i in np.flatnonzero(conditions.glasses).tolist():
-        _paint_glasses(canvas.image(i), view, person, conditions, i)
+    if conditions.glasses.any():
+        _paint_glasses(canvas, view, person, conditions)
     for i in np.flatnonzero(conditions.covered).tolist():
         _paint_cover(canvas.image(i), view, person, conditions, i)
 
@@ -120,24 +122,31 @@ def _paint_hat(canvas: Canvas, view: View, person: Person, conditions: Condition
     canvas.darken(rows, edge(4 - below, 5.0) * (1 - brim) * 0.4)
 
 
-def _paint_glasses(canvas: Canvas, view: View, person: Person, conditions: Conditions, i: int) -> None:
-    middle, gap, texture = person.eye_height + 2, person.eye_gap, int(conditions.texture[i])
+def _paint_glasses(canvas: Canvas, view: View, person: Person, conditions: Conditions) -> None:
+    worn = np.flatnonzero(conditions.glasses)
+    conditions = conditions.part(worn)
+    middle, gap, texture = person.eye_height + 2, person.eye_gap, conditions.texture
     rows = band(middle - 14, middle + 14)
-    x, y = np.abs(view.x[i, rows] - 5 * view.sine[i]), view.y[i, rows] - middle
-    wide, high = 12.5 * float(conditions.frame_size[i]), 9.0 * float(conditions.frame_size[i])
-    u, v = (x - gap) * (1 / wide), y * (1 / high)
-    u, v = u * u, v * v
-    around = u * u + v * v if texture % 3 else u + v
-    lens = edge(1 - around, 0.15)
-    if conditions.glasses[i] == DARK:
-        canvas.paint(rows, lens * 0.92, (30.0, 28.0, 30.0))
-    else:
-        canvas.paint(rows, lens * 0.1, (230.0, 236.0, 240.0))
-    rim = unit(1.6 - np.abs(around - 1) * (3.0 + texture % 4))
-    beside = np.maximum(gap - wide - x, x - gap - wide)  # bridge and temples
-    bars = edge(0.9 - np.abs(y + 3), 1.2) * edge(beside + 1)
-    colour = blend(conditions.accent[:, i].tolist(), (24.0, 20.0, 20.0), 0.75)
-    canvas.paint(rows, np.maximum(rim, bars) * 0.9, colour)
+    part = Canvas(canvas.colours[:, worn, rows])
+    x, y = np.abs(view.x[worn, rows] - 5 * view.sine[worn]) - gap, view.y[worn, rows] - middle
+    wide, high = 12.5 * conditions.frame_size, 9.0 * conditions.frame_size
+    u, v = x * along(1 / wide), y * along(1 / high)
+    u *= u
+    v *= v
+    square = texture % 3 > 0
+    u[square] *= u[square]
+    v[square] *= v[square]
+    u += v  # 1 along the rim
+    dark = conditions.glasses == DARK
+    lens = edge(1 - u, 0.15) * along(np.where(dark, 0.92, 0.1))
+    part.paint(EVERYWHERE, lens, flat_each(np.where(dark, _DARK_LENS, _CLEAR_LENS)))
+    rim = unit(1.6 - np.abs(u - 1) * along(3.0 + texture % 4))
+    bars = edge(0.9 - np.abs(y + 3), 1.2)  # bridge and temples
+    bars *= edge(np.abs(x) - along(wide - 1))
+    frame = np.maximum(rim, bars, out=rim)
+    frame *= 0.9
+    part.paint(EVERYWHERE, frame, flat_each(0.25 * conditions.accent + 0.75 * _FRAME))
+    canvas.colours[:, worn, rows] = part.colours
 
 
 def _paint_cover(canvas: Canvas, view: View, person: Person, conditions: Conditions, i: int) -> None:

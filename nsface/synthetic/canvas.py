@@ -26,10 +26,16 @@ class Canvas:
 
     def paint(self, where: Window | slice, cover: Layer, colour: Iterable[float | Layer]) -> None:
         """Lay `colour` (three numbers or layers) over a window or rows, opaque where `cover` is 1."""
+        left = 1 - cover
         for plane, primary in zip(self._at(where), colour, strict=True):
-            change = primary - plane
-            change *= cover
-            plane += change
+            plane -= primary
+            plane *= left
+            plane += primary
+
+    def brighten(self, where: Window | slice, amount: Layer) -> None:
+        """Add `amount` to all three colours of a window or rows."""
+        part = self._at(where)
+        part += amount
 
     def darken(self, where: Window | slice, amount: Layer) -> None:
         """Take `amount` (0 to 1) of the light from a window or rows."""

@@ -22,7 +22,7 @@ from nsface.synthetic.surroundings import hairless, paint_behind, paint_in_front
 
 __all__ = ["Pixels", "Size", "render"]
 
-_TOGETHER = 12  # images drawn at once: enough that NumPy's calls cost little, few enough for the cache
+_TOGETHER = 24  # images drawn at once: enough that NumPy's calls cost little, few enough for the cache
 
 
 def render(portrait: Portrait, conditions: Conditions, size: Size = Size.H112_W96) -> list[Pixels]:

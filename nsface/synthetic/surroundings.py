@@ -61,7 +61,9 @@ def _paint_hair(canvas: Canvas, view: View, person: Person, conditions: Conditio
         hairs = cut(kind, person.number * 13 + texture % 5, *piece.shape)
         np.multiply(hairs, 4.0 if bald else 30.0, out=piece)
     colour = blend(person.skin, person.hair, 0.15) if bald else person.hair
-    canvas.paint(rows, cover, (strands + primary for primary in colour))
+    canvas.paint(rows, cover, colour)
+    strands *= cover
+    canvas.brighten(rows, strands)
 
 
 def _above(y: float) -> slice:
@@ -124,20 +126,19 @@ def _paint_hat(canvas: Canvas, view: View, person: Person, conditions: Condition
 
 def _paint_glasses(canvas: Canvas, view: View, person: Person, conditions: Conditions) -> None:
     worn = np.flatnonzero(conditions.glasses)
-    conditions = conditions.part(worn)
-    middle, gap, texture = person.eye_height + 2, person.eye_gap, conditions.texture
+    dark, texture = conditions.glasses[worn] == DARK, conditions.texture[worn]
+    middle, gap, size = person.eye_height + 2, person.eye_gap, conditions.frame_size[worn]
     rows = band(middle - 14, middle + 14)
     part = Canvas(canvas.colours[:, worn, rows])
     x, y = np.abs(view.x[worn, rows] - 5 * view.sine[worn]) - gap, view.y[worn, rows] - middle
-    wide, high = 12.5 * conditions.frame_size, 9.0 * conditions.frame_size
-    u, v = x * along(1 / wide), y * along(1 / high)
+    wide = 12.5 * size
+    u, v = x * along(1 / wide), y * along(1 / (9.0 * size))
     u *= u
     v *= v
     square = texture % 3 > 0
     u[square] *= u[square]
     v[square] *= v[square]
     u += v  # 1 along the rim
-    dark = conditions.glasses == DARK
     lens = edge(1 - u, 0.15) * along(np.where(dark, 0.92, 0.1))
     part.paint(EVERYWHERE, lens, flat_each(np.where(dark, _DARK_LENS, _CLEAR_LENS)))
     rim = unit(1.6 - np.abs(u - 1) * along(3.0 + texture % 4))
@@ -145,7 +146,7 @@ def _paint_glasses(canvas: Canvas, view: View, person: Person, conditions: Condi
     bars *= edge(np.abs(x) - along(wide - 1))
     frame = np.maximum(rim, bars, out=rim)
     frame *= 0.9
-    part.paint(EVERYWHERE, frame, flat_each(0.25 * conditions.accent + 0.75 * _FRAME))
+    part.paint(EVERYWHERE, frame, flat_each(0.25 * conditions.accent[:, worn] + 0.75 * _FRAME))
     canvas.colours[:, worn, rows] = part.colours
 
 

@@ -132,6 +132,15 @@ class Person:
         return self.sex > 0
 
     @property
+    def bald(self) -> bool:
+        return self.balding > 1.2 and not self.female
+
+    @property
+    def hair_reach(self) -> float:
+        """How long the hair is: below 0 short, above 0 over the ears and down."""
+        return self.hair_length + (0.7 if self.female else -1.3)
+
+    @property
     def skin(self) -> Colour:
         """RGB, 0 to 255, in white light."""
         pale, dark = (232.0, 192.0, 168.0), (88.0, 56.0, 42.0)

@@ -29,6 +29,7 @@ class Portrait:
         sheet = Sheet.empty()
         _paint_skin(sheet, person)
         paint_face(sheet, person)
+        _paint_hairline(sheet, person)
         sheet.work_out_slopes()
         rows, columns = mouth_window(sheet, person)
         mouths = sheet.copies((rows, columns), len(LOOKS))
@@ -55,6 +56,17 @@ class Portrait:
         points *= COLUMNS
         points += columns.view(np.uint16)
         return points.astype(np.intp)
+
+
+def _paint_hairline(sheet: Sheet, person: Person) -> None:
+    """Sideburns cover the face; where the hair above it ends differs from image to image."""
+    rough = cut("fine", person.number * 3, *sheet.forehead.shape)
+    square = sheet.x * sheet.x * (1 / (person.width * person.width))
+    peak = (person.widow * (1 - 9 * square)).clip(min(person.widow, 0.0), max(person.widow, 0.0))
+    sheet.forehead[:] = sheet.y - (peak + 2.2 * person.temple * square * square)
+    sheet.forehead -= 4 * rough
+    burns = edge((person.width - 2.5 - np.abs(sheet.x)) - 2 * rough, 2.0)
+    sheet.cover *= np.maximum(burns, edge(sheet.y + (8 - 10 * min(max(person.hair_reach, 0.0), 1.0)), 8.0))
 
 
 def _paint_skin(sheet: Sheet, person: Person) -> None:

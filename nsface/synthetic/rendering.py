@@ -47,7 +47,7 @@ def _photographs(portrait: Portrait, view: View, conditions: Conditions) -> list
     paint_behind(canvas, view, person, conditions)
     cover = sheet.cover.take(points)
     cover *= unit(view.depth * 0.25 - 0.25)
-    free = hairless(view, person, conditions)
+    free = hairless(view, portrait, points, conditions)
     cover[:, : free.shape[1]] *= free
     canvas.paint(EVERYWHERE, cover, (layer.take(points) for layer in sheet.colours))
     paint_in_front(canvas, view, person, conditions)

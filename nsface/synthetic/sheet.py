@@ -21,25 +21,26 @@ class Sheet(Canvas):
 
     Attributes:
         x, y: coordinates of the points, pixels from the face's origin; 1 × columns and rows × 1.
-        layers: 7 × … × rows × columns: all that follow, in this order.
+        layers: 8 × … × rows × columns: all that follow, in this order.
         colours: 3 × … × rows × columns, red, green, blue.
         cover: … × rows × columns, 1 on the face, 0 beside it.
         slopes: 2 × … × rows × columns, of the relief to the right and downwards.
         relief: … × rows × columns, pixels above the ellipsoid of the head.
+        forehead: … × rows × columns, pixels below a hairline at height 0.
     """
 
     def __init__(self, layers: Layer, x: Layer, y: Layer) -> None:
         super().__init__(layers[:3])
         self.layers, self.x, self.y = layers, x, y
-        self.cover, self.slopes, self.relief = layers[3], layers[4:6], layers[6]
+        self.cover, self.slopes, self.relief, self.forehead = layers[3], layers[4:6], layers[6], layers[7]
 
     @classmethod
     def empty(cls) -> Sheet:
         """A whole sheet; nothing is the face, nothing stands out."""
-        return cls(np.zeros((7, ROWS, COLUMNS), np.float32), _X, _Y)
+        return cls(np.zeros((8, ROWS, COLUMNS), np.float32), _X, _Y)
 
     def copies(self, window: Window, count: int) -> Sheet:
-        """A window of this sheet, so many times: 7 × `count` × its rows and columns."""
+        """A window of this sheet, so many times: 8 × `count` × its rows and columns."""
         rows, columns = window
         layers = np.repeat(self.layers[:, None, rows, columns], count, axis=1)
         return Sheet(layers, self.x[:, columns], self.y[rows])
@@ -48,7 +49,7 @@ class Sheet(Canvas):
     def sides(self, x: float, y: float, reach_x: float, reach_y: float) -> Iterator[Sheet]:
         """The parts within reach of (−x, y) and of (x, y), up to the middle of the face, to paint at once.
 
-        They are one sheet of 7 × 2 × rows × columns, with an `x` of 2 × 1 × columns.
+        They are one sheet of 8 × 2 × rows × columns, with an `x` of 2 × 1 × columns.
         """
         rows, right = self.window(x, y, reach_x, reach_y)
         right = slice(max(right.start, COLUMNS // 2), max(right.stop, COLUMNS // 2 + 1))

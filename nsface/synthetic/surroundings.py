@@ -7,6 +7,7 @@ import numpy as np
 from nsface.synthetic.canvas import EVERYWHERE, Canvas, blob, edge, flat_each, unit
 from nsface.synthetic.conditions import DARK, Conditions, Each
 from nsface.synthetic.identity import Person, blend
+from nsface.synthetic.portrait import Points, Portrait
 from nsface.synthetic.pose import View, along, band
 from nsface.synthetic.textures import Layer, cut
 
@@ -23,7 +24,7 @@ def paint_behind(canvas: Canvas, view: View, person: Person, conditions: Conditi
     np.multiply(near - far, unit(pattern), out=canvas.colours)
     canvas.colours += far
     _paint_hair(canvas, view, person, conditions)
-    if _length(person) > 0.3:
+    if person.hair_reach > 0.3:
         return  # the hair hides the ears
     rows = band(person.eye_height - 2, person.eye_height + 22)
     dx = np.abs(view.x[:, rows]) - (person.width + 1.5)  # left and right alike
@@ -32,18 +33,9 @@ def paint_behind(canvas: Canvas, view: View, person: Person, conditions: Conditi
     canvas.paint(rows, cover, blend(person.skin, (110.0, 46.0, 40.0), 0.2))
 
 
-def _is_bald(person: Person) -> bool:
-    return person.balding > 1.2 and not person.female
-
-
-def _length(person: Person) -> float:
-    """How long the hair is: below 0 short, above 0 over the ears and down."""
-    return person.hair_length + (0.7 if person.female else -1.3)
-
-
 def _paint_hair(canvas: Canvas, view: View, person: Person, conditions: Conditions) -> None:
     """The whole head of hair; the face is painted over it, up to the hairline."""
-    bald, length = _is_bald(person), _length(person)
+    bald, length = person.bald, person.hair_reach
     volume = np.maximum(person.hair_volume + 1.2 * conditions.hair_change, 0.0) * (not bald)
     down = 70.0 if length > 0.5 else -12.0 + 25 * max(length, 0.0)
     rows = _above(down)
@@ -71,34 +63,20 @@ def _above(y: float) -> slice:
     return slice(0, band(y, y).stop)
 
 
-def hairless(view: View, person: Person, conditions: Conditions) -> Layer:
-    """0 above the hairline and on sideburns, 1 where the face is free; for the upper rows of the images."""
-    rows = _above(0)
-    x, y = view.x[:, rows], view.y[:, rows]
-    rough = cut("fine", person.number * 3, *x.shape[1:])
-    u = x * (1 / person.width)
-    square = u * u
-    peak = square * (-9 * person.widow)
-    peak += person.widow
-    peak.clip(min(person.widow, 0.0), max(person.widow, 0.0), out=peak)
-    above = y - along(_hairline(person, conditions))  # how far below the hairline
-    above -= rough * 4.0
-    above -= peak
-    square *= square
-    square *= 2.2 * person.temple
-    above -= square
-    u *= along((5.0 * person.parting + 2.0 * conditions.fringe).clip(-8.0, 8.0))
-    above -= u
-    free = edge(above, 3.0)
-    burns = edge((person.width - 2.5 - rough * 2) - np.abs(x), 2.0)
-    free *= np.maximum(burns, edge(y + (8 - 10 * min(max(_length(person), 0.0), 1.0)), 8.0), out=burns)
-    return free
+def hairless(view: View, portrait: Portrait, points: Points, conditions: Conditions) -> Layer:
+    """0 above the hairline, 1 where the face is free; for the upper rows of the images."""
+    person, rows = portrait.person, _above(0)
+    below = portrait.sheet.forehead.take(points[:, rows])
+    below -= along(_hairline(person, conditions))
+    parted = (5.0 * person.parting + 2.0 * conditions.fringe).clip(-8.0, 8.0) / person.width
+    below -= view.x[:, rows] * along(parted)
+    return edge(below, 3.0)
 
 
 def _hairline(person: Person, conditions: Conditions) -> Each:
     """How far down the hair grows, but for parting, widow's peak and temples."""
     line = person.hairline + 1.5 * conditions.hair_change
-    if _is_bald(person):
+    if person.bald:
         line -= 26.0
     elif person.female:
         line += 17.0 * (person.parting + 0.6 * conditions.fringe > 0.8)  # a fringe

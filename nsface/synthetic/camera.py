@@ -28,18 +28,18 @@ def light(canvas: Canvas, view: View, conditions: Conditions, slopes: Iterable[L
         slopes: 2 × N × height × width, of the relief to the right and downwards.
     """
     right, down, towards = conditions.light
-    amount = view.across * along(right / 44)
-    amount += view.down * along(down / 60)
+    amount = view.plane(right / 44, down / 60)
     amount += view.depth * along(towards / 44)
     for slope, direction in zip(slopes, (right, down), strict=True):
         slope *= along(direction)
         amount -= slope
     positive(amount)
     amount += along(conditions.ambient)
-    for i in np.flatnonzero(conditions.shadow):
-        x, y, offset = conditions.shadow_edge[:, i].tolist()
-        distance = view.across[i] * x + view.down[i] * y + offset
-        amount[i] *= 1 - float(conditions.shadow[i]) * edge(distance, 4.0)
+    some = np.flatnonzero(conditions.shadow)
+    x, y, offset = conditions.shadow_edge[:, some]
+    shadow = edge(view.plane(x, y, some) + along(offset), 4.0)
+    shadow *= along(conditions.shadow[some])
+    amount[some] *= 1 - shadow
     canvas.colours *= amount
 
 
@@ -63,11 +63,16 @@ def photograph(canvas: Canvas, conditions: Conditions) -> list[Pixels]:
 
 def _developed(planes: Levels, grain: Levels, blur: int) -> Pixels:
     """One photograph from its three planes."""
-    image = np.asarray(cv2.merge(tuple(planes)), np.int16)  # a copy, but much faster than NumPy's transpose
+    image = _merged(*planes)
     if blur:
         image = _blurred(image, blur)
-    image += cv2.merge((grain, grain, grain))
+    image += _merged(grain, grain, grain)
     return image.clip(0, 255, out=image).astype(np.uint8)
+
+
+def _merged(*planes: Levels) -> Levels:
+    """Height × width × 3, as a copy: much faster than NumPy's transpose."""
+    return np.asarray(cv2.merge(planes), np.int16)
 
 
 def _blurred(image: Levels, strength: int) -> Levels:

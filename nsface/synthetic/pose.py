@@ -99,37 +99,45 @@ class View:
     """Coordinates of every pixel of N images of one person, each under its own pose.
 
     Attributes:
-        across, down: in the plane of the image, upright, pixels from the face's origin; as the next three
+        depth: of the head's surface towards the viewer, pixels, 0 outside the head; as the next two
             float32, N × height × width.
-        depth: of the head's surface towards the viewer, pixels; 0 outside the head.
-        x, y: on the face, before it was turned.
+        x, y: on the face, before it was turned, pixels from its origin.
         sine: of the angle the face is turned by; float32, N × 1 × 1.
     """
 
     def __init__(self, person: Person, conditions: Conditions, pose: Pose, size: Size) -> None:
         columns, rows = _grid(size)
-        scale = pose.a * pose.a + pose.b * pose.b
-        c, s = along(pose.a / scale), along(pose.b / scale)
-        u, v = columns - along(pose.right), rows - along(pose.lower)
-        self.across: Layer = c * u + s * v
-        self.down: Layer = c * v - s * u
-        self.depth = _surface(self.across, self.down, _radius(person))
+        self._upright = np.array([pose.a, pose.b]) / (pose.a * pose.a + pose.b * pose.b)
+        self._columns, self._rows = columns - along(pose.right), rows - along(pose.lower)
+        across, down = self.plane(1.0, 0.0), self.plane(0.0, 1.0)
+        self.depth = _surface(across, down, _radius(person))
         self.sine, self._nod_sine = along(pose.sine), along(pose.nod_sine)
-        self.x: Layer = along(pose.cosine) * self.across
+        self.x: Layer = along(pose.cosine) * across
         self.x -= self.sine * self.depth
-        self.y: Layer = along(pose.nod_cosine) * self.down
+        self.y: Layer = along(pose.nod_cosine) * down
         self.y -= self._nod_sine * self.depth
         self._express(person, conditions)
+
+    def plane(self, right: Each | float, down: Each | float, images: Each | slice = slice(None)) -> Layer:
+        """0 at the face's origin, rising by `right` and `down` a pixel to the right and downwards of it.
+
+        As the upright image has them; of some of the `images` or of all: float32, N × height × width.
+        """
+        c, s = self._upright[:, images]
+        by_column: Layer = self._columns[images] * along(c * right - s * down)
+        by_row: Layer = self._rows[images] * along(s * right + c * down)
+        return by_column + by_row
 
     def points(self, portrait: Portrait, look: Each) -> Points:
         """The points of the sheet of `portrait` that the pixels show. What stands out moves further."""
         column, row = self.x * FINENESS, self.y * FINENESS
         column += 0.5 - LEFT * FINENESS
         row += 0.5 - TOP * FINENESS
-        lift = portrait.sheet.relief.take(portrait.points(column, row, look))
-        column -= lift * (self.sine * FINENESS)
-        lift *= self._nod_sine * FINENESS
-        row -= lift
+        # By every other row: so smooth is the relief, and so long this takes.
+        lift = portrait.sheet.relief.take(portrait.points(column[:, ::2], row[:, ::2], look))[:, :, None]
+        pairs = len(look), -1, 2, column.shape[2]
+        column.reshape(pairs)[...] -= lift * (self.sine * FINENESS)[:, None]
+        row.reshape(pairs)[...] -= lift * (self._nod_sine * FINENESS)[:, None]
         return portrait.points(column, row, look)
 
     def _express(self, person: Person, conditions: Conditions) -> None:

@@ -40,12 +40,15 @@ def _paint_hair(canvas: Canvas, view: View, person: Person, conditions: Conditio
     down = 70.0 if length > 0.5 else -12.0 + 25 * max(length, 0.0)
     rows = _above(down)
     y = view.y[:, rows]
-    fall = unit((y + 22) * (-1 / 62))  # the outline narrows towards the crown
-    fall *= fall
-    wide = np.sqrt(np.subtract(1, fall, out=fall), out=fall)
-    wide *= along(person.width + volume + 3.0 * max(length, 0.0))
-    wide -= np.abs(view.x[:, rows])
-    cover = edge(wide, 2.0)
+    wide = person.width + volume + 3.0 * max(length, 0.0)
+    far = unit((y + 22) * (-1 / 62))  # the outline narrows towards the crown
+    far *= far
+    beside = view.x[:, rows] * along(1 / wide)
+    beside *= beside
+    far += beside
+    np.subtract(1, far, out=far)
+    far *= along(wide / 2)
+    cover = edge(far, 2.0)
     cover *= edge(down - y, 4.0)
     kind = "curls" if person.curl > 0.7 else "strands"
     strands = np.empty_like(cover)

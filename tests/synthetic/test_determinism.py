@@ -23,7 +23,7 @@ from nsface.synthetic.identity import TEST, TRAINING, Person
 from nsface.synthetic.names import name_of
 from nsface.synthetic.production import Shot, encoded, pixels
 
-PINNED = "c2d49a094aa2b88108f241fb2e006baa003d6be49e3e226b16ca48e05f12288b"
+PINNED = "ff910ed996b5a280f19c464ef27a83697f3d09c76a3916a5150a5b81ee1ebc8f"
 
 PROGRAM = """
 from hashlib import sha256

@@ -50,6 +50,19 @@ def test_training_folder_and_tar_hold_the_same(tmp_path: Path) -> None:
         assert member.read() == (folder / names[0]).read_bytes()
 
 
+def test_tar_is_what_tarfile_would_write(tmp_path: Path) -> None:
+    path = write_training_set(tmp_path / "train.tar", 12, 11)
+    with (
+        tarfile.open(path) as ours,
+        tarfile.open(tmp_path / "its.tar", "w", format=tarfile.USTAR_FORMAT) as its,
+    ):
+        for member in ours:
+            plain = tarfile.TarInfo(member.name)
+            plain.size = member.size
+            its.addfile(plain, ours.extractfile(member))
+    assert path.read_bytes() == (tmp_path / "its.tar").read_bytes()
+
+
 def test_lfw_pairs_are_sound(lfw: LfwSet) -> None:
     assert lfw.pairs.read_text().startswith(f"{FOLDS}\t{PAIRS}\n")
     trials = read_pairs(lfw.pairs)

@@ -3,7 +3,7 @@
 Everything is painted with elementwise float32 and integer arithmetic of NumPy: sums, products, quotients
 and square roots are rounded exactly by the standard, so the pixels are the same with any vector width,
 number of threads or version. Nothing here calls what is not: exp, sin, matrix products, sums of many floats.
-OpenCV does what leaves it no choice: it looks up, adds whole numbers, and filters with sums that are exact.
+OpenCV does what leaves it no choice: it looks up, interleaves, and filters with sums that are exact.
 
 An array holds several images of one person, N × height × width: NumPy's calls cost as much as the work on
 one image would.

@@ -132,7 +132,7 @@ def test_many_draws_are_those_of_each_stream() -> None:
 
 
 def test_images_drawn_together_are_those_drawn_alone() -> None:
-    photographs = [Shot("", TRAINING, person, image) for person in (3, 4) for image in range(20)]
+    photographs = [Shot("", TRAINING, person, image) for person in (3, 4) for image in range(30)]
     frames = [Shot("", TRAINING, 4, video, frame) for video in (0, 1) for frame in range(0, 90, 7)]
     shots = [*photographs, *frames, *photographs[:3]]
     for size in Size:

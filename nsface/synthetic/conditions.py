@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.synthetic.draws import Draws, ManyDraws
+from nsface.synthetic.features import LOOKS
 from nsface.synthetic.identity import Person, population_draws
 
 _PHOTO, _VIDEO, _FRAME = 2, 3, 4  # kinds of draws; identity.py has 0 and 1
@@ -101,7 +102,7 @@ class Conditions(NamedTuple):
             turn=0.04 * d.bell(),
             zoom=1 + 0.04 * d.bell(),
             smile=np.maximum(0.8 * d.bell() + 0.4, -0.8),
-            look=d.below(4),
+            look=d.below(len(LOOKS)),
             squint=0.25 * d.bell(),
             brows=1.2 * d.bell(),
             light=np.array([0.48 * d.bell(), -0.25 + 0.3 * d.bell(), d.uniform(0.3, 0.8)]),

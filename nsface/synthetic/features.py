@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nsface.synthetic.canvas import EVERYWHERE, Window, blob, edge, flat_each, unit
+from nsface.synthetic.canvas import EVERYWHERE, Window, blob, edge, flat_each, positive, unit
 from nsface.synthetic.identity import Colour, Person, blend
 from nsface.synthetic.sheet import LEFT_RIGHT, Sheet
 from nsface.synthetic.textures import cut
@@ -83,7 +83,7 @@ def _paint_nose(sheet: Sheet, person: Person) -> None:
     x = x - 1.6 * person.nose_bend * along * (1 - along) - 0.4 * person.asymmetry * along
     wide = person.nose_bridge + 1.5 + (person.nose_width - person.nose_bridge) * along * along
     across = x / wide
-    ridge = np.maximum(1 - across * across, 0.0)
+    ridge = positive(1 - across * across)
     high = 6.5 * max(person.nose_high, 0.3)
     sheet.raise_(
         here, ridge * ridge * ((0.3 + 0.7 * along) * edge(end + 1 - y, 6.0) * edge(y - top + 4, 10.0) * high)
@@ -120,10 +120,10 @@ def paint_mouth(sheet: Sheet, person: Person) -> None:
     dx, dy = sheet.offsets(EVERYWHERE, 0, person.mouth_height)
     across = dx * (1 / half)
     square = across * across
-    bow = np.maximum(1 - square, 0.0)
+    bow = positive(1 - square)
     dy = dy + person.mouth_curve * square - 0.5 * person.asymmetry * across
     upper, lower = max(person.upper_lip, 0.8), max(person.lower_lip, 1.0)
-    notch = 1 - np.maximum(1 - 16 * square, 0.0) * (0.7 * min(max(person.cupid, 0.0), 1.0))
+    notch = 1 - positive(1 - 16 * square) * (0.7 * min(max(person.cupid, 0.0), 1.0))
     top = dy + (upper * notch + 0.35 * gape) * bow
     bottom = (lower + 0.65 * gape) * bow - dy
     line = dy + 0.35 * gape * bow  # 0 where the upper lip ends

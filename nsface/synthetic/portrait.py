@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nsface.synthetic.canvas import EVERYWHERE, blob, edge
+from nsface.synthetic.canvas import blob, edge, positive
 from nsface.synthetic.conditions import Each
 from nsface.synthetic.features import LOOKS, mouth_window, paint_face, paint_mouth
 from nsface.synthetic.identity import Person
 from nsface.synthetic.sheet import COLUMNS, ROWS, Sheet
 from nsface.synthetic.textures import Layer, cut
-
-__all__ = ["LOOKS", "Portrait"]
 
 Points = npt.NDArray[np.intp]  # N × height × width, indices into a layer of a sheet
 
@@ -35,11 +33,11 @@ class Portrait:
         mouths = sheet.copies((rows, columns), len(LOOKS))
         paint_mouth(mouths, person)
         mouths.work_out_slopes()
-        self._fork = rows.start
-        lower = sheet.copies((slice(self._fork, ROWS), EVERYWHERE[1]), len(LOOKS)).layers
-        lower[:, :, : rows.stop - self._fork, columns] = mouths.layers
-        layers = [sheet.layers[:, : self._fork], *lower.swapaxes(0, 1)]
-        self.sheet = Sheet(np.concatenate(layers, axis=1), sheet.x, sheet.y)
+        self._fork, self._apart = rows.start, ROWS - rows.start
+        self.sheet = sheet.forked(self._fork, len(LOOKS))
+        for look, mouth in enumerate(mouths.layers.swapaxes(0, 1)):
+            first = self._fork + look * self._apart
+            self.sheet.layers[:, first : first + mouth.shape[1], columns] = mouth
 
     def points(self, column: Layer, row: Layer, look: Each) -> Points:
         """Indices into a layer of the sheet: its nearest points to N × height × width places, in N looks.
@@ -50,7 +48,7 @@ class Portrait:
         columns, rows = column.astype(np.int16), row.astype(np.int16)
         columns.clip(0, COLUMNS - 1, out=columns)
         rows.clip(0, ROWS - 1, out=rows)
-        further = (look * (ROWS - self._fork)).astype(np.int16)
+        further = (look * self._apart).astype(np.int16)
         rows += (rows >= self._fork) * further[:, None, None]
         points = rows.view(np.uint16)  # there are fewer than 2¹⁶, for mouths lie in the lower half
         points *= COLUMNS
@@ -72,8 +70,8 @@ def _paint_hairline(sheet: Sheet, person: Person) -> None:
 def _paint_skin(sheet: Sheet, person: Person) -> None:
     """The face without features, and its cover, which narrows from the cheeks to the chin."""
     fall = (sheet.y - person.cheek_height) * (1 / (person.chin - person.cheek_height))
-    fall = np.maximum(fall, 0.0)
-    round_ = np.sqrt(np.maximum(1 - fall * fall, 0.0))
+    positive(fall)
+    round_ = np.sqrt(positive(1 - fall * fall))
     square = min(max(person.jaw, 0.0), 1.0)
     outline = (round_ * (1 - square) + np.sqrt(round_) * square) * person.width
     sheet.cover[:] = edge(outline - np.abs(sheet.x), 1.5)

@@ -45,6 +45,14 @@ class Sheet(Canvas):
         layers = np.repeat(self.layers[:, None, rows, columns], count, axis=1)
         return Sheet(layers, self.x[:, columns], self.y[rows])
 
+    def forked(self, row: int, count: int) -> Sheet:
+        """The rows above this one, then those from there on, so many times."""
+
+        def repeated(rows: Layer) -> Layer:
+            return np.concatenate([rows[..., :row, :], *[rows[..., row:, :]] * count], axis=-2)
+
+        return Sheet(repeated(self.layers), self.x, repeated(self.y))
+
     @contextmanager
     def sides(self, x: float, y: float, reach_x: float, reach_y: float) -> Iterator[Sheet]:
         """The parts within reach of (−x, y) and of (x, y), up to the middle of the face, to paint at once.

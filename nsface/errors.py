@@ -21,7 +21,26 @@ class ModelError(NsfaceError):
     """A model file or checkpoint cannot be used."""
 
 
-def listing(items: list[str], shown: int = 10) -> str:
-    """Join `items` for a message, at most `shown` of them, with the number left out."""
-    more = f" and {len(items) - shown} more" if len(items) > shown else ""
-    return ", ".join(items[:shown]) + more
+def listing(items: list[str], most: int = 10) -> str:
+    """Join `items` for a message, at most `most` of them, with the number left out."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(map(shown, items[:most])) + more
+
+
+def shown(text: object) -> str:
+    """`text` as one line that a terminal, a table or a list can hold: what is not printable is escaped.
+
+    Control characters, line breaks, marks that turn the direction of writing and bytes that are not UTF-8
+    come from the names in other people's files; written as they are, they would command the terminal or
+    stand for a line of their own.
+
+    Example:
+        >>> shown("p\x1b[31m/1.jpg")
+        'p\\x1b[31m/1.jpg'
+    """
+    line = str(text)
+    if line.isprintable():
+        return line
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line
+    )

@@ -1,0 +1,96 @@
+"""Readers of what others wrote: a value, or one DataError."""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nsface.errors import DataError, shown
+from nsface.untrusted import isolated, parse_json, read_array_header
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, b'{"caf\xff": 2}', "9" * 5000, "{", "", b"\xff\xfe{\x00}\x00"], ids=range(6)
+)
+def test_json_that_cannot_be_read_is_one_error(text: str | bytes) -> None:
+    with pytest.raises(DataError, match=r"^log\.jsonl:3: ") as error:
+        parse_json(text, "log.jsonl:3")
+    assert "\n" not in str(error.value)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200))
+def test_any_text_is_a_value_or_one_error(text: str | bytes) -> None:
+    with suppress(DataError):
+        parse_json(text, "here")
+
+
+@given(st.sampled_from(["<f4", ">f8", "<u1", "<U7"]), st.tuples(st.integers(0, 5), st.integers(0, 5)))
+def test_array_header(dtype: str, shape: tuple[int, int]) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(shape, dtype))
+    data = buffer.getvalue()
+    header = read_array_header(io.BytesIO(data), len(data), "a.npy")
+    assert (header.shape, header.dtype) == (shape, np.dtype(dtype))
+    assert header.offset + np.zeros(shape, dtype).nbytes == len(data)
+    if np.zeros(shape, dtype).nbytes:
+        with pytest.raises(DataError, match="damaged or cut short"):
+            read_array_header(io.BytesIO(data), len(data) - 1, "a.npy")
+
+
+def test_array_of_objects_is_refused() -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match="Python objects"):
+        read_array_header(io.BytesIO(buffer.getvalue()), len(buffer.getvalue()), "a.npy")
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_header_or_one_error(data: bytes) -> None:
+    for prefix in (b"", b"\x93NUMPY\x01\x00", b"\x93NUMPY\x01\x00\x76\x00{'descr': "):
+        with pytest.raises(DataError):
+            read_array_header(io.BytesIO(prefix + data), len(prefix + data), "a.npy")
+
+
+def _crash(how: str) -> int:
+    if how == "segmentation fault":
+        return ctypes.string_at(0)[0]
+    if how == "abort":
+        os.abort()
+    if how == "exit":
+        os._exit(3)
+    if how == "refuse":
+        raise DataError("b.mat: refused")
+    return 7
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [("segmentation fault", "SIGSEGV"), ("abort", "SIGABRT"), ("exit", "status 3")]
+)
+def test_death_of_an_isolated_reader_is_an_error(how: str, said: str) -> None:
+    with pytest.raises(DataError, match=f"^b.mat: damaged: .*{said}"):
+        isolated(_crash, how, where="b.mat")
+
+
+def test_isolated_reader_returns_and_raises_as_the_function_does() -> None:
+    assert isolated(_crash, "no", where="b.mat") == 7
+    with pytest.raises(DataError, match=r"^b\.mat: refused$"):
+        isolated(_crash, "refuse", where="b.mat")
+
+
+@pytest.mark.parametrize("text", ["p\x1b[31m", "a\nb", "a\u202eb", "\udcff", "\u2028", "a\x00b"])
+def test_what_would_command_a_terminal_is_escaped(text: str) -> None:
+    assert shown(text).isprintable()
+    assert len(shown(text)) > len(text)
+
+
+@given(st.text())
+def test_printable_text_is_shown_as_it_is(text: str) -> None:
+    assert shown(text).isprintable()
+    assert text.isprintable() <= (shown(text) == text)

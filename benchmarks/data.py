@@ -76,10 +76,11 @@ def main(faces: str, work: Path | None, device: str, epochs: int) -> None:
         store = open_source(str(Path(folder) / "pixels"))
         assert isinstance(store, StoreSource)
         assert store.array is not None
+        height, width = store.array.shape[1:3]
         read_folder(table, Path(folder) / "images", epochs)
         with table.row("decode the tar") as count:
-            load_pixels(source, range(len(source)), *store.array.shape[1:3], progress=count)
-        stream(table, source, store.array.shape[1:3], epochs)
+            load_pixels(source, range(len(source)), height, width, progress=count)
+        stream(table, source, height, width, epochs)
         store.array.max()
         read_store(table, store, epochs)
         for where in dict.fromkeys(["cpu", device]):
@@ -101,14 +102,14 @@ def read_folder(table: Table, folder: Path, epochs: int) -> None:
                 count(len(images))
 
 
-def stream(table: Table, source: Source, size: tuple[int, ...], epochs: int) -> None:
+def stream(table: Table, source: Source, height: int, width: int, epochs: int) -> None:
     """What training gets from images that two workers decode meanwhile: float32, nothing done to them."""
     labels, _ = numbered(source.identities)
     sampler = Shuffled(len(source), BATCH, seed=0)
     settings = (labels, sampler, Augmentation(mirror=False), 0, torch.device("cpu"))
     with (
         table.row("streaming, 2 workers: float32 batches") as count,
-        StreamingLoader(source, range(len(source)), *size[:2], 2, *settings) as loader,
+        StreamingLoader(source, range(len(source)), height, width, 2, *settings) as loader,
     ):
         for epoch in range(epochs):
             for images, _ in loader.epoch(epoch):

@@ -42,7 +42,8 @@ def chip(image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64]) -> npt.N
     """(150, 150, 3), RGB: an aligned face, moved by `matrix`."""
     if image.shape != (FACE.height, FACE.width, 3):
         raise click.ClickException(f"an image of {image.shape[:2]}; faces must be aligned to 112×96")
-    return cv2.warpAffine(image, matrix, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.warpAffine(image, matrix, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
+    return moved.astype(np.uint8, copy=False)
 
 
 @click.command()

@@ -136,9 +136,9 @@ def step_times(
     images = torch.randn(first.batch_size, 3, first.input.height, first.input.width, device=device)
     labels = torch.randint(identities, (first.batch_size,), device=device)
     networks = {
-        recipe.network.model_dump_json(): recipe.network.build(recipe.input).to(
-            device, memory_format=torch.channels_last
-        )
+        recipe.network.model_dump_json(): recipe.network.build(recipe.input)
+        .to(device)
+        .to(memory_format=torch.channels_last)
         for recipe in recipes.values()
     }
     features = networks[first.network.model_dump_json()](images).detach().requires_grad_()

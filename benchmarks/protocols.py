@@ -195,7 +195,7 @@ def commands(pairs: Path, people: Path, subjects: Path, trials: tuple[Path, ...]
         save(path, Embeddings(names, vectors, {"flip": "none"}))
         identification = ["eval-ident", path, "--people", str(people)]
         lists = [argument for trial in trials for argument in ("--lists", str(trial))]
-        rows = [("whole process", "wall, s", "CPU, s")]
+        rows: list[tuple[str, ...]] = [("whole process", "wall, s", "CPU, s")]
         for name, arguments in (
             ("eval-lfw", ["eval-lfw", path, "--pairs", str(pairs)]),
             ("eval-ident, one trial", [*identification, "--subjects", str(subjects)]),

@@ -119,7 +119,7 @@ def cpu_seconds(images: int) -> float:
 
 def read(paths: list[Path]) -> Any:
     """float32, N × pixels: the images at half their size, in grey."""
-    small = [cv2.resize(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), (48, 56)) for path in paths]
+    small = [cv2.resize(np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)), (48, 56)) for path in paths]
     return np.stack(small).reshape(len(paths), -1).astype(np.float32)
 
 

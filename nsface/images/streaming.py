@@ -87,7 +87,7 @@ class StreamingLoader(BatchLoader):
                 raise DataError(images)
             # torch remembers the last 128 tensors from workers; what it keeps of each is small, but pins the
             # memory around it: gigabytes, after a thousand batches
-            shared_cache.free_dead_references()  # type: ignore[no-untyped-call]
+            shared_cache.free_dead_references()
             yield chosen, images.to(self._device, non_blocking=True)
 
     def __exit__(

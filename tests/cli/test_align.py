@@ -123,7 +123,7 @@ def test_overlap_finds_people_by_score_and_by_name(nsface: Run, tmp_path: Path) 
 
 def test_overlap_finds_pictures_that_are_in_both(nsface: Run, tmp_path: Path) -> None:
     random = np.random.default_rng(3)
-    faces = [cv2.GaussianBlur(random.integers(0, 256, (112, 96, 3), np.uint8), None, 3) for _ in range(8)]
+    faces = [cv2.GaussianBlur(random.integers(0, 256, (112, 96, 3), np.uint8), (0, 0), 3) for _ in range(8)]
     sets = {
         "train": {"n1/a": 0, "n1/b": 1, "n2/a": 2, "n3/a": 3},
         "test": {"Ann/1": 4, "Bob/1": 2, "Bob/2": 6},

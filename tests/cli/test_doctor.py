@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pytest
@@ -39,7 +39,7 @@ def test_table_names_what_is_missing_and_how_to_get_it(nsface: Run, monkeypatch:
 def test_another_build_of_opencv_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     def only_headless(name: str) -> str:
         if name != "opencv-python-headless":
-            raise doctor.PackageNotFoundError
+            raise PackageNotFoundError
         return "4.9"
 
     monkeypatch.setattr(doctor, "version", only_headless)

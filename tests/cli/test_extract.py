@@ -132,7 +132,7 @@ def test_video_files_are_pooled(nsface: Run, place: Path, tmp_path: Path) -> Non
         path = str(tmp_path / "videos" / f"{clip}.avi")
         writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (96, 112))
         for frame in frames:
-            writer.write(cv2.imread(str(frame)))
+            writer.write(np.asarray(cv2.imread(str(frame))))
         writer.release()
     arguments = ["extract", place / "one.safetensors", tmp_path / "videos", *CPU]
     assert nsface(*arguments, "-o", tmp_path / "frames.npz").status == 0

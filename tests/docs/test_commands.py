@@ -29,8 +29,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What may stand in a `shell` block besides nsface: installation and Slurm.
-NOT_RUN = ("git ", "make ", "pip ", "#", "sbatch ", "srun ", "torchrun ", "{ [ $? -eq 130 ]")
-NOT_RUN += ("CUDA_VISIBLE_DEVICES=",)
+NOT_RUN = (
+    *("git ", "make ", "pip ", "#", "sbatch ", "srun ", "torchrun ", "{ [ $? -eq 130 ]"),
+    "CUDA_VISIBLE_DEVICES=",
+)
 GLOBAL = {"--quiet", "--verbose", "--debug"}
 SHORT = {
     "train": "--network light-resnet --set network.channels=8 --set network.embedding_size=16 --epochs 1 "

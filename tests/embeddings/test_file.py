@@ -18,7 +18,7 @@ from nsface.errors import DataError, NsfaceError
 from nsface.names import stem
 
 NAMES = ["Ada/Ada_0001.jpg", "Ada/Ada_0002.jpg", "B Ünal/B_0001.png"]
-VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4) / 7
+VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4) / np.float32(7)
 
 
 @pytest.mark.parametrize("name", ["x.npz", "x.npy"])

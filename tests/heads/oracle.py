@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from hypothesis import settings
 from torch import Tensor
 from torch.nn import functional
 
-from nsface.heads import Head
+from nsface.heads import HEADS, Head
+
+AnyHead = TypeVar("AnyHead", bound=Head)
 
 few = settings(max_examples=20)  # examples for a property whose every example is a batch already
 
@@ -23,12 +26,18 @@ def batch(
     return features, torch.randint(identities, (samples,), generator=generator)
 
 
-def ready(head: Head, seed: int = 0) -> Head:
+def ready(head: AnyHead, seed: int = 0) -> AnyHead:
     """`head` in float64, with weights of length about 1, as in the midst of a training."""
     head = head.double()
     torch.nn.init.normal_(head.weight, generator=torch.Generator().manual_seed(seed + 1000))
     head.reseed(seed)
     return head
+
+
+def built(name: str, embedding_size: int, identities: int, **arguments: Any) -> Any:
+    """The head of that name with arguments of its own, which the type of `HEADS` does not know."""
+    head: Any = HEADS[name]
+    return head(embedding_size, identities, **arguments)
 
 
 def cosines(features: Tensor, weight: Tensor) -> Tensor:

@@ -182,7 +182,7 @@ def test_gradient_is_that_by_the_changed_target_logit(name: str) -> None:
         value, slope = added(x, classes, y, target)
         return value + torch.as_tensor(slope) * shift, slope
 
-    head.changed_target, head.added = shifted, shifted_added  # type: ignore[method-assign]
+    head.changed_target, head.added = shifted, shifted_added  # type: ignore[assignment, method-assign]
     output = head(features, labels)
     (expected,) = torch.autograd.grad(output.loss.sum(), shift)
     torch.testing.assert_close(output.gradient, expected.abs())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oracle import assert_loss_is, batch, cosines, cross_entropy, few, ready, target_of
 from torch import Tensor
 
-from nsface.heads import ArcFace, CombinedMargin, CosFace, NormFace, SphereFace
+from nsface.heads import ArcFace, CombinedMargin, CosFace, Head, NormFace, SphereFace
 
 
 @few
@@ -26,7 +26,7 @@ def test_loss(m1: float, m2: float, m3: float, seed: int) -> None:
             torch.where((phi >= k * math.pi) & (phi < (k + 1) * math.pi), (-1) ** k * phi.cos() - 2 * k, 0.0)
             for k in range(5)
         ]
-        return cross_entropy(30 * cosine, labels, 30 * (sum(pieces) - m3))
+        return cross_entropy(30 * cosine, labels, 30 * (torch.stack(pieces).sum(dim=0) - m3))
 
     head = ready(CombinedMargin(4, 5, scale=30, m1=m1, m2=m2, m3=m3), seed)
     assert_loss_is(head, features, labels, expected)
@@ -37,8 +37,8 @@ def test_loss(m1: float, m2: float, m3: float, seed: int) -> None:
 def test_heads_that_it_contains(seed: int, m: float) -> None:
     features, labels = batch(5, 4, 6, seed=seed)
 
-    def loss(head: torch.nn.Module) -> Tensor:
-        return ready(head, seed)(features, labels).loss  # type: ignore[arg-type, no-any-return]
+    def loss(head: Head) -> Tensor:
+        return torch.as_tensor(ready(head, seed)(features, labels).loss)
 
     torch.testing.assert_close(
         loss(CombinedMargin(4, 5, scale=30, m1=1.0, m2=0.0, m3=0.0)), loss(NormFace(4, 5, scale=30))

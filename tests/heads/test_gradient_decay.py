@@ -78,7 +78,8 @@ def test_noise_comes_after_the_margin() -> None:
         changed = target_of(logits, labels) + math.log(0.2) - math.sqrt(0.5) * annealed * xi(3, 6).abs()
         powers = logits.exp()
         others = powers.sum(dim=1) - target_of(powers, labels)
-        return -(changed.exp() / (changed.exp() + others)).log() + math.log(0.2)
+        loss: Tensor = -(changed.exp() / (changed.exp() + others)).log() + math.log(0.2)
+        return loss
 
     assert_loss_is(head, features, labels, expected)
 

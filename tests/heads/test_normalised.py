@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import batch, cosines, cross_entropy, few, ready, target_of, xi
+from oracle import batch, built, cosines, cross_entropy, few, ready, target_of, xi
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,7 +29,7 @@ def test_the_list_is_complete() -> None:
 def test_noise_comes_after_the_margin(name: str) -> None:
     # the same step with and without noise: f' differs by α s (1 − cos θ_y)|ξ|, nothing else does
     features, labels = batch(5, 4, 6, scale=3)
-    noisy, clean = ready(HEADS[name](4, 5, alpha2=0.3), seed=2), ready(HEADS[name](4, 5), seed=2)
+    noisy, clean = ready(built(name, 4, 5, alpha2=0.3), seed=2), ready(built(name, 4, 5), seed=2)
     classes, _ = noisy._classes(features.dtype, labels)
     at = noisy._target(features, classes, labels)
     scale = features.norm(dim=1) if name == "sphereface" else clean.scale
@@ -72,7 +72,7 @@ def test_sampled_classes_are_a_smaller_problem(rate: float, seed: int) -> None:
 @pytest.mark.parametrize("name", NORMALISED)
 def test_sampled_classes_are_a_head_of_those_alone(name: str) -> None:
     features, labels = batch(40, 4, 6, scale=3)
-    sampled = ready(HEADS[name](4, 40, sample_rate=0.3))
+    sampled = ready(built(name, 4, 40, sample_rate=0.3))
     seen = kept_classes(sampled, features, labels)
     alone = ready(HEADS[name](4, len(seen)))
     alone.weight.data = sampled.weight.data[seen]
@@ -117,7 +117,7 @@ def test_every_class_is_sampled_alike_and_by_the_seed() -> None:
 @pytest.mark.parametrize("name", NORMALISED)
 def test_all_classes_when_evaluated_and_at_rate_one(name: str) -> None:
     features, labels = batch(30, 4, 6)
-    sampled, whole = ready(HEADS[name](4, 30, sample_rate=0.2)), ready(HEADS[name](4, 30))
+    sampled, whole = ready(built(name, 4, 30, sample_rate=0.2)), ready(HEADS[name](4, 30))
     assert not torch.equal(sampled(features, labels).loss, whole(features, labels).loss)
     sampled.eval()
     whole.eval()
@@ -142,14 +142,14 @@ def test_angle(dtype: torch.dtype) -> None:
 )
 def test_impossible_arguments(name: str, argument: str, value: float, range_: str) -> None:
     with pytest.raises(ValueError, match=rf"{argument}.* must be .*{range_}, not"):
-        HEADS[name](4, 3, **{argument: value})
+        built(name, 4, 3, **{argument: value})
 
 
 @pytest.mark.parametrize("name", [name for name in NORMALISED if name != "sphereface"])
 @pytest.mark.parametrize("scale", [0, -64, math.inf])
 def test_impossible_scale(name: str, scale: float) -> None:
     with pytest.raises(ValueError, match="scale must be a number > 0, not"):
-        HEADS[name](4, 3, scale=scale)
+        built(name, 4, 3, scale=scale)
 
 
 def test_weights_begin_with_a_direction() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import batch, few, ready
+from oracle import batch, built, few, ready
 from torch import Tensor
 
 from nsface.heads import HEADS, others
@@ -122,7 +122,8 @@ def test_no_matrix_of_logits_is_ever_made(name: str, monkeypatch: pytest.MonkeyP
     features, labels = torch.randn(samples, 4, requires_grad=True), torch.randint(identities, (samples,))
 
     def largest() -> int:
-        with Largest() as mode:
+        mode: Largest
+        with Largest() as mode:  # type: ignore[no-untyped-call]
             head(features, labels).loss.mean().backward()
         return mode.elements
 
@@ -136,7 +137,7 @@ class Made(torch.utils._python_dispatch.TorchDispatchMode):
     """Counts the new tensors of a shape: those that share no storage with what they were made from."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.shape, self.count = shape, 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
@@ -161,4 +162,4 @@ def test_form_goes_by_size() -> None:
     assert form(512, others.PLAIN_LIMIT // 512) == "plain"
     assert form(512, others.PLAIN_LIMIT // 512 + 1) == "blocked"
     assert HEADS["arcface"](2, 100_000).classifier(512) == "blocked"
-    assert HEADS["arcface"](2, 100_000, sample_rate=0.1).classifier(512) == "plain"
+    assert built("arcface", 2, 100_000, sample_rate=0.1).classifier(512) == "plain"

@@ -15,7 +15,7 @@ from nsface.heads.psi import annealed, psi, psi_of_multiple
 
 def by_definition(angle: float, m: float) -> float:
     k = math.floor(m * angle / math.pi)
-    return (-1) ** k * math.cos(m * angle) - 2 * k
+    return (-1.0) ** k * math.cos(m * angle) - 2 * k
 
 
 @few

@@ -14,7 +14,7 @@ import numpy.typing as npt
 def picture(height: int = 12, width: int = 10, seed: int = 0) -> npt.NDArray[np.uint8]:
     """Smooth random RGB pixels, which survive JPEG compression well."""
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 
 
 def encoded(pixels: npt.NDArray[np.uint8], extension: str = ".png") -> bytes:

@@ -17,7 +17,9 @@ def scenes(batch: int, height: int, width: int) -> npt.NDArray[np.uint8]:
     noise = np.random.default_rng(0).normal(size=(batch, 3, height, width, 3))
     made = []
     for layers in noise:
-        image = sum(cv2.GaussianBlur(layers[i], None, s) * a for i, (s, a) in enumerate(((9, 500), (3, 60))))
+        image = sum(
+            cv2.GaussianBlur(layers[i], (0, 0), s) * a for i, (s, a) in enumerate(((9, 500), (3, 60)))
+        )
         made.append(np.clip(128 + image + layers[2] * 4, 0, 255))
     return np.array(made).round().astype(np.uint8)
 
@@ -29,7 +31,7 @@ def as_batch(images: npt.NDArray[np.uint8]) -> Tensor:
 def through_libjpeg(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.float64]:
     done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], np.float64)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.float64)[..., ::-1]
 
 
 @pytest.mark.parametrize(("height", "width"), [(112, 96), (45, 37)])

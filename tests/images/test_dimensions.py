@@ -26,7 +26,8 @@ EXTENSIONS = [".jpg", ".png", ".bmp", ".tif", ".webp"]
 def test_all_formats(extension: str, height: int, width: int) -> None:
     data = encoded(picture(height, width), extension)
     assert image_extension(data) == extension
-    assert dimensions(data) == (height, width) == cv2.imdecode(np.frombuffer(data, np.uint8), 1).shape[:2]
+    decoded = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), 1))
+    assert dimensions(data) == (height, width) == decoded.shape[:2]
 
 
 @pytest.mark.parametrize("options", [[cv2.IMWRITE_WEBP_QUALITY, 50], [cv2.IMWRITE_WEBP_QUALITY, 101]])

@@ -109,7 +109,7 @@ def test_every_planted_fault_is_named_once(faces: Path, tmp_path: Path) -> None:
     faults = plant(root)
     shutil.copy(root / "018" / "0018.png", root / "018" / "equal.png")
     shutil.copy(root / "019" / "0019.png", root / "020" / "other identity.png")
-    image = cv2.imread(str(root / "021" / "0021.png"))
+    image = np.asarray(cv2.imread(str(root / "021" / "0021.png")))
     cv2.imwrite(str(root / "021" / "similar.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 80])
     result = inspected(root)
     assert result["duplicates"] == [
@@ -196,7 +196,7 @@ def test_figures(faces: Path, tmp_path: Path) -> None:
         "alignment.png", "contact-sheet.png", "duplicates.png", "images-per-identity.png",
         "images-per-identity.svg", "mean-face.png",
     ]  # fmt: skip
-    written = cv2.imread(str(tmp_path / "out" / "mean-face.png"))[..., ::-1]
+    written = np.asarray(cv2.imread(str(tmp_path / "out" / "mean-face.png")))[..., ::-1]
     assert np.array_equal(written, looks.mean_face)
     sheet = contact_sheet(source, result, *SIZE)
     assert sheet.shape == (2 * 30, 12 * 26, 3)

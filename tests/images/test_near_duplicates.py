@@ -20,11 +20,12 @@ def small(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 def face_like(seed: int) -> npt.NDArray[np.uint8]:
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (24, 20, 3), dtype=np.uint8)
-    return cv2.resize(coarse, (96, 112), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(coarse, (96, 112), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
 
 
 def distances(hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    return np.unpackbits(hashes[:, None] ^ hashes[None], axis=2).sum(axis=2, dtype=np.int64)
+    apart: npt.NDArray[np.int64] = np.unpackbits(hashes[:, None] ^ hashes[None], axis=2).sum(2, np.int64)
+    return apart
 
 
 def test_the_hash_is_the_signs_of_opencv_s_transform() -> None:
@@ -43,9 +44,10 @@ def test_the_same_image_encoded_anew_is_near_and_others_are_far() -> None:
     again = []
     for number, image in enumerate(originals):
         if number % 3 == 0:
-            image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.uint8)
         quality = [cv2.IMWRITE_JPEG_QUALITY, 40]
-        again.append(cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR))
+        data = cv2.imencode(".jpg", image, quality)[1]
+        again.append(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8))
     hashes = perceptual_hashes(np.stack([small(image) for image in originals + again]))
     apart = distances(hashes)
     for number in range(20):

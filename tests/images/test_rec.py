@@ -192,7 +192,7 @@ def test_damage_is_one_line_with_key_and_offset(
 ) -> None:
     at: list[int] = []
     message = damage(
-        tmp_path / "x.rec", lambda data, offsets: (at.extend(offsets), change(data, offsets)), index
+        tmp_path / "x.rec", lambda data, offsets: (at.__iadd__(offsets), change(data, offsets)), index
     )
     assert re.search(rf"record {key} at byte {at[key]}: {why}", message), message
 

@@ -52,7 +52,7 @@ def test_identities_take_turns_and_images_are_drawn_evenly() -> None:
             assert set(labels[first]) | set(labels[second]) == set(range(6)), "dealt before shuffled anew"
         identities.update(labels[np.concatenate(batches)].tolist())
     assert len(set(identities.values())) == 1
-    draws = np.array([images[i] for i in np.flatnonzero(labels == 2)])
+    draws = np.array([images[i] for i in np.flatnonzero(labels == 2).tolist()])
     # each of 40 images is drawn 4/40 of the time: 3200 batches, binomial within five deviations
     expected = draws.sum() / 40
     assert np.abs(draws - expected).max() < 5 * np.sqrt(expected)

@@ -34,17 +34,17 @@ HOW = Augmentation(mirror=True, shift=2, brightness=0.2, rotation=5, erase=0.3)
 Batches = list[tuple[torch.Tensor, torch.Tensor]]
 
 
-def settings(source: Source, indices: list[int], sampler: str = "shuffled") -> tuple[Any, ...]:
+def settings(source: Source, indices: list[int], sampler: str = "shuffled") -> dict[str, Any]:
     labels, _ = numbered(source.identities[index] for index in indices)
-    if sampler == "balanced":
-        return labels, IdentityBalanced(labels, 3, 2, seed=4), HOW, 5, CPU
-    return labels, Shuffled(len(labels), 8, seed=4), HOW, 5, CPU
+    balanced = sampler == "balanced"
+    drawn = IdentityBalanced(labels, 3, 2, seed=4) if balanced else Shuffled(len(labels), 8, seed=4)
+    return {"labels": labels, "sampler": drawn, "augmentation": HOW, "seed": 5, "device": CPU}
 
 
 def streamed(
     source: Source, indices: list[int], sampler: str = "shuffled", part: slice = slice(None)
 ) -> StreamingLoader:
-    return StreamingLoader(source, indices, 12, 10, 2, *settings(source, indices, sampler), part)
+    return StreamingLoader(source, indices, 12, 10, 2, part=part, **settings(source, indices, sampler))
 
 
 def same(batches: Batches, expected: Batches) -> bool:
@@ -71,7 +71,7 @@ def exhaust(loader: StreamingLoader, between: Callable[[], None] = lambda: None)
 def test_batches_are_those_from_memory(tar: Source, sampler: str, part: slice) -> None:
     indices = list(range(3, 33))
     pixels = load_pixels(tar, indices, 12, 10)
-    memory: BatchLoader = Loader(pixels, *settings(tar, indices, sampler), part=part)
+    memory: BatchLoader = Loader(pixels, part=part, **settings(tar, indices, sampler))
     with streamed(tar, indices, sampler, part) as loader:
         assert loader.batches_per_epoch == memory.batches_per_epoch == (3 if sampler == "shuffled" else 5)
         for epoch, first in [(0, 0), (3, 2), (1, 0)]:
@@ -145,14 +145,14 @@ def test_every_kind_of_source_can_be_read_in_workers(
 ) -> None:
     source = open_source(made(tar, tmp_path))
     indices = list(range(len(source)))
-    expected = list(Loader(load_pixels(source, indices, 12, 10), *settings(source, indices)).epoch(0))
+    expected = list(Loader(load_pixels(source, indices, 12, 10), **settings(source, indices)).epoch(0))
     with streamed(source, indices) as loader:
         assert same(list(loader.epoch(0)), expected)
     decoder = streaming._Decoder(source, np.array([5, 7]), 12, 10)
     sent = pickle.dumps(decoder)  # as it is sent where processes are not forked
     whole = decoder[[0, 1]]
     del source, decoder, loader  # an LMDB environment cannot be open twice in a process
-    assert torch.equal(pickle.loads(sent)[[0, 1]], whole)
+    assert torch.equal(pickle.loads(sent)[[0, 1]], torch.as_tensor(whole))
 
 
 def test_a_bad_image_met_on_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,14 +180,14 @@ def test_sets_that_cannot_be_streamed(tar: Source, tmp_path: Path) -> None:
     store = open_source(as_store(tar, tmp_path))
     for source, message in [(tar, "2 of 2 images .*12×10 .* where 12×12 is"), (store, "store: 12×10")]:
         with pytest.raises(DataError, match=message):
-            StreamingLoader(source, [0, 39], 12, 12, 1, *settings(source, [0, 39]))
+            StreamingLoader(source, [0, 39], 12, 12, 1, **settings(source, [0, 39]))
     writer = cv2.VideoWriter(str(tmp_path / "x.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5, (10, 12))
     for number in range(2):
         writer.write(picture(seed=number))
     writer.release()
     video = open_source(str(tmp_path / "x.avi"))
     with pytest.raises(DataError, match=r"x\.avi: frames of videos .* pack them"):
-        StreamingLoader(video, [0, 1], 12, 10, 1, *settings(video, [0, 1]))
+        StreamingLoader(video, [0, 1], 12, 10, 1, **settings(video, [0, 1]))
 
 
 def test_workers_outlive_a_request_to_stop_and_end_with_the_training(tar: Source) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def exact(a: np.ndarray, b: np.ndarray, similarity: str = "cosine") -> float:
 
 def oracle(
     gallery: np.ndarray, ids: np.ndarray, probes: np.ndarray, probe_ids: np.ndarray, similarity: str
-) -> list[tuple]:
+) -> list[tuple[Any, ...]]:
     """Best mate score and pessimistic rank of every probe, one comparison at a time."""
     answers = []
     for probe, person in zip(probes, probe_ids, strict=True):
@@ -127,7 +128,8 @@ def test_mapped_galleries_give_the_same(tmp_path: Path) -> None:
     vectors = random.normal(size=(3000, 16)).astype(np.float32)
     np.save(tmp_path / "gallery.npy", vectors)
     mapped = np.load(tmp_path / "gallery.npy", mmap_mode="r")
-    rows, done = np.arange(3000), []
+    rows = np.arange(3000)
+    done: list[int] = []
     probes = random.normal(size=(20, 16)).astype(np.float32)
     first = find(Gallery(vectors, rows, rows), probes, rows[:20])
     second = find(Gallery(mapped, rows, rows), probes, rows[:20], done.append)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_what_is_not_a_number_stays_so(vectors: np.ndarray) -> None:
     "rows", [range(500), range(3, 130), [7], [], [499, 0, 0, 499, 3], range(400, 10, -1)], ids=str
 )
 def test_rows_of_a_mapped_file_are_those_of_the_array(
-    vectors: np.ndarray, tmp_path: Path, mode: str, rows: list[int]
+    vectors: np.ndarray, tmp_path: Path, mode: Literal["r", "c", "r+"], rows: list[int]
 ) -> None:
     np.save(tmp_path / "v.npy", vectors)
     mapped = np.load(tmp_path / "v.npy", mmap_mode=mode)
@@ -60,7 +61,7 @@ def test_rows_of_a_mapped_file_are_those_of_the_array(
 def test_zero_vectors_score_nothing() -> None:
     vectors = np.array([[0, 0], [3, 4]], dtype=np.float32)
     assert pair_scores(vectors, np.array([0, 0, 1]), np.array([0, 1, 1])).tolist() == [0, 0, 1]
-    np.testing.assert_allclose(unit(vectors), [[0, 0], [0.6, 0.8]])
+    np.testing.assert_allclose(unit(vectors), np.array([[0, 0], [0.6, 0.8]]))
 
 
 def test_unknown_similarity_is_refused(vectors: np.ndarray) -> None:

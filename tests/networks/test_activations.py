@@ -71,7 +71,7 @@ def test_training_and_evaluation_by_hand(name: str, alpha: float | None) -> None
     module = make_activation({"name": name} if alpha is None else {"name": name, "alpha": alpha}, 3).double()
     slopes = [0.5, 1.0, -2.0] if name in OUTPUT else [0.5, 1.0, 2.0]
     if name in OUTPUT or name.startswith("learned"):
-        module.p.data.copy_(torch.tensor(slopes))
+        module.get_parameter("p").data.copy_(torch.tensor(slopes))
     x = inputs()
     torch.manual_seed(5)
     found = module(x)

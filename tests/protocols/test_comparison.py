@@ -12,7 +12,7 @@ from nsface.protocols.ijb import TemplatePairs
 def test_accepted_pairs_are_those_of_the_tar_even_with_ties_at_the_top() -> None:
     random = np.random.default_rng(0)
     count = 40
-    left, right = (np.repeat(np.arange(0, 2 * count, 2), 4) + i for i in (0, 1))
+    left, right = (np.repeat(np.arange(0, 2 * count, 2, dtype=np.int32), 4) + i for i in (0, 1))
     same = np.tile([True, True, False, False], count)
     pairs = TemplatePairs(np.arange(2 * count), left, right, same)
     scores = [random.normal(size=len(same)).astype(np.float32) for _ in range(2)]

@@ -71,7 +71,7 @@ def test_fusion_by_template_and_by_best_score(tmp_path: Path) -> None:
     (tmp_path / "probes.txt").write_text("".join(f"{n}\t{n.split('/')[0]}\n" for n in names if n[-5] == "3"))
     trial = own_trial(tmp_path / "gallery.txt", tmp_path / "probes.txt", None)
     assert trial.open is None
-    best, mean = (identify(vectors, trial, fuse=fuse).closed for fuse in ("best", "mean"))  # type: ignore[arg-type]
+    best, mean = (identify(vectors, trial, fuse=fuse).closed for fuse in ("best", "mean"))
     assert best is not None
     assert mean is not None
     unit = vectors.vectors / np.linalg.norm(vectors.vectors, axis=1, keepdims=True)

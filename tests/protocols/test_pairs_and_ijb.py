@@ -119,9 +119,9 @@ def test_ijb_lists_in_parts_give_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     pairs = ijb.read_template_pairs(path, faces)
     np.testing.assert_array_equal(np.column_stack([ids[pairs.left], ids[pairs.right], pairs.same]), rows)
     path.write_text("2 5\n5 2 9 0\n9 2 1\n")  # nine numbers, but not three a line
-    with pytest.raises(ijb.DataError, match=rf"{path}:1: "):
+    with pytest.raises(DataError, match=rf"{path}:1: "):
         ijb.read_template_pairs(path, faces)
     path.write_text("\n".join(" ".join(map(str, row)) for row in rows))
     path.write_text(path.read_text().replace("\n", "\nx", 401).replace("\nx", "\n", 400))
-    with pytest.raises(ijb.DataError, match=rf"{path}:402: "):
+    with pytest.raises(DataError, match=rf"{path}:402: "):
         ijb.read_template_pairs(path, faces)

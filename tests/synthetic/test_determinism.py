@@ -151,7 +151,7 @@ def test_blur_is_exact(image: np.ndarray, strength: int) -> None:
             pad = [(passes, passes) if axis == i else (0, 0) for i in range(3)]
             padded = np.pad(expected, pad, mode="edge")
             pieces = [np.take(padded, range(i, i + image.shape[axis]), axis) for i in range(2 * passes + 1)]
-            expected = sum(weight * piece for weight, piece in zip(weights, pieces, strict=True))
+            expected = np.sum([weight * piece for weight, piece in zip(weights, pieces, strict=True)], axis=0)
         expected = (2 * expected + 16**passes) // (2 * 16**passes)
     assert _blurred(image, strength).tolist() == expected.tolist()
 

@@ -19,7 +19,7 @@ def test_raw_pixels_are_above_chance_and_far_from_solving_it(tmp_path: Path) -> 
     made = write_lfw_set(tmp_path, folds=4, pairs=50, people=80)
     trials = read_pairs(made.pairs)
     names = sorted(set(trials.left + trials.right))
-    images = np.stack([cv2.imread(str(made.images / name)) for name in names])
+    images = np.array([cv2.imread(str(made.images / name)) for name in names])
     raw = images.reshape(len(names), -1).astype(np.float32) - 127.5
     kfold = verify("lfw", Embeddings(names, raw), trials).kfold
     assert kfold is not None

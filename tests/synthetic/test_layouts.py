@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from nsface.errors import DataError, NsfaceError
@@ -71,7 +72,7 @@ def test_lfw_pairs_are_sound(lfw: LfwSet) -> None:
     assert trials.people_in_several_folds() == []
     assert trials.repeated() == 0
     for name in trials.left + trials.right:
-        assert cv2.imread(str(lfw.images / name)).shape == (112, 96, 3)
+        assert np.asarray(cv2.imread(str(lfw.images / name))).shape == (112, 96, 3)
 
 
 def test_people_list_counts_the_images(lfw: LfwSet) -> None:
@@ -147,7 +148,7 @@ def test_small_folds_still_have_look_alikes_enough() -> None:
 def test_frames_of_a_video_resemble_each_other_more_than_videos_do(ytf: YtfSet) -> None:
     person = next(folder for folder in sorted(ytf.images.iterdir()) if len(list(folder.iterdir())) > 1)
     videos = [
-        [cv2.imread(str(frame)).astype(float) for frame in sorted(video.iterdir())]
+        [np.asarray(cv2.imread(str(frame)), float) for frame in sorted(video.iterdir())]
         for video in sorted(person.iterdir())
     ]
     within = max(abs(a - b).mean() for video in videos for a, b in pairwise(video))

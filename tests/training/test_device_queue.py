@@ -38,7 +38,7 @@ class Waits(TorchDispatchMode):
     """Notes operations that a host has to wait for."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[str] = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
@@ -82,6 +82,7 @@ def waits(**settings: Any) -> list[str]:
     )  # fmt: skip
     steps = trainer.run()
     next(steps)  # what is made once may wait
+    mode: Waits
     with Waits() as mode:
         next(steps), next(steps)
     return mode.found
@@ -115,6 +116,7 @@ def test_no_augmentation_waits() -> None:
     images = torch.randint(256, (3, 32, 48, 3), dtype=torch.uint8)
     generator = torch.Generator()
     augment(images, everything, generator)
+    mode: Waits
     with Waits() as mode:
         augment(images, everything, generator)
     assert mode.found == []
@@ -143,6 +145,7 @@ def test_no_batch_of_pixels_waits() -> None:
 
 
 def test_waiting_is_seen() -> None:
+    mode: Waits
     with Waits() as mode:
         values = torch.tensor([1.0, 2.0])
         float(values[0]), values[values > 1], values.new_tensor([1.0])

@@ -285,7 +285,8 @@ def check_head(name: str, shard: Shard) -> None:
         head.advance(700, 1000)
         output = head(features, labels)
         output.loss.mean().backward()
-        rows = [p.grad if divided else shard.part(p.grad) for p in head.by_identity().values()]
+        gradients = [torch.as_tensor(p.grad) for p in head.by_identity().values()]
+        rows = [g if divided else shard.part(g) for g in gradients]
         outputs = [output.loss.detach(), output.correct.double(), output.probability, output.gradient]
         results.append([*outputs, features.grad, *rows, *head.buffers()])
     for one, other in zip(*results, strict=True):

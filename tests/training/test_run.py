@@ -205,7 +205,7 @@ def test_seeds(faces: Path, tmp_path: Path) -> None:
 
 
 def test_iterations_and_excluded_identities(faces: Path, tmp_path: Path) -> None:
-    changes = {"epochs": None, "iterations": 4, "schedule": {}, "exclude": ["0000002"]}
+    changes: dict[str, Any] = {"epochs": None, "iterations": 4, "schedule": {}, "exclude": ["0000002"]}
     model = train(recipe(faces, **changes), tmp_path / "run")
     assert log(tmp_path / "run")[-1]["step"] == 4
     assert load_model(model)[1].identities == 3
@@ -276,7 +276,7 @@ def test_one_step_by_hand(faces: Path) -> None:
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, 5, bias=False))
     head = Softmax(5, 3)
     weights = [
-        network[1].weight.detach().clone().requires_grad_(),
+        network.get_parameter("1.weight").detach().clone().requires_grad_(),
         head.weight.detach().clone().requires_grad_(),
     ]
     trainer = Trainer(

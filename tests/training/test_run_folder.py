@@ -17,6 +17,7 @@ from nsface.errors import DataError, ModelError, NsfaceError, RecipeError
 from nsface.recipe import Recipe
 from nsface.synthetic import write_training_set
 from nsface.training import run as run_module
+from nsface.training.data import make_loader
 from nsface.training.run import train
 
 SETTINGS: dict[str, Any] = {
@@ -52,7 +53,7 @@ def test_a_folder_that_another_process_trains_in_is_left_alone(faces: Path, tmp_
 def test_a_run_that_began_while_images_were_read_is_not_overwritten(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loader = run_module.make_loader
+    loader = make_loader
 
     def slowly(*arguments: Any) -> Any:
         monkeypatch.setattr(run_module, "make_loader", loader)

@@ -13,7 +13,10 @@ from nsface.images.dimensions import dimensions, image_extension
 MAX_PIXELS = 178_956_970
 
 # what is wrong with an image is said by name, not by OpenCV besides
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+if hasattr(cv2, "setLogLevel"):  # until OpenCV 5, which has it in `utils` alone
+    cv2.setLogLevel(2)
+else:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 
 def decode(data: bytes, name: str) -> npt.NDArray[np.uint8]:

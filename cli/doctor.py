@@ -23,10 +23,14 @@ EQUIVALENT = {
 def command(json_to: str | None) -> None:
     """Show versions and devices, what is usable here and what is missing.
 
+    Every network takes a training step on the CPU, in float32 and in bfloat16, each in a process of its own,
+    which takes some 20 seconds: with some numbers of channels PyTorch has crashed on some processors. The
+    exit status is 1 if one crashes here, or has wrong numbers.
+
     \b
     Examples:
       nsface doctor
-      nsface doctor --json - | jq .devices
+      nsface doctor --json - | jq .training
     """
     result: dict[str, Any] = {
         "nsface": version("nsface"),
@@ -35,7 +39,10 @@ def command(json_to: str | None) -> None:
         "packages": packages(),
     }
     result["extras"] = extras()
+    result["training"] = training()
     emit(result, _table(result), json_to)
+    if not all(found["sound"] for found in result["training"].values()):
+        click.get_current_context().exit(1)
 
 
 def machine() -> dict[str, Any]:
@@ -119,6 +126,28 @@ def _version(package: str) -> str | None:
     return None
 
 
+def training() -> dict[str, dict[str, Any]]:
+    """For each precision, whether every network takes a training step on this processor without a fault."""
+    from tqdm import tqdm
+
+    from nsface.networks import NETWORKS
+    from nsface.networks.soundness import PRECISIONS, examine
+
+    found = {}
+    with tqdm(
+        total=len(PRECISIONS) * len(NETWORKS), desc="training steps", unit=" networks", disable=None
+    ) as bar:
+        for precision in PRECISIONS:
+            faults = []
+            for network in NETWORKS:
+                fault = examine(network, precision).fault
+                if fault is not None:
+                    faults.append({"network": network, "fault": fault})
+                bar.update()
+            found[precision] = {"sound": not faults, "networks": len(NETWORKS), "faults": faults}
+    return found
+
+
 def _table(result: dict[str, Any]) -> str:
     lines = [
         f"nsface {result['nsface']}, Python {result['python']}, {result['platform']}",
@@ -133,12 +162,28 @@ def _table(result: dict[str, Any]) -> str:
         lines.append(f"  {device['device']}: {device['name']}{memory}; {how}, {auto}")
     if len(result["devices"]) == 1:
         lines.append("  no usable CUDA device: training large networks will take long")
+    lines += ["", "a training step of every network on this processor", *_steps(result)]
     lines += ["", "packages"]
     lines += [f"  {name} {found or 'MISSING'}" for name, found in result["packages"].items()]
     lines += ["", "extras"]
     for name, missing in result["extras"].items():
         lines.append(f"  {name}: {_remedy(name, missing) if missing else 'installed'}")
     return "\n".join(lines)
+
+
+def _steps(result: dict[str, Any]) -> list[str]:
+    lines = []
+    for precision, found in result["training"].items():
+        verdict = "sound" if found["sound"] else f"NOT SOUND, {len(found['faults'])} with a fault"
+        lines.append(f"  {precision}: {verdict} ({found['networks']} networks)")
+        lines += [f"    {fault['network']}: {fault['fault']}" for fault in found["faults"]]
+    sound = [precision for precision, found in result["training"].items() if found["sound"]]
+    if len(sound) < len(result["training"]):
+        remedy = "install another version of PyTorch"
+        if sound:
+            remedy = f"train on this CPU with --precision {sound[0]}, or {remedy}"
+        lines.append(f"  {remedy}")
+    return lines
 
 
 def _remedy(extra: str, missing: list[str]) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nsface.errors import ModelError
 from nsface.networks.activations import Choice, make_activation
+from nsface.networks.shortcut import SubsampledConv2d
 from nsface.networks.sizes import strided_map
 
 CHANNELS = (64, 128, 256, 512)
@@ -100,9 +101,7 @@ class Block(nn.Module):
         self.bn3 = nn.BatchNorm2d(channels)
         self.downsample: nn.Module = nn.Identity()
         if stride > 1:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, channels, 1, stride=stride, bias=False), nn.BatchNorm2d(channels)
-            )
+            self.downsample = nn.Sequential(SubsampledConv2d(inputs, channels), nn.BatchNorm2d(channels))
 
     def forward(self, maps: Tensor) -> Tensor:
         change = self.prelu(self.bn2(self.conv1(self.bn1(maps))))

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from nsface.errors import ModelError
 from nsface.networks.activations import Choice, make_activation
+from nsface.networks.shortcut import SubsampledConv2d
 from nsface.networks.sizes import strided_map
 
-# with fewer, and channels last in memory, the backward pass of PyTorch 2.15 crashes on CPUs (oneDNN, AVX2)
-FEWEST = 8
+# far beyond what can be trained; what is larger still would end in an error of PyTorch
+MOST_CHANNELS = 4096
+MOST_EXTRA_UNITS = 256
 
 
 class Unit(nn.Module):
@@ -36,8 +38,7 @@ class Unit(nn.Module):
         self.activation2 = make_activation(choice, outputs)
         self.project: nn.Module = nn.Identity()
         if stride == 2:
-            conv = nn.Conv2d(inputs, outputs, 1, 2, bias=False)
-            self.project = nn.Sequential(conv, nn.BatchNorm2d(outputs))
+            self.project = nn.Sequential(SubsampledConv2d(inputs, outputs), nn.BatchNorm2d(outputs))
         else:
             nn.init.zeros_(self.bn2.weight)  # begins as the identity (https://arxiv.org/abs/1706.02677)
 
@@ -55,15 +56,16 @@ class LightResNet(nn.Module):
     Args:
         height, width: size of the images in pixels, at least 16.
         embedding_size: D.
-        channels: width of the first convolution; the units have 2, 4 and 8 times as many channels.
-        extra_units: units of stride 1 after the second and after the third unit, where they cost least.
+        channels: width of the first convolution, 1 to 4096; the units have 2, 4 and 8 times as many channels.
+        extra_units: units of stride 1, 0 to 256, after the second and after the third unit, where they cost
+            least.
         dropout: before the linear layer, in [0, 1).
         activation: what stands in place of ReLU.
 
     Shape: images (B, 3, height, width) → embeddings (B, D).
 
     Raises:
-        ModelError: the images are too small, `channels` is below 8, or no such activation.
+        ModelError: the images are too small, an argument is out of its range, or no such activation.
     """
 
     def __init__(
@@ -78,10 +80,10 @@ class LightResNet(nn.Module):
         activation: Choice = "relu",
     ) -> None:
         super().__init__()
-        if channels < FEWEST:
-            raise ModelError(f"channels is {channels}; give at least {FEWEST}")
-        if extra_units < 0:
-            raise ModelError(f"extra_units is {extra_units}; give at least 0")
+        if not 1 <= channels <= MOST_CHANNELS:
+            raise ModelError(f"channels is {channels}; give 1 to {MOST_CHANNELS}")
+        if not 0 <= extra_units <= MOST_EXTRA_UNITS:
+            raise ModelError(f"extra_units is {extra_units}; give 0 to {MOST_EXTRA_UNITS}")
         if not 0 <= dropout < 1:
             raise ModelError(f"dropout is {dropout:g}; give a number in [0, 1)")
         rows, columns = strided_map(height, width)

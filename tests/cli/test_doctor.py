@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from nsface.cli import doctor
+from nsface.networks import NETWORKS
+from nsface.networks.soundness import Verdict
 
 Run = Callable[..., Any]
 
 
+@pytest.fixture(autouse=True)
+def only_two_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    # tests/networks/test_soundness.py lets all of them take a step
+    networks = {name: NETWORKS[name] for name in ("light-resnet", "sphereface-4")}
+    monkeypatch.setattr("nsface.networks.NETWORKS", networks)
+
+
 def test_json(nsface: Run) -> None:
-    result = nsface("doctor", "--json", "-").json
+    outcome = nsface("doctor", "--json", "-")
+    assert outcome.status == 0
+    result = outcome.json
     assert result["python"] == platform.python_version()
     assert result["packages"]["torch"] == version("torch")
     assert None not in result["packages"].values(), "what the tests run with is installed"
@@ -24,6 +37,8 @@ def test_json(nsface: Run) -> None:
     assert len(result["devices"]) == 1 + torch.cuda.device_count()
     assert {"float32", "bfloat16"} >= {device["auto_precision"] for device in result["devices"]}
     assert result["extras"]["test"] == []
+    sound = {"sound": True, "networks": 2, "faults": []}
+    assert result["training"] == {"fp32": sound, "bf16": sound}
 
 
 def test_table_names_what_is_missing_and_how_to_get_it(nsface: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +60,31 @@ def test_another_build_of_opencv_counts(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(doctor, "version", only_headless)
     monkeypatch.setattr(doctor, "requires", lambda name: ["opencv-python>=4.9"])
     assert doctor.packages() == {"opencv-python": "4.9 (opencv-python-headless)"}
+
+
+@pytest.mark.parametrize(
+    ("broken", "remedy"),
+    [
+        ({"fp32"}, "train on this CPU with --precision bf16, or install another version of PyTorch"),
+        ({"bf16"}, "train on this CPU with --precision fp32, or install another version of PyTorch"),
+        ({"fp32", "bf16"}, "  install another version of PyTorch"),
+    ],
+)
+def test_a_processor_on_which_training_crashes(
+    broken: set[str], remedy: str, nsface: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def examine(network: str, precision: str) -> Verdict:
+        crashes = network == "light-resnet" and precision in broken
+        return Verdict(network, precision, "the process died with SIGSEGV" if crashes else None)
+
+    monkeypatch.setattr("nsface.networks.soundness.examine", examine)
+    outcome = nsface("doctor", "--json", tmp_path / "doctor.json")
+    assert outcome.status == 1
+    assert outcome.out.count("NOT SOUND, 1 with a fault (2 networks)") == len(broken)
+    assert outcome.out.count("    light-resnet: the process died with SIGSEGV") == len(broken)
+    assert "sphereface-4:" not in outcome.out
+    assert remedy in outcome.out
+    found = json.loads((tmp_path / "doctor.json").read_text())["training"]
+    for precision in ("fp32", "bf16"):
+        assert found[precision]["sound"] == (precision not in broken)
+        assert len(found[precision]["faults"]) == (precision in broken)

@@ -74,7 +74,7 @@ def test_without_arguments_it_helps() -> None:
     assert asked.stdout.count("\n") > 20
 
 
-@pytest.mark.parametrize("arguments", ["--help", "doctor --json - --quiet"])
+@pytest.mark.parametrize("arguments", ["--help", "doctor --help --quiet"])
 def test_a_reader_that_has_had_enough_is_no_error(arguments: str) -> None:
     line = f"set -o pipefail; {sys.executable} -m nsface {arguments} | true"
     ended = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120)

@@ -120,10 +120,22 @@ def test_an_embedding_needs_a_dimension() -> None:
         build("sphereface-4", height=112, width=96, embedding_size=0)
 
 
-def test_light_resnet_needs_eight_channels() -> None:
-    with pytest.raises(ModelError, match="channels is 7; give at least 8"):
-        build("light-resnet", height=32, width=32, channels=7)
-    build("light-resnet", height=32, width=32, channels=8)
+@pytest.mark.parametrize("channels", [0, -8, 4097, 10**20])
+def test_light_resnet_takes_1_to_4096_channels(channels: int) -> None:
+    with pytest.raises(ModelError, match=f"channels is {channels}; give 1 to 4096"):
+        build("light-resnet", height=32, width=32, channels=channels)
+
+
+@pytest.mark.parametrize("units", [-1, 257, 10**20])
+def test_light_resnet_takes_up_to_256_extra_units(units: int) -> None:
+    with pytest.raises(ModelError, match=f"extra_units is {units}; give 0 to 256"):
+        build("light-resnet", height=32, width=32, extra_units=units)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 7])
+def test_light_resnet_with_few_channels(channels: int) -> None:
+    network = build("light-resnet", height=32, width=32, channels=channels, embedding_size=1)
+    assert network(images(2, 32, 32)).shape == (2, 1)
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list() -> None:

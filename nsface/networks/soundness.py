@@ -1,0 +1,156 @@
+"""Whether PyTorch computes training steps on this processor without crashing, and rightly.
+
+PyTorch takes other kernels for every processor, precision and number of channels, and some have been wrong:
+one wrote beyond its buffers, which ends a training with a segmentation fault, or, worse, does not. So each
+network takes a step at its smallest sizes in a process of its own. The numbers of one network of each family
+are compared with those of the same step in float64, for which PyTorch has plain kernels.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nsface.networks import build
+
+PRECISIONS = ("fp32", "bf16")
+# How far, relative to its L2 norm in float64, the gradient of all weights may be from it. Sound kernels
+# stay within a third of these for every network here; wrong ones are off by about 1, or more.
+TOLERANCES = {"fp32": 0.01, "bf16": 0.6}
+# Of each family those that have all of its layers; the others have the same ones more often.
+COMPARED = {"iresnet-18", "light-resnet", "sphereface-4", "sphereface-20", "vgg-face"}
+CLASSES = 3
+
+
+@dataclass(frozen=True)
+class Step:
+    """A training step: the size of its images and of its batch, and arguments of the network."""
+
+    height: int
+    width: int
+    batch: int
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        arguments = "".join(f", {name} {value}" for name, value in self.arguments.items())
+        return f"batch of {self.batch}, {self.height}×{self.width}{arguments}"
+
+
+Attempt = Callable[[str, Step, str], str | None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the steps of `network` in `precision`: `fault` says what went wrong, None: nothing."""
+
+    network: str
+    precision: str
+    fault: str | None
+
+
+def steps(network: str) -> Iterator[Step]:
+    """What `network` is tried with: few images, odd sizes, and few channels where they are an argument."""
+    yield Step(17, 21, 8)
+    yield Step(16, 16, 2)
+    if network == "light-resnet":
+        for channels in (1, 2, 3, 4, 7, 8, 9):
+            yield Step(57, 48, 8, {"channels": channels})
+
+
+def tried(network: str, step: Step, precision: str) -> str | None:
+    """Take `step` in this process; what is wrong with its numbers, None: nothing."""
+    torch.manual_seed(0)
+    sizes = {"height": step.height, "width": step.width}
+    built = build(network, **sizes, embedding_size=1, **step.arguments).train()
+    images = torch.rand(step.batch, 3, step.height, step.width) * 2 - 1
+    classifier = torch.randn(CLASSES, 1)
+    exact = None
+    # Batch statistics over two images are so ill-conditioned that only finite numbers can be asked for.
+    if network in COMPARED and step.batch > 2:
+        exact = _gradients(deepcopy(built).double(), images.double(), classifier.double())
+    built, images = (it.to(memory_format=torch.channels_last) for it in (built, images))
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        found = _gradients(built, images, classifier)
+    if exact is not None:
+        differences = [one - other for one, other in zip(found, exact, strict=True)]
+        off = _norm(differences) / _norm(exact)
+        if not off <= TOLERANCES[precision]:
+            return f"the gradient is off by {off:.2g} of its length"
+    torch.optim.SGD(built.parameters(), lr=0.01, fused=True).step()
+    return None if all(p.isfinite().all() for p in built.parameters()) else "weights are not finite"
+
+
+def _gradients(network: nn.Module, images: Tensor, classifier: Tensor) -> list[Tensor]:
+    """The gradient of each weight in a step with a linear classifier."""
+    embeddings = network(images).to(classifier.dtype)
+    labels = torch.arange(len(images)) % CLASSES
+    F.cross_entropy(embeddings @ classifier.T, labels).backward()
+    return [p.grad for p in network.parameters() if p.grad is not None]
+
+
+def _norm(tensors: list[Tensor]) -> float:
+    return math.hypot(*(float(tensor.norm()) for tensor in tensors))
+
+
+def examine(network: str, precision: str, attempt: Attempt = tried) -> Verdict:
+    """Let `network` take its `steps` in a process of its own, which may die.
+
+    The process is forked from a server that has imported PyTorch and done nothing with it, so that it begins
+    in milliseconds and is as good as new.
+
+    Args:
+        network: a key of `NETWORKS`.
+        precision: a key of `PRECISIONS`: what the convolutions are computed in.
+        attempt: what takes a step and says what is wrong with it; importable by its name.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(theirs, network, precision, attempt), daemon=True)
+    process.start()
+    theirs.close()
+    at = "start"
+    try:
+        while True:
+            done, text = ours.recv()
+            if done:
+                return Verdict(network, precision, text)
+            at = text
+    except EOFError:
+        process.join()
+        code = process.exitcode or 0
+        how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        return Verdict(network, precision, f"the process died with {how} ({at})")
+    finally:
+        ours.close()
+        process.kill()
+        process.join()
+
+
+def _answer(pipe: Connection, network: str, precision: str, attempt: Attempt) -> None:
+    """In the process: send (False, the step) before each step, at the end (True, what is wrong or None)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)  # "free(): invalid size" and its like
+    torch.set_num_threads(1)  # the sizes are small, and other processes may be at work
+    for step in steps(network):
+        pipe.send((False, str(step)))
+        try:
+            fault = attempt(network, step, precision)
+        except RuntimeError as error:  # of PyTorch: it has no kernel, say
+            fault = str(error).splitlines()[0]
+        if fault is not None:
+            pipe.send((True, f"{fault} ({step})"))
+            return
+    pipe.send((True, None))

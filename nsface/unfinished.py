@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import EACCES, EAGAIN, EISDIR, ELOOP, ENOTDIR, EPERM
+from errno import EACCES, EAGAIN, EISDIR, ELOOP, ENOENT, ENOTDIR, EPERM
 from pathlib import Path
 
 _TAKEN = {EACCES, EISDIR, ELOOP, ENOTDIR, EPERM}  # there is something that is not ours
@@ -48,7 +48,8 @@ def _first_free(place: Path, folder: bool) -> tuple[Path, int]:
         try:
             handle = _opened(path, folder)
         except OSError as error:
-            if error.errno not in _TAKEN:
+            renamed_meanwhile = folder and error.errno == ENOENT and place.parent.is_dir()
+            if error.errno not in _TAKEN and not renamed_meanwhile:
                 raise
             refused = error
             continue

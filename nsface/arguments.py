@@ -46,9 +46,10 @@ def check_arguments(
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """What to add to a message about the unknown `word`: the nearest of the `known` ones, or all of them."""
+    """What to add to a message about the unknown `word`: the nearest of the `known` ones, and all of them."""
     known = list(known)
+    if not known:
+        return "; it takes none"
     matches = difflib.get_close_matches(word, known, n=1)
-    if matches:
-        return f"; did you mean '{matches[0]}'?"
-    return f"; it is one of: {', '.join(known)}" if known else "; it takes none"
+    guess = f"; did you mean '{matches[0]}'?" if matches else ";"
+    return f"{guess} it is one of: {', '.join(known)}"

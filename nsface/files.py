@@ -1,18 +1,26 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and stay when the power fails."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from errno import EDQUOT, EFBIG, ENOSPC
+from contextlib import ExitStack, contextmanager
+from errno import EACCES, EBADF, EDQUOT, EFBIG, EINVAL, ENOSPC, ENOSYS, ENOTSUP, EPERM
 from pathlib import Path
 
-from nsface.errors import NsfaceError
+from nsface.errors import NsfaceError, shown
+from nsface.unfinished import share, unfinished
+
+__all__ = [
+    "FULL", "check_folder", "check_new_folder", "check_writable", "new_folder", "place_folder", "reason",
+    "replacing", "share", "sync", "write_text",
+]  # fmt: skip
 
 FULL = {ENOSPC, EDQUOT, EFBIG}  # what writing to a full disk, or beyond a limit, gives
+_UNSYNCABLE = {EACCES, EBADF, EINVAL, ENOSYS, ENOTSUP, EPERM}  # what file systems say that cannot flush it
 
 
 def reason(error: OSError) -> str:
@@ -24,8 +32,8 @@ def reason(error: OSError) -> str:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes `path`'s place, on failure it is removed.
 
-    A reader never sees half a file and a failed run leaves the old one. A link stays: what it points to is
-    replaced. A pipe or device is written to.
+    A reader never sees half a file and a failed run leaves the old one, when the process is killed or the
+    power fails too. A link stays: what it points to is replaced. A pipe or device is written to.
 
     Raises:
         NsfaceError: the folder does not exist or cannot be written.
@@ -38,29 +46,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
                 shutil.copyfileobj(made, special)
         return
     place = Path(os.path.realpath(target))
-    try:
-        handle, name = tempfile.mkstemp(
-            dir=place.parent, prefix=f".{target.name[:100]}.", suffix=target.suffix
-        )
-    except OSError as error:
-        raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with _beside(place, target) as temporary:
         with _room(target):
             yield temporary
-        share(temporary, 0o666)
+            sync(temporary)  # which is when some file systems notice that they are full
         try:
             os.replace(temporary, place)
+            sync(place.parent)
         except OSError as error:
-            raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-
-
-def _is_special(path: Path) -> bool:
-    return path.exists() and not path.is_file() and not path.is_dir()
+            raise _unwritable(target, error) from error
 
 
 @contextmanager
@@ -72,17 +66,21 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     check_new_folder(target)
-    try:
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:100]}."))
-    except OSError as error:
-        raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
-    try:
+    with _beside(target, target, folder=True) as temporary:
         with _room(target):
             yield temporary
-        share(temporary, 0o777)
         place_folder(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _beside(place: Path, target: Path, folder: bool = False) -> Iterator[Path]:
+    """`unfinished`; that it cannot be made is an NsfaceError about `target`."""
+    with ExitStack() as stack:
+        try:
+            temporary = stack.enter_context(unfinished(place, folder=folder))
+        except OSError as error:
+            raise _unwritable(target, error) from error
+        yield temporary
 
 
 @contextmanager
@@ -92,13 +90,51 @@ def _room(target: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
+        raise _unwritable(target, error) from error
+
+
+def _unwritable(target: Path, error: OSError) -> NsfaceError:
+    return NsfaceError(f"cannot write {shown(target)}: {reason(error)}")
+
+
+def sync(path: Path) -> None:
+    """Have what was written to the file `path`, or the names in the folder `path`, on the disk itself.
+
+    Raises:
+        OSError: it cannot be written; but not where the file system cannot do this.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _UNSYNCABLE:
+            raise
+    finally:
+        os.close(handle)
+
+
+def _sync_all(folder: Path) -> None:
+    """`sync` of a folder and all below it."""
+    if sys.platform == "linux":  # where this waits for the disks; thousands of files one by one take minutes
+        os.sync()
+        return
+    for parent, _, names in os.walk(folder):
+        for name in (*names, ""):
+            sync(Path(parent, name))
 
 
 def check_new_folder(target: Path) -> None:
     """Raise an NsfaceError where `target` exists and is not an empty folder."""
-    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
-        raise NsfaceError(f"{target} exists and is not an empty folder; remove it or choose another")
+    _check_name(target)
+    try:
+        free = not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir()))
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    if not free:
+        raise NsfaceError(f"{shown(target)} exists and is not an empty folder; remove it or choose another")
 
 
 def place_folder(made: Path, target: Path) -> None:
@@ -108,38 +144,48 @@ def place_folder(made: Path, target: Path) -> None:
         NsfaceError: it cannot be renamed.
     """
     try:
+        _sync_all(made)
         if target.exists():
             target.rmdir()
         made.rename(target)
+        sync(target.absolute().parent)
     except OSError as error:
-        raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
+        raise _unwritable(target, error) from error
 
 
-def share(path: Path, mode: int) -> None:
-    """Give `path` the permissions `mode` less the umask: those of temporary files would surprise others."""
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(mode & ~umask)
+def _check_name(target: Path) -> None:
+    """Refuse a name that no file can have: too long, or in a circle of links."""
+    try:
+        os.stat(target)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # what a name can mend is said elsewhere
+    except OSError as error:
+        raise _unwritable(target, error) from error
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise the NsfaceError that writing `path` would raise, before the work is done."""
     target = Path(path)
-    if target.is_dir():
-        raise NsfaceError(f"cannot write {target}: it is a folder")
-    parent = Path(os.path.realpath(target)).parent
+    _check_name(target)
+    if os.path.isdir(target):
+        raise NsfaceError(f"cannot write {shown(target)}: it is a folder")
+    parent = os.path.dirname(os.path.realpath(target))
     if not _is_special(target) and not os.access(parent, os.W_OK | os.X_OK):
-        why = "permission denied" if parent.is_dir() else "no such folder"
-        raise NsfaceError(f"cannot write {target}: {why}: {parent}")
+        why = "permission denied" if os.path.isdir(parent) else "no such folder"
+        raise NsfaceError(f"cannot write {shown(target)}: {why}: {shown(parent)}")
+
+
+def _is_special(path: Path) -> bool:
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
     """Raise an NsfaceError where the folder `path` cannot be made, with its parents, or written into."""
     target = Path(path)
     nearest = next(folder for folder in [target, *target.absolute().parents] if os.path.lexists(folder))
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        why = "permission denied" if nearest.is_dir() else "not a folder"
-        raise NsfaceError(f"cannot make the folder {target}: {nearest}: {why}")
+    if not os.path.isdir(nearest) or not os.access(nearest, os.W_OK | os.X_OK):
+        why = "permission denied" if os.path.isdir(nearest) else "not a folder"
+        raise NsfaceError(f"cannot make the folder {shown(target)}: {shown(nearest)}: {why}")
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

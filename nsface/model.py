@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nsface import __version__, networks
-from nsface.errors import ModelError, NsfaceError, listing
+from nsface.arguments import ArgumentError
+from nsface.errors import ModelError, NsfaceError, listing, shown
 from nsface.files import reason, replacing
+from nsface.finite import not_finite
 
 HEADER = "nsface"
+SIDE = 4096  # the most pixels that an image is high or wide
+EMBEDDING = 1 << 20  # the longest embedding
+NUMBERS = 1024  # the largest whole number among the arguments of a network, such as a number of channels
+WEIGHTS = 1 << 33  # the most weights of a network
 
 
 class Preprocessing(BaseModel):
@@ -35,8 +43,8 @@ class Preprocessing(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-    height: int = Field(default=112, ge=1)
-    width: int = Field(default=96, ge=1)
+    height: int = Field(default=112, ge=1, le=SIDE)
+    width: int = Field(default=96, ge=1, le=SIDE)
     colour: Literal["RGB"] = "RGB"
     mean: float = 127.5
     std: float = Field(default=128.0, gt=0)
@@ -54,23 +62,57 @@ class Description(BaseModel):
 
     network: str
     network_arguments: dict[str, Any]
-    embedding_size: int
+    embedding_size: int = Field(ge=1, le=EMBEDDING)
     input: Preprocessing
     head: str
     head_arguments: dict[str, Any]
-    identities: int
+    identities: int = Field(ge=0)
     recipe_digest: str
     version: str = __version__
 
     def build(self) -> nn.Module:
-        """The network described, with fresh weights."""
+        """The network described, with fresh weights.
+
+        Raises:
+            ModelError: there is no such network.
+        """
+        return build_network(self.network, self.input, self.embedding_size, self.network_arguments)
+
+
+def build_network(
+    name: str, images: Preprocessing, embedding_size: int, arguments: Mapping[str, Any]
+) -> nn.Module:
+    """The network `name` for such images, with fresh weights from torch's global generator.
+
+    Raises:
+        ModelError: no such network, sizes that do not fit, or more weights than are allowed.
+        ArgumentError: no such argument, or a value of another type or beyond all bounds.
+    """
+    for key, value in arguments.items():
+        check_whole_numbers(key, value, NUMBERS)
+
+    def build() -> nn.Module:
         return networks.build(
-            self.network,
-            height=self.input.height,
-            width=self.input.width,
-            embedding_size=self.embedding_size,
-            **self.network_arguments,
+            name, height=images.height, width=images.width, embedding_size=embedding_size, **arguments
         )
+
+    with torch.device("meta"):  # which allocates nothing
+        weights = sum(p.numel() for p in build().parameters())
+    if weights > WEIGHTS:
+        raise ModelError(f"{name} would have {weights:,} weights; nsface takes at most {WEIGHTS:,}")
+    return build()
+
+
+def check_whole_numbers(key: str, value: Any, most: int) -> None:
+    """Refuse whole numbers beyond ±`most` in the argument `key`, which may hold others.
+
+    Raises:
+        ArgumentError: there is one.
+    """
+    if isinstance(value, int) and abs(value) > most:
+        raise ArgumentError(f"{shown(key)}: a whole number may be {most:,} at most")
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        check_whole_numbers(key, part, most)
 
 
 def save_model(path: str | os.PathLike[str], network: nn.Module, description: Description) -> None:
@@ -80,10 +122,9 @@ def save_model(path: str | os.PathLike[str], network: nn.Module, description: De
         NsfaceError: weights that are not finite, or it cannot be written.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
-    if broken:
+    if broken := not_finite(weights):
         raise NsfaceError(
-            f"{path}: not written: weights are not finite ({listing(broken, 3)}); "
+            f"{shown(path)}: not written: weights are not finite ({listing(broken, 3)}); "
             "lower optimizer.learning_rate, lengthen schedule.warmup or set optimizer.clip_norm"
         )
     with replacing(path) as temporary:
@@ -99,26 +140,69 @@ def load_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
     Raises:
         ModelError: missing, not a model file of nsface, or weights that do not fit the network described.
     """
+    weights, description = _read(path)
+    where = shown(path)
+    try:
+        _check_shapes(description, weights)
+        network = description.build()
+        network.load_state_dict(weights)
+    # what a header can ask for is not all foreseen: networks raise what torch raises
+    except (NsfaceError, RuntimeError, ValueError, TypeError, OverflowError) as error:
+        summary = shown(str(error).splitlines()[0])
+        raise ModelError(f"{where}: its header and weights do not fit together ({summary})") from error
+    if broken := not_finite(weights):
+        raise ModelError(
+            f"{where}: its weights are not finite ({listing(broken, 3)}); train it again, with a lower rate"
+        )
+    return network.eval(), description
+
+
+def read_description(path: str | os.PathLike[str]) -> Description:
+    """The description in the header of a model file.
+
+    Raises:
+        ModelError: missing, or not a model file of nsface.
+    """
+    return _read(path, weights=False)[1]
+
+
+def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[str, Tensor], Description]:
+    where = shown(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(HEADER)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            found = {name: file.get_tensor(name) for name in file.keys()} if weights else {}  # noqa: SIM118
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {reason(error)}") from error
-    except SafetensorError as error:
+        raise ModelError(f"{where}: cannot be read: {reason(error)}") from error
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(
-            f"{path}: not a model file ({error}); give the model.safetensors of a run"
+            f"{where}: not a model file ({shown(error)}); give the model.safetensors of a run"
         ) from error
     if header is None:
-        raise ModelError(f"{path}: a safetensors file, but not one that nsface wrote")
+        raise ModelError(f"{where}: a safetensors file, but not one that nsface wrote")
     try:
-        description = Description.model_validate_json(header)
-        network = description.build()
-        network.load_state_dict(weights)
-    except (ValidationError, RuntimeError, NsfaceError) as error:
-        summary = str(error).splitlines()[0]
-        raise ModelError(f"{path}: its header and weights do not fit together ({summary})") from error
-    return network.eval(), description
+        return found, Description.model_validate_json(header)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "header"
+        raise ModelError(f"{where}: a damaged header ({shown(place)}: {first['msg']})") from error
+
+
+def _check_shapes(description: Description, weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights of other names or shapes than the description asks for, before its network is allocated.
+
+    Raises:
+        ModelError: they do not fit.
+    """
+    with torch.device("meta"):
+        expected = description.build().state_dict()
+    for name, tensor in expected.items():
+        if name not in weights:
+            raise ModelError(f"no {name} among the weights")
+        if weights[name].shape != tensor.shape:
+            raise ModelError(f"{name}: {tuple(weights[name].shape)} in place of {tuple(tensor.shape)}")
+    if unknown := sorted(weights.keys() - expected.keys()):
+        raise ModelError(f"weights of no layer: {listing(unknown, 3)}")
 
 
 def digest(path: str | os.PathLike[str]) -> str:

@@ -1,6 +1,6 @@
 """The recipe: a typed, validated description of a training run, read from YAML.
 
-    recipe = load_recipe("recipes/lfw-small.yaml", {"head.alpha2": 0.05, "seed": 3})
+    recipe = load_recipe("lfw-small", {"head.alpha2": 0.05, "seed": 3})
 
 Unknown keys, wrong types and impossible values are refused, each named with file, line and key.
 """
@@ -8,8 +8,8 @@ Unknown keys, wrong types and impossible values are refused, each named with fil
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,21 +19,28 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from nsface.auxiliary import AUXILIARY
 from nsface.device import DeviceChoice, PrecisionChoice
-from nsface.errors import ModelError, RecipeError
+from nsface.errors import ModelError, RecipeError, shown
 from nsface.files import reason
 from nsface.images.augment import Augmentation
 from nsface.model import Preprocessing
 from nsface.recipe_choices import AuxiliaryChoice, HeadChoice, NetworkChoice, Section
-from nsface.recipe_faults import key_lines, problem, yaml_problem
+from nsface.recipe_faults import key_lines, problem
+from nsface.recipe_length import LENGTHS, fit_schedule, length
+from nsface.recipe_names import recipe_text
+from nsface.recipe_text import Dumper, parse_value, read_yaml
 
-INDIFFERENT = {"cache", "streaming", "log_every"}  # keys of a recipe that do not decide the weights
+__all__ = ["INDIFFERENT", "Optimizer", "Recipe", "Sampler", "Schedule", "load_recipe", "parse_value"]
+
+# keys of a recipe that do not decide the weights: which images they are is not a matter of their path
+INDIFFERENT = {"data", "cache", "streaming", "log_every"}
+MOST = 1 << 30  # of steps, and of images a step
 
 
 class Sampler(Section):
     """Batches of `identities` identities with `images` images each, in place of shuffled images."""
 
-    identities: int = Field(ge=2)
-    images: int = Field(ge=1)
+    identities: int = Field(ge=2, le=1 << 15)
+    images: int = Field(ge=1, le=1 << 15)
 
 
 class Optimizer(Section):
@@ -84,7 +91,7 @@ class Recipe(Section):
     data: str | None = None
     exclude: list[str] = Field(default=[])
     cache: str | None = None
-    streaming: int | None = Field(default=None, ge=1)
+    streaming: int | None = Field(default=None, ge=1, le=1024)
     input: Preprocessing = Preprocessing()
     network: NetworkChoice
     head: HeadChoice
@@ -93,13 +100,13 @@ class Recipe(Section):
     augmentation: Augmentation = Augmentation()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
-    epochs: int | None = Field(default=None, ge=1)
-    iterations: int | None = Field(default=None, ge=1)
-    batch_size: int = Field(default=256, ge=1)
-    seed: int = Field(default=0, ge=0)
+    epochs: int | None = Field(default=None, ge=1, le=MOST)
+    iterations: int | None = Field(default=None, ge=1, le=MOST)
+    batch_size: int = Field(default=256, ge=1, le=MOST)
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
     device: DeviceChoice = "auto"
     precision: PrecisionChoice = "auto"
-    log_every: int = Field(default=50, ge=1)
+    log_every: int = Field(default=50, ge=1, le=MOST)
 
     @field_validator("network")
     @classmethod
@@ -170,83 +177,62 @@ class Recipe(Section):
         return self
 
     def to_yaml(self) -> str:
-        return yaml.dump(self.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        return yaml.dump(self.model_dump(), Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
     def digest(self) -> str:
-        """SHA-256 of all that decides the weights: how pixels are kept and what is logged does not."""
-        decisive = self.model_dump_json(exclude=INDIFFERENT)
+        """SHA-256 of all that decides the weights but the images: not their path, nor how pixels are kept."""
+        decisive = json.dumps(self.model_dump(exclude=INDIFFERENT))
         return hashlib.sha256(decisive.encode()).hexdigest()
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML whose numbers are what they look like: `1e-3` is a number too, as in YAML 1.2; and no dates."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Text that `_Loader`, or YAML 1.1, would take for a number is quoted."""
-
-
-_FLOAT = "tag:yaml.org,2002:float"
-_Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern) for tag, pattern in resolvers if tag not in (_FLOAT, "tag:yaml.org,2002:timestamp")
-    ]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-for _kind in (_Loader, _Dumper):
-    _kind.add_implicit_resolver(
-        _FLOAT,
-        re.compile(
-            r"^[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
-        ),
-        list("-+0123456789."),
-    )
-_UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
-
-
-def parse_value(text: str) -> Any:
-    """A value given on the command line, read as YAML would: `0.1`, `true`, `[8, 12]`, `null`, `name`."""
-    try:
-        return yaml.load(text, _Loader)
-    except _UNREADABLE as error:
-        raise RecipeError(f"cannot read the value {text!r}: {yaml_problem(error)}") from error
-
-
-def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def load_recipe(
+    path: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    note: Callable[[str], object] | None = None,
+) -> Recipe:
     """Read a recipe from YAML.
 
     Args:
+        path: of a file, or the name of a recipe that comes with nsface.
         overrides: values by dotted key (`head.alpha2`), put in place of the file's. Another `head.name` or
             `network.name` drops the arguments given in the file, which belong to the name that stood there;
             `epochs` takes the place of `iterations`, and the reverse; and a sampler that of `batch_size`.
+            Times of the schedule that such a length leaves no room are scaled with it.
+        note: called with a line about what was scaled.
 
     Raises:
         RecipeError: cannot be read, or wrong; every wrong place is named with its line and key.
     """
+    text, where = recipe_text(path)
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot be read: {reason(error)}") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: not a text file in UTF-8") from error
-    try:
-        node = yaml.compose(text, _Loader)
-        content = yaml.load(text, _Loader)
-        lines = key_lines(node, str(path)) if isinstance(node, yaml.MappingNode) else {}
-    except _UNREADABLE as error:
-        raise RecipeError(f"{path}: {yaml_problem(error)}") from error
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path}: not a recipe; it must hold keys and values such as `epochs: 20`")
+        node, content = read_yaml(text)
+    except RecipeError as error:
+        raise RecipeError(shown(f"{where}: {error}")) from error
+    if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
+        raise RecipeError(f"{where}: not a recipe; it must hold keys and values such as `epochs: 20`")
+    lines = key_lines(node, where)
     given = dict(overrides or {})
+    scaled = _put_all(content, given)
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        problems = [problem(details, Recipe, where, lines, given) for details in error.errors()]
+        raise RecipeError(shown("; ".join(problems))) from error
+    if scaled and note is not None:
+        note(f"note: {scaled}")
+    return recipe
+
+
+def _put_all(content: dict[str, Any], given: dict[str, Any]) -> str | None:
+    """Put what is `given` into the content of a recipe; what of its schedule was scaled for that, if any."""
+    if all(given.get(unit) is not None for unit in LENGTHS):
+        raise RecipeError("given on the command line: give either epochs or iterations, not both")
+    own = length(content)
     for key in sorted(given, key=lambda key: not key.endswith(".name")):  # arguments belong to the new name
         _put(content, key, given[key])
     if "batch_size" not in given and any(k.split(".")[0] == "sampler" for k in given) and content["sampler"]:
         content.pop("batch_size", None)
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        problems = [problem(details, Recipe, str(path), lines, given) for details in error.errors()]
-        raise RecipeError("; ".join(problems)) from error
+    return fit_schedule(content, own, given)
 
 
 def _put(content: dict[str, Any], dotted: str, value: Any) -> None:
@@ -257,11 +243,12 @@ def _put(content: dict[str, Any], dotted: str, value: Any) -> None:
             section[parent] = {}
         section = section[parent]
         if not isinstance(section, dict):
-            raise RecipeError(f"{dotted}: {parent} holds a value, not keys")
+            raise RecipeError(shown(f"{dotted}: {parent} holds a value, not keys"))
     if parents in (["head"], ["network"]) and last == "name" and section.get("name") != value:
         kept = {"embedding_size": section["embedding_size"]} if "embedding_size" in section else {}
         section.clear()
         section.update(kept)
-    if dotted in ("epochs", "iterations"):
-        content.pop("iterations" if dotted == "epochs" else "epochs", None)
+    if dotted in LENGTHS and value is not None:
+        for other in LENGTHS:
+            content.pop(other, None)
     section[last] = value

@@ -8,11 +8,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import nn
 
-from nsface import networks
 from nsface.arguments import check_arguments, near
 from nsface.auxiliary import AUXILIARY
 from nsface.heads import HEADS
-from nsface.model import Preprocessing
+from nsface.model import Preprocessing, build_network, check_whole_numbers
+
+NUMBERS = 1_000_000  # the largest whole number that an argument may be
 
 
 class Section(BaseModel):
@@ -32,6 +33,12 @@ class Named(Section):
     def arguments(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
 
+    @model_validator(mode="after")
+    def _bounded(self) -> Named:
+        for key, value in self.arguments.items():
+            check_whole_numbers(key, value, NUMBERS)
+        return self
+
 
 class NetworkChoice(Named):
     """A network, and the length of its embeddings."""
@@ -40,13 +47,7 @@ class NetworkChoice(Named):
 
     def build(self, images: Preprocessing) -> nn.Module:
         """The network for images of that size, with fresh weights from torch's global generator."""
-        return networks.build(
-            self.name,
-            height=images.height,
-            width=images.width,
-            embedding_size=self.embedding_size,
-            **self.arguments,
-        )
+        return build_network(self.name, images, self.embedding_size, self.arguments)
 
 
 class HeadChoice(Named):

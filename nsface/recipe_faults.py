@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel
 
-from nsface.errors import RecipeError
+from nsface.arguments import near
+from nsface.errors import RecipeError, shown
 
 
 def key_lines(node: yaml.MappingNode, path: str, prefix: str = "") -> dict[str, int]:
@@ -18,9 +18,8 @@ def key_lines(node: yaml.MappingNode, path: str, prefix: str = "") -> dict[str, 
     for key, value in node.value:
         dotted = f"{prefix}{key.value}"
         if dotted in lines:
-            raise RecipeError(
-                f"{path}:{key.start_mark.line + 1}: {dotted}: stands here and on line {lines[dotted]}"
-            )
+            here = f"{path}:{key.start_mark.line + 1}: {shown(dotted)}"
+            raise RecipeError(f"{here}: stands here and on line {lines[dotted]}")
         lines[dotted] = key.start_mark.line + 1
         if isinstance(value, yaml.MappingNode):
             lines.update(key_lines(value, path, f"{dotted}."))
@@ -45,11 +44,19 @@ def problem(
     if details["type"] == "value_error":  # what concerns a key inside begins with its name
         return f"{_place(f'{key}.{_first(message)}', path, lines, given)}: {key}: {message}"
     if details["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(parts[-1], _keys_beside(parts, model), n=1)
-        return f"{place}: {key}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
+        return f"{place}: {key}: unknown key{near(parts[-1], keys_beside(parts, model))}"
     if details["type"] == "missing":
         return f"{place}: {key}: missing, and needed"
-    return f"{place}: {key}: {message[0].lower()}{message[1:]} (got {details['input']!r})"
+    return f"{place}: {key}: {message[0].lower()}{message[1:]} (got {brief(details['input'])})"
+
+
+def brief(value: Any) -> str:
+    """`value` as Python writes it, cut where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of more digits than Python writes, or a deep list
+        return f"a very large {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _first(message: str) -> str:
@@ -60,13 +67,14 @@ def _place(key: str, path: str, lines: dict[str, int], given: Mapping[str, Any])
     """Where the value of `key` comes from: the command line, or a line of the file."""
     parts = key.split(".")
     outwards = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
-    if any(name in given for name in outwards):
+    if any(name in given for name in outwards) or any(name.startswith(f"{key}.") for name in given):
         return "given on the command line"
     known = next((name for name in outwards if name in lines), None)
     return f"{path}:{lines[known]}" if known else path
 
 
-def _keys_beside(parts: list[str], model: type[BaseModel]) -> list[str]:
+def keys_beside(parts: list[str], model: type[BaseModel]) -> list[str]:
+    """The keys of the section of `model` that the last of `parts` stands in; none where any may stand."""
     for part in parts[:-1]:
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
         sections = [
@@ -76,10 +84,3 @@ def _keys_beside(parts: list[str], model: type[BaseModel]) -> list[str]:
             return []
         model = sections[0]
     return list(model.model_fields)
-
-
-def yaml_problem(error: Exception) -> str:
-    """What the parser stumbled over, and on which line."""
-    mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}: " if mark else ""
-    return f"{where}not valid YAML ({getattr(error, 'problem', None) or error})"

@@ -1,1 +1,1 @@
-"""The recipes that nsface ships, installed with it; `nsface train` takes the path of any."""
+"""The recipes that nsface ships, installed with it; `nsface train` takes the name of any."""

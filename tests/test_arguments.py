@@ -36,7 +36,11 @@ def test_right(factory: Any, given: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("factory", "given", "message"),
     [
-        (Layer, {"rat": 0.1}, r"^rat: layer has no such argument; did you mean 'rate'\?$"),
+        (
+            Layer,
+            {"rat": 0.1},
+            r"^rat: layer has no such argument; did you mean 'rate'\? it is one of: rate, kind$",
+        ),
         (Layer, {"size": 3}, r"^size: layer has no such argument; it is one of: rate, kind$"),
         (Layer, {"height": 3}, r"^height: layer has no such argument"),
         (partial(Layer, rate=0.3), {"rate": 0.1}, r"^rate: layer has no such argument; it is one of: kind$"),
@@ -53,6 +57,6 @@ def test_wrong(factory: Any, given: dict[str, Any], message: str) -> None:
 
 
 def test_near() -> None:
-    assert near("tripet", ["center", "triplet"]) == "; did you mean 'triplet'?"
+    assert near("tripet", ["center", "triplet"]) == "; did you mean 'triplet'? it is one of: center, triplet"
     assert near("xyz", ["center", "triplet"]) == "; it is one of: center, triplet"
     assert near("xyz", []) == "; it takes none"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -11,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from nsface.errors import NsfaceError
-from nsface.files import check_folder, check_writable, replacing, write_text
+from nsface.files import (
+    check_folder,
+    check_new_folder,
+    check_writable,
+    new_folder,
+    replacing,
+    write_text,
+)
 
 
 def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
@@ -69,3 +78,81 @@ def test_folders_that_cannot_be_made(tmp_path: Path) -> None:
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(NsfaceError, match=r"cannot make the folder .*file: not a folder"):
             check_folder(path)
+
+
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, str]] = []
+    fsync, replace, rename = os.fsync, os.replace, Path.rename
+
+    def synced(handle: int) -> None:
+        done.append(("sync", Path(os.readlink(f"/proc/self/fd/{handle}")).name))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "sync", lambda: done.append(("sync", "all")))
+    monkeypatch.setattr(os, "replace", lambda a, b: (done.append(("name", Path(b).name)), replace(a, b)))
+    monkeypatch.setattr(Path, "rename", lambda a, b: (done.append(("name", Path(b).name)), rename(a, b))[1])
+    write_text(tmp_path / "x.json", "text")
+    assert done == [("sync", ".x.json.part0.json"), ("name", "x.json"), ("sync", tmp_path.name)]
+    done.clear()
+    with new_folder(tmp_path / "y") as folder:
+        (folder / "a").write_text("a")
+    assert done == [("sync", "all"), ("name", "y"), ("sync", tmp_path.name)]
+
+
+def test_where_there_is_no_sync_of_everything_each_file_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: seen.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+    )
+    with new_folder(tmp_path / "y") as folder:
+        (folder / "below").mkdir()
+        (folder / "below" / "a").write_text("a")
+        (folder / "b").write_text("b")
+    assert sorted(seen) == sorted(["b", ".y.part0", "a", "below", tmp_path.name])
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_that_cannot_sync_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refusing(_: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    write_text(tmp_path / "x", "text")
+    assert (tmp_path / "x").read_text() == "text"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_turns_out_full_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refusing(_: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / "x").write_text("old")
+    monkeypatch.setattr(os, "fsync", refusing)
+    with pytest.raises(NsfaceError, match=r"cannot write .*x: "):
+        write_text(tmp_path / "x", "new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "é" * 200, "a/" * 20 + "x" * 256])
+def test_names_that_are_too_long_are_an_error_of_the_user(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    for attempt in (check_writable, lambda path: write_text(path, "x"), lambda path: check_new_folder(path)):
+        with pytest.raises(NsfaceError, match=r"cannot write .*file name too long"):
+            attempt(tmp_path / name)
+
+
+def test_names_are_shown_escaped(tmp_path: Path) -> None:
+    for name in ("\x1b[31m/x", "a\nb/x", "\u202egpj/x"):
+        with pytest.raises(NsfaceError) as error:
+            write_text(tmp_path / name, "text")
+        assert str(error.value).isprintable()

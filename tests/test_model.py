@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -106,3 +111,79 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
             lambda including_emulation=True, native=native: native or including_emulation,
         )
         assert pick_precision("auto", torch.device("cuda")) == (torch.bfloat16 if native else torch.float32)
+
+
+def with_header(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """The model file with a changed description; its weights stay."""
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()[HEADER])
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    changed = change(header)
+    text = changed if isinstance(changed, str) else json.dumps(header)
+    save_file(weights, path, metadata={HEADER: text})
+    return path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"embedding_size": 10**12},
+        {"embedding_size": 1 << 20},
+        {"embedding_size": 10**400},
+        {"network_arguments": {"channels": 10**9}},
+        {"network_arguments": {"channels": 1024}},
+        {"network_arguments": {"channels": 8, "extra_units": 10**9}},
+        {"network_arguments": {"channels": 8, "activation": {"name": "nah-tanh", "c": 10**400}}},
+        {"network_arguments": {"channels": 8, "dropout": float("nan")}},
+        {"network_arguments": {"channels": 8, "activation": [[[1]]]}},
+        {"network": "vgg-face", "network_arguments": {}, "embedding_size": 1 << 20},
+        {"input": {"height": 4096, "width": 4096}},
+        {"input": {"height": 10**9, "width": 10**9}},
+        {"identities": -1},
+        {"network": "\ud800"},
+        {"network": "\x1b[31m"},
+    ],
+)
+def test_sizes_beyond_all_bounds_are_refused_before_they_are_allocated(
+    path: Path, change: dict[str, Any]
+) -> None:
+    with pytest.raises(ModelError) as error:
+        load_model(with_header(path, lambda header: header.update(change)))
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "[" * 100_000, '{"network": 1}', '{"a": ' * 500, "\x00"])
+def test_headers_that_describe_nothing(path: Path, text: str) -> None:
+    with pytest.raises(ModelError, match=r"model\.safetensors: a damaged header"):
+        load_model(with_header(path, lambda _: text))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", ["fc.weight", "stem.1.running_mean", "bn.running_var"])
+def test_weights_that_are_not_finite_are_neither_written_nor_read(
+    path: Path, value: float, name: str
+) -> None:
+    network = DESCRIPTION.build()
+    network.state_dict()[name].view(-1)[0] = value
+    before = path.read_bytes()
+    with pytest.raises(NsfaceError, match=f"not written: weights are not finite .{name}"):
+        save_model(path, network, DESCRIPTION)
+    assert path.read_bytes() == before
+    save_file(network.state_dict(), path, metadata={HEADER: DESCRIPTION.model_dump_json()})
+    with pytest.raises(ModelError, match=f"its weights are not finite .{name}"):
+        load_model(path)
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_a_damaged_file_is_a_model_error_or_still_a_model(tmp_path: Path, data: st.DataObject) -> None:
+    whole = tmp_path / "whole"
+    if not whole.exists():
+        save_model(whole, DESCRIPTION.build(), DESCRIPTION)
+    content = bytearray(whole.read_bytes())
+    head = 8 + int.from_bytes(content[:8], "little")
+    for place in data.draw(st.lists(st.integers(0, head - 1), min_size=1, max_size=4)):
+        content[place] = data.draw(st.integers(0, 255))
+    (tmp_path / "damaged").write_bytes(content)
+    with contextlib.suppress(ModelError):
+        load_model(tmp_path / "damaged")

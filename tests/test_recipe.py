@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsface.errors import RecipeError
@@ -293,3 +298,201 @@ def test_values_are_what_they_look_like(text: str, value: Any) -> None:
 def test_every_float_survives(number: float) -> None:
     parsed = parse_value(repr(number))
     assert parsed == number
+
+
+BOMB = "a0: &a0 {x: 1, y: 2}\n" + "".join(
+    f"a{i}: &a{i} {{p: *a{i - 1}, q: *a{i - 1}}}\n" for i in range(1, 40)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BOMB, "aliases stand for more than"),
+        (BOMB.replace("a39:", "data:"), "aliases stand for more than"),
+        ("a: &a [1, 2]\n" + f"b: [{', '.join(['*a'] * 9000)}]\n", "aliases stand for more than"),
+        ("a: &a {<<: *a}\n", "it contains itself"),
+        ("a: &a\n- *a\n", "line 1: not valid YAML .it contains itself"),
+        ("a: " + "[" * 5000, "nested too deep"),
+        ("a: " + "{b: " * 5000, "nested too deep"),
+        ("data: !!python/object/apply:os.system [ls]\n", "not valid YAML"),
+        ("seed: " + "9" * 5000, "not valid YAML"),
+        ("? [a, b]\n: 1\n", "not valid YAML"),
+    ],
+)
+def test_work_is_bounded_by_the_size_of_the_text(tmp_path: Path, text: str, message: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(tmp_path, text))
+    assert time.monotonic() - begun < 5
+    with pytest.raises(RecipeError, match=message):
+        parse_value(text)
+
+
+def test_few_aliases_are_read(tmp_path: Path) -> None:
+    text = GOOD.replace("milestones: [8, 12]", "milestones: &m [8, 12]") + "exclude: &e [a, b]\n"
+    assert load_recipe(write(tmp_path, text)).exclude == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", [r'"\ud800"', r'["\udfff"]', r'{"\ud800": 1}'])
+def test_half_a_surrogate_pair_is_no_text(tmp_path: Path, text: str) -> None:
+    with pytest.raises(RecipeError, match="half a surrogate pair") as error:
+        load_recipe(write(tmp_path, GOOD + f"data: {text}\n"))
+    assert str(error.value).isprintable()
+    with pytest.raises(RecipeError, match="half a surrogate pair"):
+        parse_value(text)
+
+
+def test_paths_that_are_not_utf8_survive(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"/data/\xff\xfe")
+    recipe = load_recipe(write(tmp_path, GOOD), {"data": odd, "exclude": [odd]})
+    assert load_recipe(write(tmp_path, recipe.to_yaml())) == recipe
+    assert len(recipe.digest()) == 64
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("input.height", 10**9),
+        ("input.width", 5000),
+        ("network.embedding_size", 1 << 21),
+        ("network", {"name": "light-resnet", "channels": 10**9}),
+        ("network", {"name": "light-resnet", "extra_units": 10**7}),
+        ("network", {"name": "vgg-face", "embedding_size": 1 << 20}),
+        ("network", {"name": "light-resnet", "activation": {"name": "nah-tanh", "c": 10**400}}),
+        ("head", {"name": "arcface", "scale": 10**400}),
+        ("head", {"name": "l-softmax", "margin": 10**18}),
+        ("auxiliary", [{"name": "center", "weight": 10**400}]),
+        ("epochs", 10**18),
+        ("iterations", 10**18),
+        ("batch_size", 10**18),
+        ("seed", 1 << 63),
+        ("log_every", 10**12),
+        ("streaming", 10**6),
+        ("sampler", {"identities": 10**9, "images": 2}),
+        ("optimizer.learning_rate", 10**400),
+        pytest.param("optimizer.learning_rate", 0xF << 30000, id="9000 digits"),
+    ],
+)
+def test_sizes_beyond_all_bounds_are_refused(tmp_path: Path, key: str, value: Any) -> None:
+    begun = time.monotonic()
+    with pytest.raises(RecipeError, match="given on the command line") as error:
+        load_recipe(write(tmp_path, GOOD), {key: value})
+    assert time.monotonic() - begun < 5
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("key", "near", "beside"),
+    [
+        ("epoch", "epochs", "iterations"),
+        ("optimizer.learning_rat", "learning_rate", "momentum"),
+        ("schedule.warm", "warmup", "milestones"),
+        ("augmentation.rotate", "rotation", "zoom"),
+        ("optimiser.momentum", "optimizer", "schedule"),
+        ("head.alpha", "alpha2", "variant"),
+        ("network.activatio", "activation", "activation"),
+        ("zzz", None, "augmentation"),
+        ("schedule.zzz", None, "milestones"),
+    ],
+)
+def test_an_unknown_key_lists_those_there_are(
+    tmp_path: Path, key: str, near: str | None, beside: str
+) -> None:
+    with pytest.raises(RecipeError, match=r"given on the command line") as error:
+        load_recipe(write(tmp_path, GOOD), {key: 1})
+    message = str(error.value)
+    assert (f"did you mean '{near}'?" in message) == (near is not None)
+    assert re.search(rf"it is one of: .*\b{beside}\b", message)
+
+
+SHORT = GOOD.replace("  kind: step\n  milestones: [8, 12]\n", "  kind: cosine\n  warmup: 1\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "warmup", "milestones", "said"),
+    [
+        (GOOD, {"epochs": 12}, 0, [6.4, 9.6], "schedule.milestones is [6.4, 9.6] in place of [8, 12]"),
+        (GOOD, {"epochs": 13}, 0, [8, 12], None),
+        (GOOD, {"epochs": 100}, 0, [8, 12], None),
+        (GOOD, {"iterations": 150}, 0, [80, 120], "iterations 150 in place of epochs 15"),
+        (SHORT, {"epochs": 1}, 1 / 15, [], "schedule.warmup is 0.0666667 in place of 1"),
+        (SHORT, {"epochs": 2}, 1, [], None),
+        (SHORT, {"epochs": 1, "schedule.warmup": 0.5}, 0.5, [], None),
+        (SHORT, {"epochs": 1, "schedule": {"warmup": 0.5}}, 0.5, [], None),
+        (SHORT, {"iterations": 30}, 2, [], "schedule.warmup is 2 in place of 1"),
+        (GOOD, {"epochs": 2, "schedule.milestones": [1]}, 0, [1], None),
+    ],
+)
+def test_a_schedule_that_a_length_leaves_no_room_is_scaled_and_it_is_said(
+    tmp_path: Path, text: str, given: dict[str, Any], warmup: float, milestones: list[float], said: str | None
+) -> None:
+    notes: list[str] = []
+    recipe = load_recipe(write(tmp_path, text), given, notes.append)
+    assert recipe.schedule.warmup == pytest.approx(warmup)
+    assert recipe.schedule.milestones == pytest.approx(milestones)
+    assert len(notes) == (said is not None)
+    assert said is None or said in notes[0]
+
+
+@pytest.mark.parametrize(
+    "given", [{"epochs": 1, "schedule.warmup": 2}, {"epochs": 3, "schedule.warmup": 3.0}]
+)
+def test_a_warmup_of_ones_own_is_not_scaled(tmp_path: Path, given: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match=r"given on the command line: schedule\.warmup must be shorter"):
+        load_recipe(write(tmp_path, SHORT), given)
+
+
+@pytest.mark.parametrize("first", ["epochs", "iterations"])
+def test_lengths_in_either_order(tmp_path: Path, first: str) -> None:
+    path = write(tmp_path, SHORT)
+    second = "iterations" if first == "epochs" else "epochs"
+    for given in ({first: 30, second: None}, {second: None, first: 30}):
+        recipe = load_recipe(path, given)
+        assert (getattr(recipe, first), getattr(recipe, second)) == (30, None)
+    with pytest.raises(RecipeError, match="either epochs or iterations, not both"):
+        load_recipe(path, {first: 30, second: 20})
+
+
+@given(st.data())
+@settings(max_examples=100)
+def test_a_mangled_recipe_is_a_recipe_error_or_still_a_recipe(data: st.DataObject) -> None:
+    """Pieces of YAML put anywhere into a good one."""
+    pieces = [
+        "&a ",
+        "*a",
+        "<<: *a",
+        "? ",
+        "!!binary ",
+        "!!set ",
+        "!!omap ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ": ",
+        "\n",
+        "  ",
+    ]
+    pieces += [
+        "- ",
+        "1e999",
+        ".nan",
+        "0x" + "f" * 5000,
+        "null",
+        "~",
+        '"\\udcff"',
+        "1:30:59",
+        "%",
+        "\t",
+        "é",
+        "#",
+    ]
+    text = GOOD
+    for piece in data.draw(st.lists(st.sampled_from(pieces), min_size=1, max_size=6)):
+        place = data.draw(st.integers(0, len(text)))
+        text = text[:place] + piece + text[place:]
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(RecipeError):
+        path = write(Path(folder), text)
+        recipe = load_recipe(path)
+        assert load_recipe(write(Path(folder), recipe.to_yaml())) == recipe

@@ -1,0 +1,25 @@
+"""Whether tensors hold numbers alone: no NaN, no infinity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Names of those of `tensors` that hold NaN or infinity, in their order.
+
+    Where there are none, which is nearly always, this is one pass over them in as few calls as there are
+    kinds of tensor, and one wait for the device.
+    """
+    numbers = {name: t for name, t in tensors.items() if t.is_floating_point() and t.numel()}
+    kinds: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+    for tensor in numbers.values():
+        kinds.setdefault((tensor.device, tensor.dtype), []).append(tensor.detach())
+    # the largest absolute value of all: NaN or infinity where one of them is
+    if all(bool(get_total_norm(kind, float("inf")).isfinite()) for kind in kinds.values()):
+        return []
+    return [name for name, tensor in numbers.items() if not tensor.isfinite().all()]

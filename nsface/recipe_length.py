@@ -1,0 +1,51 @@
+"""A recipe of another length: what of its schedule does not fit is scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+LENGTHS = ("epochs", "iterations")
+TIMES = ("warmup", "milestones")
+
+
+def length(content: dict[str, Any]) -> tuple[str, int] | None:
+    """The unit and the length of a recipe's content; None where it has not exactly one, or not a number."""
+    given = {unit: content[unit] for unit in LENGTHS if content.get(unit) is not None}
+    if len(given) != 1:
+        return None
+    unit, value = next(iter(given.items()))
+    return (unit, value) if type(value) is int and value > 0 else None
+
+
+def fit_schedule(content: dict[str, Any], own: tuple[str, int] | None, given: Collection[str]) -> str | None:
+    """Scale the times of the schedule in `content` that do not fit where it has not its `own` length.
+
+    Times that the command line gives, by the keys `given`, stay. What is not a number is left to validation.
+
+    Returns:
+        What was done, in one line; None where all fits.
+    """
+    new, schedule = length(content), content.get("schedule")
+    if own is None or new is None or new == own or not isinstance(schedule, dict) or "schedule" in given:
+        return None
+    (unit, steps), (own_unit, own_steps) = new, own
+    times = {key: schedule.get(key) for key in TIMES if f"schedule.{key}" not in given}
+    moments = [m for value in times.values() for m in (value if isinstance(value, list) else [value])]
+    moments = [m for m in moments if m is not None]
+    if not all(type(m) in (int, float) for m in moments):
+        return None
+    if not any(moments) or (unit == own_unit and all(m < steps for m in moments)):
+        return None
+    changed = []
+    for key, value in times.items():
+        if not value:
+            continue
+        scaled = [m * steps / own_steps for m in (value if isinstance(value, list) else [value])]
+        schedule[key] = scaled if isinstance(value, list) else scaled[0]
+        changed.append(f"schedule.{key} is {_said(schedule[key])} in place of {_said(value)}")
+    return f"{', '.join(changed)}: in proportion to {unit} {steps} in place of {own_unit} {own_steps}"
+
+
+def _said(value: Any) -> str:
+    return f"[{', '.join(f'{m:g}' for m in value)}]" if isinstance(value, list) else f"{value:g}"

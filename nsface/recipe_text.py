@@ -1,0 +1,97 @@
+"""The text of recipes: YAML, read within work bounded by its size, and written so that it reads back."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from nsface.errors import RecipeError
+
+ALIASED = 10_000  # values that aliases may add to those written out
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose numbers are what they look like: `1e-3` is a number too, as in YAML 1.2; and no dates."""
+
+
+class Dumper(yaml.SafeDumper):
+    """Text that `_Loader`, or YAML 1.1, would take for a number is quoted."""
+
+
+_FLOAT = "tag:yaml.org,2002:float"
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag not in (_FLOAT, "tag:yaml.org,2002:timestamp")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _kind in (_Loader, Dumper):
+    _kind.add_implicit_resolver(
+        _FLOAT,
+        re.compile(
+            r"^[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+        ),
+        list("-+0123456789."),
+    )
+
+
+def read_yaml(text: str) -> tuple[yaml.Node | None, Any]:
+    """The root node of a YAML document, which knows lines, and its value.
+
+    Raises:
+        RecipeError: not YAML, nested too deep, text that cannot be written, or aliases that stand for far
+            more values than the document has.
+    """
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, None
+        sizes: dict[int, int] = {}
+        if _size(node, sizes) > len(sizes) + ALIASED:
+            raise RecipeError(f"not valid YAML (aliases stand for more than {ALIASED:,} values)")
+        return node, loader.construct_document(node)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise RecipeError(_problem(error)) from error
+
+
+def parse_value(text: str) -> Any:
+    """A value given on the command line, read as YAML would: `0.1`, `true`, `[8, 12]`, `null`, `name`."""
+    try:
+        return read_yaml(text)[1]
+    except RecipeError as error:
+        raise RecipeError(f"cannot read the value {text[:80]!r}: {error}") from error
+
+
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Number of values that `node` stands for, all aliases written out; `sizes` keeps those of its parts."""
+    known = sizes.get(id(node))
+    if known is not None:
+        if not known:
+            raise yaml.MarkedYAMLError(problem="it contains itself", problem_mark=node.start_mark)
+        return known
+    sizes[id(node)] = 0  # not finished
+    parts: list[yaml.Node] = []
+    if isinstance(node, yaml.MappingNode):
+        parts = [part for pair in node.value for part in pair]
+    elif isinstance(node, yaml.SequenceNode):
+        parts = node.value
+    else:
+        try:
+            node.value.encode("utf-8", "surrogateescape")  # bytes of paths that are not UTF-8 may stand there
+        except UnicodeEncodeError as error:
+            problem = "half a surrogate pair, which is no text"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+    sizes[id(node)] = size = 1 + sum(_size(part, sizes) for part in parts)
+    return size
+
+
+def _problem(error: Exception) -> str:
+    """What the parser stumbled over, and on which line."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark else ""
+    if isinstance(error, RecursionError):
+        return "not valid YAML (nested too deep)"
+    return f"{where}not valid YAML ({getattr(error, 'problem', None) or error})"

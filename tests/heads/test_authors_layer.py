@@ -164,9 +164,7 @@ def test_former_arguments_in_a_recipe(former: str, tmp_path: Path) -> None:
 
 
 def test_an_unknown_argument_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match="^lambda: noisy-softmax has no such .*did you mean .lamda."
-    ):
+    with pytest.raises(ValueError, match=r"^lambda: noisy-softmax has no such .*did you mean 'lamda'"):
         NoisySoftmax(4, 3, **{"lambda": 0.5})
 
 

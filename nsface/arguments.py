@@ -24,7 +24,8 @@ def check_arguments(
     """Refuse arguments in `given` that `factory`, called `name`, does not have, and values of a wrong type.
 
     A user's arguments are the keyword-only ones of `factory`, without those in `settled` and without those
-    that a `functools.partial` has settled.
+    that a `functools.partial` has settled. A class says in `former_arguments` what has taken the place of one
+    that it once had.
 
     Raises:
         ArgumentError: the first wrong argument, and what could stand there.
@@ -36,6 +37,8 @@ def check_arguments(
     parameters = inspect.signature(factory).parameters.values()
     own = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in settled]
     for key, value in given.items():
+        if key in (former := getattr(target, "former_arguments", {})):
+            raise ArgumentError(f"{key}: {former[key]}")
         if key not in own:
             raise ArgumentError(f"{key}: {name} has no such argument{near(key, own)}")
         try:

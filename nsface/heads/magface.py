@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from nsface.heads.arcface import with_angular_margin
@@ -20,13 +21,15 @@ class MagFace(NormalisedHead):
         L  = softplus(N − f') + λ_g g(a),    g(a) = 1/a + a/u_a²
 
     with a clipped to [l_a, u_a], and ArcFace's continuation where θ_y + m(a) exceeds π. Gradients flow
-    through a.
+    through a. The authors train with an easy margin: none where θ_y exceeds π/2.
 
     Args:
         scale: s > 0.
         lower_margin, upper_margin: l_m and u_m, 0 ≤ l_m ≤ u_m ≤ π/2, in radians.
         lower_norm, upper_norm: l_a and u_a, 0 < l_a < u_a.
         norm_weight: λ_g ≥ 0.
+        easy_margin: f' is s cos θ_y where cos θ_y ≤ 0, as in the authors' training, in place of ArcFace's
+            continuation.
         alpha2, sample_rate: see `NormalisedHead`.
 
     Raises:
@@ -44,6 +47,7 @@ class MagFace(NormalisedHead):
         lower_norm: float = 10.0,
         upper_norm: float = 110.0,
         norm_weight: float = 35.0,
+        easy_margin: bool = False,
         alpha2: float = 0.0,
         sample_rate: float = 1.0,
     ) -> None:
@@ -53,11 +57,13 @@ class MagFace(NormalisedHead):
         self.lower_norm = above("lower_norm", lower_norm, 0)
         self.upper_norm = above("upper_norm", upper_norm, lower_norm)
         self.norm_weight = at_least("norm_weight", norm_weight, 0)
+        self.easy_margin = easy_margin
 
     def changed_cosine(self, target: Target) -> Tensor:
         share = (self._clipped(target) - self.lower_norm) / (self.upper_norm - self.lower_norm)
         margin = self.lower_margin + (self.upper_margin - self.lower_margin) * share
-        return with_angular_margin(target.cosine, margin)
+        changed = with_angular_margin(target.cosine, margin)
+        return torch.where(target.cosine > 0, changed, target.cosine) if self.easy_margin else changed
 
     def added(
         self, features: Tensor, classes: Classes, labels: Tensor, target: Target

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nsface.heads.base import Target
-from nsface.heads.ranges import at_least, one_of
+from nsface.heads.ranges import at_least, between, one_of
 
 Variant = Literal["annealed", "amplitude", "free"]
 Law = Literal["half-normal", "normal"]
@@ -20,7 +20,7 @@ Fading = Literal["constant", "linear", "cosine"]
 
 @dataclass(frozen=True)
 class Noise:
-    """α · reach · |ξ|, ξ ~ N(0, 1), with reach
+    """(1 − λ) (α|ξ| + μ) · reach, ξ ~ N(0, 1), with reach
 
         annealed   ‖W_y‖ ‖x‖ (1 − cos θ_y)        (in normalised heads s stands for ‖W_y‖‖x‖)
         amplitude  ‖W_y‖ ‖x‖
@@ -29,10 +29,11 @@ class Noise:
     Gradients flow through the reach; ξ is a constant.
 
     Attributes:
-        alpha2: α², ≥ 0; with 0 nothing is drawn.
+        alpha2: α², ≥ 0; with 0 nothing is drawn, and μ stays.
         law: "half-normal" is |ξ|, "normal" is ξ itself, which also raises logits.
         per: one ξ for each "sample", or one for the "batch".
-        offset: μ ≥ 0, added to |ξ| (or ξ).
+        lamda: λ in [0, 1].
+        miu: μ ≥ 0.
         schedule: α over the run: "constant", or falling to 0 at its end, as 1 − t or (1 + cos πt)/2.
 
     Raises:
@@ -43,12 +44,14 @@ class Noise:
     variant: Variant = "annealed"
     law: Law = "half-normal"
     per: Unit = "sample"
-    offset: float = 0.0
+    lamda: float = 0.0
+    miu: float = 0.0
     schedule: Fading = "constant"
 
     def __post_init__(self) -> None:
         at_least("alpha2 (the variance of the noise)", self.alpha2, 0)
-        at_least("offset (μ)", self.offset, 0)
+        between("lamda (λ)", self.lamda, 0, 1)
+        at_least("miu (μ)", self.miu, 0)
         one_of("variant", self.variant, Variant)
         one_of("noise", self.law, Law)
         one_of("noise_per", self.per, Unit)
@@ -56,9 +59,12 @@ class Noise:
 
     def __call__(self, target: Target, generator: torch.Generator | None, progress: float = 0.0) -> Tensor:
         """The noise of a batch, of shape (B,), at `progress` in [0, 1] of the run."""
-        if self.alpha2 == 0:
+        if self.alpha2 == self.miu == 0:
             return torch.zeros_like(target.inner)
-        return self.alpha(progress) * self._reach(target) * self._draw(target.inner, generator)
+        share: Tensor | float = self.miu
+        if self.alpha2 > 0:
+            share = self.alpha(progress) * self._draw(target.inner, generator) + self.miu
+        return (1 - self.lamda) * share * self._reach(target)
 
     def alpha(self, progress: float) -> float:
         """α at `progress` of the run."""
@@ -74,7 +80,7 @@ class Noise:
         return target.length - target.inner
 
     def _draw(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
-        """|ξ| + μ, of the shape of `like`, or of one element."""
+        """|ξ|, or ξ, of the shape of `like`, or of one element."""
         count = len(like) if self.per == "sample" else 1
         xi = torch.randn(count, dtype=like.dtype, device=like.device, generator=generator)
-        return (xi.abs() if self.law == "half-normal" else xi) + self.offset
+        return xi.abs() if self.law == "half-normal" else xi

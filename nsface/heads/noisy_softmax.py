@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
+from nsface.arguments import check_arguments
 from nsface.heads.base import Head, Target
 from nsface.heads.noise import Fading, Law, Noise, Unit, Variant
-from nsface.heads.ranges import at_least
 
 
 class NoisySoftmax(Head):
     """Softmax whose target logit is lowered by annealed noise, so that samples saturate later.
 
         f' = f_y − α ‖W_y‖ ‖x‖ (1 − cos θ_y) |ξ| + b_y,    ξ ~ N(0, 1)
+
+    and with λ and μ of the authors' layer
+
+        f' = f_y − (1 − λ) (α|ξ| + μ) ‖W_y‖ ‖x‖ (1 − cos θ_y) + b_y.
 
     The noise is never negative and fades as θ_y → 0: the annealing is in the factor (1 − cos θ_y). Gradients
     flow through the norms and the cosine, with ξ held constant. Other logits are those of softmax, and in
@@ -24,13 +30,20 @@ class NoisySoftmax(Head):
         noise: "half-normal" is |ξ|; "normal" is ξ, which raises as many logits as it lowers.
         noise_per: one ξ for each "sample" (the equation read naturally), or one for each "batch" (as in the
             authors' layer).
-        blend: λ ≥ 0 of the authors' layer: f' becomes (λ z_y + f') / (1 + λ).
-        offset: μ ≥ 0 of the authors' layer, added to |ξ|.
-        alpha_schedule: α over the run. The paper has none ("constant"); "linear" and "cosine" fall to 0.
+        lamda: λ in [0, 1]: 0 is the paper's formula, 1 is softmax. (The authors' layer has 1 by default.)
+        miu: μ ≥ 0, a part of the reach that is always taken, with any α, 0 too. λ and μ are the authors' for
+            the annealed noise; with the other variants and laws they act in the same places.
+        alpha_schedule: α over the run. The paper has none ("constant"); "linear" and "cosine" fall to 0. μ
+            does not follow it.
 
     Raises:
-        ValueError: an argument out of its range.
+        ValueError: an argument out of its range, or one of nsface 0.3 whose place another has taken.
     """
+
+    former_arguments: ClassVar[dict[str, str]] = {
+        "blend": "its place has taken lamda, the authors' λ: give lamda = blend/(1 + blend)",
+        "offset": "its place has taken miu, the authors' μ, outside α: give miu = offset · √alpha2",
+    }
 
     def __init__(
         self,
@@ -41,15 +54,15 @@ class NoisySoftmax(Head):
         variant: Variant = "annealed",
         noise: Law = "half-normal",
         noise_per: Unit = "sample",
-        blend: float = 0.0,
-        offset: float = 0.0,
+        lamda: float = 0.0,
+        miu: float = 0.0,
         alpha_schedule: Fading = "constant",
         bias: bool = False,
+        **unknown: object,
     ) -> None:
+        check_arguments("noisy-softmax", NoisySoftmax, unknown)
         super().__init__(embedding_size, identities, bias=bias)
-        self.noise = Noise(alpha2, variant, noise, noise_per, offset, alpha_schedule)
-        self.blend = at_least("blend (λ)", blend, 0)
+        self.noise = Noise(alpha2, variant, noise, noise_per, lamda, miu, alpha_schedule)
 
     def changed_target(self, target: Target) -> Tensor:
-        # (λ z_y + f') / (1 + λ) = z_y − noise / (1 + λ)
-        return target.logit - self.noise(target, self.generator, self.progress) / (1 + self.blend)
+        return target.logit - self.noise(target, self.generator, self.progress)

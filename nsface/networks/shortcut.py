@@ -1,8 +1,8 @@
 """The 1×1 convolution of stride 2 of residual shortcuts, by a way that is safe on every processor.
 
 PyTorch's own one corrupts memory: with few channels that lie last in memory, its backward pass in float32
-writes beyond its buffers on CPUs (oneDNN: below 8 channels with AVX2, up to 8 with AVX-512; seen in PyTorch
-2.14 and 2.15). No network here uses it.
+writes beyond its buffers on CPUs (oneDNN: below 8 channels with AVX2; 3, 5, 8 and 9, among others, with
+AVX-512; in PyTorch 2.14 and 2.15, on maps of 112×96 and not on small ones). No network here uses it.
 """
 
 from __future__ import annotations

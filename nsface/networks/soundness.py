@@ -64,8 +64,10 @@ def steps(network: str) -> Iterator[Step]:
     yield Step(17, 21, 8)
     yield Step(16, 16, 2)
     if network == "light-resnet":
-        for channels in (1, 2, 3, 4, 7, 8, 9):
+        for channels in (1, 2, 4, 7):
             yield Step(57, 48, 8, {"channels": channels})
+        for channels in (3, 8, 9):  # the strided 1×1 convolution crashed with these, given such large maps
+            yield Step(224, 192, 8, {"channels": channels})
 
 
 def tried(network: str, step: Step, precision: str) -> str | None:
@@ -76,8 +78,9 @@ def tried(network: str, step: Step, precision: str) -> str | None:
     images = torch.rand(step.batch, 3, step.height, step.width) * 2 - 1
     classifier = torch.randn(CLASSES, 1)
     exact = None
-    # Batch statistics over two images are so ill-conditioned that only finite numbers can be asked for.
-    if network in COMPARED and step.batch > 2:
+    # Batch statistics over two images are so ill-conditioned that only finite numbers can be asked for; and
+    # large images take long in float64.
+    if network in COMPARED and step.batch > 2 and step.height < 64:
         exact = _gradients(deepcopy(built).double(), images.double(), classifier.double())
     built, images = (it.to(memory_format=torch.channels_last) for it in (built, images))
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):

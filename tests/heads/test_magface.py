@@ -15,8 +15,13 @@ from nsface.heads import ArcFace, MagFace
 
 
 @few
-@given(scale=st.sampled_from([1.0, 30.0, 200.0]), weight=st.floats(0, 40), seed=st.integers(0, 99))
-def test_loss(scale: float, weight: float, seed: int) -> None:
+@given(
+    scale=st.sampled_from([1.0, 30.0, 200.0]),
+    weight=st.floats(0, 40),
+    easy=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_loss(scale: float, weight: float, easy: bool, seed: int) -> None:
     # norms below, between and above the bounds 10 and 110
     features, labels = batch(5, 4, 6, scale, seed)
 
@@ -27,10 +32,24 @@ def test_loss(scale: float, weight: float, seed: int) -> None:
         own = target_of(cosine, labels)
         added = own * margin.cos() - (1 - own**2).sqrt() * margin.sin()
         changed = torch.where(own > (math.pi - margin).cos(), added, own - margin * margin.sin())
+        if easy:
+            changed = torch.where(own > 0, added, own)
         loss = cross_entropy(64 * cosine, labels, 64 * changed)
         return loss + weight * (1 / norm + norm / 110**2)
 
-    assert_loss_is(ready(MagFace(4, 5, norm_weight=weight), seed), features, labels, expected)
+    head = ready(MagFace(4, 5, norm_weight=weight, easy_margin=easy), seed)
+    assert_loss_is(head, features, labels, expected)
+
+
+@pytest.mark.parametrize(("degrees", "margin"), [(30, True), (89, True), (91, False), (150, False)])
+def test_easy_margin_is_none_beyond_a_right_angle(degrees: float, margin: bool) -> None:
+    head = MagFace(2, 2, easy_margin=True, lower_margin=0.5, upper_margin=0.5, norm_weight=0).double()
+    head.weight.data.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    theta = math.radians(degrees)
+    features = 50 * torch.tensor([[math.cos(theta), math.sin(theta)]], dtype=torch.float64)
+    classes, labels = head._classes(features.dtype, torch.tensor([0]))
+    changed = head.changed_cosine(head._target(features, classes, labels))
+    assert changed.item() == pytest.approx(math.cos(theta + (0.5 if margin else 0)), abs=1e-12)
 
 
 @few

@@ -71,28 +71,20 @@ def test_law_of_signed_noise(variant: Any) -> None:
     assert noise.var().item() == pytest.approx(0.1, rel=4 * math.sqrt(2 / DRAWS))
 
 
-def test_blend_and_offset_of_the_authors_layer() -> None:
-    # (λ f + f − α(1 − cos θ)‖W‖‖x‖(|ξ| + μ)) / (1 + λ)
-    features, weights = angles(60, 90)
-    head = NoisySoftmax(2, 2, alpha2=0.25, blend=3, offset=0.5)
-    head.reseed(4)
-    at = target(features, weights)
-    noisy = at.inner - 0.5 * torch.tensor([3.0, 6.0]) * (xi(4, 2).abs() + 0.5)
-    torch.testing.assert_close(head.changed_target(at), (3 * at.inner + noisy) / 4)
-
-
 @pytest.mark.parametrize(
     ("schedule", "shares"),
     [("constant", [1, 1, 1, 1]), ("linear", [1, 0.75, 0.5, 0]), ("cosine", [1, 0.853553, 0.5, 0])],
 )
-def test_schedule_of_alpha(schedule: Any, shares: list[float]) -> None:
-    head = NoisySoftmax(2, 2, alpha2=0.25, alpha_schedule=schedule)
+@pytest.mark.parametrize("miu", [0, 0.4])
+def test_schedule_of_alpha(schedule: Any, shares: list[float], miu: float) -> None:
+    # μ stays as it is while α falls
+    head = NoisySoftmax(2, 2, alpha2=0.25, alpha_schedule=schedule, miu=miu)
     at = target(*angles(90))
     lowered = []
     for step in (0, 25, 50, 100):
         head.reseed(4)
         head.advance(step, 100)
-        lowered.append(-head.changed_target(at).item() / (0.5 * 6 * abs(xi(4, 1).item())))
+        lowered.append((-head.changed_target(at).item() - 6 * miu) / (0.5 * 6 * abs(xi(4, 1).item())))
     assert lowered == pytest.approx(shares, abs=1e-6)
 
 
@@ -201,8 +193,11 @@ def test_impossible_variance(alpha2: float) -> None:
         ("variant", "angular"),
         ("noise", "uniform"),
         ("alpha_schedule", "step"),
-        ("blend", -1),
-        ("offset", -0.1),
+        ("lamda", -0.1),
+        ("lamda", 1.1),
+        ("lamda", math.nan),
+        ("miu", -0.1),
+        ("miu", math.inf),
     ],
 )
 def test_impossible_arguments(argument: str, value: Any) -> None:

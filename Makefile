@@ -1,15 +1,18 @@
 # make demo   install, then the main job on rendered faces: train twice, extract, score, report
 # make test   install, then all tests
+# make test-oldest   the same, with the lowest versions that setup.cfg allows, on Python 3.10
 # make lint   install, then ruff, and mypy over the package, the tests and the benchmarks
 #
-# Needs Python 3.10 or newer and make; everything is installed into .venv.
+# Needs Python 3.10 or newer and make; everything is installed into .venv, for test-oldest into .venv-oldest.
 
 PYTHON ?= python3
+PYTHON_OLDEST ?= python3.10
 VENV := .venv
+OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 BESIDE_TESTS := $(filter-out $(wildcard tests/*/test_*.py tests/*/conftest.py),$(wildcard tests/*/*.py))
 
-.PHONY: demo test lint build/lint clean
+.PHONY: demo test test-oldest lint build/lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +28,16 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --durations 10
 
+$(OLDEST)/installed: setup.cfg pyproject.toml
+	$(PYTHON_OLDEST) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet --upgrade pip uv
+	# of what setup.cfg names the lowest version, of what that needs in turn the newest
+	VIRTUAL_ENV=$(OLDEST) $(OLDEST)/bin/uv pip install --quiet --resolution lowest-direct --editable ".[test]"
+	touch $@
+
+test-oldest: $(OLDEST)/installed
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/pytest --numprocesses auto
+
 lint: $(VENV)/installed build/lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -38,4 +51,4 @@ build/lint:
 	cd $@ && ln -s $(addprefix ../../,$(BESIDE_TESTS)) .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(OLDEST) build dist *.egg-info

@@ -74,7 +74,7 @@ def test_webdataset_shards(tmp_path: Path) -> None:
 
 
 def test_shards_of_folders_and_their_names(tmp_path: Path) -> None:
-    write_shard(tmp_path / "0.tar", {"set/A/1.jpg": b"a", "set/A/1.json": b'{"width": 3}'})
+    write_shard(tmp_path / "0.tar", {"set/A/1.jpg": b"a", "set/A/1.txt": b"words"})
     write_shard(tmp_path / "1.tar", {"set/B/1.jpg": b"b"})
     source = open_source(str(tmp_path / "{0..1}.tar"))
     assert (source.kind, source.identities) == ("tar", ["A", "B"])
@@ -87,7 +87,7 @@ def test_shards_of_folders_and_their_names(tmp_path: Path) -> None:
     ("name", "data", "why"),
     [
         ("1.cls", b"five", "not a whole number"),
-        ("1.json", b"{", "not JSON"),
+        ("1.json", b"{", "not the JSON"),
         ("1.json", b'{"label": [1]}', "neither a whole number nor a name"),
         ("1.cls", bytes(2_000_000), "2,000,000 bytes are too many for a label"),
     ],

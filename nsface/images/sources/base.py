@@ -157,8 +157,8 @@ def identity_of(label: object) -> str:
     One rule for all sources: nothing, an empty text and a negative number are nobody. Lists and packed sets
     mark with −1 who is unknown, or what was sorted out.
     """
-    text = "" if label is None else readable(str(label)).strip()
-    return "" if _NEGATIVE.fullmatch(text) else text
+    text = "" if label is None else str(label).strip()
+    return "" if _NEGATIVE.fullmatch(text) else readable(text)
 
 
 def why_passed_over(name: str) -> str | None:

@@ -51,11 +51,11 @@ class ListSource(FilesSource):
             if not has_image_extension(path):
                 raise DataError(f"{place}: not the path of an image: {readable(path[:120])}")
             if labels.setdefault(path, label) != label:
-                raise DataError(f"{place}: {readable(path)} stands above with another label")
+                raise DataError(f"{place}: {readable(path)[:300]} stands above with another label")
             if (label is None) != (next(iter(labels.values())) is None):
                 raise DataError(f"{place}: a label on some lines only; give one to each, or to none")
             if not os.path.isfile(os.path.join(root, path)):
-                raise DataError(f"{place}: no such image: {readable(str(root / path))}")
+                raise DataError(f"{place}: no such image: {readable(str(root / path))[:300]}")
         paths = list(labels)
         super().__init__(location, without_common_folder(paths), root, paths)
         self._labels = [identity_of(label) for label in labels.values() if label is not None]

@@ -21,10 +21,10 @@ import numpy as np
 from nsface.errors import DataError, NsfaceError, shown
 
 Result = TypeVar("Result")
-# 3.0 is for fields with names beyond Latin-1, which nothing here has
 _BAD_HEADER = (
     ValueError, TypeError, KeyError, EOFError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError
 )  # fmt: skip
+# 3.0 is for fields with names beyond Latin-1, which nothing here has
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 

@@ -118,8 +118,10 @@ class RecSource(Source):
     def _images(self, table: _Table, index: str | None) -> _Table:
         """The rows of `table` that are images."""
         header = (table.counts >= 2) & (table.sizes >= 0) & (table.sizes < _SHORTEST_IMAGE)
+        if self._describes_the_others(table, header):
+            return table.only(~header)
         if not len(table.keys) or not header[0] or (bounds := self._bounds(table, 0)) is None:
-            return table.only(~header) if self._describes_the_others(table, header) else table
+            return table
         first_header, end = bounds
         images = table.only((table.keys > 0) & (table.keys < end) & ~header)
         # the bounds are float32 and so rounded above 2²⁴: what is an image shows in the records themselves

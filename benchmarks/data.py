@@ -75,13 +75,13 @@ def main(faces: str, work: Path | None, device: str, epochs: int) -> None:
         write_folder(source, Path(folder) / "images")
         store = open_source(str(Path(folder) / "pixels"))
         assert isinstance(store, StoreSource)
-        assert store.array is not None
-        height, width = store.array.shape[1:3]
+        assert store.pixel_file is not None
+        height, width = store.pixel_file.shape[1:3]
         read_folder(table, Path(folder) / "images", epochs)
         with table.row("decode the tar") as count:
             load_pixels(source, range(len(source)), height, width, progress=count)
         stream(table, source, height, width, epochs)
-        store.array.max()
+        store.pixel_file.block(0, len(store))
         read_store(table, store, epochs)
         for where in dict.fromkeys(["cpu", device]):
             train_batches(table, store, torch.device(where), epochs)
@@ -117,21 +117,21 @@ def stream(table: Table, source: Source, height: int, width: int, epochs: int) -
 
 
 def read_store(table: Table, store: StoreSource, epochs: int) -> None:
-    """Shuffled uint8 batches from the mapped store."""
-    pixels = torch.from_numpy(store.array)
+    """Shuffled uint8 batches from the store."""
+    assert store.pixel_file is not None
     sampler = Shuffled(len(store), BATCH, seed=0)
     with table.row("store: uint8 batches") as count:
         for epoch in range(epochs):
             for chosen in sampler.epoch(epoch, 0):
-                count(len(pixels[chosen]))
+                count(len(store.pixel_file.rows(chosen.numpy())))
 
 
 def train_batches(table: Table, store: StoreSource, device: torch.device, epochs: int) -> None:
     """What training gets: shuffled, mirrored, shifted, float32, on the device."""
-    assert store.array is not None
+    assert store.pixel_file is not None
     labels, _ = numbered(store.identities)
     sampler = Shuffled(len(store), BATCH, seed=0)
-    loader = Loader(store.array, labels, sampler, Augmentation(mirror=True, shift=4), 0, device)
+    loader = Loader(store.pixel_file, labels, sampler, Augmentation(mirror=True, shift=4), 0, device)
     if device.type == "cuda":
         for _ in loader.epoch(0):  # the first calls set things up
             pass

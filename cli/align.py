@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nsface.cli.results import note
 from nsface.errors import DataError, listing
 
 
@@ -68,8 +69,8 @@ def command(
     """Align the faces in SRC to a five-point template, into the folder DST with the same tree.
 
     SRC is anything that `nsface pack` takes. What lies outside an image is black. DST/landmarks.txt has the
-    points and confidences, DST/left_out.txt the images without a face and the unreadable ones; the others are
-    written all the same, and the exit status is 2 without --skip-bad. Interrupted, the same command goes on
+    points and confidences, DST/left_out.txt the images without a face, those whose given points are none and
+    the unreadable ones; the others are written all the same, and the exit status is 2 without --skip-bad. Interrupted, the same command goes on
     where it was.
 
     \b
@@ -95,6 +96,8 @@ def command(
         face,
     )
     opened = open_source(source)
+    if opened.unread:
+        note(opened.unread)
     with tqdm(total=len(opened), desc="aligning", unit=" images", disable=None) as bar:
         aligned = align(
             opened, target, aim, finder, form=form, quality=quality, workers=workers, progress=bar.update

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+_JPEG = {".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".mpo", ".pjpeg", ".pjp"}  # phones, browsers, 3D
+IMAGE_EXTENSIONS = frozenset(_JPEG | {".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff"})
+# images all the same, which are counted and not read
+FOREIGN_EXTENSIONS = frozenset(
+    ".gif .heic .heif .hif .avif .jxl .jp2 .j2k .jpx .jpf .psd .svg .ico .tga .exr .hdr .pcx .ppm .pgm .pbm "
+    ".pnm .dng .cr2 .cr3 .nef .arw .raf .orf .rw2".split()
+)
 
 
 def has_image_extension(name: str) -> bool:
     before, _, extension = name.rpartition(".")  # as posixpath.splitext does, but faster: there are millions
     return f".{extension.lower()}" in IMAGE_EXTENSIONS and before.rpartition("/")[2].strip(".") != ""
+
+
+def has_foreign_extension(name: str) -> bool:
+    """Whether `name` is that of an image in a format that is not read (`a.heic`)."""
+    return PurePosixPath(name).suffix.lower() in FOREIGN_EXTENSIONS
 
 
 def plain(name: str) -> str:

@@ -80,7 +80,7 @@ class Recipe(Section):
         data: training faces: folder or tar with one folder an identity, store, .rec, list with labels, …
         exclude: identities (folder names) that are left out, or the path of a file that names one a line (`#`
             starts a remark): what `nsface overlap --exclude` writes. The run folder's recipe has them all.
-        cache: folder for decoded pixels, memory-mapped; null: in memory.
+        cache: folder for decoded pixels, which are read from there; null: in memory.
         streaming: number of processes that decode images during the training; null: all are decoded first.
         auxiliary: losses added to the head's, each at most once.
         epochs, iterations: the length of the run; exactly one of the two.

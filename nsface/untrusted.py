@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import signal
+import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -20,6 +21,9 @@ import numpy as np
 from nsface.errors import DataError, NsfaceError, shown
 
 Result = TypeVar("Result")
+_BAD_HEADER = (
+    ValueError, TypeError, KeyError, EOFError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError
+)  # fmt: skip
 # 3.0 is for fields with names beyond Latin-1, which nothing here has
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -85,7 +89,7 @@ def read_array_header(file: IO[bytes], size: int, where: str) -> ArrayHeader:
         if version not in _HEADERS:
             raise ValueError(f"version {version}")
         shape, fortran_order, dtype = _HEADERS[version](file)
-    except (ValueError, TypeError, KeyError, EOFError, SyntaxError, RecursionError, MemoryError) as error:
+    except _BAD_HEADER as error:
         raise DataError(f"{shown(where)}: not an array in NumPy's .npy format, or a damaged one") from error
     offset = file.tell() - start
     if dtype.hasobject:

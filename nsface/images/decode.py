@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
+from nsface.images import room
 from nsface.images.dimensions import dimensions, image_extension
+from nsface.images.jpeg import Picture, first_picture
 
 # What Pillow takes for a decompression bomb; its 537 MB of pixels are more than any camera's.
 MAX_PIXELS = 178_956_970
+# A photograph has a byte for at most some 20 pixels. A file that promises far more is no face, but fills the
+# memory: 20 KB of PNG can be 500 MB of pixels.
+SMALL_PIXELS = 1 << 24
+PIXELS_PER_BYTE = 1000
+_UNDECODED = 128  # what libjpeg fills in where the data of a picture end too early
+_MORE = b"\x5a\xa5\x33\xcc" * 16
+_END = b"\xff\xd9"
+_one_at_a_time = threading.Lock()
 
 # what is wrong with an image is said by name, not by OpenCV besides
 if hasattr(cv2, "setLogLevel"):  # until OpenCV 5, which has it in `utils` alone
@@ -23,13 +39,58 @@ def decode(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     """Decode one JPEG, PNG, WebP, BMP or TIFF image to RGB, uint8, height × width × 3, in [0, 255].
 
     Grey images are repeated over the channels, CMYK is converted, transparency is dropped, 16-bit channels
-    are reduced to 8, and the orientation that the EXIF data ask for is applied.
+    are reduced to 8, and the orientation that the EXIF data ask for is applied. What stands behind the end of
+    the (first) picture is not looked at.
 
     Raises:
-        DataError: `data` is no image, is truncated, or says that it has more than MAX_PIXELS pixels, which
-            is found out before memory is taken for them; the message starts with `name`.
+        DataError: `data` is no image, is truncated, or says that it has more pixels than MAX_PIXELS or than
+            so many bytes hold, which is found out before memory is taken for them; the message starts with
+            `name`.
     """
-    check_image(data, name)
+    size, end, picture = _checked(data, name)
+    room.take(size[0] * size[1])
+    pixels = _decoded(data[:end] if end < len(data) else data, name)
+    if picture is not None and _ends_early(data[:end], pixels, picture, name):
+        raise DataError(f"{name}: truncated image")
+    return pixels
+
+
+def check_image(data: bytes, name: str) -> tuple[int, int]:
+    """Height and width of an image, before EXIF turns it, or what its bytes show to be wrong with it.
+
+    Raises:
+        DataError: empty, no image, truncated, or too many pixels; the message starts with `name`.
+    """
+    return _checked(data, name)[0]
+
+
+def _checked(data: bytes, name: str) -> tuple[tuple[int, int], int, Picture | None]:
+    """Height and width, how many bytes are the image, and the markers of a JPEG."""
+    if not data:
+        raise DataError(f"{name}: empty file")
+    extension = image_extension(data)
+    if extension is None:
+        raise DataError(f"{name}: not an image that can be read (JPEG, PNG, WebP, BMP or TIFF)")
+    picture = first_picture(data) if extension == ".jpg" else None
+    size = picture.size if picture else dimensions(data)
+    end: int | None = len(data)
+    if picture is not None:
+        end = picture.end
+    elif extension == ".png":
+        end = _png_end(data)
+    if end is None:
+        raise DataError(f"{name}: truncated image")
+    if size is None or 0 in size:
+        raise DataError(f"{name}: not an image, or a damaged one")
+    says = f"{name}: says it is {size[0]}×{size[1]} (height × width), "
+    if size[0] * size[1] > MAX_PIXELS:
+        raise DataError(f"{says}more than {MAX_PIXELS:,} pixels")
+    if size[0] * size[1] > SMALL_PIXELS + PIXELS_PER_BYTE * len(data):
+        raise DataError(f"{says}in {len(data):,} bytes: no photograph")
+    return size, end, picture
+
+
+def _decoded(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -39,32 +100,47 @@ def decode(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), np.uint8)
 
 
-def check_image(data: bytes, name: str) -> None:
-    """Refuse what cannot be decoded, as far as its first and last bytes show.
+def _png_end(data: bytes) -> int | None:
+    """Bytes up to the end of a PNG file; None where they are not all there."""
+    position = 8
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        position += 12 + length
+        if kind == b"IEND":
+            break
+    else:
+        return None
+    return position if position <= len(data) else None
 
-    Raises:
-        DataError: empty, no image, truncated, or more than MAX_PIXELS pixels; the message starts with `name`.
+
+def _ends_early(data: bytes, pixels: npt.NDArray[np.uint8], picture: Picture, name: str) -> bool:
+    """Whether the data of a whole-looking JPEG stop before its last block: the decoder does not say.
+
+    It leaves the blocks without data grey, and so a corner of the image (of CMYK, of some other colour). Such
+    a picture is decoded again with more data before its end: a whole one has no use for them. A picture in
+    several scans shows it by what they lack; of its last scan nothing does.
     """
-    if not data:
-        raise DataError(f"{name}: empty file")
-    if image_extension(data) is None:
-        raise DataError(f"{name}: not an image that can be read (JPEG, PNG, WebP, BMP or TIFF)")
-    if _truncated(data):
-        raise DataError(f"{name}: truncated image")
-    size = dimensions(data)
-    if size is None or 0 in size:
-        raise DataError(f"{name}: not an image, or a damaged one")
-    if size[0] * size[1] > MAX_PIXELS:
-        raise DataError(
-            f"{name}: says it is {size[0]}×{size[1]} (height × width), more than {MAX_PIXELS:,} pixels"
-        )
+    if len(picture.scans) > 1:
+        return picture.lacks_scans
+    bottom, right = pixels.shape[0] - 1, pixels.shape[1] - 1
+    corners = (bottom, right), (bottom, 0), (0, right), (0, 0)  # EXIF may have turned it
+    if len(picture.components) < 4 and all(pixels.item(*corner, 0) != _UNDECODED for corner in corners):
+        return False
+    with _silent():
+        longer = _decoded(data.removesuffix(_END) + _MORE + _END, name)
+    return not np.array_equal(longer, pixels)
 
 
-def _truncated(data: bytes) -> bool:
-    """Whether a JPEG or PNG lacks its end: some versions of OpenCV fill up what is missing with grey."""
-    if data.startswith(b"\xff\xd8"):
-        # neither marker can occur inside a scan, so the end of the image follows the start of the last scan
-        return data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda")
-    if data.startswith(b"\x89PNG"):
-        return b"IEND" not in data[-64:]
-    return False
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep libjpeg from writing to standard error what is wrong with the data, which is found out here."""
+    with _one_at_a_time:
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)

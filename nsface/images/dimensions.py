@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from nsface.images.jpeg import first_picture
+
 _EXTENSIONS = (
     (b"\xff\xd8\xff", ".jpg"),
     (b"\x89PNG\r\n\x1a\n", ".png"),
@@ -11,8 +13,6 @@ _EXTENSIONS = (
     (b"II*\0", ".tif"),
     (b"MM\0*", ".tif"),
 )
-# JPEG's start-of-frame markers: C0 to CF without C4 and CC (tables for coding) and C8 (reserved)
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _TIFF_VALUES = {1: "B", 3: "H", 4: "I"}
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 
@@ -32,7 +32,7 @@ def dimensions(data: bytes) -> tuple[int, int] | None:
     try:
         match image_extension(data):
             case ".jpg":
-                return _jpeg(data)
+                return first_picture(data).size
             case ".png":
                 width, height = struct.unpack_from(">II", data, 16)
             case ".webp":
@@ -46,26 +46,6 @@ def dimensions(data: bytes) -> tuple[int, int] | None:
     except (struct.error, IndexError):
         return None
     return height, width
-
-
-def _jpeg(data: bytes) -> tuple[int, int] | None:
-    position = 2
-    while True:
-        while data[position] == 0xFF:  # any number of fill bytes may stand before a marker
-            position += 1
-        marker = data[position]
-        if marker in _FRAMES:
-            height, width = struct.unpack_from(">HH", data, position + 4)
-            return height, width
-        if marker in (0xD9, 0xDA):
-            return None
-        alone = marker == 0x01 or 0xD0 <= marker <= 0xD8
-        (length,) = (0,) if alone else struct.unpack_from(">H", data, position + 1)
-        position += 1 + length
-        if data[position] != 0xFF:
-            position = data.find(b"\xff", position)
-            if position < 0:
-                return None
 
 
 def _webp(data: bytes) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from nsface.errors import DataError
 from nsface.files import reason
+from nsface.images import room
 from nsface.images.near_duplicates import SIDE, perceptual_hashes
 from nsface.images.packing import common_size
 from nsface.images.parallel import in_order
@@ -26,6 +27,7 @@ GREY = 6  # the largest difference between the channels, of 255, in a grey image
 SWAPPED = 5  # the middle of a face is redder than blue; bluer by more than this, of 255: channels swapped
 BLANK = 2  # the standard deviation, of 255, below which there is nothing to see
 _DIGEST = 16  # bytes
+_LONGEST = 512  # pixels, of the mean face
 _MIDDLE = slice(SIDE // 4, SIDE - SIDE // 4)
 
 
@@ -39,8 +41,8 @@ class Looks:
         digests: of the pixels, uint8, N × 16: equal where the images are.
         hashes: perceptual hashes, uint8, N × 32.
         grey, swapped, blank: bool, N: no colour; more blue than red in the middle; nearly all of one colour.
-        face_sum, faces: the sum of all images, each resized to the most common size (float64, H × W × 3,
-            RGB), and how many they are.
+        face_sum, faces: the sum of all images, each resized to the most common size, reduced to 512 pixels
+            (float64, H × W × 3, RGB), and how many they are.
         pattern: the sum of all images as unit vectors of 32 × 32 grey values without their mean.
     """
 
@@ -81,7 +83,7 @@ def look(source: Source, workers: int | None = None, progress: Progress | None =
     Raises:
         DataError: not a single image of a sample can be decoded.
     """
-    height, width = common_size(source)
+    height, width = _reduced(common_size(source))
     starts = range(0, len(source), CHUNK)
     total = _empty(len(source), height, width)
     for start, part in zip(
@@ -97,6 +99,12 @@ def look(source: Source, workers: int | None = None, progress: Progress | None =
         if progress:
             progress(len(part.sizes))
     return total
+
+
+def _reduced(size: tuple[int, int]) -> tuple[int, int]:
+    """`size`, or one of its shape whose longer side is _LONGEST: the mean of large pictures needs no more."""
+    scale = min(1.0, _LONGEST / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _empty(count: int, height: int, width: int) -> Looks:
@@ -121,22 +129,12 @@ def _look(source: Source, first: int, height: int, width: int) -> Looks:
     for row in range(count):
         name = source.names[first + row]
         try:
-            pixels = source.pixels(first + row)
+            with room.shared():
+                _add(looks, row, source.pixels(first + row), small[row])
         except DataError as error:
             looks.unreadable[row] = str(error).removeprefix(f"{name}: ")
-            continue
         except OSError as error:
             looks.unreadable[row] = reason(error)
-            continue
-        looks.sizes[row] = pixels.shape[:2]
-        digest = hashlib.sha256(repr(pixels.shape).encode())
-        digest.update(np.ascontiguousarray(pixels).data)
-        looks.digests[row] = np.frombuffer(digest.digest()[:_DIGEST], np.uint8)
-        small[row] = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-        if pixels.shape[:2] != (height, width):
-            pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        cv2.accumulate(pixels, looks.face_sum)
-        looks.faces += 1
     _colours(looks, small)
     grey = small.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     looks.hashes[:] = perceptual_hashes(grey)
@@ -145,6 +143,20 @@ def _look(source: Source, first: int, height: int, width: int) -> Looks:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     looks.pattern += np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0).sum(axis=0)
     return looks
+
+
+def _add(looks: Looks, row: int, pixels: npt.NDArray[np.uint8], small: npt.NDArray[np.uint8]) -> None:
+    """Take the looks of image `row`, and write it to `small`, 32 × 32 × 3."""
+    looks.sizes[row] = pixels.shape[:2]
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    looks.digests[row] = np.frombuffer(digest.digest()[:_DIGEST], np.uint8)
+    small[:] = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    height, width = looks.face_sum.shape[:2]
+    if pixels.shape[:2] != (height, width):
+        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    cv2.accumulate(pixels, looks.face_sum)
+    looks.faces += 1
 
 
 def _colours(looks: Looks, small: npt.NDArray[np.uint8]) -> None:

@@ -111,7 +111,7 @@ def _near(looks: Looks, exact: Sequence[Sequence[int]]) -> list[list[int]]:
 
 def label_gaps(identities: Sequence[str]) -> dict[str, Any] | None:
     """The whole numbers between the lowest and the highest label that no image has; None without numbers."""
-    if not identities or not all(name.isascii() and name.isdigit() for name in identities):
+    if not identities or not all(name.isascii() and name.isdigit() and len(name) < 19 for name in identities):
         return None
     numbers = sorted(map(int, identities))
     ranges = [[low + 1, high - 1] for low, high in pairwise(numbers) if high > low + 1]

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from nsface.images.augment import Augmentation, augment
+from nsface.images.pixel_file import PixelFile
 from nsface.images.sampling import Sampler
 from nsface.seeds import derived_seed
 
 Self = TypeVar("Self", bound="BatchLoader")
+_BLOCK = 1024  # images that are sent to the device at a time
 
 
 class BatchLoader(ABC):
@@ -81,7 +83,7 @@ class BatchLoader(ABC):
 
 
 class Loader(BatchLoader):
-    """Batches of pixels that lie in memory, or in a mapped file.
+    """Batches of pixels that lie in memory, or in a file.
 
     The pixels are moved to the device once when they fill at most half of its free memory; otherwise each
     batch is gathered in host memory and sent.
@@ -95,7 +97,7 @@ class Loader(BatchLoader):
 
     def __init__(
         self,
-        pixels: npt.NDArray[np.uint8],
+        pixels: npt.NDArray[np.uint8] | PixelFile,
         labels: npt.NDArray[np.int64],
         sampler: Sampler,
         augmentation: Augmentation,
@@ -105,10 +107,7 @@ class Loader(BatchLoader):
         part: slice = slice(None),
     ) -> None:
         super().__init__(labels, sampler, augmentation, seed, device, part)
-        store = torch.from_numpy(pixels)
-        if device.type == "cuda" and store.numel() <= torch.cuda.mem_get_info(device)[0] // 2:
-            store = store.to(device)
-        self._store = store
+        self._store = _on_device(pixels, device)
         self._rows = torch.arange(len(labels)) if rows is None else torch.from_numpy(rows)
 
     def _pixels(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -116,10 +115,26 @@ class Loader(BatchLoader):
             yield chosen, self._gathered(self._rows[chosen[self._part]])
 
     def _gathered(self, rows: Tensor) -> Tensor:
-        if self._store.device.type == self._device.type:
-            return self._store[rows.to(self._store.device, non_blocking=True)]
+        store, pinned = self._store, self._device.type == "cuda"
+        if isinstance(store, Tensor) and store.device.type == self._device.type:
+            return store[rows.to(store.device, non_blocking=True)]
         # only pinned memory is copied while the device computes
-        shape = (len(rows), *self._store.shape[1:])
-        batch = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-        torch.index_select(self._store, 0, rows, out=batch)
+        batch = torch.empty((len(rows), *store.shape[1:]), dtype=torch.uint8, pin_memory=pinned)
+        if isinstance(store, PixelFile):
+            store.rows(rows.numpy(), batch.numpy())
+        else:
+            torch.index_select(store, 0, rows, out=batch)
         return batch.to(self._device, non_blocking=True)
+
+
+def _on_device(pixels: npt.NDArray[np.uint8] | PixelFile, device: torch.device) -> Tensor | PixelFile:
+    """`pixels` on the device where they fill at most half of its free memory, and as they are otherwise."""
+    size = int(np.prod(pixels.shape))
+    if device.type != "cuda" or size > torch.cuda.mem_get_info(device)[0] // 2:
+        return pixels if isinstance(pixels, PixelFile) else torch.from_numpy(pixels)
+    if not isinstance(pixels, PixelFile):
+        return torch.from_numpy(pixels).to(device)
+    store = torch.empty(pixels.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(pixels), _BLOCK):
+        store[start : start + _BLOCK] = torch.from_numpy(pixels.block(start, start + _BLOCK))
+    return store

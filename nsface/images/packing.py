@@ -18,6 +18,7 @@ import numpy as np
 from nsface import __version__
 from nsface.errors import DataError, NsfaceError
 from nsface.files import check_new_folder, place_folder, reason
+from nsface.images import room
 from nsface.images.parallel import in_order
 from nsface.images.partial import Entry, Partial, discard_journal
 from nsface.images.pixels import Progress, read_image, refuse_bad
@@ -177,7 +178,8 @@ def _whole(source: Source, index: int) -> bytes:
         DataError: it cannot; the message starts with its name.
     """
     try:
-        source.pixels(index)
+        with room.shared():
+            source.pixels(index)
         return source.read(index)
     except OSError as error:
         raise DataError(f"{source.names[index]}: {reason(error)}") from error

@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from nsface.errors import DataError, listing
 from nsface.files import reason, replacing
+from nsface.images import room
+from nsface.images.pixel_file import PixelFile, Pixels
 from nsface.images.sources import Source, StoreSource
+from nsface.untrusted import read_array_header
 
-Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int], object]
 CHUNK = 256
 
@@ -29,7 +30,8 @@ def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
     """
     name = source.names[index]
     try:
-        pixels = source.pixels(index)
+        with room.shared():
+            pixels = source.pixels(index)
     except OSError as error:
         raise DataError(f"{name}: {reason(error)}") from error
     if pixels.shape != (height, width, 3):
@@ -39,20 +41,20 @@ def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
     return pixels
 
 
-def stored_pixels(source: Source, height: int, width: int) -> Pixels | None:
-    """All pixels of a packed store as they lie on disk, mapped: uint8, N × `height` × `width` × 3, RGB.
+def stored_pixels(source: Source, height: int, width: int) -> PixelFile | None:
+    """All pixels of a packed store as they lie on disk: uint8, N × `height` × `width` × 3, RGB.
 
     None where `source` is anything else, or a store of encoded images.
 
     Raises:
         DataError: the store has images of another size.
     """
-    if not isinstance(source, StoreSource) or source.array is None:
+    if not isinstance(source, StoreSource) or source.pixel_file is None:
         return None
-    if source.array.shape[1:3] != (height, width):
-        stored = f"{source.array.shape[1]}×{source.array.shape[2]}"
+    if source.pixel_file.shape[1:3] != (height, width):
+        stored = "{1}×{2}".format(*source.pixel_file.shape)
         raise DataError(f"{source.location}: {stored} (height × width) where {height}×{width} is needed")
-    return source.array
+    return source.pixel_file
 
 
 def fill(
@@ -103,10 +105,10 @@ def load_pixels(
     width: int,
     cache: str | None = None,
     progress: Progress | None = None,
-) -> Pixels:
+) -> Pixels | PixelFile:
     """Decode images `indices` of `source` once: uint8, N × `height` × `width` × 3, RGB.
 
-    With `cache`, a folder, the array is a memory-mapped file there, named after the content of the source,
+    With `cache`, a folder, they lie in a file there, named after the content of the source,
     and is made only if it is not there yet; otherwise it is in memory.
 
     Raises:
@@ -120,7 +122,7 @@ def load_pixels(
         if needed > memory // 2:
             raise DataError(
                 f"{source.location}: {needed / 2**30:.1f} GiB of pixels against {memory / 2**30:.1f} GiB of "
-                "memory; give `cache: FOLDER` in the recipe to map them from disk"
+                "memory; give `cache: FOLDER` in the recipe to read them from disk"
             )
         store = np.empty(shape, np.uint8)
         refuse_bad(source, fill(store, source, indices, progress), len(indices))
@@ -128,7 +130,7 @@ def load_pixels(
 
     key = hashlib.sha256(f"{source.dated_fingerprint()} {shape} {list(indices)}".encode()).hexdigest()
     file = Path(cache) / f"pixels-{key[:32]}.npy"
-    pixels = _mapped(file, shape)
+    pixels = _cached(file, shape)
     if pixels is None:
         _make_folder(file.parent)
         with replacing(file) as temporary:
@@ -136,7 +138,7 @@ def load_pixels(
             _reserve(temporary)
             refuse_bad(source, fill(made, source, indices, progress), len(indices))
             made.flush()
-        pixels = _mapped(file, shape)
+        pixels = _cached(file, shape)
     if pixels is None:
         raise DataError(f"{file}: cannot be read back; choose another `cache:`")
     return pixels
@@ -149,16 +151,17 @@ def _reserve(sparse: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
 
 
-def _mapped(file: Path, shape: tuple[int, ...]) -> Pixels | None:
-    """The array in `file`, memory-mapped; None where it is missing or damaged."""
+def _cached(path: Path, shape: tuple[int, int, int, int]) -> PixelFile | None:
+    """The pixels in the file `path`; None where it is missing or damaged."""
     try:
-        # copy-on-write: nothing can change the file, and torch takes the array without a warning
-        pixels: Pixels = np.lib.format.open_memmap(file, mode="c")
-    except (FileNotFoundError, ValueError, EOFError):
+        with path.open("rb") as file:
+            header = read_array_header(file, os.fstat(file.fileno()).st_size, str(path))
+        sound = header.shape == shape and header.dtype == np.uint8 and not header.fortran_order
+        return PixelFile(path, shape, header.offset) if sound else None
+    except (FileNotFoundError, DataError):
         return None
     except OSError as error:
-        raise DataError(f"{file}: cannot be read: {reason(error)}") from error
-    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
 
 
 def _make_folder(folder: Path) -> None:

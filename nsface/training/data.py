@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from nsface.errors import DataError, RecipeError, listing
 from nsface.images.loader import BatchLoader, Loader
+from nsface.images.pixel_file import PixelFile
 from nsface.images.pixels import Pixels, load_pixels, stored_pixels
 from nsface.images.sampling import IdentityBalanced, Sampler, Shuffled
 from nsface.images.sources import Source, numbered, open_source
@@ -31,7 +32,7 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
         raise RecipeError("no training images: give --data PATH, or `data:` in the recipe")
     source = open_source(recipe.data)
     folders = source.identities
-    if "" in folders:
+    if "" in folders and not source.labelled:
         stray = source.names[folders.index("")]
         raise DataError(
             f"{recipe.data}: {stray} lies in no identity's folder; lay the images out as IDENTITY/IMAGE.jpg, "
@@ -46,7 +47,8 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
     excluded = set(recipe.exclude)
     if unknown := sorted(excluded - set(folders)):
         raise RecipeError(f"exclude: no such identity in {recipe.data}: {listing(unknown)}")
-    chosen = [index for index, folder in enumerate(folders) if folder not in excluded]
+    # a label may stand for nobody: those images are left out, and `source.unread` counts them
+    chosen = [index for index, folder in enumerate(folders) if folder and folder not in excluded]
     labels, identities = numbered(folders[index] for index in chosen)
     if len(identities) < 2:
         raise DataError(
@@ -90,7 +92,7 @@ def make_loader(
 
 def decoded(
     recipe: Recipe, source: Source, chosen: list[int], ranks: Ranks
-) -> tuple[Pixels, np.ndarray[Any, np.dtype[np.int64]]]:
+) -> tuple[Pixels | PixelFile, np.ndarray[Any, np.dtype[np.int64]]]:
     """Pixels, and the row of each chosen image: a packed store's own, or decoded, with a progress bar."""
     height, width = recipe.input.height, recipe.input.width
     stored = stored_pixels(source, height, width)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +89,34 @@ def test_bad_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str], data: byte
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         BinSource(tmp_path / "missing.bin")
+
+
+@pytest.mark.parametrize(
+    "piece", [b"(t", b"((tt", b")", b"(l", b"(", b"]q\0(h\0h\0e", b"(h\0t", b"]a", b"K\1\x85"], ids=repr
+)
+def test_the_work_grows_with_the_length_of_the_file(tmp_path: Path, piece: bytes) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"\x80\x03]q\0" + piece * (300_000 // len(piece)) + b".")
+    start = time.process_time()
+    with pytest.raises(DataError, match="damaged|not \\(list"):
+        BinSource(path)
+    assert time.process_time() - start < 4
+
+
+def test_an_image_that_stands_in_several_pairs_is_read_once(tmp_path: Path) -> None:
+    image = b"\xff\xd8" + bytes(1_000_000)
+    (tmp_path / "x.bin").write_bytes(pickle.dumps(([image] * 2000, [True] * 1000), 4))
+    source = open_source(str(tmp_path / "x.bin"))
+    start = time.process_time()
+    assert len(set(source.stamps())) == 1
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("opcode", [b"\x8e" + b"\xff" * 7 + b"\x7f", b"B\xff\xff\xff\x7f", b"T\xff\xff\xff\x7f"])
+def test_a_length_beyond_the_file_takes_no_memory(tmp_path: Path, opcode: bytes) -> None:
+    (tmp_path / "x.bin").write_bytes(b"\x80\x04]" + opcode + b"x" * 100)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="damaged"):
+        BinSource(tmp_path / "x.bin")
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()

@@ -98,14 +98,15 @@ def test_parquet_of_hugging_face(tmp_path: Path) -> None:
 
 
 def test_parquet_of_plain_columns(tmp_path: Path) -> None:
-    write_parquet(tmp_path / "x", {"face": IMAGES[:3], "person": ["Ada", "Bo", None]})
+    write_parquet(tmp_path / "x", {"face": IMAGES[:4], "person": ["Ada", "Bo", None, "Bo"]})
     source = open_source(str(tmp_path / "x"))
-    assert source.identities == ["Ada", "Bo", ""]
-    assert list(source.names) == ["x/00000000.jpg", "x/00000001.jpg", "x/00000002.jpg"]
+    assert source.identities == ["Ada", "Bo", "", "Bo"]
+    assert list(source.names) == [f"{row:08d}.jpg" for row in range(4)]
     assert [source.read(index) for index in range(3)] == IMAGES[:3]
-    write_parquet(tmp_path / "y", {"image": [IMAGES[0], None], "a": [1, 2], "b": [3, 4]})
+    write_parquet(tmp_path / "y", {"image": [IMAGES[0], None]})
     source = open_source(str(tmp_path / "y"))
     assert not source.labelled
+    assert list(source.identities) == ["", ""], "a file is nobody"
     with pytest.raises(OSError, match="no image in this row"):
         source.read(1)
 

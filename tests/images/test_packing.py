@@ -50,12 +50,12 @@ def test_a_store_of_pixels(tar: Source, tmp_path: Path) -> None:
     assert not store.labelled
     expected = np.stack([tar.pixels(index) for index in range(40)])
     assert np.array_equal(np.load(tmp_path / "store" / "pixels.npy", mmap_mode="r"), expected)
-    array = stored_pixels(store, *SIZE)
-    assert isinstance(array, np.memmap)
-    assert np.array_equal(array, expected)
-    assert np.array_equal(store.pixels(3), expected[3])
-    array[:] = 0
-    assert np.array_equal(opened(tmp_path / "store").pixels(3), expected[3]), "the file is never written to"
+    pixels = stored_pixels(store, *SIZE)
+    assert pixels is not None
+    assert np.array_equal(pixels.block(0, 99), expected)
+    assert np.array_equal(pixels.rows([7, 0, 7]), expected[[7, 0, 7]])
+    store.pixels(3)[:] = 0
+    assert np.array_equal(store.pixels(3), expected[3]), "the file is never written to"
     assert sorted(os.listdir(tmp_path)) == ["store", "train.tar"]
     assert sorted(os.listdir(tmp_path / "store")) == [
         "header.json", "identities.txt", "labels.npy", "names.txt", "pixels.npy"
@@ -68,7 +68,7 @@ def test_a_store_of_encoded_images(tar: Source, tmp_path: Path) -> None:
     assert [store.read(index) for index in range(40)] == [tar.read(index) for index in range(40)]
     assert list(store.names) == list(tar.names)
     assert stored_pixels(store, *SIZE) is None
-    assert store.array is None
+    assert store.pixel_file is None
     assert store.verify() == []
 
 
@@ -108,7 +108,7 @@ def test_batches_from_the_store_are_those_from_the_tar(
         source, chosen, labels, identities = training_set(recipe)
         pixels, rows = decoded(recipe, source, chosen, ALONE)
         if isinstance(source, StoreSource):
-            assert np.shares_memory(pixels, source.array), "nothing is copied"
+            assert pixels is source.pixel_file, "nothing is copied"
         sampler, how = Shuffled(len(chosen), 6, seed=3), Augmentation(mirror=True, shift=2)
         loader = Loader(pixels, labels, sampler, how, 3, torch.device("cpu"), rows)
         batches.append((identities, [batch for epoch in (0, 1) for batch in loader.epoch(epoch)]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import pickle
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -11,8 +13,9 @@ import pytest
 from pictures import encoded, picture
 
 from nsface.errors import DataError, NsfaceError
+from nsface.images.pixel_file import PixelFile, Pixels
 from nsface.images.pixels import load_pixels
-from nsface.images.sources import open_source
+from nsface.images.sources import Source, open_source
 
 FullDisk = Callable[[int], AbstractContextManager[None]]
 
@@ -26,39 +29,44 @@ def faces(tmp_path: Path) -> Path:
     return tmp_path / "faces"
 
 
+def cached(source: Source, indices: Sequence[int], cache: Path) -> Pixels:
+    """All pixels of the cache."""
+    pixels = load_pixels(source, indices, 12, 10, cache=str(cache))
+    assert isinstance(pixels, PixelFile)
+    return pixels.block(0, len(pixels))
+
+
 def test_memory_and_cache_hold_the_same(faces: Path, tmp_path: Path) -> None:
     source = open_source(str(faces))
     indices = [4, 0, 2]
     expected = np.stack([picture(seed=int(Path(source.names[index]).stem)) for index in indices])
     cache = tmp_path / "cache"
     assert np.array_equal(load_pixels(source, indices, 12, 10), expected)
-    assert np.array_equal(load_pixels(source, indices, 12, 10, cache=str(cache)), expected)
+    assert np.array_equal(cached(source, indices, cache), expected)
     (made,) = cache.iterdir()
     stamp = made.stat().st_mtime_ns
-    again = load_pixels(source, indices, 12, 10, cache=str(cache))
+    again = cached(source, indices, cache)
     assert np.array_equal(again, expected)
     assert made.stat().st_mtime_ns == stamp, "a second run reads the file that is there"
     again[:] = 0
-    assert np.array_equal(load_pixels(source, indices, 12, 10, cache=str(cache)), expected), (
-        "never written to"
-    )
+    assert np.array_equal(cached(source, indices, cache), expected), "never written to"
 
 
 def test_cache_follows_the_content(faces: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     load_pixels(open_source(str(faces)), [0], 12, 10, cache=str(cache))
     (faces / "id0" / "0.png").write_bytes(encoded(picture(seed=99)))
-    changed = load_pixels(open_source(str(faces)), [0], 12, 10, cache=str(cache))
+    changed = cached(open_source(str(faces)), [0], cache)
     assert np.array_equal(changed[0], picture(seed=99))
 
 
 @pytest.mark.parametrize("damage", [b"", b"text", None])
 def test_a_damaged_cache_is_made_anew(faces: Path, tmp_path: Path, damage: bytes | None) -> None:
     cache = tmp_path / "cache"
-    expected = load_pixels(open_source(str(faces)), range(5), 12, 10, cache=str(cache)).copy()
+    expected = cached(open_source(str(faces)), range(5), cache)
     (made,) = cache.iterdir()
     made.write_bytes(made.read_bytes()[:-100] if damage is None else damage)
-    again = load_pixels(open_source(str(faces)), range(5), 12, 10, cache=str(cache))
+    again = cached(open_source(str(faces)), range(5), cache)
     assert np.array_equal(again, expected)
 
 
@@ -80,3 +88,22 @@ def test_all_bad_images_are_named_at_once_and_no_cache_is_left(faces: Path, tmp_
     assert "id0/0.png: not an image" in str(error.value)
     assert "id1/1.png: 1×1 (height × width) where 12×10 is needed" in str(error.value)
     assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("left", [0, 100, 1900])
+def test_a_file_that_becomes_shorter_while_it_is_read_is_an_error(
+    faces: Path, tmp_path: Path, left: int
+) -> None:
+    pixels = load_pixels(open_source(str(faces)), range(5), 12, 10, cache=str(tmp_path / "cache"))
+    assert isinstance(pixels, PixelFile)
+    (made,) = (tmp_path / "cache").iterdir()
+    os.truncate(made, left)
+    with pytest.raises(DataError, match=r"pixels-.*has become shorter while it was read"):
+        pixels.rows([0, 4])
+
+
+def test_a_pixel_file_travels_to_other_processes(faces: Path, tmp_path: Path) -> None:
+    pixels = load_pixels(open_source(str(faces)), range(5), 12, 10, cache=str(tmp_path / "cache"))
+    assert isinstance(pixels, PixelFile)
+    there = pickle.loads(pickle.dumps(pixels))
+    assert np.array_equal(there.rows([3]), pixels.block(3, 4))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from records import MAGIC, content, frame, insightface, write_rec
 
 from nsface.errors import DataError
 from nsface.images.sources import RecSource, open_source
+from nsface.images.sources.recordio import RecordFile
 
 IMAGES = [encoded(picture(seed=number), ".jpg" if number % 2 else ".png") for number in range(5)]
 LABELS = [0, 0, 3, 3, 7]
@@ -278,3 +281,70 @@ def test_a_file_that_shrinks_while_it_is_read(train: Path) -> None:
         file.truncate(100)
     with pytest.raises(OSError, match="the file ends before byte"):
         source.read(4)
+
+
+def with_ids(contents: list[bytes], ids: list[int]) -> list[bytes]:
+    return [data[:8] + struct.pack("<Q", number) + data[16:] for data, number in zip(contents, ids, strict=True)]
+
+
+def shuffled_order(contents: list[bytes]) -> dict[str, list[int]]:
+    last = len(contents) - 1
+    return {
+        "face2rec2": [*range(1, 6), 0, *range(6, last + 1)],  # images, index header, headers of identities
+        "very last": [*range(1, last + 1), 0],
+        "headers first": [0, *range(6, last + 1), *range(1, 6)],
+        "reversed": list(range(last, -1, -1)),
+    }
+
+
+@pytest.mark.parametrize("order", ["face2rec2", "very last", "headers first", "reversed"])
+@pytest.mark.parametrize("ids", ["their own", "all 0", "huge"])
+def test_without_an_index_the_header_may_stand_anywhere(tmp_path: Path, order: str, ids: str) -> None:
+    contents = insightface(list(zip(LABELS, IMAGES, strict=True)))
+    numbers = {"their own": list(range(9)), "all 0": [0] * 9, "huge": [2**60 + n for n in range(9)]}[ids]
+    contents = with_ids(contents, numbers)
+    places = shuffled_order(contents)[order]
+    write_rec(tmp_path / "train.rec", [contents[place] for place in places])
+    (tmp_path / "property").write_text("3,12,10")
+    source = RecSource(tmp_path / "train.rec")
+    found = dict(zip(read_all(source), source.identities, strict=True))
+    assert found == dict(zip(IMAGES, map(str, LABELS), strict=True))
+    assert source.remarks == []
+    if ids == "their own":
+        assert list(source.names) == [
+            "0/00000001.png", "0/00000002.jpg", "3/00000003.png", "3/00000004.jpg", "7/00000005.png"
+        ]  # fmt: skip
+
+
+def test_ids_name_images_without_any_header(tmp_path: Path) -> None:
+    contents = with_ids([content(i, x) for i, x in zip(IMAGES, LABELS, strict=True)], [40, 30, 20, 10, 50])
+    write_rec(tmp_path / "x.rec", contents)
+    source = RecSource(tmp_path / "x.rec")
+    assert [name.split("/")[1][:8] for name in source.names] == ["00000010", "00000020", "00000030", "00000040", "00000050"]
+    assert read_all(source) == [IMAGES[3], IMAGES[2], IMAGES[1], IMAGES[0], IMAGES[4]]
+
+
+def test_empty_records_that_describe_nothing_are_no_header(tmp_path: Path) -> None:
+    contents = [content(image, x) for image, x in zip(IMAGES, LABELS, strict=True)]
+    write_rec(tmp_path / "x.rec", [*contents, content(b"", (3.0, 5.0))])
+    assert len(RecSource(tmp_path / "x.rec")) == 6
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 30])
+def test_images_behind_any_number_of_labels(tmp_path: Path, count: int) -> None:
+    write_rec(tmp_path / "x.rec", [content(image, (4.0,) * count) for image in IMAGES])
+    source = RecSource(tmp_path / "x.rec")
+    assert read_all(source) == IMAGES
+    assert [name[-4:] for name in source.names] == [".png", ".jpg", ".png", ".jpg", ".png"]
+
+
+@pytest.mark.parametrize("left", [0, 100, 0.9])
+def test_a_file_that_becomes_shorter_is_an_error(train: Path, left: float) -> None:
+    source = RecSource(train)
+    os.truncate(train, int(left * train.stat().st_size) if left < 1 else int(left))
+    with pytest.raises(OSError, match="ends before byte"):
+        source.read(4)
+    records = RecordFile(train)
+    os.truncate(train, 0)
+    with pytest.raises(OSError, match="has become shorter") if records.size else nullcontext():
+        records.beginnings(np.array([0]), 48)

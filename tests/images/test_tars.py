@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_webdataset_shards(tmp_path: Path) -> None:
 
 
 def test_shards_of_folders_and_their_names(tmp_path: Path) -> None:
-    write_shard(tmp_path / "0.tar", {"set/A/1.jpg": b"a", "set/A/1.json": b'{"width": 3}'})
+    write_shard(tmp_path / "0.tar", {"set/A/1.jpg": b"a", "set/A/1.txt": b"words"})
     write_shard(tmp_path / "1.tar", {"set/B/1.jpg": b"b"})
     source = open_source(str(tmp_path / "{0..1}.tar"))
     assert (source.kind, source.identities) == ("tar", ["A", "B"])
@@ -87,9 +88,15 @@ def test_shards_of_folders_and_their_names(tmp_path: Path) -> None:
     ("name", "data", "why"),
     [
         ("1.cls", b"five", "not a whole number"),
-        ("1.json", b"{", "not JSON"),
+        ("1.json", b"{", "not the JSON"),
         ("1.json", b'{"label": [1]}', "neither a whole number nor a name"),
         ("1.cls", bytes(2_000_000), "2,000,000 bytes are too many for a label"),
+        ("1.cls", b"9" * 5000, "not a whole number"),
+        ("1.cls", b"1_0", "not a whole number"),
+        ("1.json", b"[" * 200_000, "nested too deep"),
+        ("1.json", b'{"label": ' + b"9" * 5000 + b"}", "too many digits"),
+        ("1.json", b'{"label": "' + b"9" * 5000 + b'"}', "neither a whole number nor a name"),
+        ("1.json", b"\xff", "not UTF-8"),
     ],
 )
 def test_bad_labels_in_tars(tmp_path: Path, name: str, data: bytes, why: str) -> None:
@@ -121,3 +128,100 @@ def test_hostile_tar_members_are_named_and_never_followed(tmp_path: Path) -> Non
     }
     assert source.unread is not None
     assert "x.tar: 6 passed over: " in source.unread
+
+
+LABELS = {f"{key:04d}": str(key % 3).encode() for key in range(6)}
+
+
+@pytest.mark.parametrize("names", [["{}.jpg"], ["{}.face.jpg"], ["{}.face.jpg", "{}.full.png"], ["{}.a.b.c.jpg"]])
+@pytest.mark.parametrize("folder", ["", "batch/", "v1.5/a.b/"])
+@pytest.mark.parametrize("label", ["{}.cls", "{}.face.cls", "{}.json"])
+def test_the_key_ends_at_the_first_dot_of_the_base_name(
+    tmp_path: Path, names: list[str], folder: str, label: str
+) -> None:
+    files = {}
+    for key, text in LABELS.items():
+        files |= {folder + name.format(key): b"x" for name in names}
+        files[folder + label.format(key)] = b'{"label": %s}' % text if label.endswith("json") else text
+    write_shard(tmp_path / "x.tar", files)
+    source = open_source(str(tmp_path / "x.tar"))
+    assert (source.kind, len(source)) == ("webdataset", 6 * len(names))
+    assert list(source.identities) == [text.decode() for text in LABELS.values() for _ in names]
+
+
+def test_a_cls_counts_more_than_json_and_two_labels_of_one_key_are_refused(tmp_path: Path) -> None:
+    for order in (("1.cls", "1.json"), ("1.json", "1.cls")):
+        content = {"1.cls": b"7", "1.json": b'{"label": "Ada"}'}
+        write_shard(tmp_path / "x.tar", {"1.jpg": b"a", **{name: content[name] for name in order}})
+        assert list(open_source(str(tmp_path / "x.tar")).identities) == ["7"]
+    write_shard(tmp_path / "x.tar", {"1.5.jpg": b"a", "1.5.cls": b"1", "1.6.jpg": b"b", "1.6.cls": b"2"})
+    with pytest.raises(DataError, match=r"1\.6\.cls: another label than that of 1 above"):
+        open_source(str(tmp_path / "x.tar"))
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [(b'{"identity": 1}', "identity"), (b'{"a": 1, "b": {"label": 2}}', "a, b"), (b"[1]", "none"), (b"{}", "none")],
+)
+@pytest.mark.parametrize("folder", ["", "00000/", "Ada/"])
+def test_json_without_a_label_is_refused_and_its_keys_are_said(
+    tmp_path: Path, text: bytes, keys: str, folder: str
+) -> None:
+    write_shard(tmp_path / "x.tar", {f"{folder}1.jpg": b"a", f"{folder}1.json": text, f"{folder}2.jpg": b"b"})
+    with pytest.raises(DataError, match=rf"without a 'label'; its keys are: {keys}\. .*#label=KEY"):
+        open_source(str(tmp_path / "x.tar"))
+    source = open_source(f"{tmp_path}/x.tar#label=folder")
+    assert list(source.identities) == [folder.rstrip("/")] * 2
+    if b"identity" in text:
+        assert list(open_source(f"{tmp_path}/x.tar#label=identity").identities) == ["1", ""]
+
+
+def damaged(change: Callable[[bytearray], None]) -> bytes:
+    """A tar of two images whose first header is changed and has a checksum that fits."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        add(archive, "A/1.jpg", b"one")
+        add(archive, "A/2.jpg", b"two")
+    data = bytearray(buffer.getvalue())
+    change(data)
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    return bytes(data)
+
+
+def put(place: int, new: bytes) -> Callable[[bytearray], None]:
+    def change(data: bytearray) -> None:
+        data[place : place + len(new)] = new
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put(124, b"\xff" * 10 + b"\xfc\0"),  # a size of −1024: round and round
+        put(124, b"\xff" * 12),
+        put(124, b"\x80" + b"\x7f" * 11),  # a size beyond any file
+        put(124, b"77777777777\0"),
+        put(156, b"x"),  # extended headers that are none
+        put(156, b"g"),
+        put(156, b"L"),
+        put(156, b"S"),
+        put(100, b"zzzzzzz\0"),
+    ],
+)
+def test_damaged_headers_of_tars_are_one_line(tmp_path: Path, change: Callable[[bytearray], None]) -> None:
+    (tmp_path / "x.tar").write_bytes(damaged(change))
+    try:
+        source = open_source(str(tmp_path / "x.tar"))
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len(source) <= 2
+
+
+def test_a_long_chain_of_extended_headers_is_one_line(tmp_path: Path) -> None:
+    header = damaged(put(156, b"L"))[:512]
+    (tmp_path / "x.tar").write_bytes((header + b"name\0".ljust(512, b"\0")) * 5000)
+    with pytest.raises(DataError, match="not an intact uncompressed tar|neither a tar"):
+        open_source(str(tmp_path / "x.tar"))

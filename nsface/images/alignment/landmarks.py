@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from nsface.errors import DataError
+from nsface.errors import DataError, shown
 from nsface.files import reason
 from nsface.images.alignment.similarity import residual
 from nsface.images.alignment.templates import Points, template
@@ -16,15 +16,17 @@ from nsface.names import stem
 
 Order = Literal["auto", "xyxy", "xxyy"]
 _NUMBERS = 10
+_FARTHEST = 1e6  # pixels; no image is as large
 _SAMPLE = 200  # lines by which the order is recognised
 _A_FACE = 0.3  # residual of points in the right order; in the wrong one it is above 0.4
 
 
 class Located(NamedTuple):
-    """Five points, and how sure whoever found them was (None: unknown)."""
+    """Five points, how sure whoever found them was (None: unknown), and the line of the file they stand in."""
 
     points: Points
     confidence: float | None
+    line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,21 +63,21 @@ def read_landmarks(path: Path, order: Order = "auto") -> Landmarks:
         raise DataError(f"{path}: cannot be read: {reason(error)}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file in UTF-8") from error
-    rows: dict[str, list[float]] = {}
+    rows: dict[str, tuple[int, list[float]]] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
             continue
         name, values = _parsed(line, f"{path}:{number}")
-        if rows.setdefault(stem(name), values) is not values:
-            raise DataError(f"{path}:{number}: {name} stands above already")
+        if rows.setdefault(stem(name), (number, values))[0] != number:
+            raise DataError(f"{path}:{number}: {shown(name)} stands above already")
     if not rows:
         raise DataError(f"{path}: no landmarks in it; a line is an image's name and ten numbers")
-    coordinates = np.array([values[:_NUMBERS] for values in rows.values()])
+    coordinates = np.array([values[:_NUMBERS] for _, values in rows.values()])
     found = _recognised(coordinates[:_SAMPLE], path) if order == "auto" else order
     points = _arranged(coordinates, found)
     located = {
-        name: Located(points[row], values[_NUMBERS] if len(values) > _NUMBERS else None)
-        for row, (name, values) in enumerate(rows.items())
+        name: Located(points[row], values[_NUMBERS] if len(values) > _NUMBERS else None, number)
+        for row, (name, (number, values)) in enumerate(rows.items())
     }
     return Landmarks(str(path), found, located)
 
@@ -86,12 +88,12 @@ def _parsed(line: str, place: str) -> tuple[str, list[float]]:
     words = rest.split() if tab else line.split()[1:]
     name = name if tab else line.split()[0]
     try:
-        values = [float(word) for word in words]
+        values = [float(word) for word in words[: _NUMBERS + 2]]
     except ValueError:
         values = []
-    if len(values) not in (_NUMBERS, _NUMBERS + 1) or not np.isfinite(values).all():
+    if len(values) not in (_NUMBERS, _NUMBERS + 1) or not all(abs(value) < _FARTHEST for value in values):
         raise DataError(
-            f"{place}: a name, ten numbers and perhaps a confidence are needed, not {line.strip()[:80]!r}"
+            f"{place}: a name, ten numbers and perhaps a confidence are needed, not {shown(line.strip())[:80]!r}"
         )
     return name, values
 

@@ -6,14 +6,15 @@ import re
 import tarfile
 from pathlib import Path
 
-from nsface.errors import DataError
+from nsface.errors import DataError, shown
 from nsface.files import reason
+from nsface.images.sources.asked import Asked, asked_for
 from nsface.images.sources.base import Source, numbered
 from nsface.images.sources.bin import BinSource
 from nsface.images.sources.folder import FolderSource
 from nsface.images.sources.listing import ListSource
 from nsface.images.sources.lmdb import LmdbSource, is_lmdb
-from nsface.images.sources.parquet import ParquetSource, is_parquet
+from nsface.images.sources.parquet import ParquetSource, is_parquet, one_split
 from nsface.images.sources.rec import RecSource
 from nsface.images.sources.recordio import MAGIC
 from nsface.images.sources.store import StoreSource, is_store
@@ -44,35 +45,48 @@ def open_source(location: str) -> Source:
     or a folder with train.rec, InsightFace's .bin, LMDB or Parquet.
 
     `{0000..0123}` in a path stands for the numbers from 0000 to 0123: the shards, tar or Parquet, of one set.
-    The kind is recognised from the content, not from the name.
+    `LOCATION#split=train,label=person` asks for one split of Parquet files, and names the column, or the key
+    of the JSON in a tar, that is the label. The kind is recognised from the content, not from the name.
 
     Raises:
         DataError: nothing there, nothing readable as images, or no image in it.
     """
-    path = Path(location)
-    if not location:
-        raise DataError("no images given: their path is empty")
-    if location == "-":
-        source: Source = ListSource.from_standard_input()
-    elif path.is_dir():
-        source = _open_folder(path)
-    elif not path.exists() and _BRACES.search(location):
-        source = _open_shards(location)
-    elif not path.exists():
-        raise DataError(
-            f"{location}: no such file or folder; give a folder, a tar, a list of images or another set"
-        )
-    elif not path.is_file():
-        raise DataError(f"{location}: neither a file nor a folder")
-    else:
-        source = _open_file(path)
+    try:
+        source = _opened(location)
+    except OSError as error:  # a path too long, or in a folder that one may not enter
+        raise DataError(f"{shown(location)[:300]}: cannot be read: {reason(error)}") from error
     if not source.names:
-        where = "standard input" if location == "-" else location
-        raise DataError(f"{where}: no images in it (looked for .jpg, .png, .webp, .bmp and .tif)")
+        where = "standard input" if location == "-" else shown(location)
+        seen = f"; {source.unread}" if source.unread else ""
+        raise DataError(f"{where}: no images in it (looked for .jpg, .png, .webp, .bmp and .tif){seen}")
     return source
 
 
-def _open_folder(path: Path) -> Source:
+def _opened(location: str) -> Source:
+    if not location:
+        raise DataError("no images given: their path is empty")
+    if location == "-":
+        return ListSource.from_standard_input()
+    plain, asked = asked_for(location)
+    path = Path(plain)
+    if path.is_dir():
+        source = _open_folder(path, asked)
+    elif not path.exists() and _BRACES.search(plain):
+        source = _open_shards(plain, asked)
+    elif not path.exists():
+        raise DataError(
+            f"{shown(plain)}: no such file or folder; give a folder, a tar, a list of images or another set"
+        )
+    elif not path.is_file():
+        raise DataError(f"{shown(plain)}: neither a file nor a folder")
+    else:
+        source = _open_file(path, asked)
+    if asked != Asked() and not isinstance(source, ParquetSource | TarSource):
+        raise DataError(f"{shown(location)}: a {source.kind} has no splits and no labels to choose from")
+    return source
+
+
+def _open_folder(path: Path, asked: Asked) -> Source:
     if is_store(path):
         return StoreSource(path)
     if is_lmdb(path):
@@ -83,26 +97,26 @@ def _open_folder(path: Path) -> Source:
     if not source.names:
         shards = sorted(shard for shard in path.glob("**/*.parquet") if is_parquet(shard))
         if shards:
-            return ParquetSource(shards, str(path))
+            return ParquetSource(one_split(shards, path, asked.split), str(path), asked.label)
         if find_videos(path):
             return VideoSource(path)
     return source
 
 
-def _open_file(path: Path) -> Source:
+def _open_file(path: Path, asked: Asked) -> Source:
     try:
         with path.open("rb") as file:
             start = file.read(4)
         if start == MAGIC.to_bytes(4, "little"):
             return RecSource(path)
         if is_parquet(path):
-            return ParquetSource([path], str(path))
+            return ParquetSource([path], str(path), asked.label)
         if path.name == "data.mdb" and is_lmdb(path.parent):
             return LmdbSource(path.parent)
         if start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5"):  # a pickle
             return BinSource(path)
-        if tarfile.is_tarfile(path):
-            return TarSource([path], str(path))
+        if _is_tar(path):
+            return TarSource([path], str(path), asked.label)
         if find_videos(path):
             return VideoSource(path)
     except OSError as error:
@@ -110,14 +124,21 @@ def _open_file(path: Path) -> Source:
     return ListSource.from_file(path)
 
 
-def _open_shards(location: str) -> Source:
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except (ValueError, OverflowError, RecursionError, KeyError, TypeError, IndexError, EOFError):
+        return True  # TarSource says what is wrong with it
+
+
+def _open_shards(location: str, asked: Asked) -> Source:
     paths = [Path(shard) for shard in expanded(location)]
     for path in paths:
         if not path.is_file():
-            raise DataError(f"{location}: {path}: no such file; all shards must be there")
+            raise DataError(f"{shown(location)}: {shown(path)}: no such file; all shards must be there")
     if all(is_parquet(path) for path in paths):
-        return ParquetSource(paths, location)
-    return TarSource(paths, location)
+        return ParquetSource(paths, location, asked.label)
+    return TarSource(paths, location, asked.label)
 
 
 def expanded(pattern: str) -> list[str]:

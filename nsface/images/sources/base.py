@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nsface.errors import DataError, listing
+from nsface.errors import DataError, listing, shown
 from nsface.images.decode import decode
-from nsface.names import has_image_extension, plain
+from nsface.names import has_foreign_extension, has_image_extension, plain
 
 _NOT_READ = ("not followed", "not read")  # how reasons end that a user may not expect
 # control characters, line ends of all kinds, and what stands for bytes that are not UTF-8
+_NEGATIVE = re.compile(r"\s*-\s*0*[1-9][0-9]*(\.0*)?\s*", re.ASCII)
 _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -55,10 +56,22 @@ class Source(ABC):
         return False
 
     @property
+    def without_label(self) -> int:
+        """How many images have no label, or a negative one, where labels stand beside the images."""
+        return sum(not identity for identity in self.identities) if self.labelled else 0
+
+    @property
     def unread(self) -> str | None:
-        """A line on what might have been images and is not read: links, devices, paths with `..`."""
+        """A line on what might have been images and is not read (links, devices, paths with `..`, formats
+        that are not read), and on images that are nobody's, for their label is negative or missing."""
         found = [f"{name} ({why})" for name, why in self.passed_over if why.endswith(_NOT_READ)]
-        return f"{self.location}: {len(found)} passed over: {listing(found, 3)}" if found else None
+        parts = [f"{len(found):,} passed over: {listing(found, 3)}"] if found else []
+        if nobodys := self.without_label:
+            parts.append(
+                f"{nobodys:,} of {len(self):,} images have no label or a negative one: they are no identity's, "
+                "and training leaves them out"
+            )
+        return f"{shown(self.location)}: {'; '.join(parts)}" if parts else None
 
     @abstractmethod
     def read(self, index: int) -> bytes:
@@ -127,9 +140,34 @@ def numbered(identities: Iterable[str]) -> tuple[npt.NDArray[np.int64], list[str
     listed = list(identities)
     names = sorted(set(listed))
     if all(name.isascii() and name.isdigit() for name in names):
-        names.sort(key=int)
+        names.sort(key=_by_number)
     number = {name: label for label, name in enumerate(names)}
     return np.fromiter((number[name] for name in listed), np.int64, len(listed)), names
+
+
+def _by_number(digits: str) -> tuple[int, str]:
+    """Orders digits as their numbers are, however many there are (int() refuses some thousands)."""
+    significant = digits.lstrip("0")
+    return len(significant), significant
+
+
+def identity_of(label: object) -> str:
+    """The identity that a label beside an image stands for; '' where it stands for none.
+
+    One rule for all sources: nothing, an empty text and a negative number are nobody. Lists and packed sets
+    mark with −1 who is unknown, or what was sorted out.
+    """
+    text = "" if label is None else str(label).strip()
+    return "" if _NEGATIVE.fullmatch(text) else readable(text)
+
+
+def why_passed_over(name: str) -> str | None:
+    """Why a file called `name` is not taken for an image; None for an image."""
+    if is_hidden(name):
+        return "hidden file"
+    if has_image_extension(name):
+        return None
+    return "a format that is not read" if has_foreign_extension(name) else "no image's extension"
 
 
 def readable(name: str) -> str:
@@ -143,12 +181,8 @@ def _escaped(match: re.Match[str]) -> str:
     return f"\\u{code:04x}" if code > 0xFF and not 0xDC80 <= code <= 0xDCFF else f"\\x{code & 0xFF:02x}"
 
 
-def is_image_name(name: str) -> bool:
-    """Whether `name` has an image's extension and no hidden part (`._x.jpg`, `.git/`, `__MACOSX/`)."""
-    return has_image_extension(name) and not is_hidden(name)
-
-
 def is_hidden(name: str) -> bool:
+    """Whether a part of `name` is hidden (`._x.jpg`, `.git/`, `__MACOSX/`)."""
     return any(
         (part.startswith(".") and part not in {".", ".."}) or part == "__MACOSX" for part in name.split("/")
     )

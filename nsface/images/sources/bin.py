@@ -8,17 +8,16 @@ and small integers; anything else is refused by name and nothing is ever importe
 from __future__ import annotations
 
 import hashlib
-import mmap
+import io
 import pickletools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
-from nsface.errors import DataError
+from nsface.errors import DataError, shown
 from nsface.files import reason
 from nsface.images.sources.base import Source
 
-_MARK = object()
 _NOTHING = {"PROTO", "FRAME", "STOP"}
 _BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
 _TEXT = {"BINSTRING", "SHORT_BINSTRING"}  # Python 2's bytes, which pickletools shows as Latin-1 text
@@ -41,13 +40,12 @@ class BinSource(Source):
 
     def __init__(self, path: Path) -> None:
         try:
-            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                content = _run(data, path)
+            content = _run(path.read_bytes(), path)
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
         except (ValueError, OverflowError, MemoryError) as error:
             raise DataError(
-                f"{path}: damaged or no .bin file ({str(error)[:80]}); download it again"
+                f"{path}: damaged or no .bin file ({shown(error)[:80]}); download it again"
             ) from error
         self.location = str(path)
         self._images, self.same = _parts(content, path)
@@ -57,7 +55,11 @@ class BinSource(Source):
         return self._images[index]
 
     def stamps(self) -> Iterable[tuple[str, int]]:
-        return ((hashlib.sha256(image).hexdigest(), 0) for image in self._images)
+        digests: dict[int, str] = {}  # a pickle may give one image many times
+        for image in self._images:
+            if id(image) not in digests:
+                digests[id(image)] = hashlib.sha256(image).hexdigest()
+            yield digests[id(image)], 0
 
 
 def _parts(content: Any, path: Path) -> tuple[list[bytes], list[bool]]:
@@ -76,12 +78,14 @@ def _parts(content: Any, path: Path) -> tuple[list[bytes], list[bool]]:
     return images, [bool(label) for label in labels]
 
 
-def _run(data: mmap.mmap, path: Path) -> Any:
-    """The value that the pickle in `data` builds."""
+def _run(data: bytes, path: Path) -> Any:
+    """The value that the pickle in `data` builds, in a time that grows with its length."""
     stack: list[Any] = []
+    marks: list[int] = []  # how high the stack was at each MARK that is open
     memo: dict[int, Any] = {}
     argument: Any
-    for opcode, argument, position in pickletools.genops(cast(IO[bytes], data)):
+    # a buffer in memory gives no more than there is, whatever length an opcode claims
+    for opcode, argument, position in pickletools.genops(io.BytesIO(data)):
         name = opcode.name
         try:
             if name in _NOTHING:
@@ -100,22 +104,22 @@ def _run(data: mmap.mmap, path: Path) -> Any:
                 memo[len(memo)] = stack[-1]
             elif name in ("GET", "BINGET", "LONG_BINGET"):
                 stack.append(memo[argument])
-            elif not _build(name, stack):
+            elif not _build(name, stack, marks):
                 raise DataError(
                     f"{path}: pickle opcode {name} at byte {position} is refused: it builds no list; "
                     "write the set again with Python 3 and pickle protocol 3 or later"
                 )
         except (IndexError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f"opcode {name} at byte {position} finds nothing to work on") from error
-    if len(stack) != 1:
+    if len(stack) != 1 or marks:
         raise ValueError("the pickle does not end with one value")
     return stack[0]
 
 
-def _build(name: str, stack: list[Any]) -> bool:
+def _build(name: str, stack: list[Any], marks: list[int]) -> bool:
     """Apply an opcode that makes or fills a tuple or list; false where `name` is none."""
     if name == "MARK":
-        stack.append(_MARK)
+        marks.append(len(stack))
     elif name == "EMPTY_LIST":
         stack.append([])
     elif name == "EMPTY_TUPLE":
@@ -129,10 +133,10 @@ def _build(name: str, stack: list[Any]) -> bool:
         item = stack.pop()
         _list(stack[-1]).append(item)
     elif name in ("APPENDS", "LIST", "TUPLE"):
-        mark = len(stack) - 1 - stack[::-1].index(_MARK) if _MARK in stack else -1
-        if mark < 0:
+        mark = marks.pop()
+        if mark > len(stack):  # what stood there was taken away after the mark
             raise IndexError
-        items = stack[mark + 1 :]
+        items = stack[mark:]
         del stack[mark:]
         if name == "APPENDS":
             _list(stack[-1]).extend(items)

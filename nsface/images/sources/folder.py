@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import is_hidden, is_image_name, readable, without_common_folder
+from nsface.images.sources.base import is_hidden, readable, why_passed_over, without_common_folder
 from nsface.images.sources.files import FilesSource
 
 
@@ -49,10 +49,10 @@ def _walk(root: Path) -> tuple[list[str], list[tuple[str, str]]]:
         folders[:] = kept
         for name in files:
             path = start + name
-            if is_image_name(name):
+            if (why := why_passed_over(name)) is None:
                 images.append(path)
             else:
-                passed_over.append((path, "hidden file" if is_hidden(name) else "no image's extension"))
+                passed_over.append((path, why))
         if not folders and not files and start:
             passed_over.append((inside, "empty folder"))
     return sorted(images), passed_over

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import readable, without_common_folder
+from nsface.images.sources.base import identity_of, readable, without_common_folder
 from nsface.images.sources.files import FilesSource
 from nsface.names import IMAGE_EXTENSIONS, has_image_extension, plain
 
 HEAD = 1 << 16
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 _A_PATH = re.compile("|".join(re.escape(extension) for extension in IMAGE_EXTENSIONS), re.IGNORECASE)
 
@@ -50,14 +51,14 @@ class ListSource(FilesSource):
             if not has_image_extension(path):
                 raise DataError(f"{place}: not the path of an image: {readable(path[:120])}")
             if labels.setdefault(path, label) != label:
-                raise DataError(f"{place}: {readable(path)} stands above with another label")
+                raise DataError(f"{place}: {readable(path)[:300]} stands above with another label")
             if (label is None) != (next(iter(labels.values())) is None):
                 raise DataError(f"{place}: a label on some lines only; give one to each, or to none")
             if not os.path.isfile(os.path.join(root, path)):
-                raise DataError(f"{place}: no such image: {readable(str(root / path))}")
+                raise DataError(f"{place}: no such image: {readable(str(root / path))[:300]}")
         paths = list(labels)
         super().__init__(location, without_common_folder(paths), root, paths)
-        self._labels = [readable(label) for label in labels.values() if label is not None]
+        self._labels = [identity_of(label) for label in labels.values() if label is not None]
 
     @property
     def labelled(self) -> bool:
@@ -77,6 +78,10 @@ class ListSource(FilesSource):
                 data += file.read() if text else b""
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+        if data.startswith(_UTF16):
+            raise DataError(
+                f"{path}:1: this is UTF-16 text; convert it with `iconv -f UTF-16 -t UTF-8`"
+            )
         lines = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
         if not text or (_NOT_UTF8.search(lines) and not _A_PATH.search(lines)):
             raise DataError(

@@ -7,7 +7,6 @@ give the names of the classes, these are the identities.
 
 from __future__ import annotations
 
-import json
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -15,29 +14,45 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nsface.errors import DataError
-from nsface.images.sources.base import Source, readable
-from nsface.names import has_image_extension
+from nsface.errors import DataError, listing, shown
+from nsface.images.sources.base import Source, identity_of, readable
+from nsface.images.sources.parquet_columns import (
+    Columns,
+    class_names,
+    columns,
+    label_column,
+    one_split,
+    values,
+)
+from nsface.names import has_image_extension, plain
+
+__all__ = ["MAGIC", "ParquetSource", "is_parquet", "one_split"]
 
 MAGIC = b"PAR1"
-_LABELS = ("label", "identity", "id")
 _KEPT_GROUPS = 8
 
 
 class ParquetSource(Source):
-    """The images of one or several files, row by row, named after their path or `FILE/ROW.jpg`; where paths
-    repeat, `LABEL/ROW.jpg`.
+    """The images of one or several files, row by row, named after their path or `ROW.jpg`; where paths
+    repeat, `LABEL/ROW.jpg`. Without a column of labels the folder in the path is the identity.
 
     The last row groups read are kept: reading in order is fast, in random order slow.
 
+    Args:
+        paths: the files of one split.
+        location: what to call the set in messages.
+        label: the column of labels; FOLDER: none, the path has the identity; None: found by its name and
+            type. A column `id` whose values never repeat numbers rows, and labels nothing.
+
     Raises:
-        DataError: the package is not installed, a file cannot be read, or it has no column of images.
+        DataError: the package is not installed, a file cannot be read, it has no column of images, it is not
+            clear which column holds the labels (they are named), or files that do not fit each other.
     """
 
     kind = "parquet"
     opened = ("_pyarrow", "_parquet", "_kept", "_lock")
 
-    def __init__(self, paths: Sequence[Path], location: str) -> None:
+    def __init__(self, paths: Sequence[Path], location: str, label: str | None = None) -> None:
         try:
             self._open()
         except ImportError as error:
@@ -45,42 +60,77 @@ class ParquetSource(Source):
                 f'{location}: Parquet needs a package more: pip install "nsface[parquet]"'
             ) from error
         self.location = location
-        self._paths = paths
         self._groups: list[tuple[Path, int]] = []
         self._starts: list[int] = []
-        names: list[str] = []
-        self._identities: list[str] = []
+        self._failures = (self._pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError)
         try:
-            for path in paths:
-                self._add(path, names)
-        except (self._pyarrow.ArrowException, OSError) as error:
-            raise DataError(f"{location}: not Parquet that can be read ({str(error)[:120]})") from error
+            self._read(paths, label)
+        except self._failures as error:
+            raise DataError(f"{location}: not Parquet that can be read ({shown(error)[:120]})") from error
+
+    def _read(self, paths: Sequence[Path], asked: str | None) -> None:
+        files = [self._parquet.ParquetFile(path) for path in paths]
+        self._columns = self._common(files, paths, asked)
+        self._add_groups(files, paths)
+        label = label_column(files, self._columns.labels, asked, self.location)
+        self._labelled = label is not None
+        self._identities: list[str] = []
+        for file in files if label is not None else ():
+            classes = class_names(file.schema_arrow, label, self.location)
+            for part in values(file, str(label)):
+                self._identities += [identity_of(classes.get(value, value)) for value in part]
+        names = self._names(files)
+        if self._labelled and len(self._identities) != len(names):
+            raise ValueError(f"{len(self._identities)} labels for {len(names)} images")
         if len(set(names)) < len(names):
-            names = [f"{label or 'row'}/{number:08d}.jpg" for number, label in enumerate(self._identities)]
+            names = [
+                f"{(self._identities[row] if self._labelled else name.rpartition('/')[0]) or 'row'}/{row:08d}.jpg"
+                for row, name in enumerate(names)
+            ]
         self.names = names
 
-    def _add(self, path: Path, names: list[str]) -> None:
-        file = self._parquet.ParquetFile(path)
-        schema = file.schema_arrow
-        image, inside = _image_column(schema, path)
-        self._column = (image, inside)
-        label = _label_column(schema, image)
-        classes = _class_names(schema, label)
-        for group in range(file.num_row_groups):
-            first = len(names)
-            self._starts.append(first)
-            self._groups.append((path, group))
-            rows = file.metadata.row_group(group).num_rows
-            paths = _paths(file, group, image) if inside else [None] * rows
-            names += [
-                readable(name)
-                if isinstance(name, str) and has_image_extension(name)
-                else f"{path.stem}/{number:08d}.jpg"
-                for number, name in enumerate(paths, start=first)
-            ]
-            labels = file.read_row_group(group, [label]).column(0).to_pylist() if label else [None] * rows
-            self._identities += ["" if x is None else readable(str(classes.get(x, x))) for x in labels]
-        self._labelled = label is not None
+    def _common(self, files: list[Any], paths: Sequence[Path], asked: str | None) -> Columns:
+        """The columns of use, which must be the same in all files."""
+        found = [
+            columns(self._pyarrow.types, file.schema_arrow, str(path), asked)
+            for file, path in zip(files, paths, strict=True)
+        ]
+        first = found[0]
+        for path, other in zip(paths, found, strict=True):
+            if (other.image, other.inside, other.labels) != (first.image, first.inside, first.labels):
+                raise DataError(
+                    f"{self.location}: the columns of {path.name} ({listing(other.every)}) are others than "
+                    f"those of {paths[0].name} ({listing(first.every)}); give the files of one set"
+                )
+        return first._replace(has_path=all(one.has_path for one in found))
+
+    def _add_groups(self, files: list[Any], paths: Sequence[Path]) -> None:
+        total = 0
+        for file, path in zip(files, paths, strict=True):
+            size = path.stat().st_size
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if not 0 <= rows <= size:
+                    raise ValueError(f"{rows} rows in a file of {size} bytes")
+                self._starts.append(total)
+                self._groups.append((path, group))
+                total += rows
+
+    def _names(self, files: list[Any]) -> list[str]:
+        names: list[str] = []
+        for file in files:
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                paths = _paths(file, group, self._columns.image) if self._columns.has_path else [None] * rows
+                if len(paths) != rows:
+                    raise ValueError(f"{len(paths)} paths in {rows} rows")
+                names += [
+                    readable(plain(name))
+                    if isinstance(name, str) and has_image_extension(name)
+                    else f"{number:08d}.jpg"
+                    for number, name in enumerate(paths, start=len(names))
+                ]
+        return names
 
     def _open(self) -> None:
         import pyarrow
@@ -102,8 +152,8 @@ class ParquetSource(Source):
         group = bisect_right(self._starts, index) - 1
         try:
             value = self._group(group)[index - self._starts[group]].as_py()
-        except self._pyarrow.ArrowException as error:
-            raise OSError(str(error)[:120]) from error
+        except (*self._failures, IndexError) as error:
+            raise OSError(shown(error)[:120]) from error
         if value is None:
             raise OSError("no image in this row")
         return bytes(value)
@@ -113,7 +163,7 @@ class ParquetSource(Source):
         with self._lock:
             if number not in self._kept:
                 path, group = self._groups[number]
-                image, inside = self._column
+                image, inside = self._columns.image, self._columns.inside
                 column = self._parquet.ParquetFile(path).read_row_group(
                     group, [f"{image}.bytes" if inside else image]
                 )
@@ -140,40 +190,7 @@ def is_parquet(path: Path) -> bool:
         return False
 
 
-def _image_column(schema: Any, path: Path) -> tuple[str, bool]:
-    """Name of the column of images, and whether it is a structure."""
-    for field in schema:
-        kind = str(field.type)
-        if kind.startswith("struct<") and "bytes: binary" in kind:
-            return field.name, True
-    for field in schema:
-        if str(field.type) in ("binary", "large_binary"):
-            return field.name, False
-    raise DataError(
-        f"{path}: no column of images (bytes, or a structure with `bytes`) in {', '.join(schema.names)}"
-    )
-
-
-def _label_column(schema: Any, image: str) -> str | None:
-    known = [name for name in _LABELS if name in schema.names]
-    others = [f.name for f in schema if f.name != image and ("int" in str(f.type) or str(f.type) == "string")]
-    if known:
-        return known[0]
-    return others[0] if len(others) == 1 else None
-
-
-def _class_names(schema: Any, label: str | None) -> dict[int, str]:
-    """The names of `datasets.ClassLabel`, by number."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return dict(enumerate(features[label]["names"]))
-    except (KeyError, ValueError, TypeError):
-        return {}
-
-
 def _paths(file: Any, group: int, image: str) -> list[Any]:
     """The `path` of each image in a row group, None where there is none."""
-    table = file.read_row_group(group, [f"{image}.path"])
-    if not table.num_columns:
-        return [None] * int(file.metadata.row_group(group).num_rows)
-    return [value["path"] if value else None for value in table.column(0).to_pylist()]
+    column = file.read_row_group(group, [f"{image}.path"]).column(0)
+    return [value["path"] if value else None for value in column.to_pylist()]

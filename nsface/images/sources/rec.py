@@ -4,10 +4,11 @@
 
     uint32 n, float32 label, uint64 id, uint64 id2, n × float32 labels (in place of `label`), encoded image
 
-little-endian; the identity is the first label. `train.idx` has lines `key<TAB>offset`; without it the records
-are counted from 0. Where record 0 has two labels (a, b) and no image, images are the keys 1 … a − 1, and the
-keys up to b − 1 are headers of identities, without images. Otherwise every record is an image. `property`
-beside it holds `classes,height,width`.
+little-endian; the identity is the first label. `train.idx` has lines `key<TAB>offset`; without it the key of a
+record is its id where all ids differ, and its place in the file, from 0, where they do not. Where record 0 has
+two labels (a, b) and no image, images are the keys 1 … a − 1, and the keys up to b − 1 are headers of
+identities, without images. face2rec2 writes that record last: without ids it is found by what it says of the
+others. Where there is none every record is an image. `property` beside it holds `classes,height,width`.
 
 https://github.com/deepinsight/insightface/tree/master/recognition/_datasets_
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
@@ -24,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
+from nsface.files import reason
 from nsface.images.dimensions import image_extension
 from nsface.images.sources.base import Source
 from nsface.images.sources.recordio import (
@@ -39,6 +41,8 @@ from nsface.images.sources.recordio import (
 
 _HEADER = struct.Struct("<IfQQ")
 _SHORTEST_IMAGE = 8
+_BEGINNING = 48  # bytes of a record that hold its header, three labels and the first of its image
+_HIGHEST_KEY = 1 << 40
 _EXTENSIONS = [".jpg", ".png", ".webp", ".bmp", ".tif"]
 _STARTS = {0xD8FF: 0, 0x5089: 1, 0x4952: 2, 0x4D42: 3, 0x4949: 4, 0x4D4D: 4}  # first two bytes → extension
 
@@ -48,7 +52,7 @@ class _Table:
     """What the headers of N records say.
 
     Attributes:
-        keys: int64.
+        keys: int64; ids: what the records themselves say, uint64.
         starts, sizes: where the image lies and its bytes, int64. A record of several parts has −1 and the
             offset of the record.
         counts: number of labels, int64.
@@ -57,6 +61,7 @@ class _Table:
     """
 
     keys: Integers
+    ids: npt.NDArray[np.uint64]
     starts: Integers
     sizes: Integers
     counts: Integers
@@ -87,13 +92,16 @@ class RecSource(Source):
         self.location = str(path)
         self._records = RecordFile(path)
         index = path.with_suffix(".idx")
-        if index.exists():
-            keys, offsets = read_index(index)
-        else:
-            offsets = self._records.scan()
-            keys = np.arange(len(offsets))
-        table = _headers(self._records, keys, offsets)
-        self._table = table = self._images(table, index.name if index.exists() else None)
+        indexed = index.exists()
+        try:
+            if indexed:
+                table = _headers(self._records, *read_index(index))
+            else:
+                offsets = self._records.scan()
+                table = _by_id(_headers(self._records, np.arange(len(offsets)), offsets))
+            self._table = table = self._images(table, index.name if indexed else None)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {reason(error)}") from error
         values, self._classes = np.unique(table.labels, return_inverse=True)
         whole = np.isfinite(values) & (values == np.round(values))
         if not whole.all():
@@ -109,11 +117,12 @@ class RecSource(Source):
 
     def _images(self, table: _Table, index: str | None) -> _Table:
         """The rows of `table` that are images."""
-        bounds = self._bounds(table)
-        if bounds is None:
+        header = (table.counts >= 2) & (table.sizes >= 0) & (table.sizes < _SHORTEST_IMAGE)
+        if self._describes_the_others(table, header):
+            return table.only(~header)
+        if not len(table.keys) or not header[0] or (bounds := self._bounds(table, 0)) is None:
             return table
         first_header, end = bounds
-        header = (table.counts >= 2) & (table.sizes >= 0) & (table.sizes < _SHORTEST_IMAGE)
         images = table.only((table.keys > 0) & (table.keys < end) & ~header)
         # the bounds are float32 and so rounded above 2²⁴: what is an image shows in the records themselves
         if abs(len(images.keys) - (first_header - 1)) > np.spacing(np.float32(first_header)) // 2:
@@ -124,14 +133,24 @@ class RecSource(Source):
             )
         return images
 
-    def _bounds(self, table: _Table) -> tuple[int, int] | None:
-        """(a, b) of the index header, if record 0 is one."""
-        if not len(table.keys) or table.keys[0] != 0 or table.counts[0] != 2 or table.sizes[0] < 0:
+    def _bounds(self, table: _Table, row: int) -> tuple[int, int] | None:
+        """(a, b) of the index header, if a record without an image is one."""
+        if table.counts[row] != 2 or (row == 0 and table.keys[0] != 0):
             return None
-        if table.sizes[0] >= _SHORTEST_IMAGE:
-            return None
-        first, end = struct.unpack("<ff", self._records.read(int(table.starts[0]) - 8, 8))
+        first, end = struct.unpack("<ff", self._records.read(int(table.starts[row]) - 8, 8))
         return (int(first), int(end)) if 1 <= first <= end < 2**40 else None
+
+    def _describes_the_others(self, table: _Table, header: npt.NDArray[np.bool_]) -> bool:
+        """Whether one of the records without images is an index header: it has their number, and that of the
+        images."""
+        images, headers = int((~header).sum()), int(header.sum())
+        for row in np.flatnonzero(header)[[0, -1]].tolist() if headers else ():
+            if (bounds := self._bounds(table, row)) is not None:
+                slack = np.spacing(np.float32(bounds[1])) // 2  # the numbers are float32
+                found = images + 1, images + headers
+                if all(abs(says - there) <= slack for says, there in zip(bounds, found, strict=True)):
+                    return True
+        return False
 
     @property
     def labelled(self) -> bool:
@@ -174,9 +193,17 @@ class _Names(Sequence[str]):
         return f"{identity}/{name}" if identity else name
 
 
+def _by_id(table: _Table) -> _Table:
+    """The records in the order of their ids, where each has its own."""
+    ids = np.sort(table.ids)
+    if not len(ids) or ids[-1] > _HIGHEST_KEY or (ids[1:] == ids[:-1]).any():
+        return table
+    order = np.argsort(table.ids)
+    return replace(_Table(*(column[order] for column in vars(table).values())), keys=ids.astype(np.int64))
+
+
 def _headers(records: RecordFile, keys: Integers, offsets: Integers) -> _Table:
-    """Read the headers of all records at once, from the mapped file."""
-    words = records.words()
+    """Read the headers of all records."""
 
     def refuse(where: npt.NDArray[np.bool_], what: str) -> None:
         if where.any():
@@ -185,14 +212,14 @@ def _headers(records: RecordFile, keys: Integers, offsets: Integers) -> _Table:
 
     outside = (offsets < 0) | (offsets % 4 != 0) | (offsets + FRAME.size > records.size)
     refuse(outside, f"no record can begin there, in a file of {records.size} bytes")
-    at = offsets // 4
-    packed = words[at + 1]
+    words = records.beginnings(offsets, _BEGINNING).view("<u4")
+    packed = words[:, 1]
     parts, lengths = packed >> 29, (packed & LENGTH).astype(np.int64)
-    sound = (words[at] == MAGIC) & (parts <= FIRST) & (offsets + FRAME.size + lengths <= records.size)
+    sound = (words[:, 0] == MAGIC) & (parts <= FIRST) & (offsets + FRAME.size + lengths <= records.size)
     if not sound.all():
         row = int(np.flatnonzero(~sound)[0])
         why = records.problem(
-            int(words[at[row]]), int(parts[row]), int(lengths[row]), int(offsets[row]), inside=False
+            int(words[row, 0]), int(parts[row]), int(lengths[row]), int(offsets[row]), inside=False
         )
         raise records.fault(int(keys[row]), int(offsets[row]), str(why))
 
@@ -201,21 +228,24 @@ def _headers(records: RecordFile, keys: Integers, offsets: Integers) -> _Table:
         whole & (lengths < _HEADER.size),
         f"shorter than the {_HEADER.size} bytes that every record begins with",
     )
-    # a record may be the last and hold no image: what lies behind its end is read in its place and not used
-    last = len(words) - 1
-    counts = np.where(whole, words[np.minimum(at + 2, last)], 0).astype(np.int64)
+    # of a record without labels or without an image, what follows it is read in their place and not used
+    counts = np.where(whole, words[:, 2], 0).astype(np.int64)
     begin = _HEADER.size + 4 * counts
     refuse(whole & (begin > lengths), "more labels announced than it has bytes")
-    first = np.where(counts > 0, at + 2 + _HEADER.size // 4, at + 3)
-    labels = words[np.minimum(first, last)].view(np.float32)
-    signatures = words[np.minimum(at + 2 + begin // 4, last)] & 0xFFFF
+    labels = np.where(counts > 0, words[:, 8], words[:, 3]).astype("<u4").view(np.float32)
+    places = 8 + counts  # the word at which the image begins
+    near = places < words.shape[1]
+    signatures = words[np.arange(len(words)), np.where(near, places, 0)]
+    far = np.flatnonzero(~near & whole)
+    signatures[far] = records.beginnings(offsets[far] + FRAME.size + begin[far], 4).view("<u4")[:, 0]
     table = _Table(
         keys,
+        words[:, 4:6].copy().view("<u8")[:, 0],
         np.where(whole, offsets + FRAME.size + begin, offsets),
         np.where(whole, lengths - begin, -1),
         counts,
         labels,
-        _formats(signatures),
+        _formats(signatures & 0xFFFF),
     )
     for row in np.flatnonzero(~whole).tolist():
         _read_parts(records, table, row)
@@ -230,7 +260,7 @@ def _read_parts(records: RecordFile, table: _Table, row: int) -> None:
         raise records.fault(
             key, offset, f"shorter than the {_HEADER.size} bytes that every record begins with"
         )
-    count, label, _, _ = _HEADER.unpack_from(data)
+    count, label, table.ids[row], _ = _HEADER.unpack_from(data)
     if _HEADER.size + 4 * count > len(data):
         raise records.fault(key, offset, "more labels announced than it has bytes")
     table.counts[row] = count

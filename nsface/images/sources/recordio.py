@@ -28,6 +28,7 @@ Integers = npt.NDArray[np.int64]
 MAGIC = 0xCED7230A
 FRAME = struct.Struct("<II")
 LENGTH = (1 << 29) - 1
+_ROWS = 1 << 16
 WHOLE, FIRST, MIDDLE, LAST = range(4)
 _WITHOUT = "remove it to find the records without it, in one walk through the .rec file"
 
@@ -60,10 +61,23 @@ class RecordFile:
             raise OSError(f"the file ends before byte {offset + count}")
         return data
 
-    def words(self) -> npt.NDArray[np.uint32]:
-        """The whole file as little-endian numbers, mapped, not read."""
-        count = self.size // 4
-        return np.memmap(self._file, "<u4", "r", shape=(count,)) if count else np.empty(0, np.uint32)
+    def beginnings(self, offsets: Integers, count: int) -> npt.NDArray[np.uint8]:
+        """The first `count` bytes from each offset: uint8, N × `count`, zeros behind the end of the file.
+
+        They are read, not mapped: where a mapped file becomes shorter, the process ends without a word.
+
+        Raises:
+            OSError: the file has become shorter since it was opened.
+        """
+        file, size = self._file.fileno(), self.size
+        table = np.empty((len(offsets), count), np.uint8)
+        for start in range(0, len(offsets), _ROWS):
+            rows = offsets[start : start + _ROWS].tolist()
+            data = b"".join([os.pread(file, count, offset).ljust(count, b"\0") for offset in rows])
+            table[start : start + _ROWS] = np.frombuffer(data, np.uint8).reshape(-1, count)
+        if os.fstat(file).st_size < size:
+            raise OSError(f"the file has become shorter than {size} bytes")
+        return table
 
     def fault(self, key: int, offset: int, what: str) -> DataError:
         """The error of record `key`."""
@@ -75,16 +89,17 @@ class RecordFile:
         Raises:
             DataError: no magic where a record should begin, a part out of place, or an end inside a record.
         """
-        words, offset, inside = self.words(), 0, False
+        file, size, offset, inside = self._file.fileno(), self.size, 0, False
         offsets: list[int] = []
-        while offset < self.size:
-            key = len(offsets) - inside
-            if offset + FRAME.size > self.size:
-                raise self.fault(key, offset, f"the file ends after {self.size - offset} bytes of it")
-            magic, packed = int(words[offset // 4]), int(words[offset // 4 + 1])
+        while offset < size:
+            start = os.pread(file, FRAME.size, offset)
+            if len(start) < FRAME.size:
+                key = len(offsets) - inside
+                raise self.fault(key, offset, f"the file ends after {len(start)} bytes of it")
+            magic, packed = FRAME.unpack(start)
             part, length = packed >> 29, packed & LENGTH
             if why := self.problem(magic, part, length, offset, inside):
-                raise self.fault(key, offset, why)
+                raise self.fault(len(offsets) - inside, offset, why)
             if not inside:
                 offsets.append(offset)
             inside = part in (FIRST, MIDDLE)

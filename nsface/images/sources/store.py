@@ -20,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,13 +28,17 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nsface.errors import DataError
+from nsface.errors import DataError, listing, shown
 from nsface.files import reason
-from nsface.images.sources.base import Source
+from nsface.images.pixel_file import PixelFile
+from nsface.images.sources.base import Source, identity_of, readable
+from nsface.untrusted import read_array_header
 
 HEADER, NAMES, LABELS, IDENTITIES = "header.json", "names.txt", "labels.npy", "identities.txt"
 PIXELS, IMAGES, OFFSETS = "pixels.npy", "images.bin", "offsets.npy"
 PIXELS_START = 128  # bytes of the .npy header
+_LONGEST_SIDE = 1 << 16
+_PIECE = 1 << 24  # bytes
 
 
 class Part(BaseModel):
@@ -59,7 +62,7 @@ class Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: Literal["pixels.npy", "images.bin"]
-    bytes: int
+    bytes: int = Field(ge=0)
     blocks: list[Block]
 
 
@@ -80,10 +83,10 @@ class Header(BaseModel):
 
     format: Literal["nsface store"] = "nsface store"
     version: Literal[1] = 1
-    images: int
-    identities: int
-    height: int | None
-    width: int | None
+    images: int = Field(ge=0)
+    identities: int = Field(ge=0)
+    height: int | None = Field(ge=1, le=_LONGEST_SIDE)
+    width: int | None = Field(ge=1, le=_LONGEST_SIDE)
     labelled: bool
     source: Origin
     nsface: str
@@ -100,14 +103,16 @@ class StoreSource(Source):
 
     Attributes:
         header: what `header.json` says.
+        pixel_file: all pixels, N × height × width × 3; None in a store of encoded images.
 
     Raises:
-        DataError: a file is missing or has another size than the header says, or the header cannot be read.
+        DataError: a file is missing or has another size than the header says, the header cannot be read, or
+            what it says does not fit the other files.
     """
 
     kind = "store"
     samples = 0
-    opened = ("_file", "array")
+    opened = ("_file",)
 
     def __init__(self, folder: Path) -> None:
         self.location = str(folder)
@@ -118,22 +123,39 @@ class StoreSource(Source):
         for name, part in self.header.files.items():
             self._check_size(name, part.bytes)
         try:
-            self.names = _lines(folder / NAMES)
-            self._identity_names = [*_lines(folder / IDENTITIES), ""]  # label −1: no identity
-            self._labels = np.load(folder / LABELS, allow_pickle=False)
-            self._open()
+            self.names = [readable(name) for name in _lines(folder / NAMES)]
+            names = _lines(folder / IDENTITIES)
+            self._labels = _integers(folder / LABELS, self.header.images)
             if self.header.data.file == IMAGES:
-                self._offsets = np.load(folder / OFFSETS, allow_pickle=False)
+                self._offsets = _integers(folder / OFFSETS, self.header.images + 1)
+                self._check_offsets()
+            self.pixel_file = self._pixel_file()
+            self._open()
         except (OSError, ValueError) as error:
-            raise DataError(f"{folder}: damaged store ({error}); pack it again") from error
-        labels = range(-1, len(self._identity_names) - 1)
-        if not len(self.names) == len(self._labels) == self.header.images or not (
-            labels.start <= self._labels.min() and self._labels.max() < labels.stop
-        ):
+            raise DataError(f"{folder}: damaged store ({shown(error)}); pack it again") from error
+        if len(names) != self.header.identities or len(self.names) != self.header.images:
+            raise DataError(
+                f"{folder}: {len(self.names)} names of {len(names)} identities, where {HEADER} has "
+                f"{self.header.images} of {self.header.identities}; pack it again"
+            )
+        if not (self._labels >= -1).all() or not (self._labels < len(names)).all():
             raise DataError(f"{folder}: names and labels do not fit each other; pack it again")
+        given = [identity_of(name) if self.header.labelled else readable(name) for name in names]
+        self._identity_names = [*given, ""]  # label −1: no identity
 
     def _open(self) -> None:
         self._file = (self._folder / self.header.data.file).open("rb")
+
+    def _pixel_file(self) -> PixelFile | None:
+        if self.header.data.file != PIXELS or self.header.height is None or self.header.width is None:
+            return None
+        shape = (self.header.images, self.header.height, self.header.width, 3)
+        return PixelFile(self._folder / PIXELS, shape, PIXELS_START)
+
+    def _check_offsets(self) -> None:
+        ends = self._offsets[0], self._offsets[-1]
+        if ends != (0, self.header.data.bytes) or (np.diff(self._offsets) < 0).any():
+            raise DataError(f"{self._folder / OFFSETS}: not the places of the images; pack it again")
 
     def _check_size(self, name: str, wanted: int) -> None:
         try:
@@ -155,22 +177,10 @@ class StoreSource(Source):
     def identities(self) -> list[str]:
         return [self._identity_names[label] for label in self._labels.tolist()]
 
-    @cached_property
-    def array(self) -> npt.NDArray[np.uint8] | None:
-        """All pixels, mapped from the file: uint8, N × height × width × 3; None in a store of encoded images.
-
-        Writing to the array never changes the file.
-        """
-        if self.header.data.file != PIXELS:
-            return None
-        shape = (self.header.images, self.header.height, self.header.width, 3)
-        # copy-on-write: nothing can change the file, and torch takes the array without a warning
-        return np.memmap(self._file, np.uint8, "c", PIXELS_START, shape)  # type: ignore[call-overload, no-any-return]
-
     def read(self, index: int) -> bytes:
         """The encoded image as it was packed; in a store of pixels, a PNG file of them."""
-        if self.array is not None:
-            _, png = cv2.imencode(".png", self.array[index][..., ::-1])
+        if self.pixel_file is not None:
+            _, png = cv2.imencode(".png", self.pixels(index)[..., ::-1])
             return bytes(png)
         start, stop = int(self._offsets[index]), int(self._offsets[index + 1])
         data = os.pread(self._file.fileno(), stop - start, start)
@@ -179,7 +189,7 @@ class StoreSource(Source):
         return data
 
     def pixels(self, index: int) -> npt.NDArray[np.uint8]:
-        return super().pixels(index) if self.array is None else self.array[index]
+        return super().pixels(index) if self.pixel_file is None else self.pixel_file.rows([index])[0]
 
     def stamps(self) -> Iterable[tuple[str, int]]:
         for block in self.header.data.blocks:
@@ -200,14 +210,21 @@ class StoreSource(Source):
         offset = PIXELS_START if self.header.data.file == PIXELS else 0
         first = 0
         for block in self.header.data.blocks:
-            data = os.pread(self._file.fileno(), block.bytes, offset)
-            if hashlib.sha256(data).hexdigest() != block.sha256:
+            if self._digest(offset, block.bytes) != block.sha256:
                 names = f"{self.names[first]} … {self.names[first + block.images - 1]}"
                 damaged.append((names, f"{block.images} images do not fit their checksum"))
             offset, first = offset + block.bytes, first + block.images
             if progress:
                 progress(block.images)
         return damaged
+
+
+    def _digest(self, offset: int, size: int) -> str:
+        """SHA-256 of bytes of the data file."""
+        digest = hashlib.sha256()
+        for start in range(offset, offset + size, _PIECE):
+            digest.update(os.pread(self._file.fileno(), min(_PIECE, offset + size - start), start))
+        return digest.hexdigest()
 
 
 def _read_header(path: Path) -> Header:
@@ -219,7 +236,7 @@ def _read_header(path: Path) -> Header:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise DataError(
-            f"{path}: not the header of a store ({place}: {first['msg']}); pack it again"
+            f"{path}: not the header of a store ({shown(place)}: {shown(first['msg'])}); pack it again"
         ) from error
     blocks = header.data.blocks
     images, size = sum(block.images for block in blocks), sum(block.bytes for block in blocks)
@@ -227,10 +244,23 @@ def _read_header(path: Path) -> Header:
         raise DataError(f"{path}: its blocks hold {images} images in {size} bytes; pack it again")
     small = {NAMES, LABELS, IDENTITIES} | ({OFFSETS} if header.data.file == IMAGES else set())
     if header.files.keys() != small:
-        raise DataError(f"{path}: lists the files {', '.join(header.files)}; pack it again")
+        raise DataError(f"{path}: lists the files {listing(list(header.files))}; pack it again")
     if header.data.file == PIXELS and size != header.images * (header.height or 0) * (header.width or 0) * 3:
         raise DataError(f"{path}: height, width and number of images do not fit; pack it again")
     return header
+
+
+def _integers(path: Path, count: int) -> npt.NDArray[np.int64]:
+    """The `count` whole numbers in an .npy file.
+
+    Raises:
+        DataError: something else is in it.
+    """
+    with path.open("rb") as file:
+        header = read_array_header(file, os.fstat(file.fileno()).st_size, str(path))
+        if header.shape != (count,) or header.dtype != np.int64:
+            raise DataError(f"{path}: {header.dtype} {header.shape} in place of {count} int64; pack it again")
+        return np.frombuffer(file.read(8 * count), np.int64)
 
 
 def _lines(path: Path) -> list[str]:

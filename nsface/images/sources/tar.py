@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
+import re
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from nsface.errors import DataError
+from nsface.errors import DataError, listing, shown
 from nsface.files import reason
-from nsface.images.sources.base import Source, is_hidden, readable, without_common_folder
+from nsface.images.sources.asked import FOLDER
+from nsface.images.sources.base import (
+    Source,
+    identity_of,
+    is_hidden,
+    readable,
+    why_passed_over,
+    without_common_folder,
+)
 from nsface.names import has_image_extension, plain
+from nsface.untrusted import parse_json
 
 _LABEL_FILES = {".cls", ".json"}
+_LABEL = "label"
 _LONGEST_LABEL_FILE = 1 << 20
+_WHOLE_NUMBER = re.compile(rb"\s*-?[0-9]{1,18}\s*")
+# what tarfile raises on damaged headers besides its own errors
+_DAMAGED = (tarfile.TarError, ValueError, OverflowError, RecursionError, KeyError, TypeError, IndexError, EOFError)
 _NOT_REGULAR = {
     tarfile.LNKTYPE: "link, not followed",
     tarfile.SYMTYPE: "link, not followed",
@@ -39,23 +52,28 @@ class TarSource(Source):
     """Every image in uncompressed tars, in byte order of the names in each. Nothing is unpacked.
 
     Only regular members count, and hard links to them; symbolic links and devices are passed over, and so are
-    names with `..`; no name is ever used as a path. In WebDataset's layout files with the same stem are one
-    sample: the label of `key.jpg` is the whole number in `key.cls`, or `label` in `key.json`. Without such
-    labels the folder is the identity.
+    names with `..`; no name is ever used as a path. In WebDataset's layout files of one key are one sample,
+    and the key ends at the first dot of the base name: the label of `key.jpg` and `key.face.jpg` is the whole
+    number in `key.cls`, or `label` in `key.json`. Without such files the folder is the identity.
 
     Args:
         paths: one tar, or the shards of one set in their order.
         location: what to call the set in messages.
+        label: the key of the JSON that is the label, in place of `label`; FOLDER: the folder is, whatever
+            lies beside the images.
 
     Raises:
-        DataError: compressed, truncated, or not readable; a name in two shards; a label that is none.
+        DataError: compressed, truncated, or not readable; a name in two shards; a label that is none; JSON
+            beside the images and no label in it.
     """
 
     opened = ("_files",)
 
-    def __init__(self, paths: Sequence[Path], location: str) -> None:
+    def __init__(self, paths: Sequence[Path], location: str, label: str | None = None) -> None:
         self.location = location
         self._paths = paths
+        self._label_key = label or _LABEL
+        self._json_keys: dict[str, None] | None = None  # of JSON without a label, in the order of the files
         self._files: list[BinaryIO] = []
         self._members: list[Member] = []
         self._labels: dict[str, str] = {}
@@ -66,6 +84,12 @@ class TarSource(Source):
         if len(paths) > 1 and len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise DataError(f"{location}: {readable(twice)} stands in two shards; names must differ")
+        if self._json_keys is not None and not self._labels:
+            raise DataError(
+                f"{location}: there is JSON beside the images, without a {shown(self._label_key)!r}; its keys "
+                f"are: {listing(list(self._json_keys)) or 'none'}. Say which is the label with {location}#label=KEY, or "
+                f"{location}#label={FOLDER} where the folder is the identity"
+            )
         self.names = [readable(name) for name in without_common_folder(names)]
         self.kind = "webdataset" if self._labels else "tar"
 
@@ -85,39 +109,60 @@ class TarSource(Source):
                     known[member.name] = there._replace(name=member.name) if there else member
                 else:
                     self.passed_over.append((readable(member.name), why))
-        except tarfile.ReadError as error:
-            raise DataError(
-                f"{path}: not an intact uncompressed tar ({error}); decompress it, or copy it again"
-            ) from error
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+        except _DAMAGED as error:
+            raise DataError(
+                f"{path}: not an intact uncompressed tar ({shown(error)[:120]}); decompress it, or copy it again"
+            ) from error
         self._members += [latest[name] for name in sorted(latest)]
-        keys = {posixpath.splitext(name)[0] for name in latest}
-        for name, member in labels.items():
-            key = posixpath.splitext(name)[0]
-            label = self._label(path, member) if key in keys else None
-            if label is not None:
-                self._labels[key] = label
-            elif key not in keys:
+        keys = {_key(name) for name in latest}
+        if self._label_key != FOLDER:
+            self._add_labels(path, keys, labels)
+
+    def _add_labels(self, path: Path, keys: set[str], files: dict[str, Member]) -> None:
+        """Read the labels in `files` of the samples `keys`; a `.cls` counts more than a `.json`."""
+        found: dict[str, tuple[str, str]] = {}
+        for name, member in files.items():
+            key, extension = _key(name), posixpath.splitext(name)[1]
+            if key not in keys:
                 self.passed_over.append((readable(name), "a label without an image"))
+                continue
+            label = self._label(path, member)
+            known, where = found.get(key, ("", ""))
+            if label is None or (where and where < extension):
+                continue
+            if where == extension and known != label:
+                raise DataError(
+                    f"{path}: {readable(name)}: another label than that of {readable(key)} above; the key of a "
+                    "sample ends at the first dot of its name"
+                )
+            found[key] = label, extension
+        self._labels.update((key, label) for key, (label, _) in found.items())
 
     def _label(self, path: Path, member: Member) -> str | None:
-        """The label in a `.cls` or `.json` member; None where the JSON has none."""
+        """The identity in a `.cls` or `.json` member, '' for nobody; None where the JSON has none."""
         place = f"{path}: {readable(member.name)}"
         if member.size > _LONGEST_LABEL_FILE:
             raise DataError(f"{place}: {member.size:,} bytes are too many for a label")
-        text = self._bytes(member)
         try:
-            if member.name.endswith(".cls"):
-                return str(int(text))
-            content = json.loads(text)
-        except ValueError as error:
-            wanted = "a whole number" if member.name.endswith(".cls") else "JSON"
-            raise DataError(f"{place}: not {wanted}: {text[:40]!r}") from error
-        label = content.get("label") if isinstance(content, dict) else None
-        if label is not None and (isinstance(label, bool) or not isinstance(label, int | str)):
-            raise DataError(f"{place}: `label` is neither a whole number nor a name: {str(label)[:40]}")
-        return None if label is None else readable(str(label))
+            text = self._bytes(member)
+        except OSError as error:
+            raise DataError(f"{place}: {reason(error)}") from error
+        if member.name.endswith(".cls"):
+            if not _WHOLE_NUMBER.fullmatch(text):
+                raise DataError(f"{place}: not a whole number: {text[:40]!r}")
+            return identity_of(int(text))
+        content = parse_json(text, place)
+        label = content.get(self._label_key) if isinstance(content, dict) else None
+        if label is None:
+            keys = content if isinstance(content, dict) else {}
+            self._json_keys = (self._json_keys or {}) | dict.fromkeys(keys)
+            return None
+        if isinstance(label, bool) or not isinstance(label, int | str) or len(str(label)) > 1000:
+            key = shown(self._label_key)
+            raise DataError(f"{place}: `{key}` is neither a whole number nor a name: {shown(label)[:40]}")
+        return identity_of(label)
 
     @property
     def labelled(self) -> bool:
@@ -127,7 +172,7 @@ class TarSource(Source):
     def identities(self) -> Sequence[str]:
         if not self._labels:
             return super().identities
-        return [self._labels.get(posixpath.splitext(member.name)[0], "") for member in self._members]
+        return [self._labels.get(_key(member.name), "") for member in self._members]
 
     def read(self, index: int) -> bytes:
         return self._bytes(self._members[index])
@@ -147,12 +192,22 @@ class TarSource(Source):
             yield str(member.size), changed[member.shard]
 
 
+def _key(name: str) -> str:
+    """The key of the sample that a file belongs to: its path up to the first dot of the base name."""
+    folder, slash, base = name.rpartition("/")
+    return folder + slash + base.partition(".")[0]
+
+
 def _members(path: Path, shard: int) -> Iterator[tuple[Member, str | None, str]]:
     """Images and label files of a tar; for what is passed over, the reason; and what a hard link stands for,
     which is an earlier member, or ''."""
     with tarfile.open(path, mode="r:") as archive:
+        end = 0
         while (found := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # they would fill the memory
+            if found.size < 0 or found.offset_data < end:  # or it might go round and round
+                raise tarfile.ReadError("a member of negative size")
+            end = found.offset_data
             name = plain(found.name)  # without a leading /, as tar does
             member = Member(name, shard, found.offset_data, found.size)
             if found.isdir():
@@ -161,8 +216,8 @@ def _members(path: Path, shard: int) -> Iterator[tuple[Member, str | None, str]]
                 yield member, "a path with `..`, not read", ""
             elif is_hidden(name):
                 yield member, "hidden file", ""
-            elif not (has_image_extension(name) or posixpath.splitext(name)[1] in _LABEL_FILES):
-                yield member, "no image's extension", ""
+            elif posixpath.splitext(name)[1] not in _LABEL_FILES and (why := why_passed_over(name)):
+                yield member, why, ""
             elif found.islnk():
                 yield member, _NOT_REGULAR[found.type], plain(found.linkname)
             elif not found.isreg() or found.issparse():

@@ -1,0 +1,89 @@
+"""The markers of a JPEG file: what size it says, where its first picture ends, whether its scans are all there.
+
+ITU-T T.81 (https://www.w3.org/Graphics/JPEG/itu-t81.pdf), annexes B and G. Phones write more behind the end: a
+short film, a second picture (MPO), a depth map.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+_START, _END, _SCAN = 0xD8, 0xD9, 0xDA
+# start-of-frame markers: C0 to CF without C4 and CC (tables for coding) and C8 (reserved)
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_ALONE = frozenset({0x01, *range(0xD0, 0xDA)})  # markers without a segment
+_MARKER = re.compile(rb"\xff[^\x00\xff]")  # any number of fill bytes FF may stand before one
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")  # FF 00 and restart markers belong to the scan
+_COEFFICIENTS = 64
+
+
+@dataclass
+class Picture:
+    """The first picture of a JPEG file.
+
+    Attributes:
+        size: height and width; None where no frame says them.
+        frame: the marker of its frame.
+        components: of a pixel, by their numbers in the file.
+        scans: the segment at the start of each part of its data.
+        end: bytes up to its end, that included; None where the file ends before.
+    """
+
+    size: tuple[int, int] | None = None
+    frame: int = 0
+    components: bytes = b""
+    scans: list[bytes] = field(default_factory=list)
+    end: int | None = None
+
+    @property
+    def lacks_scans(self) -> bool:
+        """Whether parts of a picture that comes in several are missing: coefficients, or their last bits."""
+        if self.frame not in _PROGRESSIVE:
+            return not set(self.components) <= {number for scan in self.scans for number in _components(scan)}
+        # bits still to come of each coefficient of each component; more than there ever are: all of them
+        left = {number: [99] * _COEFFICIENTS for number in self.components}
+        for scan in self.scans:
+            first, last, bits = scan[-3], scan[-2], scan[-1] & 0x0F
+            for number in _components(scan):
+                if number in left and first <= last < _COEFFICIENTS:
+                    left[number][first : last + 1] = [bits] * (last + 1 - first)
+        # a file may leave out what is zero altogether, but not what it has begun
+        return any(bits[0] != 0 or any(0 < rest < 99 for rest in bits) for bits in left.values())
+
+
+def first_picture(data: bytes) -> Picture:
+    """Follow the markers of `data`, in a time that grows with their number."""
+    picture = Picture()
+    position, length = 2, len(data)
+    while True:
+        if position + 1 < length and data[position] == 0xFF and 0 < data[position + 1] < 0xFF:
+            marker, position = data[position + 1], position + 2
+        elif (found := _MARKER.search(data, position)) is not None:
+            marker, position = data[found.end() - 1], found.end()
+        else:
+            return picture
+        if marker in _ALONE:
+            if marker == _END and picture.scans:
+                picture.end = position
+                return picture
+            continue
+        segment = int.from_bytes(data[position : position + 2], "big")
+        if marker in _FRAMES and picture.size is None and segment >= 8:
+            part = data[position + 3 : position + segment]
+            picture.size = int.from_bytes(part[:2], "big"), int.from_bytes(part[2:4], "big")
+            picture.frame, picture.components = marker, part[5::3][: part[4]] if len(part) > 4 else b""
+        if marker == _SCAN and segment >= 6:
+            picture.scans.append(data[position + 2 : position + segment])
+            position += segment
+            if (found := _AFTER_SCAN.search(data, position)) is None:
+                return picture
+            position = found.start()
+        else:
+            position += max(2, segment)
+
+
+def _components(scan: bytes) -> bytes:
+    """The numbers of the components in a scan."""
+    return scan[1 : 1 + 2 * scan[0] : 2] if scan else b""

@@ -1,0 +1,48 @@
+"""Room for decoded pixels, which all threads of a process share.
+
+A large picture takes hundreds of megabytes. As many workers as there are cores, each with one, would take
+more than there is, so whoever decodes images of unknown sizes on several threads does so inside `shared`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PIXELS = 178_956_970  # at a time; a larger picture has to be alone
+
+_changed = threading.Condition()
+_in_use = 0
+_own = threading.local()
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """Whatever this thread decodes inside takes room, and gives it back when the next is decoded or here."""
+    _own.pixels = 0
+    try:
+        yield
+    finally:
+        _give_back()
+        del _own.pixels
+
+
+def take(pixels: int) -> None:
+    """Wait until there is room for `pixels` more pixels. Outside of `shared` nothing is waited for."""
+    global _in_use
+    if not hasattr(_own, "pixels"):
+        return
+    _give_back()
+    with _changed:
+        _changed.wait_for(lambda: _in_use == 0 or _in_use + pixels <= PIXELS)
+        _in_use += pixels
+        _own.pixels = pixels
+
+
+def _give_back() -> None:
+    global _in_use
+    with _changed:
+        _in_use -= _own.pixels
+        _own.pixels = 0
+        _changed.notify_all()

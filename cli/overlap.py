@@ -170,12 +170,12 @@ def command(
 
 def _listable(identity: str, exclude: Path) -> str:
     """`identity`, if a line of the list for `exclude:` can hold it as it is."""
-    lines = identity.splitlines() == [identity.strip()] and not identity.startswith("#")
+    held = identity.splitlines() == [identity] == [identity.strip()] and not identity.startswith("#")
     try:
         identity.encode()
     except UnicodeEncodeError:
-        lines = False
-    if not lines:
+        held = False
+    if not held:
         raise DataError(
             f"cannot write {shown(exclude)}: a line cannot hold the identity '{shown(identity)}'; "
             "rename it, or list those found by hand under exclude: in the recipe"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +48,24 @@ class Faces:
 
 @dataclass(frozen=True)
 class TemplatePairs:
-    """P pairs of rows into `templates`, (T,) sorted template numbers; `enrolled`, (T,): which have faces."""
+    """P pairs of rows into `templates`, (T,) sorted template numbers; those `without_faces` failed."""
 
     templates: Ints
     left: npt.NDArray[np.int32]
     right: npt.NDArray[np.int32]
     same: npt.NDArray[np.bool_]
-    enrolled: npt.NDArray[np.bool_]
+    without_faces: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    @property
+    def enrolled(self) -> npt.NDArray[np.bool_]:
+        """(T,) whether a template has faces."""
+        return ~np.isin(np.arange(len(self.templates)), self.without_faces)
 
     @property
     def failed(self) -> npt.NDArray[np.bool_]:
         """(P,) whether one template of a pair, or both, failed to enrol."""
-        return np.asarray(~(self.enrolled[self.left] & self.enrolled[self.right]))
+        enrolled = self.enrolled
+        return np.asarray(~(enrolled[self.left] & enrolled[self.right]))
 
 
 def read_faces(path: str | os.PathLike[str]) -> Faces:
@@ -108,7 +114,7 @@ def read_template_pairs(path: str | os.PathLike[str], faces: Faces, failures: bo
         for side in (0, 1)
     )
     same = np.concatenate([part[:, 2] == 1 for part in parts])
-    pairs = TemplatePairs(templates, left, right, same, np.isin(templates, enrolled))
+    pairs = TemplatePairs(templates, left, right, same, np.flatnonzero(~np.isin(templates, enrolled)))
     _check_labels(pairs, Path(path))
     return pairs
 

@@ -27,7 +27,7 @@ class Line:
 
     def error(self, problem: str, remedy: str) -> DataError:
         """A `DataError` that begins with `file:line`."""
-        return DataError(f"{shown(self.path)}:{self.number}: {problem}; {remedy}")
+        return DataError(f"{shown(self.path)}:{self.number}: {shown(problem)}; {shown(remedy)}")
 
     def fields(self, count: int, form: str, where: str = "", separator: str | None = None) -> list[str]:
         """Split into exactly `count` non-empty fields, or raise with the `form` wanted and the place."""

@@ -28,6 +28,7 @@ import numpy as np
 from nsface.embeddings import Embeddings, save
 from nsface.metrics.search import Gallery, find, highest
 from nsface.protocols import ijb
+from nsface.stored_rows import StoredRows
 
 PROBES, ENTRIES = 1024, 8192  # a block of the bare product
 PART = 1 << 16
@@ -79,12 +80,12 @@ def main() -> None:
 @click.option("--probes", "count", default=10_000, show_default=True)
 @click.option("--dimension", default=512, show_default=True)
 def search(size: int, count: int, dimension: int) -> None:
-    """Probes against a memory-mapped gallery, a bare product before and after; FAISS where installed."""
+    """Probes against a gallery in a file, a bare product before and after; FAISS where installed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "gallery.npy"
         probes, mates = make_gallery(path, size, count, dimension)
         measured = {"bare blocked float32 product": spent(lambda: bare_product(path, probes))}
-        vectors, rows = np.load(path, mmap_mode="r"), np.arange(size)
+        vectors, rows = StoredRows(path), np.arange(size)
         gallery = Gallery(vectors, rows, rows)
         forget_peak()
         start = peak()
@@ -98,7 +99,7 @@ def search(size: int, count: int, dimension: int) -> None:
         else:
             index = faiss.IndexFlatIP(dimension)
             for first in range(0, size, PART):
-                index.add(np.array(vectors[first : first + PART]))
+                index.add(vectors[first : first + PART])
             name = f"FAISS {faiss.__version__}, `IndexFlatIP`, top 1, gallery in memory"
             measured[name] = spent(lambda: index.search(probes, 1))
         measured["bare product again"] = spent(lambda: bare_product(path, probes))
@@ -123,16 +124,15 @@ def make_gallery(path: Path, size: int, count: int, dimension: int) -> tuple[np.
         for start in range(0, size, PART):
             file.write(random.standard_normal((min(PART, size - start), dimension), np.float32).tobytes())
     mates = random.permutation(size)[:count]
-    mapped = np.load(path, mmap_mode="r")
-    return mapped[mates] + random.standard_normal((count, dimension), np.float32), mates
+    return StoredRows(path)[mates] + random.standard_normal((count, dimension), np.float32), mates
 
 
 def bare_product(path: Path, probes: np.ndarray) -> None:
     """All scores in float32, a block at a time, and nothing done with them."""
-    vectors = np.load(path, mmap_mode="r")
+    vectors = StoredRows(path)
     out = np.empty((PROBES, ENTRIES), dtype=np.float32)
     for start in range(0, len(vectors), ENTRIES):
-        columns = np.array(vectors[start : start + ENTRIES]).T
+        columns = vectors[start : start + ENTRIES].T
         for first in range(0, len(probes), PROBES):
             part = probes[first : first + PROBES]
             np.matmul(part, columns, out=out[: len(part), : columns.shape[1]])

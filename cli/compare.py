@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from nsface.cli.overlap_record import note_overlap
+from nsface.cli.inputs import load_embeddings, name_prefix_option
 from nsface.cli.results import columns, emit, json_option, percent, plots_option, writable
-from nsface.embeddings.file import Embeddings, load
+from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, listing
 from nsface.names import stem
 from nsface.protocols import fglfw, ijb, lfw, pairs, ytf
@@ -69,6 +69,7 @@ SHOWN = 8  # worst errors of each system in a montage, disagreements in the tabl
     help="Draw the worst errors of both as PNG; needs --images.",
 )
 @click.option("--images", type=PATH, help="The images, for --montage: folder, list or tar.")
+@name_prefix_option
 @plots_option
 @json_option
 def command(
@@ -120,7 +121,7 @@ def command(
         trials = pairs.with_disjoint_folds(trials) or trials
     if protocol == fglfw.NAME:
         protocol = fglfw.protocol_name(trials)
-    systems = [_verified(protocol, _loaded(path), trials) for path in (first, second)]
+    systems = [_verified(protocol, load_embeddings(path), trials) for path in (first, second)]
     result = compare_verification(systems[0], systems[1]) | {"systems": list(names)}
     if plots:
         from nsface.report.figures import draw_verification
@@ -129,13 +130,6 @@ def command(
     if montage and images:
         _montage(montage, images, dict(zip(names, systems, strict=True)))
     emit(result, _table(result), json_to)
-
-
-def _loaded(path: Path) -> Embeddings:
-    """Read an embeddings file; note people in training and test."""
-    embeddings = load(path)
-    note_overlap(embeddings)
-    return embeddings
 
 
 def _verified(protocol: str, embeddings: Embeddings, trials: Trials) -> Verification:
@@ -155,7 +149,7 @@ def _identification(
 ) -> None:
     everyone = [person for fold in lfw.read_people(people) for person in fold]
     trial = lfw_trial(everyone, read_subjects(subjects, everyone))
-    measured = [identify(_loaded(path), trial) for path in (first, second)]
+    measured = [identify(load_embeddings(path), trial) for path in (first, second)]
     result = compare_identification(measured[0], measured[1]) | {"systems": list(names)}
     if plots:
         from nsface.report.figures import draw_identification
@@ -183,7 +177,8 @@ def _templates(
     known = ijb.read_faces(faces)
     wanted = ijb.read_template_pairs(pairs_file, known)
     scores = [
-        ijb.score_templates(ijb.template_vectors(_loaded(path), known), wanted) for path in (first, second)
+        ijb.score_templates(ijb.template_vectors(load_embeddings(path), known), wanted)
+        for path in (first, second)
     ]
     result = compare_templates(scores, wanted) | {"systems": list(names)}
     if plots:

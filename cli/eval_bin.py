@@ -8,7 +8,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from nsface.cli.inputs import network_options
+from nsface.cli.inputs import network_options, note_zeros
 from nsface.cli.overlap_record import note_overlap
 from nsface.cli.results import columns, emit, json_option, percent, plots_option
 from nsface.cli.verification import calibration_option, scoring_options
@@ -52,6 +52,7 @@ def command(
             embeddings = extract(str(model), source, progress=bar.update, **options).embeddings
         if not sets:  # once: what it says is the same for all sets
             note_overlap(embeddings)
+        note_zeros(embeddings)
         measured = verify(file.stem, embeddings, trials, **scoring)
         sets.append(measured.result() | {"file": str(file)})
         if calibration:

@@ -10,9 +10,9 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from nsface.cli.inputs import Inputs, embeddings_options
+from nsface.cli.inputs import Inputs, embeddings_options, load_embeddings
 from nsface.cli.results import columns, emit, json_option, note, percent, plots_option
-from nsface.embeddings.file import Embeddings, load
+from nsface.embeddings.file import Embeddings
 from nsface.errors import listing
 from nsface.metrics.similarity import SIMILARITIES, Similarity
 from nsface.protocols.identification import (
@@ -138,7 +138,7 @@ def command(
         for what, trials in differing.items():
             note(f"{listing(trials, 3)}: {what}: these lists are not those of LFW's protocol")
     if fit_on:
-        embeddings, known = transformed(embeddings, transform, load(fit_on), ready)
+        embeddings, known = transformed(embeddings, transform, load_embeddings(fit_on), ready)
         if known:
             note(f"{fit_on}: {len(known)} of its people are in the test too ({', '.join(known[:3])})")
     measured = run(embeddings, ready, fuse, similarity, fars or FARS)

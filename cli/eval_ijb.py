@@ -12,11 +12,13 @@ from nsface.cli.verification import pairs_option
 from nsface.protocols.ijb import (
     FARS,
     curve_of,
+    failures,
     read_faces,
     read_template_pairs,
     result,
     score_templates,
     template_vectors,
+    with_embedding,
 )
 
 
@@ -24,6 +26,13 @@ from nsface.protocols.ijb import (
 @embeddings_options
 @click.option("--faces", type=click.Path(path_type=Path), required=True, help="*_face_tid_mid.txt.")
 @pairs_option("*_template_pair_label.txt.")
+@click.option(
+    "--failure-to-enrol",
+    type=click.Choice(["refuse", "lowest"]),
+    default="refuse",
+    show_default=True,
+    help="Templates without an embedded face: refuse them, or score their pairs below all others.",
+)
 @click.option("--far", "fars", type=click.FloatRange(0, 1), multiple=True, help="FAR at which TAR is given.")
 @plots_option
 @json_option
@@ -31,6 +40,7 @@ def command(
     inputs: Inputs,
     faces: Path,
     pairs: Path,
+    failure_to_enrol: str,
     fars: tuple[float, ...],
     plots: Path | None,
     json_to: str | None,
@@ -43,13 +53,19 @@ def command(
     Example:
       nsface eval-ijb ijbc.npz --faces ijbc_face_tid_mid.txt --pairs ijbc_template_pair_label.txt
     """
-    known = read_faces(faces)
-    wanted = read_template_pairs(pairs, known)
+    known = enrolled = read_faces(faces)
+    lowest = failure_to_enrol == "lowest"
+    wanted = None if lowest else read_template_pairs(pairs, known)
     embeddings = inputs.load()
-    scores = score_templates(template_vectors(embeddings, known), wanted)
+    if wanted is None:
+        enrolled = with_embedding(known, embeddings)
+        wanted = read_template_pairs(pairs, enrolled, failures=True)
+    scores = score_templates(template_vectors(embeddings, enrolled), wanted)
     curve = curve_of(scores, wanted)
     measured = result(known, wanted, curve, fars or FARS)
     measured |= {"embeddings": embeddings.source, "flip": embeddings.meta.get("flip")}
+    if lowest:
+        measured["failure_to_enrol"] = failures(known, enrolled, wanted)
     rows = [("FAR", "TAR", "achieved FAR", "threshold")]
     for p in measured["tar_at_far"]:
         rows.append((f"{p['far']:g}", percent(p["tar"]), f"{p['achieved_far']:.3g}", f"{p['threshold']:.4f}"))
@@ -63,4 +79,12 @@ def command(
         name = Path(embeddings.source).stem
         draw_roc(plots, {name: curve}, "ijb")
         draw_scores(plots, "scores", f"Scores, ijb, {name}", scores, wanted.same, "score (cosine)", [])
-    emit(measured, head + columns(rows), json_to)
+    table = head + columns(rows)
+    if lowest:
+        failed = measured["failure_to_enrol"]
+        table += (
+            f"\n  failed to enrol: {failed['templates']} templates, in {failed['pairs']} pairs "
+            f"({failed['genuine']} genuine), scored below all others; "
+            f"{failed['faces']} faces have no embedding"
+        )
+    emit(measured, table, json_to)

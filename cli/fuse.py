@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nsface.cli.inputs import note_zeros
 from nsface.embeddings.file import check_target, load, save
 from nsface.embeddings.fusion import fuse
 
@@ -32,7 +33,10 @@ def command(files: tuple[Path, ...], output: Path) -> None:
     if len(files) < 2:
         raise click.UsageError("give two or more embeddings files")
     check_target(output)
-    made = fuse([load(file) for file in files])
+    systems = [load(file) for file in files]
+    for system in systems:
+        note_zeros(system)
+    made = fuse(systems)
     save(output, made)
     count, size = made.vectors.shape
     click.echo(f"{output}: {count} embeddings of size {size} from {len(files)} files", err=True)

@@ -12,8 +12,12 @@ import click
 from click.core import ParameterSource
 
 from nsface.cli.overlap_record import note_overlap
+from nsface.cli.results import note
 from nsface.embeddings.file import Embeddings, load
+from nsface.errors import listing, shown
+from nsface.names import renamed
 
+_PREFIX = "nsface.name_prefix"  # where the context of a command keeps it
 _EXTRACTION = (
     ("device", ["auto", "cpu", "cuda"], "auto", "Where the network runs."),
     ("precision", ["auto", "fp32", "bf16"], "auto", "Arithmetic of the network."),
@@ -37,8 +41,10 @@ class Inputs:
             template_of: the template that an image of this name is pooled into while it is extracted, None to
                 leave the image out; an embeddings file is read as it is.
         """
-        embeddings = load(self.file) if self.file is not None else self._extract(template_of)
-        note_overlap(embeddings)
+        if self.file is not None:
+            return load_embeddings(self.file)
+        embeddings = self._extract(template_of)
+        _notes(embeddings)
         return embeddings
 
     def _extract(self, template_of: Callable[[str], str | None] | None) -> Embeddings:
@@ -47,11 +53,59 @@ class Inputs:
         from nsface.embeddings.extraction import extract
         from nsface.images.sources import open_source
 
-        source = open_source(str(self.images))
+        source, prefix = open_source(str(self.images)), _given_prefix()
         with tqdm(total=len(source), unit=" images", disable=None) as bar:
-            templates = [template_of(name) for name in source.names] if template_of else None
+            if template_of is None:
+                options = self.options | {"progress": bar.update}
+                embeddings = extract(str(self.model), source, **options).embeddings
+                return embeddings.with_prefix(prefix) if prefix else embeddings
+            names = renamed(source.names, prefix) if prefix else source.names
+            templates = [template_of(name) for name in names]
             options = self.options | {"templates": templates, "progress": bar.update}
             return extract(str(self.model), source, **options).embeddings
+
+
+def load_embeddings(file: Path) -> Embeddings:
+    """Read an embeddings file, its names as --name-prefix says; note what makes its scores doubtful."""
+    embeddings, prefix = load(file), _given_prefix()
+    if prefix:
+        embeddings = embeddings.with_prefix(prefix)
+    _notes(embeddings)
+    return embeddings
+
+
+def _notes(embeddings: Embeddings) -> None:
+    note_zeros(embeddings)
+    note_overlap(embeddings)
+
+
+def note_zeros(embeddings: Embeddings) -> None:
+    """Say on standard error how many embeddings are all zeros."""
+    if zeros := embeddings.zeros():
+        note(
+            f"{shown(embeddings.source)}: {len(zeros)} embeddings are all zeros ({listing(zeros, 3)}); "
+            "their cosine with everything is 0"
+        )
+
+
+def _given_prefix() -> str:
+    return str(click.get_current_context().meta.get(_PREFIX) or "")
+
+
+def name_prefix_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --name-prefix, for the embeddings files that it loads with `load_embeddings`."""
+
+    def keep(context: click.Context, option: click.Parameter, prefix: str | None) -> None:
+        context.meta[_PREFIX] = prefix
+
+    return click.option(
+        "--name-prefix",
+        metavar="PREFIX",
+        callback=keep,
+        expose_value=False,
+        help="What stands before the names of the embeddings, such as crops/, and not before those of the "
+        "lists, or the other way round.",
+    )(function)
 
 
 def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,6 +129,7 @@ def embeddings_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "--images", type=click.Path(path_type=Path), help="Images for --model: folder, list or tar."
     )
     @network_options
+    @name_prefix_option
     @functools.wraps(function)
     def command(
         embeddings: Path | None, model: Path | None, images: Path | None, *args: Any, **kwargs: Any

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nsface.cli.results import columns, emit, json_option, writable
-from nsface.errors import DataError
+from nsface.errors import DataError, shown
 
 if TYPE_CHECKING:
     from nsface.embeddings.file import Embeddings
     from nsface.embeddings.overlap import Match
+    from nsface.embeddings.overlap_record import Way
 
 _COLUMN = 8  # pairs in a column of the montage
 
@@ -70,7 +71,7 @@ _COLUMN = 8  # pairs in a column of the montage
     metavar="RUN",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Record in this run folder that its data were checked.",
+    help="Record in this run folder how its data were checked: by name, picture, embedding.",
 )
 @json_option
 def command(
@@ -104,9 +105,10 @@ def command(
       nsface overlap casia.npz lfw.npz --sort lead --top 50
       nsface overlap casia.npz lfw.npz --threshold 0.6 --run runs/noisy --json overlap.json
     """
+    from nsface.cli.inputs import note_zeros
     from nsface.cli.overlap_record import record
     from nsface.embeddings.file import load
-    from nsface.embeddings.overlap import find_overlap, read_names
+    from nsface.embeddings.overlap import find_overlap, named_identities, read_names
     from nsface.files import write_text
 
     looking = montage is not None or pictures
@@ -117,34 +119,39 @@ def command(
     if threshold is not None and math.isnan(threshold):
         raise click.UsageError("--threshold needs a number from -1 to 1")
     trained, tested = load(train), load(test)
+    for embeddings in (trained, tested):
+        note_zeros(embeddings)
     known = read_names(names) if names else None
+    named = named_identities(trained, tested, known)
     shared = []
     if pictures and train_images and test_images:
         shared = _shared(trained, tested, train_images, test_images)
     matches = find_overlap(trained, tested, known, shared)
     if sort == "lead":
         matches.sort(key=lambda match: -match.lead)
-    found = [
-        match
-        for match in matches
-        if match.by_name or match.by_picture or (threshold is not None and match.score >= threshold)
-    ]
-    names_found = {match.identity for match in found}
-    rest = [match for match in matches if match.identity not in names_found]
-    shown = found + rest[: max(0, top - len(found))]
+    found_by: dict[Way, list[Match]] = {}
+    if named:
+        found_by["names"] = [match for match in matches if match.by_name]
+    if pictures:
+        found_by["pictures"] = [match for match in matches if match.by_picture]
+    if threshold is not None:
+        found_by["embeddings"] = [match for match in matches if match.score >= threshold]
+    seen = {match.identity for ways in found_by.values() for match in ways}
+    found = [match for match in matches if match.identity in seen]
+    rest = [match for match in matches if match.identity not in seen]
+    listed = found + rest[: max(0, top - len(found))]
     if exclude:
-        lines = [f"{m.identity}\n" for m in sorted(found, key=lambda match: match.identity)]
+        lines = [f"{_listable(identity, exclude)}\n" for identity in sorted(seen)]
         ways = ["by name"] + ["by a picture"] * pictures
         ways += [] if threshold is None else [f"by a cosine of at least {threshold:g}"]
         how = " or ".join(ways)
-        write_text(exclude, f"# identities of {train} that seem to be in {test}, {how}\n" + "".join(lines))
+        head = f"# identities of {shown(train)} that seem to be in {shown(test)}, {how}\n"
+        write_text(exclude, head + "".join(lines))
     if montage and train_images and test_images:
-        _draw(montage, shown, train_images, test_images)
+        _draw(montage, listed, train_images, test_images)
     for run in runs:
-        record(
-            run, trained, tested, [match.identity for match in found],
-            {"threshold": threshold, "pictures": pictures, "model_digest": trained.meta.get("model_digest")},
-        )  # fmt: skip
+        identities = {way: [match.identity for match in ways] for way, ways in found_by.items()}
+        record(run, trained, tested, identities, threshold)
     result: dict[str, Any] = {
         "train": str(train),
         "test": str(test),
@@ -153,10 +160,27 @@ def command(
         "pictures": pictures,
         "sorted_by": sort,
         "identities": len(matches),
+        "named": named,
+        "compared": list(found_by),
         "found": [match.identity for match in found],
-        "matches": [_entry(match) for match in shown],
+        "matches": [_entry(match) for match in listed],
     }
-    emit(result, _table(result, matches, found, shown), json_to)
+    emit(result, _table(result, matches, found, listed), json_to)
+
+
+def _listable(identity: str, exclude: Path) -> str:
+    """`identity`, if a line of the list for `exclude:` can hold it as it is."""
+    held = identity.splitlines() == [identity] == [identity.strip()] and not identity.startswith("#")
+    try:
+        identity.encode()
+    except UnicodeEncodeError:
+        held = False
+    if not held:
+        raise DataError(
+            f"cannot write {shown(exclude)}: a line cannot hold the identity '{shown(identity)}'; "
+            "rename it, or list those found by hand under exclude: in the recipe"
+        )
+    return identity
 
 
 def _entry(match: Match) -> dict[str, Any]:
@@ -165,19 +189,32 @@ def _entry(match: Match) -> dict[str, Any]:
 
 
 def _table(
-    result: dict[str, Any], matches: Sequence[Match], found: Sequence[Match], shown: Sequence[Match]
+    result: dict[str, Any], matches: Sequence[Match], found: Sequence[Match], listed: Sequence[Match]
 ) -> str:
     named = sum(match.by_name for match in found)
+    by_name = f"{named} in the test set by name"
+    if result["named"] < len(matches):
+        by_name += f" ({result['named']} have a name to compare)"
     seen = sum(match.by_picture and not match.by_name for match in found)
-    head = f"{len(matches)} identities: {named} in the test set by name"
+    head = f"{len(matches)} identities: {by_name}"
     if result["pictures"]:
         head += f", {seen} others by a picture"
     if result["threshold"] is not None:
-        head += f", {len(found) - named - seen} others by a cosine of at least {result['threshold']:g}"
+        others = len(found) - named - seen
+        head += f", {others} others by a cosine of at least {result['threshold']:g}"
+    else:
+        head += "; nobody is found by embeddings without --threshold"
     rows: list[Sequence[str]] = [("identity", "most like", "score", "lead", "best images", "")]
     rows += [
-        (m.identity, m.person, f"{m.score:.3f}", f"{m.lead:.3f}", f"{m.image_score:.3f}", _how(m))
-        for m in shown
+        (
+            shown(m.identity),
+            shown(m.person),
+            f"{m.score:.3f}",
+            f"{m.lead:.3f}",
+            f"{m.image_score:.3f}",
+            _how(m),
+        )
+        for m in listed
     ]
     return f"{head}\n{columns(rows)}"
 
@@ -207,7 +244,7 @@ def _shared(
     return [(rows[0][one], rows[1][two]) for one, two in named if one in rows[0] and two in rows[1]]
 
 
-def _draw(path: Path, shown: Sequence[Match], train_images: str, test_images: str) -> None:
+def _draw(path: Path, listed: Sequence[Match], train_images: str, test_images: str) -> None:
     """The two most similar images of every match, in columns."""
     from nsface.images.sources import open_source
     from nsface.names import stem
@@ -216,11 +253,12 @@ def _draw(path: Path, shown: Sequence[Match], train_images: str, test_images: st
     sources = [open_source(train_images), open_source(test_images)]
     places = [{stem(name): index for index, name in enumerate(source.names)} for source in sources]
     tiles = []
-    for match in shown:
+    for match in listed:
         pair = []
         for source, place, name in zip(sources, places, match.images, strict=True):
             if stem(name) not in place:
-                raise DataError(f"{source.location}: no image {name}; give the images that were extracted")
+                place_of = shown(source.location)
+                raise DataError(f"{place_of}: no image {shown(name)}; give the images that were extracted")
             pair.append(source.pixels(place[stem(name)]))
         caption = f"{match.identity}\n{match.person} {match.score:.3f}"
         tiles.append(Tile(pair[0], pair[1], caption))

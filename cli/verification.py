@@ -11,6 +11,7 @@ import click
 
 from nsface.cli.results import columns, emit, note, percent
 from nsface.embeddings.file import Embeddings
+from nsface.errors import listing, shown
 from nsface.metrics.similarity import SIMILARITIES
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
@@ -71,7 +72,7 @@ def finish(
         extra: further keys of the result, which the table also shows.
         calibration: add the calibration of decisions by probability.
     """
-    _notes(measured.trials, embeddings)
+    _notes(measured.trials)
     result = measured.result() | {"embeddings": embeddings.source, "flip": embeddings.meta.get("flip")}
     result |= extra or {}
     table = _table(result)
@@ -111,18 +112,15 @@ def finish(
     emit(result | {"curves": verification_curves(measured)}, table, json_to)
 
 
-def _notes(trials: Trials, embeddings: Embeddings) -> None:
-    zeros = int((~embeddings.vectors.any(axis=1)).sum()) if embeddings.vectors.size else 0
-    if zeros:
-        note(f"{embeddings.source}: {zeros} embeddings are all zeros; their cosine with everything is 0")
+def _notes(trials: Trials) -> None:
     shared = trials.people_in_several_folds() if trials.folds > 1 else []
     if shared:
         note(
-            f"{trials.source}: {len(shared)} people occur in several folds ({', '.join(shared[:3])}): "
-            "thresholds have met the people they are tested on"
+            f"{shown(trials.source)}: {len(shared)} people occur in several folds ({listing(shared, 3)}): "
+            "a threshold was chosen on people on whom it is tested"
         )
     if repeated := trials.repeated():
-        note(f"{trials.source}: {repeated} pairs are repeated; each counts as often as it is listed")
+        note(f"{shown(trials.source)}: {repeated} pairs are repeated; each counts as often as it is listed")
 
 
 def _accuracy_rows(result: dict[str, Any]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 _JPEG = {".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".mpo", ".pjpeg", ".pjp"}  # phones, browsers, 3D
@@ -33,3 +34,32 @@ def plain(name: str) -> str:
 def stem(name: str) -> str:
     """`name` without its image extension (`a/b.jpg` → `a/b`); other dots stay."""
     return str(PurePosixPath(name).with_suffix("")) if has_image_extension(name) else name
+
+
+def renamed(names: Sequence[str], prefix: str) -> list[str]:
+    """`names` with `prefix` taken off those that begin with it, or put before all where none does."""
+    if any(name.startswith(prefix) for name in names):
+        return [name.removeprefix(prefix) for name in names]
+    return [prefix + name for name in names]
+
+
+def prefix_between(names: Sequence[str], wanted: Iterable[str]) -> str | None:
+    """The folders by which all of `wanted` differ from some of `names`, on either side; None if none do.
+
+    Image extensions do not matter.
+
+    Example:
+        >>> prefix_between(["crops/a/1.jpg", "crops/a/2.jpg"], ["a/2.png"])
+        'crops/'
+    """
+    known, asked = [stem(name) for name in names], [stem(name) for name in wanted]
+    if not known or not asked:
+        return None
+    end, first = "/" + asked[0], asked[0]
+    longer = next((name for name in known if name.endswith(end)), None)
+    shorter = next((name for name in known if first.endswith("/" + name)), None)
+    if longer is None and shorter is None:
+        return None
+    prefix = longer[: -len(first)] if longer is not None else first[: -len(shorter or "")]
+    found = set(renamed(known, prefix))
+    return prefix if found.issuperset(asked) else None

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import resource
 import signal
+import struct
 import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +23,10 @@ import numpy as np
 from nsface.errors import DataError, NsfaceError, shown
 
 Result = TypeVar("Result")
+# what NumPy raises of a header that is no such thing
 _BAD_HEADER = (
-    ValueError, TypeError, KeyError, EOFError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError
+    ValueError, TypeError, LookupError, AttributeError, EOFError, SyntaxError, ArithmeticError,
+    RecursionError, MemoryError, struct.error, tokenize.TokenError,
 )  # fmt: skip
 # 3.0 is for fields with names beyond Latin-1, which nothing here has
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -139,6 +143,19 @@ def isolated(function: Callable[..., Result], *arguments: Any, where: str) -> Re
     if not succeeded:
         raise answer
     return answer  # type: ignore[no-any-return]
+
+
+def limit_memory(room: int) -> None:
+    """Let this process, one of its own as `isolated` starts, have at most `room` bytes more than it has now.
+
+    Beyond that Python raises MemoryError. On macOS, which does not keep such a limit, nothing happens.
+    """
+    if not os.path.exists("/proc/self/statm"):
+        return
+    with open("/proc/self/statm", encoding="ascii") as file:
+        now = int(file.read().split()[0]) * resource.getpagesize()
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (now + room if hard < 0 else min(now + room, hard), hard))
 
 
 def _answer(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

@@ -9,7 +9,6 @@ gallery, one image each of 1,000 people, for probes of those people and of other
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,17 +17,18 @@ from typing import Any
 import numpy as np
 
 from nsface.embeddings.file import Embeddings
-from nsface.errors import DataError
+from nsface.errors import DataError, shown
 from nsface.files import reason
 from nsface.metrics.all_pairs import genuine_pairs, tar_over_all_pairs
 from nsface.protocols.identification import Measured, Trial, identify
 from nsface.protocols.identification_lists import named
 from nsface.protocols.lists import Line, read_lines, shorten
+from nsface.untrusted import isolated, limit_memory
 
 TAR_FARS, DIR_FARS = (0.001,), (0.01,)
 TRIALS, GALLERY = 10, 1000
 _FILES = ("gallery_set.txt", "probe_set.txt")
-_DAMAGED = (ValueError, TypeError, LookupError, NotImplementedError, zlib.error)  # what scipy raises, and we
+_ROOM, _EXPANSION = 1 << 27, 64  # bytes that reading a .mat may take: so many, and so many times the file
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,14 @@ def read_trials(path: str | os.PathLike[str]) -> list[BlufrTrial]:
     sets = _read_mat(source) if source.suffix == ".mat" else [_read_sets(source / name) for name in _FILES]
     if len(sets[0]) != len(sets[1]):
         raise DataError(
-            f"{source}: {len(sets[0])} galleries and {len(sets[1])} sets of probes; get both anew"
+            f"{shown(source)}: {len(sets[0])} galleries and {len(sets[1])} sets of probes; get both anew"
         )
     trials = []
     for number, (gallery, probes) in enumerate(zip(*sets, strict=True), 1):
         if len({*gallery, *probes}) < len(gallery) + len(probes):
-            raise DataError(f"{source}: trial {number}: some images are listed twice; get the lists anew")
+            raise DataError(
+                f"{shown(source)}: trial {number}: some images are listed twice; get the lists anew"
+            )
         trials.append(BlufrTrial(f"trial{number:02d}", gallery, probes))
     return trials
 
@@ -80,7 +82,8 @@ def measure(embeddings: Embeddings, trial: BlufrTrial) -> Measured:
         DataError: images without embedding, or a set without genuine probes or impostors.
     """
     everyone = named(trial.images)
-    people = np.unique(everyone.people, return_inverse=True)[1]
+    numbers = {person: number for number, person in enumerate(dict.fromkeys(everyone.people))}
+    people = np.array([numbers[person] for person in everyone.people])
     vectors = embeddings.vectors[embeddings.rows(everyone.images)]
     points = tar_over_all_pairs(vectors, people, TAR_FARS)
     gallery, probes = named(trial.gallery), named(trial.probes)
@@ -169,12 +172,25 @@ def _placed(name: str) -> str | None:
 
 
 def _read_mat(path: Path) -> list[list[list[str]]]:
-    """Galleries and probes from the toolkit's MATLAB file; indices in it start at 1."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
+    """Galleries and probes from the toolkit's MATLAB file; indices in it start at 1.
 
+    SciPy reads it in a process of its own, which a damaged file may crash, or keep busy.
+    """
     try:
-        with path.open("rb") as file:
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        raise DataError(f"{shown(path)}: cannot be read: {why}") from error
+    return isolated(_parse_mat, str(path), _ROOM + _EXPANSION * size, where=str(path))
+
+
+def _parse_mat(path: str, room: int) -> list[list[list[str]]]:
+    """What `_read_mat` gives, with at most `room` bytes of memory more than this process has."""
+    from scipy.io import loadmat
+
+    limit_memory(room)
+    try:
+        with open(path, "rb") as file:
             content = loadmat(file, variable_names=["imageList", "galIndex", "probIndex"])
         names = [_placed(str(cell[0])) for cell in content["imageList"].ravel()]
         if None in names:
@@ -187,14 +203,20 @@ def _read_mat(path: Path) -> list[list[list[str]]]:
             for trials in cells
         ]
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-    except (*_DAMAGED, MatReadError) as error:
-        why = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise DataError(f"{path}: not BLUFR's configuration ({why}); give blufr_lfw_config.mat") from error
+        raise DataError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+    except Exception as error:  # damaged files make SciPy raise anything
+        why = shown(str(error).splitlines()[0][:80]) if str(error) else type(error).__name__
+        raise DataError(
+            f"{shown(path)}: not BLUFR's configuration ({why}); give blufr_lfw_config.mat"
+        ) from error
 
 
 def _numbers(cell: Any, images: int) -> list[int]:
-    numbers: list[int] = np.asarray(cell).ravel().astype(np.int64).tolist()
-    if not numbers or min(numbers) < 1 or max(numbers) > images:
+    """Whole numbers from 1 to `images`; MATLAB keeps them as floating-point ones."""
+    values = np.asarray(cell).ravel()
+    if values.dtype.kind not in "uif" or not len(values) or not ((values >= 1) & (values <= images)).all():
         raise ValueError("indices outside imageList")
+    numbers: list[int] = values.astype(np.int64).tolist()
+    if not (values == numbers).all():
+        raise ValueError("indices that are no whole numbers")
     return numbers

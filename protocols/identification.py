@@ -176,7 +176,7 @@ def transformed(
             f"{listing(leaks)}; fit on other images"
         )
     known = {identity(name) for name in fit_on.names} & {person for part in sets for person in part.people}
-    vectors = transform.fitted_on(fit_on.vectors, embeddings.vectors)
+    vectors = transform.fitted_on(np.asarray(fit_on.vectors), np.asarray(embeddings.vectors))
     return Embeddings(embeddings.names, vectors, embeddings.meta, embeddings.source), sorted(known)
 
 

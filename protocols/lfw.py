@@ -10,8 +10,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from nsface.errors import DataError, shown
 from nsface.protocols.lists import Line, read_lines
 from nsface.protocols.trials import Trials, trials
+
+MOST_IMAGES = 1_000_000  # in a list of people: LFW has 13,233
 
 
 def image(name: str, number: int) -> str:
@@ -91,9 +94,19 @@ def read_people(path: str | os.PathLike[str]) -> list[list[Person]]:
         The people of each fold, in the order of the file.
 
     Raises:
-        DataError: a malformed line, a name listed twice, or counts that do not fit the lines.
+        DataError: a malformed line, a name listed twice, counts that do not fit the lines, or more than a
+            million images.
     """
     lines = read_lines(path)
+    read = _people(lines)
+    if (images := sum(person.images for fold in read for person in fold)) > MOST_IMAGES:
+        raise DataError(
+            f"{shown(path)}: {images:,} images of its people, more than {MOST_IMAGES:,}; correct them"
+        )
+    return read
+
+
+def _people(lines: list[Line]) -> list[list[Person]]:
     second_is_count = len(lines) > 1 and len(lines[1].text.split()) == 1
     folds = lines[0].integer(lines[0].text.strip(), "number of folds") if second_is_count else 1
     position = 1 if second_is_count else 0

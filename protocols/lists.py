@@ -10,8 +10,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from nsface.errors import DataError
+from nsface.errors import DataError, shown
 from nsface.files import reason
+from nsface.text import is_utf16
 
 _LONGEST_LINE = 4096  # bytes; the longest line of any published list is below 200
 
@@ -26,7 +27,7 @@ class Line:
 
     def error(self, problem: str, remedy: str) -> DataError:
         """A `DataError` that begins with `file:line`."""
-        return DataError(f"{self.path}:{self.number}: {problem}; {remedy}")
+        return DataError(f"{shown(self.path)}:{self.number}: {shown(problem)}; {shown(remedy)}")
 
     def fields(self, count: int, form: str, where: str = "", separator: str | None = None) -> list[str]:
         """Split into exactly `count` non-empty fields, or raise with the `form` wanted and the place."""
@@ -64,16 +65,16 @@ def read_lines(path: str | os.PathLike[str]) -> list[Line]:
     try:
         data = source.read_bytes()
     except OSError as error:
-        raise DataError(f"{source}: cannot be read: {reason(error)}") from error
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(f"{source}:1: this is UTF-16 text; convert it with `iconv -f UTF-16 -t UTF-8`")
+        raise DataError(f"{shown(source)}: cannot be read: {reason(error)}") from error
+    if is_utf16(data):
+        raise DataError(f"{shown(source)}:1: this is UTF-16 text; convert it with `iconv -f UTF-16 -t UTF-8`")
     lines = [
         _decoded(raw, i, source) for i, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1)
     ]
     while lines and not lines[-1].text.strip():
         lines.pop()
     if not lines:
-        raise DataError(f"{source}:1: the file is empty; give a list")
+        raise DataError(f"{shown(source)}:1: the file is empty; give a list")
     for line in lines:
         if not line.text.strip():
             raise line.error("a blank line", "remove it")
@@ -83,12 +84,14 @@ def read_lines(path: str | os.PathLike[str]) -> list[Line]:
 def _decoded(raw: bytes, number: int, source: Path) -> Line:
     if len(raw) > _LONGEST_LINE:
         raise DataError(
-            f"{source}:{number}: a line of {len(raw):,} bytes; this is not a list of the expected kind"
+            f"{shown(source)}:{number}: a line of {len(raw):,} bytes; this is not a list of the expected kind"
         )
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"{source}:{number}: not UTF-8 text; give a text list, not a binary file") from error
+        raise DataError(
+            f"{shown(source)}:{number}: not UTF-8 text; give a text list, not a binary file"
+        ) from error
     if "\0" in text:
-        raise DataError(f"{source}:{number}: holds zero bytes; give a text list, not a binary file")
+        raise DataError(f"{shown(source)}:{number}: holds zero bytes; give a text list, not a binary file")
     return Line(text, number, source)

@@ -1,4 +1,9 @@
-"""Any list of pairs: `name<TAB>name<TAB>0|1`, with a fold as fourth column or without."""
+"""Any list of pairs: `name<TAB>name<TAB>0|1`, with a fold as fourth column or without; CPLFW's and CALFW's.
+
+`pairs_CPLFW.txt` and `pairs_CALFW.txt` have no header and two lines a pair, each `name label` with the label
+repeated. 0 is a pair of different people. CALFW's positive labels are the folds, 1 to 10, of the pairs of one
+person; those of different people, and all of CPLFW's, stand in the order of their folds.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +13,108 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from nsface.names import plain
-from nsface.protocols.lists import read_lines
+from nsface.errors import shown
+from nsface.names import plain, stem
+from nsface.protocols.lists import Line, read_lines, shorten
 from nsface.protocols.trials import Trials, identity, trials
 
 FOLDS = 10
+TWO_LINES = 3000  # pairs of each kind in CPLFW and in CALFW
 
 
 def read_pairs(path: str | os.PathLike[str]) -> Trials:
-    """Read a list of pairs. Without a fold column all are in one fold.
+    """Read a list of pairs. Without a fold column all are in one fold, but those of CPLFW and CALFW.
 
     Raises:
-        DataError: a malformed line, a pair of one image with itself, or folds on some lines only.
+        DataError: a malformed line, a pair of one image with itself, a pair with two labels, or folds on some
+            lines only.
     """
     lines = read_lines(path)
+    if is_two_lines(lines):
+        return _two_lines(lines, str(path))
     with_folds = lines[0].text.count("\t") == 3
     form = "name<TAB>name<TAB>0|1" + ("<TAB>fold" if with_folds else "")
-    pairs = []
+    pairs, labelled = [], _Labelled()
     for line in lines:
         fields = line.fields(3 + with_folds, form, separator="\t")
-        left, right = plain(fields[0]), plain(fields[1])
-        if left == right:
-            raise line.error(f"'{left}' is paired with itself", "two images are needed")
         fold = line.integer(fields[3], "fold", lowest=0) if with_folds else 0
+        left, right = labelled.pair(line, fields[0], fields[1], line.flag(fields[2]))
         pairs.append((left, right, line.flag(fields[2]), fold))
     return trials(pairs, str(path))
+
+
+class _Labelled:
+    """The pairs met so far, in either order and whatever their extensions, with label and line."""
+
+    def __init__(self) -> None:
+        self._seen: dict[frozenset[str], tuple[bool, int]] = {}
+
+    def pair(self, line: Line, first: str, second: str, same: bool) -> tuple[str, str]:
+        """Both names without empty parts; a DataError where they are one, or were labelled otherwise."""
+        left, right = plain(first), plain(second)
+        key = frozenset((stem(left), stem(right)))
+        if len(key) < 2:
+            raise line.error(f"'{shown(left)}' is paired with itself", "two images are needed")
+        before, number = self._seen.setdefault(key, (same, line.number))
+        if before != same:
+            raise line.error(
+                f"'{shown(left)}' and '{shown(right)}' are {_kind(same)} here and {_kind(before)} in line "
+                f"{number}",
+                "correct one of them",
+            )
+        return left, right
+
+
+def _kind(same: bool) -> str:
+    return "one person" if same else "different people"
+
+
+def is_two_lines(lines: list[Line]) -> bool:
+    """Whether a list has the form of CPLFW and CALFW: a name and a number, and no tab between two names."""
+    parts = lines[0].text.split()
+    return len(parts) == 2 and parts[1].isascii() and parts[1].isdigit()
+
+
+def _two_lines(lines: list[Line], source: str) -> Trials:
+    pairs, labelled = [], _Labelled()
+    for first, second in zip(lines[::2], [*lines[1::2], None], strict=False):
+        (left, label), (right, other) = _name_and_label(first), _name_and_label(second or first)
+        if second is None:
+            raise first.error("the last line has no second one", "two lines a pair are needed")
+        if label != other:
+            raise second.error(
+                f"label {other}, and {label} in line {first.number}: they are one pair", "correct one of them"
+            )
+        left, right = labelled.pair(second, left, right, label > 0)
+        pairs.append((left, right, label > 0, label))
+    same = np.array([pair[2] for pair in pairs])
+    folds = _folds(same, np.array([pair[3] for pair in pairs]))
+    placed = zip(pairs, folds.tolist(), strict=True)
+    return trials([(left, right, kind, fold) for (left, right, kind, _), fold in placed], source)
+
+
+def _name_and_label(line: Line) -> tuple[str, int]:
+    parts = line.text.rsplit(None, 1)
+    if len(parts) != 2:
+        raise line.error(f"'{shorten(line.text)}' is not 'name label'", "2 fields are needed")
+    label = line.integer(parts[1], "label", lowest=0)
+    if label > FOLDS:
+        raise line.error(f"label {label}", f"0 (different), 1 (same), or the fold, 1 to {FOLDS}, is needed")
+    return parts[0].strip(), label
+
+
+def _folds(same: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(P,) fold of each pair: the labels, where pairs of one person have ten of them; else, in a list of
+    CPLFW's size, ten equal runs of each kind of pair in the order of the list; else all in one."""
+    folds = np.zeros(len(same), dtype=np.int64)
+    numbered = len(np.unique(labels[same])) == FOLDS
+    if not numbered and (same.sum() != TWO_LINES or (~same).sum() != TWO_LINES):
+        return folds
+    for kind in (same, ~same):
+        folds[kind] = np.arange(kind.sum()) * FOLDS // max(1, kind.sum())
+    if numbered:
+        folds[same] = labels[same] - 1
+    return folds
 
 
 def with_disjoint_folds(wanted: Trials, folds: int = FOLDS) -> Trials | None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nsface.errors import DataError
+from nsface.errors import DataError, shown
 from nsface.names import stem
 from nsface.protocols.lists import read_lines
+
+_MOST_FOLDS = 100
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Trials:
         met: dict[str, set[int]] = {}
         for names in (self.left, self.right):
             for name, fold in zip(names, self.fold.tolist(), strict=True):
-                met.setdefault(identity(name), set()).add(fold)
+                if person := identity(name):  # a name without a folder does not say who it is
+                    met.setdefault(person, set()).add(fold)
         return sorted(person for person, folds in met.items() if len(folds) > 1)
 
     def repeated(self) -> int:
@@ -60,11 +63,20 @@ class Trials:
         for place, pair in enumerate(zip(self.left, self.right, strict=True)):
             places.setdefault(frozenset(map(stem, pair)), []).append(place)
         labels = self.same.copy()
+        seen: dict[frozenset[str], int] = {}
         for line in read_lines(path):
             left, right, label = line.fields(3, "image image 0|1")
-            found = places.get(frozenset((stem(left), stem(right))))
+            key = frozenset((stem(left), stem(right)))
+            found = places.get(key)
+            pictured = f"'{shown(left)}' and '{shown(right)}'"
             if found is None:
-                raise line.error(f"'{left}' and '{right}' are no pair of {self.source}", "correct the names")
+                raise line.error(f"{pictured} are no pair of {shown(self.source)}", "correct the names")
+            if seen.setdefault(key, line.number) != line.number:
+                raise line.error(f"{pictured} stand in line {seen[key]} already", "remove one")
+            if len({frozenset((self.left[place], self.right[place])) for place in found}) > 1:
+                raise line.error(
+                    f"{pictured} may be several pairs of {shown(self.source)}", "leave out one of its images"
+                )
             if bool(labels[found[0]]) == line.flag(label):
                 raise line.error(f"the label of this pair is {label} already", "remove the line")
             labels[found] = line.flag(label)
@@ -80,9 +92,11 @@ def trials(pairs: list[tuple[str, str, bool, int]], source: str) -> Trials:
     """`Trials` from rows of (left, right, same, fold).
 
     Raises:
-        DataError: there are no rows.
+        DataError: there are no rows, or more than 100 folds: each takes a threshold chosen on all the others.
     """
     if not pairs:
-        raise DataError(f"{source}: no pairs")
+        raise DataError(f"{shown(source)}: no pairs")
     left, right, same, fold = zip(*pairs, strict=True)
+    if (folds := len(set(fold))) > _MOST_FOLDS:
+        raise DataError(f"{shown(source)}: {folds:,} folds; number them 1 to 10, or at most {_MOST_FOLDS}")
     return Trials(list(left), list(right), np.array(same, dtype=bool), np.array(fold, dtype=np.int64), source)

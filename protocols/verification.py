@@ -133,7 +133,9 @@ def verify(
                 f"{training.source}: {shared} of its pairs are in {trials.source} too; "
                 "the threshold must come from other pairs"
             )
-        vectors = transform.fitted(embeddings.vectors, training_rows) if transform else embeddings.vectors
+        vectors = embeddings.vectors
+        if transform:
+            vectors = transform.fitted(np.asarray(vectors), training_rows)
         scores = pair_scores(vectors, rows[0], rows[1], similarity)
         training_scores = pair_scores(vectors, training_rows[0], training_rows[1], similarity)
         threshold = best_threshold(training_scores, training.same)

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from nsface.embeddings.file import Embeddings
-from nsface.embeddings.pooling import FRAMES, POOLING, group_rows, pooled
+from nsface.embeddings.meta import FRAMES, POOLING
+from nsface.embeddings.pooling import group_rows, pooled
 from nsface.errors import DataError, listing
 from nsface.metrics.similarity import Floats, pair_scores
 from nsface.protocols.lists import Line, read_lines

@@ -3,7 +3,8 @@
 `FILE.npz` holds `names` (unicode, path relative to the image root with `/` and extension), `embeddings`
 (float32, N × D, as the network gives them after flip fusion, not normalised) and `meta` (a JSON string).
 For more than memory holds, `FILE.npy` with `FILE.names.txt` (one name a line) and `FILE.meta.json` beside
-it; the array is then memory-mapped. No pickles, ever.
+it; rows of the array are then read as they are needed. Of files that others wrote, names and vectors are
+enough, float16 and float64 of either byte order too. No pickles, ever.
 """
 
 from __future__ import annotations
@@ -11,11 +12,9 @@ from __future__ import annotations
 import json
 import os
 import unicodedata
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nsface.errors import DataError, listing
+from nsface.embeddings.archive import read_archive, read_array
+from nsface.embeddings.meta import FRAMES
+from nsface.errors import DataError, listing, shown
 from nsface.files import check_writable, reason, replacing
-from nsface.names import stem
+from nsface.names import prefix_between, renamed, stem
+from nsface.stored_rows import Vectors
 
 _ROWS = 8192  # looked at together
-_DAMAGED = (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)  # NumPy and zipfile
+_ABSENT, _AMBIGUOUS = -1, -2
 
 
 @dataclass(frozen=True)
@@ -37,21 +39,21 @@ class Embeddings:
 
     Attributes:
         names: N strings, e.g. `Aaron_Eckhart/Aaron_Eckhart_0001.jpg`.
-        vectors: float32, N × D.
+        vectors: float32, N × D; of a `.npy` file, `StoredRows`, which are read when indexed.
         meta: how they were made (model digest, flip mode, preprocessing, nsface version).
         source: what to call this set in messages.
     """
 
     names: Sequence[str]
-    vectors: npt.NDArray[np.float32]
+    vectors: Vectors
     meta: dict[str, Any] = field(default_factory=dict)
     source: str = "the embeddings"
 
     def __post_init__(self) -> None:
-        if self.vectors.ndim != 2 or len(self.vectors) != len(self.names):
+        if len(self.vectors.shape) != 2 or len(self.vectors) != len(self.names):
             raise DataError(
-                f"{self.source}: {len(self.names)} names against an array of shape {self.vectors.shape}; "
-                "one row a name is needed"
+                f"{shown(self.source)}: {len(self.names)} names against an array of shape "
+                f"{self.vectors.shape}; one row a name is needed"
             )
 
     @cached_property
@@ -60,28 +62,71 @@ class Embeddings:
 
     @cached_property
     def _by_stem(self) -> dict[str, int]:
-        return {_composed(stem(name)): row for row, name in enumerate(self.names)}
+        rows: dict[str, int] = {}
+        for row, name in enumerate(self.names):
+            key = _composed(stem(name))
+            rows[key] = _AMBIGUOUS if key in rows else row
+        return rows
 
     def rows(self, names: Iterable[str]) -> npt.NDArray[np.int64]:
         """Row of each name; a missing or different image extension is tolerated, and decomposed Unicode.
 
         Raises:
-            DataError: some names are missing; the message gives their number and the first ten.
+            DataError: some names are missing (the message gives their number and the first ten, and what
+                prefix would find them), or fit several images.
         """
         wanted = list(names)
-        rows = [self._by_name.get(name, -1) for name in wanted]
-        if -1 in rows:
+        rows = [self._by_name.get(name, _ABSENT) for name in wanted]
+        if _ABSENT in rows:
             rows = [
-                self._by_stem.get(_composed(stem(name)), -1) if row < 0 else row
+                self._by_stem.get(_composed(stem(name)), _ABSENT) if row == _ABSENT else row
                 for name, row in zip(wanted, rows, strict=True)
             ]
-        missing = sorted({name for name, row in zip(wanted, rows, strict=False) if row < 0})
-        if missing:
-            raise DataError(
-                f"{self.source}: {len(missing)} of {len(set(wanted))} images asked for have no embedding: "
-                f"{listing(missing)}; extract the whole set again"
-            )
+        if min(rows, default=0) < 0:
+            self._refuse(wanted, rows)
         return np.asarray(rows, dtype=np.int64)
+
+    def has(self, names: Iterable[str]) -> list[bool]:
+        """Whether there is an embedding for each name, found as by `rows`."""
+        return [name in self._by_name or _composed(stem(name)) in self._by_stem for name in names]
+
+    def _refuse(self, wanted: Sequence[str], rows: Sequence[int]) -> None:
+        missing = sorted({name for name, row in zip(wanted, rows, strict=True) if row == _ABSENT})
+        if not missing:
+            name = wanted[rows.index(_AMBIGUOUS)]
+            fitting = [one for one in self.names if _composed(stem(one)) == _composed(stem(name))]
+            raise DataError(
+                f"{shown(self.source)}: '{shown(name)}' may be any of {listing(fitting)}; "
+                "write its extension in the list, or leave one of them out"
+            )
+        remedy = "extract the whole set again"
+        if not any(row >= 0 for row in rows):
+            remedy = f"a name there is '{shown(self.names[0])}'" if len(self.names) else "it has no names"
+            if prefix := prefix_between(self.names, missing):
+                remedy += f"; give `--name-prefix {shown(prefix)}`"
+        raise DataError(
+            f"{shown(self.source)}: {len(missing)} of {len(set(wanted))} images asked for have no embedding: "
+            f"{listing(missing)}; {remedy}"
+        )
+
+    def zeros(self) -> list[str]:
+        """Names of the images whose embedding is all zeros: they have no direction, and cosine 0 with all."""
+        return [
+            self.names[start + row]
+            for start in range(0, len(self.names), _ROWS)
+            for row in np.flatnonzero(~self.vectors[start : start + _ROWS].any(axis=1)).tolist()
+        ]
+
+    def with_prefix(self, prefix: str) -> Embeddings:
+        """The same embeddings, `prefix` taken off their names, or put before them where none begins with it.
+
+        Raises:
+            DataError: two images would have one name.
+        """
+        names = renamed(self.names, prefix)
+        if len(set(names)) < len(names):
+            raise DataError(f"{shown(self.source)}: without '{shown(prefix)}' two images have one name")
+        return replace(self, names=names)
 
 
 def _composed(name: str) -> str:
@@ -97,7 +142,9 @@ def check_target(path: str | os.PathLike[str]) -> None:
         NsfaceError: its folder does not exist or cannot be written.
     """
     if Path(path).suffix not in (".npz", ".npy"):
-        raise DataError(f"{path}: an embeddings file ends in .npz (or .npy, memory-mapped)")
+        raise DataError(
+            f"{shown(path)}: an embeddings file ends in .npz (or .npy, for more than memory holds)"
+        )
     check_writable(path)
 
 
@@ -116,7 +163,8 @@ def save(path: str | os.PathLike[str], embeddings: Embeddings) -> None:
     if len(set(embeddings.names)) < len(embeddings.names):
         name = next(name for name, number in Counter(embeddings.names).items() if number > 1)
         raise DataError(
-            f"{path}: not written: several images are called {name}; give them names of their own"
+            f"{shown(path)}: not written: several images are called {shown(name)}; "
+            "give them names of their own"
         )
     meta = json.dumps(embeddings.meta, sort_keys=True)
     if target.suffix == ".npz":
@@ -128,9 +176,9 @@ def save(path: str | os.PathLike[str], embeddings: Embeddings) -> None:
                 meta=np.asarray(meta),
             )
     else:
-        broken = [name for name in embeddings.names if "\n" in name]
+        broken = [name for name in embeddings.names if "\n" in name or name.endswith("\r")]
         if broken:
-            raise DataError(f"{path}: {broken[0]!r} has two lines; rename it, or write an .npz")
+            raise DataError(f"{shown(path)}: {shown(broken[0])} has two lines; rename it, or write an .npz")
         with (
             replacing(target) as array,
             replacing(target.with_suffix(".names.txt")) as names,
@@ -145,57 +193,39 @@ def save(path: str | os.PathLike[str], embeddings: Embeddings) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Embeddings:
-    """Read an embeddings file; `.npy` is memory-mapped.
+    """Read an embeddings file; rows of a `.npy` stay in the file until they are asked for.
 
     Raises:
         DataError: missing, not an embeddings file, or its parts disagree.
     """
     source = Path(path)
     try:
-        loaded = _load_npy(source) if source.suffix == ".npy" else _load_npz(source)
+        content = read_array(source) if source.suffix == ".npy" else read_archive(source)
     except OSError as error:
-        raise DataError(f"{source}: cannot be read: {reason(error)}") from error
-    except _DAMAGED as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{shown(source)}: cannot be read: {reason(error)}") from error
+    except ValueError as error:  # a path with a zero byte
+        raise DataError(f"{shown(source)}: cannot be read: {error}") from error
+    loaded = Embeddings(*content, str(source))
+    frames = loaded.meta.get(FRAMES)
+    if frames is not None and len(frames) != len(loaded.names):
         raise DataError(
-            f"{source}: not an embeddings file ({why}); make one with `nsface extract`"
-        ) from error
-    if loaded.vectors.dtype != np.float32:
-        raise DataError(f"{source}: embeddings are {loaded.vectors.dtype}, not float32")
+            f"{shown(source)}: {len(loaded.names)} names and {len(frames)} numbers under '{FRAMES}' in "
+            "its meta; leave it out, or extract the embeddings again"
+        )
     if len(set(loaded.names)) != len(loaded.names):
-        raise DataError(f"{source}: some names occur twice")
-    if not isinstance(loaded.meta, dict):
-        raise DataError(f"{source}: its meta is no JSON object; make it anew with `nsface extract`")
+        name = next(name for name, number in Counter(loaded.names).items() if number > 1)
+        raise DataError(f"{shown(source)}: '{shown(name)}' occurs twice among its names; keep one of them")
     _check_finite(loaded.names, loaded.vectors, str(source))
     return loaded
 
 
-def _load_npz(source: Path) -> Embeddings:
-    with np.load(source, allow_pickle=False) as file:
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("no .npz archive")
-        names, vectors, meta = file["names"], file["embeddings"], json.loads(str(file["meta"]))
-    if names.ndim != 1 or names.dtype.kind != "U":
-        raise ValueError("names are not a list of strings")
-    return Embeddings(names.tolist(), vectors, meta, str(source))
-
-
-def _load_npy(source: Path) -> Embeddings:
-    vectors = np.load(source, mmap_mode="r", allow_pickle=False)
-    text = source.with_suffix(".names.txt").read_bytes().decode("utf-8", "surrogateescape")
-    names = [name.removesuffix("\r") for name in text.removesuffix("\n").split("\n")] if text else []
-    meta_file = source.with_suffix(".meta.json")
-    meta = json.loads(meta_file.read_text(encoding="utf-8")) if meta_file.exists() else {}
-    return Embeddings(names, vectors, meta, str(source))
-
-
-def _check_finite(names: Sequence[str], vectors: npt.NDArray[np.float32], source: str) -> None:
+def _check_finite(names: Sequence[str], vectors: Vectors, source: str) -> None:
     bad: list[int] = []
     for start in range(0, len(vectors), _ROWS):
         sound = np.isfinite(vectors[start : start + _ROWS]).all(axis=1)
         bad += (start + np.flatnonzero(~sound)).tolist()
     if bad:
         raise DataError(
-            f"{source}: {len(bad)} of {len(names)} embeddings are not finite: "
+            f"{shown(source)}: {len(bad)} of {len(names)} embeddings are not finite in float32: "
             f"{listing([names[row] for row in bad])}; look at the model's training log, or extract in fp32"
         )

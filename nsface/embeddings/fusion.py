@@ -13,8 +13,8 @@ import numpy as np
 
 from nsface import __version__
 from nsface.embeddings.file import Embeddings
-from nsface.embeddings.pooling import FRAMES, POOLING
-from nsface.errors import DataError, listing
+from nsface.embeddings.meta import FRAMES, POOLING
+from nsface.errors import DataError, listing, shown
 from nsface.metrics.similarity import unit
 from nsface.names import stem
 
@@ -33,7 +33,7 @@ def fuse(systems: Sequence[Embeddings]) -> Embeddings:
     parts = [unit(system.vectors[order]) for system, order in zip(systems, rows, strict=True)]
     meta = fused_meta([system.meta for system in systems])
     frames = [
-        [system.meta[FRAMES][row] for row in order] if FRAMES in system.meta else None
+        [system.meta[FRAMES][row] for row in order] if system.meta.get(FRAMES) else None
         for system, order in zip(systems, rows, strict=True)
     ]
     if frames[0] is not None and all(counts == frames[0] for counts in frames):
@@ -57,12 +57,12 @@ def _rows(first: Embeddings, other: Embeddings) -> np.ndarray[Any, np.dtype[np.i
     for one, two, system in ((known, found, first), (found, known, other)):
         alone = sorted(name for key, name in one.items() if key not in two)
         if alone:
-            differences.append(f"{len(alone)} names only in {system.source}: {listing(alone, 5)}")
+            differences.append(f"{len(alone)} names only in {shown(system.source)}: {listing(alone, 5)}")
     if differences:
         raise DataError(f"{'; '.join(differences)}; extract the same images with each model")
     if len(first.names) != len(other.names):
         raise DataError(
-            f"{first.source} has {len(first.names)} names and {other.source} {len(other.names)}: some differ "
-            "only by their extension; extract the same images with each model"
+            f"{shown(first.source)} has {len(first.names)} names and {shown(other.source)} "
+            f"{len(other.names)}: some differ only by extension; extract the same images with each model"
         )
     return other.rows(first.names)

@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.embeddings.file import Embeddings
-from nsface.errors import DataError
+from nsface.embeddings.pooling import group_rows
+from nsface.errors import DataError, shown
 from nsface.files import reason
 from nsface.metrics.similarity import unit
 from nsface.names import stem
+from nsface.text import decode
 
 Vectors = npt.NDArray[np.float32]
 _BLOCK = 1024  # training identities at once
@@ -74,7 +76,9 @@ def find_overlap(
     """
     one, two = train.meta.get("model_digest"), test.meta.get("model_digest")
     if train.vectors.shape[1] != test.vectors.shape[1] or one != two:
-        raise DataError(f"{train.source} and {test.source}: not by the same model; extract both with one")
+        raise DataError(
+            f"{shown(train.source)} and {shown(test.source)}: not by the same model; extract both with one"
+        )
     left, right = _People(train), _People(test)
     highest, closest = _two_highest(right.templates, left.templates)
     known = {_plain(person): number for number, person in reversed(list(enumerate(right.names)))}
@@ -118,16 +122,19 @@ class _People:
     """Names, rows and templates (normalised) of the identities of an embeddings file; each row's number."""
 
     def __init__(self, embeddings: Embeddings) -> None:
-        folders = [name.rpartition("/")[0] for name in embeddings.names]
-        if "" in folders:
+        groups = group_rows([name.rpartition("/")[0] for name in embeddings.names])
+        if "" in groups:
             raise DataError(
-                f"{embeddings.source}: {embeddings.names[folders.index('')]} lies in no identity's folder; "
-                "names must be IDENTITY/IMAGE.jpg"
+                f"{shown(embeddings.source)}: {shown(embeddings.names[groups[''][0]])} lies in no identity's "
+                "folder; names must be IDENTITY/IMAGE.jpg"
             )
-        names, self.labels = np.unique(folders, return_inverse=True)
-        self.names: list[str] = names.tolist()
-        order = np.argsort(self.labels, kind="stable")
-        self.rows = np.split(order, np.flatnonzero(np.diff(self.labels[order])) + 1)
+        if not groups:
+            raise DataError(f"{shown(embeddings.source)}: it has no embeddings; extract them again")
+        self.names = sorted(groups)
+        self.rows = [groups[name] for name in self.names]
+        self.labels = np.empty(len(embeddings.names), dtype=np.int64)
+        for label, rows in enumerate(self.rows):
+            self.labels[rows] = label
         self.templates: Vectors = unit(
             np.stack([unit(embeddings.vectors[rows]).mean(axis=0) for rows in self.rows])
         )
@@ -165,22 +172,28 @@ def _plain(name: str) -> str:
     return ""
 
 
+def named_identities(train: Embeddings, test: Embeddings, names: Mapping[str, str] | None = None) -> int:
+    """How many identities of `train` have a name to compare with those of `test`; numbers are no names."""
+    if not any(map(_plain, {name.rpartition("/")[0] for name in test.names})):
+        return 0
+    identities = {name.rpartition("/")[0] for name in train.names}
+    return sum(_plain((names or {}).get(identity, identity)) != "" for identity in identities)
+
+
 def read_names(path: Path) -> dict[str, str]:
     """Read names of identities: `identity name` a line, between them a tab, a comma or a blank.
 
     Blank lines and lines that start with `#` are passed over.
 
     Raises:
-        DataError: cannot be read, or a line without a name; file and line are named.
+        DataError: cannot be read, a line without a name, or an identity with two; file and line are named.
     """
-    found = {}
+    found: dict[str, str] = {}
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = decode(path.read_bytes(), str(path))
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file in UTF-8") from error
-    for number, line in enumerate(lines, start=1):
+        raise DataError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+    for number, line in enumerate(text.split("\n"), start=1):
         entry = line.strip()
         if not entry or entry.startswith("#"):
             continue
@@ -188,8 +201,15 @@ def read_names(path: Path) -> dict[str, str]:
         identity, _, rest = entry.partition(separator)
         name = rest.split(separator)[0].strip(' "') if separator != " " else rest.strip(' "')
         if not name:
-            raise DataError(f"{path}:{number}: an identity and its name are needed, not {entry[:80]!r}")
-        found[identity.strip()] = name
+            raise DataError(
+                f"{shown(path)}:{number}: an identity and its name are needed, not {entry[:60]!r}"
+            )
+        before = found.setdefault(identity.strip(), name)
+        if before != name:
+            raise DataError(
+                f"{shown(path)}:{number}: {shown(identity.strip())} is called '{shown(name)}' here and "
+                f"'{shown(before)}' before; remove one"
+            )
     return found
 
 

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nsface.embeddings.meta import FRAMES, POOLING
 from nsface.metrics.similarity import unit
+from nsface.stored_rows import StoredRows
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
-# Keys of the meta data of an embeddings file that holds templates: how they were pooled, and a list with the
-# number of images behind each.
-POOLING, FRAMES = "pooling", "frames_per_template"
 
 
 def template_meta(counts: Sequence[int]) -> dict[str, Any]:
@@ -30,7 +29,7 @@ def group_rows(keys: Sequence[str]) -> dict[str, Rows]:
     return {key: np.array(rows, dtype=np.int64) for key, rows in groups.items()}
 
 
-def pooled(vectors: npt.NDArray[np.float32], groups: Sequence[Rows]) -> Vectors:
+def pooled(vectors: npt.NDArray[np.float32] | StoredRows, groups: Sequence[Rows]) -> Vectors:
     """Mean of the normalised embeddings of each group of rows, normalised; (N, D) → (len(groups), D)."""
     means = np.stack([unit(vectors[rows]).mean(axis=0, dtype=np.float64) for rows in groups])
     return unit(means)

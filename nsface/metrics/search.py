@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
-from nsface.metrics.similarity import Floats, Rows, Similarity, cosines, lengths, pair_scores, take, unit
+from nsface.metrics.similarity import Floats, Rows, Similarity, cosines, lengths, pair_scores, unit
+from nsface.stored_rows import StoredRows
 
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[int], object]
@@ -27,12 +28,12 @@ class Gallery:
     """Rows of an array of embeddings, and who they are.
 
     Attributes:
-        vectors: (N, D) float32, not necessarily normalised; may be memory-mapped.
+        vectors: (N, D) float32, not necessarily normalised; may be rows of a file.
         rows: (G,) row numbers.
         identities: (G,) integers. Rows of one identity are one entry, whose score is the best of them.
     """
 
-    vectors: Vectors
+    vectors: Vectors | StoredRows
     rows: Rows
     identities: Rows
 
@@ -179,7 +180,7 @@ def _blocks(
     changes = np.append(True, np.diff(gallery.identities) != 0)
     buffer = np.empty(0, dtype=np.float32)
     for entries in _cuts(changes):
-        vectors = take(gallery.vectors, gallery.rows[entries])
+        vectors = gallery.vectors[gallery.rows[entries]]
         columns, sizes = (unit(vectors).T, None) if cosine else (vectors.T, lengths(vectors))
         starts = np.flatnonzero(changes[entries])
         for start in range(0, len(probes), _PROBES):

@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import mmap
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
+from nsface.stored_rows import StoredRows
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-Number = TypeVar("Number", bound=np.generic)
 Similarity = Literal["cosine", "euclidean"]
 SIMILARITIES: tuple[str, ...] = get_args(Similarity)
 
 _CHUNK_ELEMENTS = 1 << 19  # float64 elements of one side gathered at once: 4 MiB, so that both stay in cache
-_TAKEN = 64  # rows read from a mapped file before its pages are handed back
-
-
-def take(vectors: npt.NDArray[Number], rows: Rows) -> npt.NDArray[Number]:
-    """Rows of an array, in memory: `vectors[rows]`.
-
-    The pages of a file mapped for reading are handed back as they are copied. A page that is touched brings
-    its neighbours, up to 2 MiB of them, so a few scattered rows would soon count as the whole file.
-    """
-    mapped = getattr(vectors, "_mmap", None)
-    if not isinstance(mapped, mmap.mmap) or getattr(vectors, "mode", "") != "r":
-        return vectors[rows]
-    result = np.empty((len(rows), *vectors.shape[1:]), vectors.dtype)
-    for start in range(0, len(rows), _TAKEN):
-        part = rows[start : start + _TAKEN]
-        run = len(part) > 1 and part[-1] - part[0] == len(part) - 1 and bool((np.diff(part) == 1).all())
-        result[start : start + _TAKEN] = vectors[part[0] : part[-1] + 1] if run else vectors[part]
-        if hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)
-    return result
 
 
 def lengths(vectors: npt.NDArray[np.floating]) -> Floats:
@@ -70,16 +49,16 @@ def cosines(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> Floats:
 
 
 def pair_scores(
-    vectors: npt.NDArray[np.floating],
+    vectors: npt.NDArray[np.floating] | StoredRows,
     left: Rows,
     right: Rows,
     similarity: Similarity = "cosine",
-    other: npt.NDArray[np.floating] | None = None,
+    other: npt.NDArray[np.floating] | StoredRows | None = None,
 ) -> Floats:
     """Score of every pair: row `left[i]` of `vectors`, row `right[i]` of `other` (`vectors` unless given).
 
     Args:
-        vectors: (N, D), not necessarily normalised; may be memory-mapped.
+        vectors: (N, D), not necessarily normalised.
         left, right: (P,) row numbers.
         similarity: `cosine` in [−1, 1], or `euclidean`: minus the distance between the vectors as they are.
 
@@ -93,7 +72,7 @@ def pair_scores(
     step = max(1, _CHUNK_ELEMENTS // max(1, vectors.shape[1]))
     for start in range(0, len(left), step):
         part = slice(start, start + step)
-        a, b = take(vectors, left[part]), take(other, right[part])
+        a, b = vectors[left[part]], other[right[part]]
         if similarity == "cosine":
             result[part] = cosines(a, b)
         else:

@@ -53,10 +53,16 @@ def training_charts(runs: Sequence[Run], fields: Mapping[str, str]) -> list[Char
         ]
         series = [one for one in series if one.x]
         if series:
-            steps = Axis("step", 0.0, max(max(one.x) for one in series))
+            steps = Axis("step", 0.0, max(1.0, *(max(one.x) for one in series)))
+            lowest = min(0.0, *(min(one.y) for one in series))  # a loss may be negative
             highest = max(max(one.y) for one in series)
-            top = 1.0 if field in WHOLE else 1.05 * highest or 1.0
-            values = Axis("", 0.0, top, per_cent=field in WHOLE or field == "saturated")
+            top = 1.0 if field in WHOLE else highest + 0.05 * (highest - lowest) or 1.0
+            values = Axis(
+                "",
+                lowest,
+                top if top > lowest else lowest + 1.0,
+                per_cent=field in WHOLE or field == "saturated",
+            )
             last = "; ".join(f"{one.label} ends at {one.y[-1]:.3g}" for one in series)
             svg = line_chart(f"train-{field}", f"{title} against steps: {last}", steps, values, series)
             charts.append(Chart(svg, title, _legend(series)))
@@ -65,32 +71,32 @@ def training_charts(runs: Sequence[Run], fields: Mapping[str, str]) -> list[Char
 
 def result_charts(name: str, results: Mapping[int, tuple[str, dict[str, Any]]]) -> list[Chart]:
     """Charts of one protocol: `results` has, by the run's number, its name and its result."""
-    curves = {number: (run, r["curves"]) for number, (run, r) in results.items() if "curves" in r}
+    curves = {number: (run, r["curves"]) for number, (run, r) in results.items() if r.get("curves")}
     charts = []
     for key, rate, titles in RATES:
         series = [
             Series(run, c[key]["far"], c[key][rate], number, step=True)
             for number, (run, c) in curves.items()
-            if key in c
+            if c.get(key)
         ]
         if series:
             charts.append(_rate_chart(f"{name}-{key}", titles, series))
     ranks = [
         Series(run, range(1, len(c["cmc"]) + 1), c["cmc"], number)
         for number, (run, c) in curves.items()
-        if "cmc" in c
+        if c.get("cmc")
     ]
     if ranks:
         charts.append(_rank_chart(f"{name}-cmc", ranks))
     for number, (run, c) in curves.items():
-        if "histogram" in c:
+        if c.get("histogram"):
             result = results[number][1]
             charts.append(_score_chart(f"{name}-scores-{number}", run, number, c["histogram"], result))
     return charts
 
 
 def _rank_chart(name: str, series: Sequence[Series]) -> Chart:
-    x = Axis("rank", 1.0, float(len(series[0].x)), log=True)
+    x = Axis("rank", 1.0, float(max(2, *(len(one.x) for one in series))), log=True)
     y = Axis("share of probes found", 0.0, 1.0, per_cent=True)
     said = "; ".join(f"{one.label} finds {100 * one.y[0]:.1f} % at rank 1" for one in series)
     return Chart(line_chart(name, f"CMC: {said}", x, y, series), "CMC, closed set", _legend(series))
@@ -98,7 +104,7 @@ def _rank_chart(name: str, series: Sequence[Series]) -> Chart:
 
 def _rate_chart(name: str, titles: tuple[str, str, str], series: Sequence[Series]) -> Chart:
     lowest = min(rate for one in series for rate in one.x if rate > 0)
-    x = Axis(titles[0], 10 ** math.floor(math.log10(lowest)), 1.0, log=True, per_cent=True)
+    x = Axis(titles[0], 10.0 ** min(-1, math.floor(math.log10(lowest))), 1.0, log=True, per_cent=True)
     y = Axis(titles[1], 0.0, 1.0, per_cent=True)
     said = "; ".join(f"{one.label} reaches {100 * _at(one, 0.01):.1f} % at FAR 1 %" for one in series)
     return Chart(line_chart(name, f"{titles[2]}: {said}", x, y, series), titles[2], _legend(series))

@@ -19,6 +19,7 @@ from nsface.files import reason, replacing
 from nsface.metrics.identification import cmc, dir_curve
 from nsface.metrics.roc import Roc
 from nsface.report.curves import score_range
+from nsface.report.literal import literal
 
 if TYPE_CHECKING:
     from nsface.metrics.calibration import Calibration
@@ -68,8 +69,8 @@ def draw_roc(folder: Path, curves: Mapping[str, Roc], protocol: str) -> None:
     for index, (name, curve) in enumerate(curves.items()):
         lowest = min(lowest, 1 / int(curve.accepted_impostors[-1]))
         far, tar = _thinned(curve.accepted_impostors, curve.tar)
-        axes.step(far, tar, where="post", label=name, **_style(index))
-    axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.01), title=f"ROC, {protocol}")
+        axes.step(far, tar, where="post", label=literal(name), **_style(index))
+    axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.01), title=f"ROC, {literal(protocol)}")
     _legend(axes, len(curves))
     _save(figure, folder, "roc")
 
@@ -85,7 +86,7 @@ def draw_identification(folder: Path, systems: Mapping[str, Measured]) -> None:
         figure, axes = _figure("rank", "share of probes found")
         for index, (name, found) in enumerate(closed.items()):
             rates = cmc(found.rank, MAX_RANK)
-            axes.step(np.arange(1, MAX_RANK + 1), rates, where="post", label=name, **_style(index))
+            axes.step(np.arange(1, MAX_RANK + 1), rates, where="post", label=literal(name), **_style(index))
         axes.set(xscale="log", xlim=(1, MAX_RANK), ylim=(0, 1.01), title="CMC, closed set")
         axes.set_xticks([1, 2, 5, 10, 20, 50], labels=["1", "2", "5", "10", "20", "50"])
         _legend(axes, len(closed))
@@ -97,7 +98,7 @@ def draw_identification(folder: Path, systems: Mapping[str, Measured]) -> None:
         for index, (name, open_set) in enumerate(opened.items()):
             far, dir_ = dir_curve(open_set)
             lowest = min(lowest, 1 / len(open_set.impostors))
-            axes.step(far, dir_, where="post", label=name, **_style(index))
+            axes.step(far, dir_, where="post", label=literal(name), **_style(index))
         axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.01), title="DIR–FAR, open set")
         _legend(axes, len(opened))
         _save(figure, folder, "dir-far")
@@ -134,7 +135,7 @@ def draw_scores(
             linewidth=0.8,
             label="thresholds" if index == 0 else None,
         )
-    axes.set_title(title)
+    axes.set_title(literal(title))
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper right", fontsize=9)
     _save(figure, folder, file)
@@ -150,7 +151,12 @@ def draw_reliability(folder: Path, name: str, measured: Calibration) -> None:
     filled = measured.count > 0
     axes.plot([0.5, 1], [0.5, 1], color="0.6", linewidth=0.8, label="perfect calibration")
     axes.plot(
-        measured.confidence[filled], measured.accuracy[filled], "o-", color="black", markersize=4, label=name
+        measured.confidence[filled],
+        measured.accuracy[filled],
+        "o-",
+        color="black",
+        markersize=4,
+        label=literal(name),
     )
     for x, y, count in zip(
         measured.confidence[filled], measured.accuracy[filled], measured.count[filled], strict=True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nsface.errors import DataError, listing
+from nsface.errors import DataError, listing, shown
 from nsface.files import reason
+from nsface.report.results import Inspection, checked
+from nsface.untrusted import parse_json
 
 _COUNTS = {  # of names or groups; the first of these are shown even where there are none
     "unreadable": "images that cannot be read",
@@ -37,18 +38,12 @@ def read_inspections(paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    wrong = DataError(
-        f"{path}: not a result of nsface inspect; `nsface inspect DATA --json {path}` writes one"
-    )
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes(), str(path))
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-    except ValueError as error:
-        raise wrong from error
-    if not isinstance(result, dict) or not result.keys() >= {"location", "images_per_identity", "alignment"}:
-        raise wrong
-    return result
+        raise DataError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+    remedy = f"it is not a result of nsface inspect; `nsface inspect DATA --json {shown(path)}` writes one"
+    return checked(Inspection, content, str(path), remedy)
 
 
 def facts(result: dict[str, Any]) -> dict[str, str]:

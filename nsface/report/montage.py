@@ -11,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from nsface.files import replacing
+from nsface.report.literal import literal
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,12 @@ def draw_montage(path: Path, columns: Sequence[tuple[str, Sequence[Tile]]]) -> N
     for axes in grid.flat:
         axes.set_axis_off()
     for column, (title, tiles) in enumerate(columns):
-        grid[0, column].set_title(title, fontsize=10, fontweight="bold")
+        grid[0, column].set_title(literal(title), fontsize=10, fontweight="bold")
         for row, tile in enumerate(tiles):
             axes = grid[row, column]
             axes.imshow(_beside(tile.left, tile.right))
-            axes.text(0.5, -0.03, tile.caption, transform=axes.transAxes, ha="center", va="top", fontsize=7)
+            caption = "\n".join(map(literal, tile.caption.split("\n")))
+            axes.text(0.5, -0.03, caption, transform=axes.transAxes, ha="center", va="top", fontsize=7)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nsface import __version__
-from nsface.errors import listing
+from nsface.errors import listing, shown
 from nsface.report.charts import LOSS, SATURATION, result_charts, training_charts
 from nsface.report.inspections import facts
 from nsface.report.published import COLUMNS, PUBLISHED, figures
@@ -29,6 +30,7 @@ TITLES = {
     "ijb": "IJB, template 1:1",
     "bin": "InsightFace sets",
 }
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 Thumbnail = Callable[[str], bytes | None]  # JPEG of an image by its name; None where there is no such image
 
 
@@ -50,7 +52,7 @@ def render(
     )
     environment.filters["percent"] = percent
     measured = summary(runs)
-    return environment.get_template("page.html").render(
+    page = environment.get_template("page.html").render(
         version=__version__,
         title=", ".join(run.name for run in runs),
         runs=runs,
@@ -71,6 +73,8 @@ def render(
         inspected=rows_of([facts(result) for result in inspected], differing=False),
         places=[result["location"] for result in inspected],
     )
+    readable = _CONTROL.sub(lambda found: shown(found.group()), page)  # names hold whatever files are called
+    return readable.encode("utf-8", "backslashreplace").decode()
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -149,7 +153,7 @@ def _order(title: str) -> int:
 
 def kind_of(result: dict[str, Any]) -> str:
     """Which table shows it: verification, identification, sets, rates at FAR, or just its plain values."""
-    if "closed_set" in result or "gallery" in result.get("open_set", {}):
+    if result.get("closed_set") or "gallery" in (result.get("open_set") or {}):
         return "identification"
     if "sets" in result:
         return "sets"
@@ -161,7 +165,10 @@ def kind_of(result: dict[str, Any]) -> str:
 def rates(result: dict[str, Any]) -> dict[str, tuple[float, float | None]]:
     """TAR and DIR at each FAR with the deviation over trials, as of IJB and BLUFR."""
     found = {}
-    for name, points in (("tar", result["tar_at_far"]), ("dir", result.get("open_set", {}).get("dir", []))):
+    for name, points in (
+        ("tar", result["tar_at_far"]),
+        ("dir", (result.get("open_set") or {}).get("dir", [])),
+    ):
         for point in points:
             title = f"{name.upper()} at FAR {100 * point['far']:g} %"
             found[title] = (point[name], point.get("std"))
@@ -261,10 +268,19 @@ def _overlap(run: Run) -> list[str]:
     """Whether people of the training set were looked for in the test sets, and found."""
     lines = []
     for entry in run.overlap:
-        people = listing(entry["found"], 5) if entry["found"] else "none"
-        lines.append(
-            f"people of the training set who seem to be in a test set of {entry['images']:,} images: {people}"
-        )
+        where = f"a test set of {entry.images:,} images"
+        if entry.found:
+            seem = f"people of the training set who seem to be in {where}: {listing(entry.found, 5)}"
+            lines.append(f"{seem} (compared {entry.compared()})")
+        elif "embeddings" in entry.ways:
+            none = f"people of the training set who seem to be in {where}: none"
+            lines.append(f"{none} (compared {entry.compared()})")
+        else:
+            found = ", and nobody was found that way" if entry.ways else ""
+            lines.append(
+                f"the training set and {where} were compared {entry.compared()}{found}; by their embeddings "
+                "they were never compared"
+            )
     return lines or ["never checked for people who are in the training set and in a test set"]
 
 

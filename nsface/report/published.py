@@ -57,7 +57,8 @@ def figures(result: dict[str, Any]) -> dict[str, tuple[float, float | None, bool
     found: dict[str, tuple[float, float | None, bool]] = {}
     if closed := result.get("closed_set"):
         official = (closed["gallery"], closed["probes"]) == CLOSED
-        found["Rank-1"] = (closed["rank"]["1"], closed.get("rank_std", {}).get("1"), official)
+        if "1" in closed["rank"]:
+            found["Rank-1"] = (closed["rank"]["1"], closed.get("rank_std", {}).get("1"), official)
     if opened := result.get("open_set"):
         official = (opened["gallery"], opened["genuine"], opened["impostors"]) == OPEN
         for point in opened["dir"]:

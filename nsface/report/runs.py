@@ -8,7 +8,6 @@ embeddings nor images are needed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +15,19 @@ from typing import Any
 
 import yaml
 
-from nsface.errors import DataError
+from nsface.embeddings.overlap_record import Entry, read_record
+from nsface.errors import DataError, shown
 from nsface.files import reason
+from nsface.report.results import Environment, LogLine, Recipe, checked, read_result
+from nsface.untrusted import parse_json
 
 Line = dict[str, float]
-_NEEDED = {"head", "network"}  # of a recipe
-_LOGGED = {"step"}
+_LONGEST_RECIPE = 1 << 20  # characters
+_MOST_ALIASES = 10
+# what PyYAML raises, of values such as `!!bool x` and 2000-99-99 too
+_NO_YAML = (
+    yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Run:
     environment: dict[str, Any]
     log: list[Line]
     results: dict[str, dict[str, Any]]
-    overlap: list[dict[str, Any]] = field(default_factory=list)
+    overlap: list[Entry] = field(default_factory=list)
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
@@ -54,53 +60,61 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     Raises:
         DataError: a folder twice, no run folder, or a file in one that cannot be read.
     """
-    resolved = [folder.resolve() for folder in folders]
+    resolved = [_resolved(folder) for folder in folders]
     for number, folder in enumerate(resolved):
         if folder in resolved[:number]:
-            raise DataError(f"{folders[number]}: given twice; give each run once")
+            raise DataError(f"{shown(folders[number])}: given twice; give each run once")
     names = [folder.name for folder in resolved]
     return [
-        _read(folder, name if names.count(name) == 1 else str(folder))
+        _read(folder, shown(name if names.count(name) == 1 else folder))
         for folder, name in zip(folders, names, strict=True)
     ]
 
 
+def _resolved(folder: Path) -> Path:
+    try:
+        return folder.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a zero byte
+        raise DataError(f"{shown(folder)}: cannot be read: {error}") from error
+
+
 def _read(folder: Path, name: str) -> Run:
     text = _text(folder / "recipe.yaml", folder)
-    try:
-        recipe = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise DataError(f"{folder / 'recipe.yaml'}: not valid YAML; train again") from error
-    if not (isinstance(recipe, dict) and recipe.keys() >= _NEEDED):
-        raise DataError(f"{folder / 'recipe.yaml'}: not the recipe of a run; train again")
-    environment = _table(folder / "environment.json", folder)
+    recipe = _recipe(text, folder / "recipe.yaml")
+    path = folder / "environment.json"
+    environment = checked(Environment, parse_json(_text(path, folder), str(path)), str(path), "train again")
     results = {}
     for path in sorted(folder.glob("*.json")):
-        result = _json(path, _text(path, folder))
-        if isinstance(result, dict) and "protocol" in result:
+        result = read_result(_text(path, folder), path)
+        if result is not None:
             results[path.stem] = result
-    record = folder / "overlap.json"
-    overlap = list(_table(record, folder).values()) if record.exists() else []
-    return Run(folder, name, recipe, text, environment, _log(folder), results, overlap)
+    return Run(
+        folder, name, recipe, text, environment, _log(folder), results, [*read_record(folder).values()]
+    )
+
+
+def _recipe(text: str, path: Path) -> dict[str, Any]:
+    """The resolved recipe of a run; nothing in it refers to other parts of it so often that it grows."""
+    if len(text) > _LONGEST_RECIPE:
+        raise DataError(f"{shown(path)}: {len(text):,} characters are no recipe; train again")
+    try:
+        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text))
+        if aliases > _MOST_ALIASES:
+            raise DataError(f"{shown(path)}: {aliases} aliases (*name); write what they stand for")
+        recipe = yaml.safe_load(text)
+    except _NO_YAML as error:
+        raise DataError(f"{shown(path)}: not valid YAML; train again") from error
+    return checked(Recipe, recipe, str(path), "train again")
 
 
 def _log(folder: Path) -> list[Line]:
     """The lines of the log; a last one without an end is being written just now."""
     path = folder / "log.jsonl"
-    lines = _text(path, folder).splitlines(keepends=True)
-    log = [_json(path, line, number) for number, line in enumerate(lines, 1) if line.endswith("\n")]
-    for number, line in enumerate(log, 1):
-        if not (isinstance(line, dict) and line.keys() >= _LOGGED):
-            raise DataError(f"{path}:{number}: not a line that `nsface train` logs; remove it")
-    return log
-
-
-def _table(path: Path, folder: Path) -> dict[str, Any]:
-    """The JSON object in `path`."""
-    content = _json(path, _text(path, folder))
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: not a JSON object; make the file again")
-    return content
+    lines = _text(path, folder).split("\n")[:-1]
+    return [
+        checked(LogLine, parse_json(line, f"{path}:{number}"), f"{path}:{number}", "remove the line")
+        for number, line in enumerate(lines, 1)
+    ]
 
 
 def _text(path: Path, folder: Path) -> str:
@@ -108,16 +122,8 @@ def _text(path: Path, folder: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise DataError(
-            f"{folder}: no {path.name} in it; give a folder that `nsface train --out` made"
+            f"{shown(folder)}: no {shown(path.name)} in it; give a folder that `nsface train --out` made"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         why = reason(error) if isinstance(error, OSError) else "not UTF-8"
-        raise DataError(f"{path}: cannot be read: {why}") from error
-
-
-def _json(path: Path, text: str, line: int | None = None) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        where = path if line is None else f"{path}:{line}"
-        raise DataError(f"{where}: not valid JSON ({error}); make the file again") from error
+        raise DataError(f"{shown(path)}: cannot be read: {why}") from error

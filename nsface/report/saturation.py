@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from nsface.errors import DataError, NsfaceError
 from nsface.files import replacing
 from nsface.report.figures import STYLES
+from nsface.report.literal import literal
 from nsface.report.runs import Run
 
 PANELS = {
@@ -79,7 +80,12 @@ def draw_saturation(path: Path, methods: Mapping[str, Sequence[Measures]]) -> No
         axes.set(title=title, xlabel="iterations", ylim=(0, None), xlim=(0, None))
         axes.grid(color="0.85", linewidth=0.6)
         axes.set_axisbelow(True)
-    figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=min(len(lines), 4))
+    figure.legend(
+        list(lines.values()),
+        [literal(name) for name in lines],
+        loc="outside lower center",
+        ncols=min(len(lines), 4),
+    )
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
 

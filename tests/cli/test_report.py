@@ -209,11 +209,11 @@ def test_what_cannot_be_reported(runs: list[Path], nsface: Run, tmp_path: Path) 
     assert "no recipe.yaml in it" in refused(tmp_path)
     assert "given twice" in refused(runs[0], runs[0], "-o", tmp_path / "page.html")
     (runs[0] / "log.jsonl").write_text('{"step": 1}\nnonsense\n')
-    assert "log.jsonl:2: not valid JSON" in refused(runs[0])
+    assert "log.jsonl:2: not the JSON" in refused(runs[0])
     assert "not a result of nsface inspect" in refused(runs[1], "--inspect", runs[1] / "lfw.json")
     assert "no.json: cannot be read" in refused(runs[1], "--inspect", tmp_path / "no.json")
     (runs[1] / "lfw.json").write_text("{")
-    assert "lfw.json: not valid JSON" in refused(runs[1])
+    assert "lfw.json: not the JSON" in refused(runs[1])
     assert not list(tmp_path.rglob("*.html"))
 
 

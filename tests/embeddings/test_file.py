@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from nsface.embeddings.file import Embeddings, load, save
 from nsface.errors import DataError, NsfaceError
-from nsface.names import stem
+from nsface.names import prefix_between, renamed, stem
+from nsface.stored_rows import StoredRows
 
 NAMES = ["Ada/Ada_0001.jpg", "Ada/Ada_0002.jpg", "B Ünal/B_0001.png"]
 VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4) / np.float32(7)
@@ -28,7 +29,7 @@ def test_written_and_read_back(tmp_path: Path, name: str) -> None:
     assert list(back.names) == NAMES
     assert np.array_equal(back.vectors, VECTORS)
     assert back.meta == {"flip": "sum"}
-    assert isinstance(back.vectors, np.memmap) == name.endswith("npy")
+    assert isinstance(back.vectors, StoredRows) == name.endswith("npy")
     assert not list(tmp_path.glob(".*")), "no temporary file is left"
 
 
@@ -95,11 +96,28 @@ def corrupt(folder: Path) -> dict[str, bytes]:
         "truncated": whole[:200],
         "one array": pickled.getvalue(),
         "pickles": hidden.getvalue(),
-        "no meta": archive(names=names, embeddings=VECTORS),
         "no names": archive(embeddings=VECTORS, meta=meta),
         "too few names": archive(names=names[:2], embeddings=VECTORS, meta=meta),
         "numbers as names": archive(names=np.arange(3), embeddings=VECTORS, meta=meta),
-        "float64": archive(names=names, embeddings=VECTORS.astype(np.float64), meta=meta),
+        "integers": archive(names=names, embeddings=VECTORS.astype(np.int8), meta=meta),
+        "beyond float32": archive(names=names, embeddings=VECTORS.astype(np.float64) * 1e300, meta=meta),
+        "no dimensions": archive(names=names, embeddings=VECTORS[:, :0], meta=meta),
+        "names without letters": archive(names=np.zeros(3, "U0"), embeddings=VECTORS, meta=meta),
+        "names of names": archive(names=names.reshape(3, 1), embeddings=VECTORS, meta=meta),
+        "frames of other templates": archive(
+            names=names,
+            embeddings=VECTORS,
+            meta=np.array('{"pooling": "mean", "frames_per_template": [1]}'),
+        ),
+        "frames without pooling": archive(
+            names=names, embeddings=VECTORS, meta=np.array('{"frames_per_template": [1, 1, 1]}')
+        ),
+        "fused is a number": archive(names=names, embeddings=VECTORS, meta=np.array('{"fused": 5}')),
+        "the model is a list": archive(names=names, embeddings=VECTORS, meta=np.array('{"model": ["x"]}')),
+        "meta nested without end": archive(names=names, embeddings=VECTORS, meta=np.array("[" * 100_000)),
+        "meta of many digits": archive(names=names, embeddings=VECTORS, meta=np.array("9" * 5000)),
+        "comma-separated": b"1.0,2.0\n3.0,4.0\n",
+        "MATLAB": b"MATLAB 5.0 MAT-file" + b" " * 200,
         "flat": archive(names=names, embeddings=VECTORS[:, 0], meta=meta),
         "not finite": archive(names=names, embeddings=VECTORS * np.float32("nan"), meta=meta),
         "repeated name": archive(names=names[[0, 0, 1]], embeddings=VECTORS, meta=meta),
@@ -124,7 +142,7 @@ def test_npy_with_numbers_that_are_not_finite(tmp_path: Path) -> None:
     vectors = VECTORS.copy()
     vectors[1, 2] = np.nan
     np.save(path, vectors)
-    with pytest.raises(DataError, match="1 of 3 embeddings are not finite: Ada/Ada_0002"):
+    with pytest.raises(DataError, match="1 of 3 embeddings are not finite in float32: Ada/Ada_0002"):
         load(path)
     for name in ("x.npy", "y.npz"):
         with pytest.raises(DataError, match="not finite"):
@@ -174,7 +192,7 @@ def test_what_is_no_embeddings_file_is_refused(tmp_path: Path) -> None:
     for what, data in corrupt(tmp_path).items():
         path = tmp_path / "x.npz"
         path.write_bytes(data)
-        with pytest.raises(DataError, match=r"x\.npz: ") as error:
+        with pytest.raises(DataError, match=r"x\.npz(, \w+)?: ") as error:
             load(path)
         assert "\n" not in str(error.value), what
 
@@ -186,3 +204,180 @@ def test_unusable_paths(tmp_path: Path) -> None:
         save(tmp_path / "x.txt", Embeddings(NAMES, VECTORS))
     with pytest.raises(NsfaceError, match="no such folder"):
         save(tmp_path / "nowhere" / "x.npz", Embeddings(NAMES, VECTORS))
+
+
+def header_of(shape: tuple[int, ...], kind: str = "<f4") -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": kind, "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+HUGE = {
+    "embeddings": {
+        "embeddings": header_of((4_000_000_000, 512)),
+        "names": header_of((4_000_000_000,), "<U9"),
+    },
+    "names": {"embeddings": header_of((3, 4)) + bytes(48), "names": header_of((3,), "<U900000000")},
+    "meta": {
+        "embeddings": header_of((1, 4)) + bytes(16),
+        "names": header_of((1,), "<U1") + b"a\0\0\0",
+        "meta": header_of((), "<U900000000"),
+    },
+    "a product beyond 64 bits": {
+        "embeddings": header_of((2**40, 2**40)),
+        "names": header_of((2**40,), "<U1"),
+    },
+}
+
+
+@pytest.mark.parametrize("what", HUGE)
+def test_a_header_that_promises_more_than_the_file_holds_is_refused(tmp_path: Path, what: str) -> None:
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for name, data in HUGE[what].items():
+            archive.writestr(f"{name}.npy", data)
+    with pytest.raises(DataError, match="promises"):
+        load(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("name", ["embeddings", "names", "meta"])
+def test_an_archive_made_to_fill_the_memory_is_refused(tmp_path: Path, name: str) -> None:
+    parts = {"embeddings": header_of((3, 4)) + bytes(48), "names": header_of((3,), "<U1") + b"a\0\0\0" * 3}
+    parts[name] = header_of((1 << 23, 8), "<f4") + bytes(1 << 28)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for part, data in parts.items():
+            archive.writestr(f"{part}.npy", data)
+    assert (tmp_path / "x.npz").stat().st_size < 1 << 20
+    with pytest.raises(DataError, match="made to fill the memory"):
+        load(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_compressions_are_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", method) as archive:
+        archive.writestr("embeddings.npy", header_of((3, 4)) + bytes(48))
+        archive.writestr("names.npy", header_of((3,), "<U1") + b"a\0\0\0" * 3)
+    with pytest.raises(DataError, match="compressed in a way"):
+        load(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("kind", ["<f2", ">f2", ">f4", "<f8", ">f8"])
+@pytest.mark.parametrize("name", ["x.npz", "x.npy", "compressed.npz", "columns.npz"])
+def test_names_and_vectors_of_others_are_enough(tmp_path: Path, name: str, kind: str) -> None:
+    path, vectors = tmp_path / name, VECTORS.astype(kind)
+    if name == "columns.npz":
+        vectors = np.asfortranarray(vectors)
+    if name == "x.npy":
+        np.save(path, vectors)
+        path.with_suffix(".names.txt").write_text("\r\n".join(NAMES), encoding="utf-8-sig", newline="")
+    else:
+        (np.savez_compressed if name == "compressed.npz" else np.savez)(path, names=NAMES, embeddings=vectors)
+    back = load(path)
+    assert list(back.names) == NAMES
+    assert back.meta == {}
+    rows = back.vectors[np.arange(3)]
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(rows, VECTORS.astype(kind).astype(np.float32))
+
+
+def test_names_as_bytes_are_utf8(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", names=[name.encode() for name in NAMES], embeddings=VECTORS)
+    assert list(load(tmp_path / "x.npz").names) == NAMES
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.mat", "x.pkl", "x.h5", "x.pt"])
+def test_other_formats_are_refused_in_plain_words(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"0.1,0.2\n0.3,0.4\n")
+    with pytest.raises(DataError, match=rf"from {name[1:]}; numpy.savez"):
+        load(tmp_path / name)
+
+
+def test_an_array_alone_needs_its_names(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", VECTORS)
+    with pytest.raises(DataError, match=r"put x\.names\.txt beside it, the 3 names"):
+        load(tmp_path / "x.npy")
+    (tmp_path / "x.npy").rename(tmp_path / "x.npz")
+    with pytest.raises(DataError, match=r"single array \(.npy\), which has no names"):
+        load(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a\nb\n".encode("utf-16"), "UTF-16"),
+        ("a\nb\nc\n".encode("utf-16-le"), "UTF-16"),
+        (b"a\nb\n", "2 names and 3 embeddings"),
+        (b"a\nb\na\n", "'a' occurs twice"),
+        (b"", "0 names and 3"),
+    ],
+)
+def test_companions_that_do_not_fit(tmp_path: Path, text: bytes, problem: str) -> None:
+    np.save(tmp_path / "x.npy", VECTORS)
+    (tmp_path / "x.names.txt").write_bytes(text)
+    with pytest.raises(DataError, match=problem):
+        load(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["a/1.jpg", "a/1.png", "b/1.jpg"], "a/1"),
+        (["a/1.jpg", "a/1.png", "b/1.jpg"], "a/1.webp"),
+        (["Jose\u0301/1.png", "Jos\u00e9/1.jpg", "b/1.jpg"], "Jos\u00e9/1"),
+        (["a/1", "a/1.JPG", "b/1.jpg"], "a/1.png"),
+    ],
+)
+def test_a_name_that_fits_two_images_is_refused(names: list[str], wanted: str) -> None:
+    with pytest.raises(DataError, match="may be any of") as error:
+        Embeddings(names, VECTORS).rows(["b/1.jpg", wanted])
+    assert all(name in str(error.value) for name in names[:2])
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "prefix"),
+    [
+        (["crops/a/1.jpg", "crops/b/1.jpg"], ["a/1.jpg", "b/1.jpg"], "crops/"),
+        (["x/y/a/1.png", "x/y/b/1.png"], ["a/1.jpg"], "x/y/"),
+        (["a/1.jpg", "b/1.jpg"], ["lfw/a/1.jpg", "lfw/b/1.jpg"], "lfw/"),
+        (["/abs/a/1.jpg", "/abs/b/1.jpg"], ["a/1.jpg"], "/abs/"),
+        (["1.jpg", "2.jpg"], ["p/1", "p/2"], "p/"),
+        (["crops/a/1.jpg", "crops/b/1.jpg"], ["a/1.jpg", "c/1.jpg"], None),
+        (["a_1.jpg", "b_1.jpg"], ["a/a_2.jpg"], None),
+        (["ca/1.jpg"], ["a/1.jpg"], None),
+        ([], ["a/1.jpg"], None),
+    ],
+)
+def test_a_prefix_that_would_find_all_is_offered(
+    names: list[str], asked: list[str], prefix: str | None
+) -> None:
+    assert prefix_between(names, asked) == prefix
+    embeddings = Embeddings(names, np.ones((len(names), 4), np.float32))
+    with pytest.raises(DataError) as error:
+        embeddings.rows(asked)
+    assert (f"`--name-prefix {prefix}`" in str(error.value)) == (prefix is not None)
+    if prefix:
+        assert len(embeddings.with_prefix(prefix).rows(asked)) == len(asked)
+
+
+@given(
+    st.lists(st.text("ab/", min_size=1, max_size=6), min_size=1, unique=True),
+    st.text("ab/", min_size=1, max_size=4),
+)
+def test_a_prefix_is_put_before_names_and_taken_off_again(names: list[str], prefix: str) -> None:
+    longer = [prefix + name for name in names]
+    assert renamed(longer, prefix) == names
+    if not any(name.startswith(prefix) for name in names):
+        assert renamed(names, prefix) == longer
+
+
+def test_a_prefix_that_makes_two_names_one_is_refused() -> None:
+    with pytest.raises(DataError, match="two images have one name"):
+        Embeddings(["crops/a.jpg", "a.jpg", "b.jpg"], VECTORS).with_prefix("crops/")
+
+
+@pytest.mark.parametrize("rows", [[], [1], [0, 2]])
+@pytest.mark.parametrize("name", ["x.npz", "x.npy"])
+def test_zeros_are_found(tmp_path: Path, name: str, rows: list[int]) -> None:
+    vectors = VECTORS + 1
+    vectors[rows] = 0
+    save(tmp_path / name, Embeddings(NAMES, vectors))
+    assert load(tmp_path / name).zeros() == [NAMES[row] for row in rows]

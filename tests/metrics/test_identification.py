@@ -23,6 +23,7 @@ from nsface.metrics.identification import (
 )
 from nsface.metrics.search import Found, Gallery, find, highest
 from nsface.metrics.similarity import Similarity
+from nsface.stored_rows import StoredRows
 
 INTS = st.integers(0, 4).map(float)
 
@@ -123,16 +124,16 @@ def test_constant_embeddings_are_never_found(dimension: int) -> None:
     assert dir_at_far(OpenSet(found, impostors), 0.5).dir == 0
 
 
-def test_mapped_galleries_give_the_same(tmp_path: Path) -> None:
+def test_galleries_in_a_file_give_the_same(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     vectors = random.normal(size=(3000, 16)).astype(np.float32)
     np.save(tmp_path / "gallery.npy", vectors)
-    mapped = np.load(tmp_path / "gallery.npy", mmap_mode="r")
+    stored = StoredRows(tmp_path / "gallery.npy")
     rows = np.arange(3000)
     done: list[int] = []
     probes = random.normal(size=(20, 16)).astype(np.float32)
     first = find(Gallery(vectors, rows, rows), probes, rows[:20])
-    second = find(Gallery(mapped, rows, rows), probes, rows[:20], done.append)
+    second = find(Gallery(stored, rows, rows), probes, rows[:20], done.append)
     np.testing.assert_array_equal(first.rank, second.rank)
     np.testing.assert_array_equal(first.score, second.score)
     assert sum(done) == 3000

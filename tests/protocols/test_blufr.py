@@ -12,6 +12,7 @@ from scipy.io import savemat
 from nsface.embeddings import Embeddings
 from nsface.errors import DataError
 from nsface.metrics.roc import roc, tar_at_far
+from nsface.protocols import blufr
 from nsface.protocols.blufr import BlufrTrial, measure, read_trials, summary, unexpected
 
 NAMES = [f"P_{person}_{number:04d}.jpg" for person in "ABCDEF" for number in (1, 2, 3)]
@@ -185,3 +186,31 @@ def test_files_that_are_no_configuration(tmp_path: Path, what: str) -> None:
     with pytest.raises(DataError, match=r"c\.mat: ") as error:
         read_trials(path)
     assert "\n" not in str(error.value)
+
+
+def test_a_mat_that_crashes_its_reader_is_an_error(tmp_path: Path) -> None:
+    """Cells that hold another class than their header says end SciPy with a segmentation fault, or raise."""
+    data = bytearray(write_mat(tmp_path / "config.mat").read_bytes())
+    path = tmp_path / "damaged.mat"
+    random = np.random.default_rng(0)
+    for _ in range(3):
+        damaged = bytearray(data)
+        for place in random.integers(128, len(data), 40).tolist():
+            damaged[place] = random.integers(0, 256)
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"damaged\.mat: "):
+            read_trials(path)
+
+
+def test_a_mat_made_to_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large.mat"
+    savemat(path, {"imageList": np.zeros((1 << 14, 1 << 14), np.uint8)}, do_compression=True)
+    assert path.stat().st_size < 1 << 24
+    with pytest.raises(DataError, match=r"large\.mat: not BLUFR's configuration"):
+        read_trials(path)
+
+
+@pytest.mark.parametrize("index", [0, 19, 1.5, -1, np.nan, np.inf, 1e300])
+def test_indices_of_a_mat_are_whole_numbers_within_the_list(index: float) -> None:
+    with pytest.raises(ValueError, match="indices"):
+        blufr._numbers(np.array([[1.0], [index]]), images=18)

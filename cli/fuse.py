@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nsface.cli.results import say
 from nsface.embeddings.file import check_target, load, save
 from nsface.embeddings.fusion import fuse
 
@@ -35,4 +36,4 @@ def command(files: tuple[Path, ...], output: Path) -> None:
     made = fuse([load(file) for file in files])
     save(output, made)
     count, size = made.vectors.shape
-    click.echo(f"{output}: {count} embeddings of size {size} from {len(files)} files", err=True)
+    say(f"{output}: {count} embeddings of size {size} from {len(files)} files")

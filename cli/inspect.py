@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from nsface.cli.numbers import WORKERS
 from nsface.cli.results import emit, json_option, plots_option
-from nsface.errors import DataError, listing
+from nsface.errors import DataError, listing, shown
 
 FAULTS = {
     "unreadable": "unreadable",
@@ -24,7 +25,7 @@ FAULTS = {
 @click.argument("data", metavar="DATA")
 @click.option("--deep", is_flag=True, help="Compare all bytes of a packed store with their checksums too.")
 @plots_option
-@click.option("--workers", metavar="N", type=click.IntRange(1), help="Threads.  [default: one a core]")
+@click.option("--workers", metavar="N", type=WORKERS, help="Threads.  [default: one a core]")
 @json_option
 def command(data: str, deep: bool, plots: Path | None, workers: int | None, json_to: str | None) -> None:
     """Say what is in DATA, and what is wrong with it. Every image is decoded.
@@ -80,9 +81,9 @@ def _table(result: dict[str, Any]) -> str:
     if result["without_identity"]:
         rows.append(("without identity", f"{result['without_identity']:,}"))
     if (gaps := result["label_gaps"]) and gaps["missing"]:
-        shown = listing([f"{a}–{b}" if b > a else f"{a}" for a, b in gaps["ranges"]])
+        ranges = listing([f"{a}–{b}" if b > a else f"{a}" for a, b in gaps["ranges"]])
         rows.append(
-            ("labels", f"{gaps['first']} to {gaps['last']} without {gaps['missing']:,} numbers: {shown}")
+            ("labels", f"{gaps['first']} to {gaps['last']} without {gaps['missing']:,} numbers: {ranges}")
         )
     if result["grey"]:
         rows.append(("grey", f"{len(result['grey']):,}"))
@@ -95,13 +96,14 @@ def _table(result: dict[str, Any]) -> str:
             )
     for key, title in (("duplicates", "equal images"), ("near_duplicates", "similar images")):
         if found := result[key]:
-            shown = listing([" = ".join(group) for group in found], 5)
-            rows.append((title, f"{len(found):,} groups: {shown}"))
+            groups = listing([" = ".join(group) for group in found], 5)
+            rows.append((title, f"{len(found):,} groups: {groups}"))
     if across := result["duplicates_across_identities"]:
         rows.append(("", f"{across:,} of these groups have images of several identities"))
     rows += [("note", remark) for remark in result["remarks"]]
     width = max(len(title) for title, _ in rows)
-    return "\n".join([result["location"], *(f"  {title:{width}}  {text}" for title, text in rows)])
+    facts = [f"  {title:{width}}  {shown(text)}" for title, text in rows]
+    return "\n".join([shown(result["location"]), *facts])
 
 
 def _named(item: Any) -> str:

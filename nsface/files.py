@@ -96,7 +96,13 @@ def _room(target: Path) -> Iterator[None]:
 
 
 def check_new_folder(target: Path) -> None:
-    """Raise an NsfaceError where `target` exists and is not an empty folder."""
+    """Raise an NsfaceError where `target` exists and is not an empty folder, or could not be made."""
+    try:
+        os.lstat(target)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # of which `exists` says no
+        raise NsfaceError(f"cannot write {target}: {reason(error)}") from error
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise NsfaceError(f"{target} exists and is not an empty folder; remove it or choose another")
 

@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from nsface.errors import DataError, NsfaceError, shown
+from nsface.processes import end_with_parent
 
 Result = TypeVar("Result")
 # 3.0 is for fields with names beyond Latin-1, which nothing here has
@@ -139,6 +140,7 @@ def isolated(function: Callable[..., Result], *arguments: Any, where: str) -> Re
 
 def _answer(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
+    end_with_parent()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)  # "free(): invalid size" and its like
     try:

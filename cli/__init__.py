@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from nsface import __version__
-from nsface.errors import NsfaceError
+from nsface.cli import faults, signals, streams
+from nsface.errors import NsfaceError, shown
+
+# what click raises for `nsface` alone, from 8.2 on
+HELP_INSTEAD: tuple[type[click.ClickException], ...] = (
+    (click.exceptions.NoArgsIsHelpError,) if hasattr(click.exceptions, "NoArgsIsHelpError") else ()
+)
 
 COMMANDS = {
     "train": "Train a network as a recipe describes.",
@@ -147,36 +152,41 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     args = list(sys.argv[1:] if arguments is None else arguments)
     how = Manners("--quiet" in args, "--verbose" in args, "--debug" in args)
     args = [argument for argument in args if argument not in ("--quiet", "--verbose", "--debug")]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is half-written is cleaned up
+    if arguments is None:
+        streams.open_standard_files()
     start = time.monotonic()
+    with streams.usable(), signals.interruptible(whole_process=arguments is None):
+        status = run(args, how)
+        if how.verbose:
+            print(f"nsface: {spent(time.monotonic() - start)}", file=sys.stderr)
+    sys.exit(status)
+
+
+def run(args: list[str], how: Manners) -> int:
+    """Run one command, say in one line what it ends by, and return its status."""
     try:
+        if any("\0" in argument for argument in args):
+            raise NsfaceError("an argument has a NUL character in it")
         with silenced(how.quiet):
             result: Any = group.main(args, prog_name="nsface", standalone_mode=False, obj=how)
-        status = result if isinstance(result, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:
+        return result if isinstance(result, int) else 0
+    except HELP_INSTEAD as error:
         print(error.format_message(), file=sys.stderr)
-        status = 2
+        return 2
     except click.ClickException as error:
         where = getattr(error, "ctx", None)
-        status = fail(where.command_path if where else "nsface", error.format_message(), 2, how.debug)
+        return fail(where.command_path if where else "nsface", error.format_message(), 2, how.debug)
     except NsfaceError as error:
-        status = fail("nsface", str(error), 2, how.debug)
+        return fail("nsface", str(error), 2, how.debug)
     except (KeyboardInterrupt, click.Abort) as error:
-        status = fail("nsface", str(error) or "interrupted", 130, False)
+        return fail("nsface", str(error) or "interrupted", signals.STATUS, False)
     except (ReaderGone, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        return 0
     except Exception as error:
-        from nsface.files import FULL, reason
-
-        if isinstance(error, OSError) and error.errno in FULL:
-            status = fail("nsface", f"cannot write: {reason(error)}", 2, how.debug)
-        else:
-            what = f"{type(error).__name__}: {error} (--debug shows where)"
-            status = fail("nsface", f"internal error, please report it: {what}", 1, how.debug)
-    if how.verbose:
-        print(f"nsface: {spent(time.monotonic() - start)}", file=sys.stderr)
-    sys.exit(status)
+        if problem := faults.users_fault(error, args):
+            return fail("nsface", problem, 2, how.debug)
+        what = f"{type(error).__name__}: {error} (--debug shows where)"
+        return fail("nsface", f"internal error, please report it: {what}", 1, how.debug)
 
 
 @contextmanager
@@ -210,5 +220,5 @@ def fail(program: str, message: str, status: int, debug: bool) -> int:
         import traceback
 
         traceback.print_exc()
-    print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
+    print(shown(f"{program}: {' '.join(message.split())}"), file=sys.stderr)
     return status

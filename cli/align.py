@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from nsface.cli.results import note
+from nsface.cli.numbers import WORKERS
+from nsface.cli.results import note, say
 from nsface.errors import DataError, listing
 
 
@@ -51,7 +52,7 @@ from nsface.errors import DataError, listing
     "--quality", metavar="N", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG."
 )
 @click.option("--skip-bad", is_flag=True, help="Exit with 0 though images were left out.")
-@click.option("--workers", metavar="N", type=click.IntRange(1), help="Threads.  [default: one a core]")
+@click.option("--workers", metavar="N", type=WORKERS, help="Threads.  [default: one a core]")
 def command(
     source: str,
     target: Path,
@@ -110,4 +111,4 @@ def command(
         )
     skipped = f", {len(left_out)} left out ({target / LEFT_OUT})" if left_out else ""
     size = f"{aim.height}×{aim.width} (height × width)"
-    click.echo(f"{target}: {aligned.images} faces, {size}{skipped}", err=True)
+    say(f"{target}: {aligned.images} faces, {size}{skipped}")

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nsface.cli import Manners, spent
+from nsface.cli import Manners, signals, spent
+from nsface.cli.numbers import SEED
+from nsface.cli.results import say
 
 if TYPE_CHECKING:
     from nsface.cli.demo_plan import Stage
 
 PATH = click.Path(path_type=Path)
+THERE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command(name="demo")
@@ -34,22 +37,25 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--faces", metavar="PATH", help="Your own training faces instead of rendered ones; with --lfw.")
 @click.option("--lfw", metavar="PATH", help="LFW, aligned as --faces are.")
-@click.option("--pairs", metavar="FILE", type=PATH, help="With --lfw: LFW's pairs.txt.")
-@click.option("--people", metavar="FILE", type=PATH, help="With --subjects: LFW's people.txt.")
-@click.option("--subjects", metavar="FILE", type=PATH, help="With --lfw: subjects of LFW identification.")
-@click.option("--look-alikes", metavar="FILE", type=PATH, help="With --lfw: pair_FGLFW.txt.")
+@click.option("--pairs", metavar="FILE", type=THERE, help="With --lfw: LFW's pairs.txt.")
+@click.option("--people", metavar="FILE", type=THERE, help="With --subjects: LFW's people.txt.")
+@click.option("--subjects", metavar="FILE", type=THERE, help="With --lfw: subjects of LFW identification.")
+@click.option("--look-alikes", metavar="FILE", type=THERE, help="With --lfw: pair_FGLFW.txt.")
 @click.option("--ytf", metavar="PATH", help="With --splits: aligned frames of YouTube Faces.")
-@click.option("--splits", metavar="FILE", type=PATH, help="With --ytf: splits.txt.")
+@click.option("--splits", metavar="FILE", type=THERE, help="With --ytf: splits.txt.")
 @click.option(
-    "--recipe", metavar="FILE", type=PATH, help="Of both trainings. [default: demo.yaml, lfw-small.yaml]"
+    "--recipe", metavar="FILE", type=THERE, help="Of both trainings. [default: demo.yaml, lfw-small.yaml]"
 )
 @click.option(
-    "--epochs", metavar="N", type=click.IntRange(1), help="Of each training. [default: the recipe's]"
+    "--epochs",
+    metavar="N",
+    type=click.IntRange(1, 1_000_000),
+    help="Of each training. [default: the recipe's]",
 )
 @click.option(
     "--identities",
     metavar="N",
-    type=click.IntRange(2),
+    type=click.IntRange(2, 1_000_000),
     default=150,
     show_default=True,
     help="People rendered.",
@@ -57,7 +63,7 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--seed",
     metavar="N",
-    type=click.IntRange(0),
+    type=SEED,
     default=0,
     show_default=True,
     help="Of rendering and of both trainings.",
@@ -125,18 +131,19 @@ def _run(stages: list[Stage], out: Path, quiet: bool) -> int | None:
     for number, stage in enumerate(stages, 1):
         head = f"[{number:{width}}/{len(stages)}] {stage.title}"
         if stage.made.exists():
-            click.echo(f"{head}: done before", err=True)
+            say(f"{head}: done before")
             continue
-        click.echo(f"{head}\n  {shlex.join([*program, *stage.arguments])}", err=True)
+        say(head)
+        say(f"  {shlex.join([*program, *stage.arguments])}")
         status = _call([*stage.arguments, *(["--quiet"] if quiet else [])])
         if status:
             what = "interrupted" if status == 130 else "failed"
             again = shlex.join([*program, *sys.argv[1:]])
-            click.echo(f"nsface demo: {what} in '{stage.title}'; go on with: {again}", err=True)
+            say(f"nsface demo: {what} in '{stage.title}'; go on with: {again}")
             return status
     click.echo("\n" + overview(stages))
     click.echo(f"\nreport: {out / 'report.html'}")
-    click.echo(spent(time.monotonic() - start), err=True)
+    say(spent(time.monotonic() - start))
     return None
 
 
@@ -148,12 +155,9 @@ def _call(arguments: list[str]) -> int:
     """
     command = [sys.executable, "-m", "nsface", *arguments]
     with subprocess.Popen(command, start_new_session=True) as process:
-        while True:
-            try:
-                status = process.wait()
-                return status if status >= 0 else 128 - status
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)
+        with signals.taken_by(lambda *_: process.send_signal(signal.SIGINT)):
+            status = process.wait()
+        return status if status >= 0 else 128 - status
 
 
 def as_typed() -> list[str]:

@@ -11,6 +11,7 @@ import click
 from tqdm import tqdm
 
 from nsface.cli.inputs import Inputs, embeddings_options, load_embeddings
+from nsface.cli.numbers import DIMENSIONS, FAR
 from nsface.cli.results import columns, emit, json_option, note, percent, plots_option
 from nsface.embeddings.file import Embeddings
 from nsface.errors import listing
@@ -66,11 +67,9 @@ PATH = click.Path(path_type=Path)
     help="Score of two embeddings.",
 )
 @click.option("--center", is_flag=True, help="Subtract the mean of the images of --fit-on.")
-@click.option(
-    "--pca", type=click.IntRange(1), metavar="N", help="PCA to N, fitted on the images of --fit-on."
-)
+@click.option("--pca", type=DIMENSIONS, metavar="N", help="PCA to N, fitted on the images of --fit-on.")
 @click.option("--fit-on", type=PATH, help="Embeddings, by the same model, of images outside the test.")
-@click.option("--far", "fars", type=click.FloatRange(0, 1), multiple=True, help="FAR at which DIR is given.")
+@click.option("--far", "fars", type=FAR, multiple=True, help="FAR at which DIR is given.")
 @plots_option
 @json_option
 def command(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nsface.cli.inputs import Inputs, embeddings_options
+from nsface.cli.numbers import FAR
 from nsface.cli.results import columns, emit, json_option, percent, plots_option
 from nsface.cli.verification import pairs_option
 from nsface.protocols.ijb import (
@@ -33,7 +34,7 @@ from nsface.protocols.ijb import (
     show_default=True,
     help="Templates without an embedded face: refuse them, or score their pairs below all others.",
 )
-@click.option("--far", "fars", type=click.FloatRange(0, 1), multiple=True, help="FAR at which TAR is given.")
+@click.option("--far", "fars", type=FAR, multiple=True, help="FAR at which TAR is given.")
 @plots_option
 @json_option
 def command(

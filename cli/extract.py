@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from nsface.cli.inputs import network_options
-from nsface.cli.results import note
-from nsface.errors import DataError, listing, shown
+from nsface.cli.numbers import BATCH
+from nsface.cli.results import note, say
+from nsface.errors import DataError, listing
 
 
 @click.command(name="extract")
@@ -27,7 +28,7 @@ from nsface.errors import DataError, listing, shown
 @click.option(
     "--template-depth",
     metavar="N",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 100),
     help="Pool images whose first N folders are the same into one template: 2 for PERSON/VIDEO/frame.jpg.",
 )
 @click.option(
@@ -39,7 +40,7 @@ from nsface.errors import DataError, listing, shown
 @click.option(
     "--batch-size",
     metavar="N",
-    type=click.IntRange(1),
+    type=BATCH,
     default=128,
     show_default=True,
     help="Images at a time.",
@@ -89,14 +90,14 @@ def command(
         made = extract(models[:-1], source, templates=templates, progress=bar.update, **options)
     save(output, made.embeddings)
     for reason in made.bad:
-        click.echo(f"skipped {shown(reason)}", err=True)
+        say(f"skipped {reason}")
     if made.empty:
         named = listing(made.empty)
-        click.echo(f"{len(made.empty)} templates have no usable image and are left out: {named}", err=True)
+        say(f"{len(made.empty)} templates have no usable image and are left out: {named}")
     what = "embeddings" if templates is None else f"templates of {total - len(made.bad)} images,"
     skipped = f", {len(made.bad)} skipped" if made.bad else ""
     size = made.embeddings.vectors.shape[1]
-    click.echo(f"{output}: {len(made.embeddings.names)} {what} of size {size}{skipped}", err=True)
+    say(f"{output}: {len(made.embeddings.names)} {what} of size {size}{skipped}")
 
 
 def _folders(names: Sequence[str], depth: int, location: str) -> list[str]:
@@ -122,5 +123,5 @@ def _videos(names: Sequence[str], splits: Path, location: str, skip_bad: bool) -
         message = f"{len(missing)} of the {len(wanted)} videos of {splits} have no frames: {listing(missing)}"
         if not skip_bad or len(missing) == len(wanted):
             raise DataError(f"{location}: {message}; names must end in Person/number/frame.jpg")
-        click.echo(message, err=True)
+        say(message)
     return videos

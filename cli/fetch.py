@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nsface.cli.results import say
 from nsface.errors import DataError, NsfaceError
 from nsface.files import reason
 
@@ -47,7 +48,7 @@ def command(what: str, folder: Path) -> None:
         raise DataError(
             f"{folder} has lfw/ but not {', '.join(missing)}; remove {folder / 'lfw'}, or add them"
         )
-    click.echo(f"{folder / 'lfw'} and {folder / _LISTS[0]} are there; align the images next", err=True)
+    say(f"{folder / 'lfw'} and {folder / _LISTS[0]} are there; align the images next")
 
 
 def _lay_out(folder: Path) -> None:

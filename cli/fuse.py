@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nsface.cli.inputs import note_zeros
+from nsface.cli.results import say
 from nsface.embeddings.file import check_target, load, save
 from nsface.embeddings.fusion import fuse
 
@@ -39,4 +40,4 @@ def command(files: tuple[Path, ...], output: Path) -> None:
     made = fuse(systems)
     save(output, made)
     count, size = made.vectors.shape
-    click.echo(f"{output}: {count} embeddings of size {size} from {len(files)} files", err=True)
+    say(f"{output}: {count} embeddings of size {size} from {len(files)} files")

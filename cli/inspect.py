@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nsface.cli.numbers import WORKERS
 from nsface.cli.results import emit, json_option, plots_option
 from nsface.errors import DataError, listing, shown
 
@@ -24,7 +25,7 @@ FAULTS = {
 @click.argument("data", metavar="DATA")
 @click.option("--deep", is_flag=True, help="Compare all bytes of a packed store with their checksums too.")
 @plots_option
-@click.option("--workers", metavar="N", type=click.IntRange(1), help="Threads.  [default: one a core]")
+@click.option("--workers", metavar="N", type=WORKERS, help="Threads.  [default: one a core]")
 @json_option
 def command(data: str, deep: bool, plots: Path | None, workers: int | None, json_to: str | None) -> None:
     """Say what is in DATA, and what is wrong with it. Every image is decoded.
@@ -101,7 +102,8 @@ def _table(result: dict[str, Any]) -> str:
         rows.append(("", f"{across:,} of these groups have images of several identities"))
     rows += [("note", shown(remark)) for remark in result["remarks"]]
     width = max(len(title) for title, _ in rows)
-    return "\n".join([shown(result["location"]), *(f"  {title:{width}}  {text}" for title, text in rows)])
+    facts = [f"  {title:{width}}  {shown(text)}" for title, text in rows]
+    return "\n".join([shown(result["location"]), *facts])
 
 
 def _named(item: Any) -> str:

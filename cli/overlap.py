@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nsface.cli.numbers import Finite
 from nsface.cli.results import columns, emit, json_option, writable
 from nsface.errors import DataError, shown
 
@@ -24,9 +25,7 @@ _COLUMN = 8  # pairs in a column of the montage
 @click.command(name="overlap")
 @click.argument("train", metavar="TRAIN.npz", type=click.Path(path_type=Path))
 @click.argument("test", metavar="TEST.npz", type=click.Path(path_type=Path))
-@click.option(
-    "--threshold", metavar="X", type=click.FloatRange(-1, 1), help="Cosine from which it is one person."
-)
+@click.option("--threshold", metavar="X", type=Finite(-1, 1), help="Cosine from which it is one person.")
 @click.option(
     "--names",
     metavar="FILE",
@@ -36,7 +35,7 @@ _COLUMN = 8  # pairs in a column of the montage
 @click.option(
     "--top",
     metavar="N",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000),
     default=20,
     show_default=True,
     help="Matches shown.",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from nsface.cli.results import note
-from nsface.errors import shown
+from nsface.cli.numbers import WORKERS
+from nsface.cli.results import note, say
 
 
 @click.command(name="pack")
@@ -16,7 +16,7 @@ from nsface.errors import shown
 @click.option("--encoded", is_flag=True, help="Keep the encoded bytes instead of the pixels.")
 @click.option("--folder", is_flag=True, help="Write a folder of images instead of a store.")
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be used, and name them.")
-@click.option("--workers", metavar="N", type=click.IntRange(1), help="Threads.  [default: one a core]")
+@click.option("--workers", metavar="N", type=WORKERS, help="Threads.  [default: one a core]")
 def command(
     source: str, target: Path, encoded: bool, folder: bool, skip_bad: bool, workers: int | None
 ) -> None:
@@ -54,6 +54,6 @@ def command(
             )
             bad, identities = packed.bad, f"{packed.identities} identities"
     for reason in bad:
-        click.echo(f"left out {shown(reason)}", err=True)
+        say(f"left out {reason}")
     skipped = f", {len(bad)} left out" if bad else ""
-    click.echo(f"{target}: {len(opened) - len(bad)} images of {identities}{skipped}", err=True)
+    say(f"{target}: {len(opened) - len(bad)} images of {identities}{skipped}")

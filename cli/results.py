@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from nsface.errors import shown
 from nsface.files import check_folder, check_writable, write_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -60,19 +62,33 @@ plots_option = click.option(
 
 def emit(result: dict[str, Any], table: str, json_to: str | None) -> None:
     """Print `table`, or the JSON object alone where `json_to` is `-`; else write it to the file `json_to`."""
-    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
-    text = text.encode("utf-8", "backslashreplace").decode()  # of paths that are not UTF-8
     if json_to == "-":
-        click.echo(text)
+        click.echo(_json(result, sys.stdout.encoding))
         return
     if json_to is not None:
-        write_text(json_to, text + "\n")
-    click.echo(table)
+        write_text(json_to, _json(result, "utf-8") + "\n")
+    click.echo("\n".join(map(shown, table.split("\n"))))
+
+
+def _json(result: dict[str, Any], encoding: str | None) -> str:
+    """`result` as JSON that `encoding` can hold."""
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    text = text.encode("utf-8", "backslashreplace").decode()  # of paths that are not UTF-8
+    try:
+        text.encode(encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return json.dumps(result, indent=2, allow_nan=False)
+    return text
 
 
 def note(message: str) -> None:
     """Say something beside the result, on standard error."""
-    click.echo(f"note: {' '.join(message.split())}", err=True)
+    say(f"note: {' '.join(message.split())}")
+
+
+def say(message: str) -> None:
+    """One line on standard error."""
+    click.echo(shown(message), err=True)
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -81,8 +97,8 @@ def percent(share: float | None, digits: int = 2) -> str:
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
-    """Rows of cells as text: the first column to the left, the others to the right."""
-    cells = [list(row) for row in rows]
+    """Rows of cells as text, a line a row: the first column to the left, the others to the right."""
+    cells = [[shown(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     return "\n".join(
         indent

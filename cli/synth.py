@@ -10,34 +10,37 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nsface.cli.numbers import PEOPLE, SEED, WORKERS
+from nsface.cli.results import say
+
 if TYPE_CHECKING:
     from nsface.synthetic.layouts import Progress
 
-_COUNT = click.IntRange(0)
+_PAIRS = click.IntRange(0, 30_000)
 
 
 @click.command(name="synth")
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.option(
-    "--identities", metavar="N", type=_COUNT, default=500, show_default=True, help="People to train on."
+    "--identities", metavar="N", type=PEOPLE, default=500, show_default=True, help="People to train on."
 )
 @click.option(
     "--images-each",
     "images",
     metavar="N",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 10_000),
     default=24,
     show_default=True,
     help="Images of each.",
 )
 @click.option("--tar", is_flag=True, help="Write the training images as train.tar, not as a folder.")
 @click.option(
-    "--folds", metavar="N", type=click.IntRange(2), default=10, show_default=True, help="Of LFW and YTF."
+    "--folds", metavar="N", type=click.IntRange(2, 100), default=10, show_default=True, help="Of LFW and YTF."
 )
 @click.option(
     "--lfw-pairs",
     metavar="N",
-    type=_COUNT,
+    type=_PAIRS,
     default=300,
     show_default=True,
     help="Pairs of each kind in an LFW fold; 0: no LFW-shaped set.",
@@ -45,19 +48,24 @@ _COUNT = click.IntRange(0)
 @click.option(
     "--lfw-people",
     metavar="N",
-    type=_COUNT,
+    type=PEOPLE,
     help="People in all folds.  [default: as in LFW, 575 to 300 pairs]",
 )
 @click.option(
     "--ytf-pairs",
     metavar="N",
-    type=_COUNT,
+    type=_PAIRS,
     default=50,
     show_default=True,
     help="Pairs of videos of each kind in a YTF fold; 0: no YTF-shaped set.",
 )
 @click.option(
-    "--frames", metavar="N", type=click.IntRange(1), default=8, show_default=True, help="Frames of a video."
+    "--frames",
+    metavar="N",
+    type=click.IntRange(1, 10_000),
+    default=8,
+    show_default=True,
+    help="Frames of a video.",
 )
 @click.option(
     "--size",
@@ -67,9 +75,9 @@ _COUNT = click.IntRange(0)
     help="Height x width.",
 )
 @click.option(
-    "--seed", metavar="N", type=_COUNT, default=0, show_default=True, help="Of everything that is drawn."
+    "--seed", metavar="N", type=SEED, default=0, show_default=True, help="Of everything that is drawn."
 )
-@click.option("--workers", metavar="N", type=click.IntRange(1), help="Processes.  [default: one a core]")
+@click.option("--workers", metavar="N", type=WORKERS, help="Processes.  [default: one a core]")
 def command(
     out: Path,
     identities: int,
@@ -123,7 +131,7 @@ def command(
                 write_ytf_set(
                     folder, folds, ytf_pairs, frames, familiar=familiar, progress=progress, **common
                 )
-    click.echo(f"{out}: written", err=True)
+    say(f"{out}: written")
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from nsface.cli.results import say
 from nsface.errors import RecipeError
 
 # options that stand for a key of the recipe
@@ -74,7 +74,7 @@ def command(
         folder = out or Path("runs") / f"{Path(recipe).stem}-{loaded.head.name}-seed{loaded.seed}"
         stopped = ""
         try:
-            model = train(loaded, folder, resume=resume, ranks=ranks, note=partial(click.echo, err=True))
+            model = train(loaded, folder, resume=resume, ranks=ranks, note=say)
         except Interrupted as interruption:
             if not ranks.first:
                 return 130

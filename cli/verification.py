@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from nsface.cli.numbers import DIMENSIONS, FAR
 from nsface.cli.results import columns, emit, note, percent
 from nsface.embeddings.file import Embeddings
 from nsface.errors import listing, shown
@@ -36,11 +37,9 @@ def scoring_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option("--center", is_flag=True, help="Subtract the mean of the training folds' images.")
     @click.option(
-        "--pca", type=click.IntRange(1), default=None, metavar="N", help="PCA to N, fitted on training folds."
+        "--pca", type=DIMENSIONS, default=None, metavar="N", help="PCA to N, fitted on training folds."
     )
-    @click.option(
-        "--far", "fars", type=click.FloatRange(0, 1), multiple=True, help="FAR at which TAR is given."
-    )
+    @click.option("--far", "fars", type=FAR, multiple=True, help="FAR at which TAR is given.")
     @functools.wraps(function)
     def command(*args: Any, **kwargs: Any) -> Any:
         transform = Transform(kwargs.pop("center"), kwargs.pop("pca") or 0)

@@ -21,6 +21,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from nsface.errors import DataError, NsfaceError, shown
+from nsface.processes import end_with_parent
 
 Result = TypeVar("Result")
 # what NumPy raises of a header that is no such thing
@@ -160,6 +161,7 @@ def limit_memory(room: int) -> None:
 
 def _answer(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
+    end_with_parent()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)  # "free(): invalid size" and its like
     try:

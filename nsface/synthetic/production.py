@@ -14,6 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from nsface.processes import end_with_parent
 from nsface.synthetic.conditions import Conditions
 from nsface.synthetic.identity import Person
 from nsface.synthetic.portrait import Portrait
@@ -113,6 +114,7 @@ def _chunks(shots: Iterable[Shot]) -> Iterator[list[Shot]]:
 
 def _begin_work() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's
+    end_with_parent()
     cv2.setNumThreads(1)  # there is a process a core
     _keep_memory()
 

@@ -1,0 +1,168 @@
+"""Every command, found by its own parameters: paths and numbers that cannot be give one line and status 2."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from evaluation import PEOPLE, made
+
+from nsface.cli import COMMANDS, group
+from nsface.synthetic import write_training_set
+
+Run = Callable[..., Any]
+LIMIT = 5  # seconds
+RECIPE = "network: {name: light-resnet, embedding_size: 8, channels: 16}\nhead: {name: softmax}\nepochs: 1\n"
+
+
+def parameters(name: str) -> list[click.Parameter]:
+    assert isinstance(group, click.Group)
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    return command.params
+
+
+def takes_text(parameter: click.Parameter) -> bool:
+    """Whether any text may be given: paths, and names that may be paths too."""
+    return isinstance(parameter.type, click.Path | type(click.STRING))
+
+
+def takes_number(parameter: click.Parameter) -> bool:
+    return isinstance(parameter.type, type(click.INT) | type(click.FLOAT))
+
+
+def all_of(kind: Callable[[click.Parameter], bool]) -> list[tuple[str, str]]:
+    return [
+        (name, str(parameter.name))
+        for name in COMMANDS
+        for parameter in parameters(name)
+        if kind(parameter)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """A folder that everybody may enter, with an input of each kind."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    write_training_set(folder / "images", identities=3, images=2)
+    (folder / "recipe.yaml").write_text(RECIPE)
+    (folder / "people.txt").write_text("1\n2\nP00\t3\nP01\t3\n")
+    pair = "P{0:02d}/P{0:02d}_0001.jpg\tP{1:02d}/P{1:02d}_0002.jpg\t{2}\t{3}\n"
+    pairs = [pair.format(2 * fold, 2 * fold + 1 - same, same, fold + 1) for fold in (0, 1) for same in (0, 1)]
+    (folder / "pairs.txt").write_text("".join(pairs))
+    (folder / "file.txt").write_text("a file\n")
+    (folder / "loop").symlink_to("loop")
+    (folder / "folder").mkdir()
+    (folder / "closed").mkdir(mode=0)
+    made(folder / "faces.npz", [f"{person}/{person}_{i:04d}.jpg" for person in PEOPLE for i in range(1, 4)])
+    yield folder
+    (folder / "closed").chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def arguments(name: str, place: Path, given: dict[str, str]) -> list[str]:
+    """A command line with the values `given` by name, and what is there for all that the command needs."""
+    usual = {
+        "recipe": "recipe.yaml", "data": "images", "source": "images", "src": "images", "images": "images",
+        "embeddings": "faces.npz", "train": "faces.npz", "test": "faces.npz", "first": "faces.npz",
+        "second": "faces.npz", "pairs": "pairs.txt", "people": "people.txt", "subjects": "people.txt",
+        "out": "new", "output": "new.npz", "target": "new", "dst": "new", "store": "new",
+    }  # fmt: skip
+    options: list[str] = []
+    words: list[str] = []
+    for parameter in parameters(name):
+        key = str(parameter.name)
+        if key not in given and not parameter.required:
+            continue
+        value = given.get(key) or ("lfw" if key == "what" else str(place / usual.get(key, "file.txt")))
+        if key in given:
+            value = given[key]
+        elif isinstance(parameter.type, click.Choice):
+            value = str(parameter.type.choices[0])
+        if isinstance(parameter, click.Argument):
+            words += [value] * (2 if parameter.nargs == -1 else 1)
+        else:
+            options += [parameter.opts[0], value]
+    return [name, *options, "--", *words]
+
+
+def refused(outcome: Any, took: float) -> None:
+    assert outcome.status == 2, outcome
+    assert outcome.out == ""
+    assert outcome.err.count("\n") == 1, outcome.err
+    assert outcome.err.strip().isprintable()
+    assert "internal error" not in outcome.err
+    assert took < LIMIT
+
+
+def attempt(nsface: Run, name: str, place: Path, given: dict[str, str]) -> tuple[Any, float]:
+    start = time.monotonic()
+    outcome = nsface(*arguments(name, place, given))
+    return outcome, time.monotonic() - start
+
+
+BAD = {
+    "long name": "x" * 300,
+    "long path": "/".join(["x" * 200] * 30),
+    "long part": "x" * 300 + "/y.txt",
+    "below a file": "file.txt/x.npz",
+    "circle": "loop",
+    "below a circle": "loop/x.txt",
+    "nothing there": "nowhere/x.npz",
+    "NUL": "a\0b.npz",
+    "line break": "no\nsuch\x1b[31m/folder.npz",
+    "not UTF-8": "no-\udcff/folder.npz",
+}
+
+
+FOLDERS = {"out", "plots", "folder"}  # that a command makes, and those above them
+FILES = {"json_to", "exclude"}  # that a command writes, in the place of any link
+
+
+@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize(("name", "key"), all_of(takes_text))
+def test_paths_that_cannot_be(name: str, key: str, kind: str, place: Path, nsface: Run) -> None:
+    if key in FOLDERS and kind in {"nothing there", "line break", "not UTF-8"}:
+        return
+    if key in FILES and kind == "circle":
+        return
+    refused(*attempt(nsface, name, place, {key: str(place / BAD[kind])}))
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without the privileges of root, who may enter every folder."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(("name", "key"), all_of(takes_text))
+def test_folders_that_one_may_not_enter(name: str, key: str, place: Path, nsface: Run) -> None:
+    with as_nobody():
+        refused(*attempt(nsface, name, place, {key: str(place / "closed" / "x.npz")}))
+
+
+EXTREME = ["-1", str(10**30), "-" + "9" * 40, "nan", "inf", "-inf", "1e400", "", "one", "9" * 5000]
+
+
+@pytest.mark.parametrize("value", EXTREME, ids=lambda value: value[:6])
+@pytest.mark.parametrize(("name", "key"), all_of(takes_number))
+def test_numbers_that_cannot_be(name: str, key: str, value: str, place: Path, nsface: Run) -> None:
+    if (name, key, value) == ("overlap", "threshold", "-1"):
+        return  # a cosine
+    refused(*attempt(nsface, name, place, {key: value}))

@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from nsface.cli.inputs import Inputs, embeddings_options
-from nsface.cli.results import columns, emit, json_option, note, percent, plots_option
+from nsface.cli.results import columns, emit, interval, json_option, note, percent, plots_option
 from nsface.embeddings.file import Embeddings, load
 from nsface.errors import listing
 from nsface.metrics.similarity import SIMILARITIES, Similarity
@@ -170,7 +170,12 @@ def _table(result: dict[str, Any]) -> str:
     if closed := result.get("closed_set"):
         lines.append(f"closed set: gallery {closed['gallery']}, probes {closed['probes']}")
         spread = closed.get("rank_std", {})
-        lines.append(columns([(f"Rank-{k}", _with(v, spread.get(k))) for k, v in closed["rank"].items()]))
+        ends = closed.get("rank_interval", {})
+        rows = [("", "rate", "95 % interval")]
+        rows += [
+            (f"Rank-{k}", _with(v, spread.get(k)), interval(ends.get(k))) for k, v in closed["rank"].items()
+        ]
+        lines.append(columns(rows))
     if opened := result.get("open_set"):
         lines.append(
             "open set: "
@@ -178,16 +183,12 @@ def _table(result: dict[str, Any]) -> str:
         )
         rows = [("FAR", "DIR (rank 1)", "95 % interval", "achieved FAR", "threshold")]
         for p in opened["dir"]:
-            interval = "–"
-            if "confidence_interval" in p:
-                low, high = p["confidence_interval"]
-                interval = f"{100 * low:.2f} – {percent(high)}"
             achieved = percent(p["achieved_far"], 3)
             rows.append(
                 (
                     f"{100 * p['far']:g} %",
                     _with(p["dir"], p.get("std")),
-                    interval,
+                    interval(p.get("confidence_interval")),
                     achieved,
                     f"{p['threshold']:.4f}",
                 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nsface.cli.inputs import Inputs, embeddings_options
-from nsface.cli.results import columns, emit, json_option, percent, plots_option
+from nsface.cli.results import columns, emit, interval, json_option, percent, plots_option
 from nsface.cli.verification import pairs_option
 from nsface.protocols.ijb import (
     FARS,
@@ -48,11 +48,12 @@ def command(
     embeddings = inputs.load()
     scores = score_templates(template_vectors(embeddings, known), wanted)
     curve = curve_of(scores, wanted)
-    measured = result(known, wanted, curve, fars or FARS)
+    measured = result(known, wanted, curve, scores, fars or FARS)
     measured |= {"embeddings": embeddings.source, "flip": embeddings.meta.get("flip")}
-    rows = [("FAR", "TAR", "achieved FAR", "threshold")]
+    rows = [("FAR", "TAR", "95 % interval", "achieved FAR", "threshold")]
     for p in measured["tar_at_far"]:
-        rows.append((f"{p['far']:g}", percent(p["tar"]), f"{p['achieved_far']:.3g}", f"{p['threshold']:.4f}"))
+        shares = (percent(p["tar"]), interval(p["identity_interval"]))
+        rows.append((f"{p['far']:g}", *shares, f"{p['achieved_far']:.3g}", f"{p['threshold']:.4f}"))
     head = (
         f"ijb: {measured['pairs']} pairs ({measured['genuine']} genuine), {measured['templates']} templates, "
         f"{measured['images']} faces\n  AUC {percent(measured['auc'], 3)}, EER {percent(measured['eer'])}\n"

@@ -158,7 +158,7 @@ def ijb_pairs(count: int, templates: int, faces: int, dimension: int) -> None:
             "lists read": spent(lambda: ijb.read_template_pairs(pairs, ijb.read_faces(meta))),
             "templates pooled": spent(lambda: ijb.template_vectors(embeddings, known)),
             "pairs scored": spent(lambda: ijb.score_templates(pooled, wanted)),
-            "ROC and TAR": spent(lambda: ijb.result(known, wanted, ijb.curve_of(scores, wanted))),
+            "ROC and TAR": spent(lambda: ijb.result(known, wanted, ijb.curve_of(scores, wanted), scores)),
         }
         steps["in all"] = Spent(*(float(np.sum(column)) for column in zip(*steps.values(), strict=True)))
         rows = [(name, f"{times.wall:.1f}", f"{times.cpu:.1f}") for name, times in steps.items()]

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nsface.cli.inputs import load_embeddings, name_prefix_option
-from nsface.cli.results import columns, emit, json_option, percent, plots_option, writable
+from nsface.cli.results import columns, emit, interval, json_option, percent, plots_option, writable
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, listing
 from nsface.names import stem
@@ -87,9 +87,10 @@ def command(
 ) -> None:
     """Compare the embeddings FIRST and SECOND: difference, interval, paired test, disagreements.
 
-    Verification: paired t test over folds, McNemar's test, and an interval that resamples people.
-    Identification: paired bootstrap of DIR at FAR. IJB: TAR at FAR, with McNemar's test and an interval that
-    resamples people. Embeddings of a .bin set come from `nsface extract MODEL lfw.bin -o lfw.npz`.
+    Verification: interval and test that know which pairs share people (identity-aware), paired t test over
+    folds, McNemar's test. Identification: paired bootstrap of DIR at FAR, identity-aware test of Rank-1. IJB:
+    identity-aware interval and test of TAR at FAR, McNemar's test. Embeddings of a .bin set come from
+    `nsface extract MODEL lfw.bin -o lfw.npz`.
 
     \b
     Examples:
@@ -157,8 +158,7 @@ def _identification(
         draw_identification(plots, dict(zip(names, measured, strict=True)))
     rows: list[tuple[str, ...]] = [("", *names, "difference", "95 % interval", "p")]
     rank = result["rank_1"]
-    p = f"{rank['mcnemar']['mid_p']:.3g} (McNemar)"
-    rows.append(("Rank-1", *map(percent, rank["rank_1"]), percent(rank["difference"]), "–", p))
+    rows.append(("Rank-1", *map(percent, rank["rank_1"]), *_identity_aware(rank)))
     for point in result["dir"]:
         what = f"DIR at FAR {100 * point['far']:g} %"
         rows.append((what, *map(percent, point["dir"]), *_tested(point)))
@@ -187,29 +187,33 @@ def _templates(
         curves = [ijb.curve_of(system, wanted) for system in scores]
         draw_roc(plots, dict(zip(names, curves, strict=True)), "ijb")
     head = f"ijb: {result['pairs']} pairs, {result['genuine']} genuine of {result['people']} people"
-    rows: list[tuple[str, ...]] = [("TAR at FAR", *names, "difference", "resampling people", "p (McNemar)")]
+    titles = ("difference", "95 % interval", "p", "p (McNemar)")
+    rows: list[tuple[str, ...]] = [("TAR at FAR", *names, *titles)]
     for point in result["tar_at_far"]:
-        low, high = point["identity_bootstrap_interval"]
-        shares = (*map(percent, point["tar"]), percent(point["difference"]))
-        p = f"{point['mcnemar']['mid_p']:.3g}"
-        rows.append((f"{point['far']:g}", *shares, f"{100 * low:.2f} – {percent(high)}", p))
+        shares = (f"{point['far']:g}", *map(percent, point["tar"]))
+        rows.append((*shares, *_identity_aware(point), f"{point['mcnemar']['mid_p']:.3g}"))
     emit(result, f"{head}\n{columns(rows)}", json_to)
 
 
 def _tested(result: dict[str, Any]) -> tuple[str, str, str]:
-    low, high = result["confidence_interval"]
-    return percent(result["difference"]), f"{100 * low:.2f} – {percent(high)}", f"{result['p_value']:.3g}"
+    ends = interval(result["confidence_interval"])
+    return percent(result["difference"]), ends, f"{result['p_value']:.3g}"
+
+
+def _identity_aware(result: dict[str, Any]) -> tuple[str, str, str]:
+    p = result["identity_p_value"]
+    shown = "–" if p is None else f"{p:.3g}"
+    return percent(result["difference"]), interval(result["identity_interval"]), shown
 
 
 def _table(result: dict[str, Any]) -> str:
     first, second = result["systems"]
     test = result["mcnemar"]
     rows: list[tuple[str, ...]] = [("", first, second, "difference", "95 % interval", "p")]
-    rows.append(("accuracy", *map(percent, result["accuracy"]), *_tested(result)))
-    lines = [f"{result['protocol']}: {result['pairs']} pairs; {result['test']}", columns(rows)]
-    if interval := result["identity_bootstrap_interval"]:
-        low, high = interval
-        lines.append(f"  interval of the difference resampling people: {100 * low:.2f} – {percent(high)}")
+    if result["identity_interval"]:
+        rows.append(("accuracy, identity-aware", *map(percent, result["accuracy"]), *_identity_aware(result)))
+    rows.append((f"accuracy, {result['test']}", *map(percent, result["accuracy"]), *_tested(result)))
+    lines = [f"{result['protocol']}: {result['pairs']} pairs", columns(rows)]
     lines.append(
         f"  only {first} right: {test['only_first']}; only {second} right: {test['only_second']}; "
         f"McNemar exact p {test['exact']:.3g}, mid-p {test['mid_p']:.3g}"

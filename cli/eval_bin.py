@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from nsface.cli.inputs import network_options, note_zeros
 from nsface.cli.overlap_record import note_overlap
-from nsface.cli.results import columns, emit, json_option, percent, plots_option
+from nsface.cli.results import columns, emit, interval, json_option, percent, plots_option
 from nsface.cli.verification import calibration_option, scoring_options
 from nsface.embeddings.extraction import extract
 from nsface.images.sources.bin import BinSource
@@ -69,11 +69,10 @@ def command(
 def _table(sets: list[dict[str, Any]]) -> str:
     rows = [["set", "pairs", "accuracy", "std. error", "95 % interval", "AUC", "EER"]]
     for result in sets:
-        low, high = result["confidence_interval"]
-        interval = f"{100 * low:.2f} – {percent(high)}"
+        ends = interval(result["confidence_interval"])
         errors = percent(result["standard_error"])
         accuracy, area, rate = percent(result["accuracy"]), percent(result["auc"], 3), percent(result["eer"])
-        rows.append([result["protocol"], str(result["pairs"]), accuracy, errors, interval, area, rate])
+        rows.append([result["protocol"], str(result["pairs"]), accuracy, errors, ends, area, rate])
     if "calibration" in sets[0]:
         rows[0].append("ECE")
         for row, result in zip(rows[1:], sets, strict=True):

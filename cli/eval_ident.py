@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from nsface.cli.inputs import Inputs, embeddings_options, load_embeddings
 from nsface.cli.numbers import DIMENSIONS, FAR
-from nsface.cli.results import columns, emit, json_option, note, percent, plots_option
+from nsface.cli.results import columns, emit, interval, json_option, note, percent, plots_option
 from nsface.embeddings.file import Embeddings
 from nsface.errors import listing
 from nsface.metrics.similarity import SIMILARITIES, Similarity
@@ -169,7 +169,12 @@ def _table(result: dict[str, Any]) -> str:
     if closed := result.get("closed_set"):
         lines.append(f"closed set: gallery {closed['gallery']}, probes {closed['probes']}")
         spread = closed.get("rank_std", {})
-        lines.append(columns([(f"Rank-{k}", _with(v, spread.get(k))) for k, v in closed["rank"].items()]))
+        ends = closed.get("rank_interval", {})
+        rows = [("", "rate", "95 % interval")]
+        rows += [
+            (f"Rank-{k}", _with(v, spread.get(k)), interval(ends.get(k))) for k, v in closed["rank"].items()
+        ]
+        lines.append(columns(rows))
     if opened := result.get("open_set"):
         lines.append(
             "open set: "
@@ -177,16 +182,12 @@ def _table(result: dict[str, Any]) -> str:
         )
         rows = [("FAR", "DIR (rank 1)", "95 % interval", "achieved FAR", "threshold")]
         for p in opened["dir"]:
-            interval = "–"
-            if "confidence_interval" in p:
-                low, high = p["confidence_interval"]
-                interval = f"{100 * low:.2f} – {percent(high)}"
             achieved = percent(p["achieved_far"], 3)
             rows.append(
                 (
                     f"{100 * p['far']:g} %",
                     _with(p["dir"], p.get("std")),
-                    interval,
+                    interval(p.get("confidence_interval")),
                     achieved,
                     f"{p['threshold']:.4f}",
                 )

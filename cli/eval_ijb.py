@@ -8,7 +8,7 @@ import click
 
 from nsface.cli.inputs import Inputs, embeddings_options
 from nsface.cli.numbers import FAR
-from nsface.cli.results import columns, emit, json_option, percent, plots_option
+from nsface.cli.results import columns, emit, interval, json_option, percent, plots_option
 from nsface.cli.verification import pairs_option
 from nsface.protocols.ijb import (
     FARS,
@@ -63,13 +63,14 @@ def command(
         wanted = read_template_pairs(pairs, enrolled, failures=True)
     scores = score_templates(template_vectors(embeddings, enrolled), wanted)
     curve = curve_of(scores, wanted)
-    measured = result(known, wanted, curve, fars or FARS)
+    measured = result(known, wanted, curve, scores, fars or FARS)
     measured |= {"embeddings": embeddings.source, "flip": embeddings.meta.get("flip")}
     if lowest:
         measured["failure_to_enrol"] = failures(known, enrolled, wanted)
-    rows = [("FAR", "TAR", "achieved FAR", "threshold")]
+    rows = [("FAR", "TAR", "95 % interval", "achieved FAR", "threshold")]
     for p in measured["tar_at_far"]:
-        rows.append((f"{p['far']:g}", percent(p["tar"]), f"{p['achieved_far']:.3g}", f"{p['threshold']:.4f}"))
+        shares = (percent(p["tar"]), interval(p["identity_interval"]))
+        rows.append((f"{p['far']:g}", *shares, f"{p['achieved_far']:.3g}", f"{p['threshold']:.4f}"))
     head = (
         f"ijb: {measured['pairs']} pairs ({measured['genuine']} genuine), {measured['templates']} templates, "
         f"{measured['images']} faces\n  AUC {percent(measured['auc'], 3)}, EER {percent(measured['eer'])}\n"

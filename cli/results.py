@@ -96,6 +96,11 @@ def percent(share: float | None, digits: int = 2) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f} %"
 
 
+def interval(ends: Sequence[float] | None, digits: int = 2) -> str:
+    """`0.9 … 1` → `90.00 – 100.00 %`; a dash where there is none."""
+    return "–" if ends is None else f"{100 * ends[0]:.{digits}f} – {percent(ends[1], digits)}"
+
+
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
     """Rows of cells as text, a line a row: the first column to the left, the others to the right."""
     cells = [[shown(cell) for cell in row] for row in rows]

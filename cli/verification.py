@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from nsface.cli.numbers import DIMENSIONS, FAR
-from nsface.cli.results import columns, emit, note, percent
+from nsface.cli.results import columns, emit, interval, note, percent
 from nsface.embeddings.file import Embeddings
 from nsface.errors import listing, shown
 from nsface.metrics.similarity import SIMILARITIES
@@ -93,6 +93,7 @@ def finish(
             "standard_error",
             "confidence_interval",
             "interval",
+            "identity_interval",
             "folds",
             "auc",
             "eer",
@@ -129,9 +130,10 @@ def _accuracy_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
     else:
         error = result["standard_error"]
         spread = f" ± {percent(error)} (standard error)" if error is not None else ""
-        low, high = result["confidence_interval"]
         rows.append(("accuracy", percent(result["accuracy"]) + spread))
-        rows.append(("interval", f"{100 * low:.2f} – {percent(high)} ({result['interval']})"))
+        rows.append(("interval", f"{interval(result['confidence_interval'])} ({result['interval']})"))
+        if result["standard_error"] is not None and result["identity_interval"]:
+            rows.append(("", f"{interval(result['identity_interval'])} (95 %, Wilson, identity-aware)"))
     rows += [("AUC", f"{100 * result['auc']:.3f} %"), ("EER", percent(result["eer"]))]
     return rows
 
@@ -144,16 +146,12 @@ def _pairs_of(rows: list[tuple[str, str]]) -> str:
 def _table(result: dict[str, Any]) -> str:
     how = f"{result['similarity']}, transform {result['transform']}, flip {result['flip'] or 'unknown'}"
     head = f"{result['protocol']}: {result['pairs']} pairs ({result['genuine']} genuine), {how}"
-    points = [("FAR", "TAR", "achieved FAR", "threshold", "impostors")]
+    title = "95 % interval"
+    points = [("FAR", "TAR", title, "achieved FAR", title, "threshold", "impostors")]
     for p in result["tar_at_far"]:
-        achieved = percent(p["achieved_far"], 4)
+        shares = (percent(p["tar"]), interval(p["identity_interval"]))
+        achieved = (percent(p["achieved_far"], 4), interval(p["far_identity_interval"], 4))
         points.append(
-            (
-                f"{100 * p['far']:g} %",
-                percent(p["tar"]),
-                achieved,
-                f"{p['threshold']:.4f}",
-                str(p["impostors"]),
-            )
+            (f"{100 * p['far']:g} %", *shares, *achieved, f"{p['threshold']:.4f}", str(p["impostors"]))
         )
     return "\n".join([head, _pairs_of(_accuracy_rows(result)), columns(points)])

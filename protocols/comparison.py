@@ -11,27 +11,21 @@ import numpy.typing as npt
 
 from nsface.errors import DataError
 from nsface.metrics.identification import bootstrap_dir
-from nsface.metrics.roc import roc, tar_at_far
-from nsface.metrics.statistics import (
-    Difference,
-    bootstrap_difference,
-    identity_bootstrap,
-    mcnemar,
-    paired_folds,
-)
+from nsface.metrics.roc import roc, tar_at_far, tar_slope
+from nsface.metrics.shared_people import SharedPeople, paired_difference
+from nsface.metrics.statistics import Difference, bootstrap_difference, mcnemar, paired_folds
 from nsface.protocols.identification import FARS, Measured
 from nsface.protocols.ijb import FARS as IJB_FARS
 from nsface.protocols.ijb import TemplatePairs, people_of
-from nsface.protocols.trials import identity
 from nsface.protocols.verification import Verification
 
 
 def compare_verification(first: Verification, second: Verification) -> dict[str, Any]:
-    """Compare accuracy: paired t test over folds, McNemar, and the interval that resamples people.
+    """Compare accuracy: identity-aware interval and test, paired t test over folds, and McNemar's.
 
     Returns:
-        The documented JSON object; `disagreements` has the pairs that exactly one system decides rightly. The
-        interval that resamples people is null where names have no folder that says who they are.
+        The documented JSON object; `disagreements` has the pairs that exactly one system decides rightly.
+        What is identity-aware is null where names have no folder that says who they are.
 
     Raises:
         DataError: without folds there are no decisions to compare.
@@ -41,23 +35,23 @@ def compare_verification(first: Verification, second: Verification) -> dict[str,
     if first.kfold is None or second.kfold is None:
         raise DataError(f"{trials.source}: a comparison needs folds; give a list that has them")
     folds = [[fold.accuracy for fold in system.folds] for system in (first, second)]
-    gain = right[0].astype(np.float64) - right[1]
-    people, others = ([identity(name) for name in names] for names in (trials.left, trials.right))
+    added = (first.choice_variance() + second.choice_variance()) / 2  # the choices are alike in part
+    shared, aware = first.shared(), None
+    if shared:
+        aware = paired_difference(*right, shared, weights=first.weights(), added=added)
     return {
         "protocol": first.protocol,
         "pairs": len(trials),
         "accuracy": [first.kfold.accuracy, second.kfold.accuracy],
         **_difference(paired_folds(*folds), "paired t test over folds"),
-        "identity_bootstrap_interval": (
-            list(identity_bootstrap(gain, people, others)) if all(people) and all(others) else None
-        ),
+        **_identity_aware(aware),
         "mcnemar": asdict(mcnemar(*right)),
         "disagreements": _disagreements(first, second, right),
     }
 
 
 def compare_identification(first: Measured, second: Measured, fars: Sequence[float] = FARS) -> dict[str, Any]:
-    """Compare DIR at rank 1 by a paired bootstrap, and Rank-1 by McNemar's test.
+    """Compare DIR at rank 1 by a paired bootstrap, and Rank-1 by probes' people and by McNemar's test.
 
     Raises:
         DataError: nothing that both measured.
@@ -68,6 +62,7 @@ def compare_identification(first: Measured, second: Measured, fars: Sequence[flo
         compared["rank_1"] = {
             "rank_1": [float(h.mean()) for h in hits],
             "difference": float(hits[0].mean() - hits[1].mean()),
+            **_identity_aware(_clustered(hits, first.closed_people)),
             "mcnemar": asdict(mcnemar(*hits)),
         }
     if first.open is not None and second.open is not None:
@@ -89,24 +84,29 @@ def compare_templates(
 ) -> dict[str, Any]:
     """Compare TAR at each FAR on the same template pairs, by two systems' scores (P,).
 
-    Each system has its own threshold, which is taken as fixed: it rests on millions of impostor pairs. The
-    interval resamples the people of the genuine pairs, McNemar's test takes these as independent.
+    Each system has its own threshold. How the impostors at hand moved it is part of the identity-aware
+    interval and test, to first order, and so are the people of the genuine pairs; McNemar's test takes
+    thresholds as given and pairs as independent.
     """
     curves = [roc(system, pairs.same) for system in scores]
     person = people_of(pairs)
-    genuine = [system[pairs.same] for system in scores]
     points = []
     for far in fars:
         found = [tar_at_far(curve, far) for curve in curves]
-        accepted = [own >= np.float64(point.threshold) for own, point in zip(genuine, found, strict=True)]
-        gain = accepted[0].astype(np.float64) - accepted[1]
+        accepted = [own >= np.float64(point.threshold) for own, point in zip(scores, found, strict=True)]
+        genuine = [decided[pairs.same] for decided in accepted]
+        moved = sum(
+            sign * tar_slope(curve, far) * decided[~pairs.same]
+            for sign, curve, decided in zip((1, -1), curves, accepted, strict=True)
+        )
+        added = float(np.var(moved)) / found[0].impostors
         points.append(
             {
                 "far": far,
                 "tar": [point.tar for point in found],
                 "difference": found[0].tar - found[1].tar,
-                "identity_bootstrap_interval": list(identity_bootstrap(gain, person, person)),
-                "mcnemar": asdict(mcnemar(*accepted)),
+                **_identity_aware(_clustered(genuine, person, added)),
+                "mcnemar": asdict(mcnemar(*genuine)),
             }
         )
     return {
@@ -133,6 +133,22 @@ def _difference(difference: Difference, test: str) -> dict[str, Any]:
         "confidence_interval": list(difference.confidence_interval),
         "p_value": difference.p_value,
         "test": test,
+    }
+
+
+def _clustered(
+    right: Sequence[npt.NDArray[np.bool_]], people: npt.NDArray[np.int64] | None, added: float = 0.0
+) -> Difference | None:
+    """The difference of two systems' rates over probes or pairs of one person; None where all are of one."""
+    if people is None or len(np.unique(people)) < 2:
+        return None
+    return paired_difference(*right, SharedPeople(people, people), added=added)
+
+
+def _identity_aware(found: Difference | None) -> dict[str, Any]:
+    return {
+        "identity_interval": list(found.confidence_interval) if found else None,
+        "identity_p_value": found.p_value if found else None,
     }
 
 

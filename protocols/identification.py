@@ -19,10 +19,11 @@ from nsface.embeddings.pooling import group_rows, pooled
 from nsface.errors import DataError, listing
 from nsface.metrics.identification import OpenSet, dir_at_far, rank_rate
 from nsface.metrics.search import Found, Gallery, Progress, find, highest
-from nsface.metrics.similarity import Similarity
+from nsface.metrics.shared_people import SharedPeople, rate_interval
+from nsface.metrics.similarity import Rows, Similarity
 from nsface.names import stem
 from nsface.protocols.transforms import Transform
-from nsface.protocols.trials import identity
+from nsface.protocols.trials import identity, numbered
 
 Fuse = Literal["best", "mean"]
 FARS = (0.01, 0.1)
@@ -57,12 +58,16 @@ class Trial:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one trial measured; `closed` and `open` for figures and comparisons, `result` for people."""
+    """What one trial measured; `closed` and `open` for figures and comparisons, `result` for people.
+
+    `closed_people`: (P,) who each probe of the closed set shows, as numbers.
+    """
 
     name: str
     closed: Found | None
     open: OpenSet | None
     result: dict[str, Any]
+    closed_people: Rows | None = None
 
 
 def identify(
@@ -87,14 +92,22 @@ def identify(
             sides, templates that are to be compared by distance.
     """
     result: dict[str, Any] = {}
-    closed, open_set = None, None
+    closed, open_set, people = None, None, None
     if trial.closed:
         gallery, probes = trial.closed
         _check_people(gallery, probes)
         _check_images(embeddings, gallery, probes)
         closed = _find(embeddings, gallery, probes, fuse, similarity, progress)
-        rates = {str(k): rank_rate(closed.rank, k) for k in ranks}
-        result["closed_set"] = {"gallery": len(gallery), "probes": len(probes), "rank": rates}
+        people = numbered(probes.people)
+        shared = SharedPeople(people, people) if len(set(probes.people)) > 1 else None
+        result["closed_set"] = {
+            "gallery": len(gallery),
+            "probes": len(probes),
+            "rank": {str(k): rank_rate(closed.rank, k) for k in ranks},
+            "rank_interval": {
+                str(k): list(rate_interval(closed.rank <= k, shared)) if shared else None for k in ranks
+            },
+        }
     if trial.open:
         gallery, genuine, impostors = trial.open
         _check_people(gallery, genuine, impostors)
@@ -102,14 +115,15 @@ def identify(
         found = _find(embeddings, gallery, genuine, fuse, similarity, progress)
         vectors = embeddings.vectors[embeddings.rows(impostors.images)]
         entries = _gallery(embeddings, gallery, fuse, similarity)[0]
-        open_set = OpenSet(found, highest(entries, vectors, progress, similarity))
+        scores = highest(entries, vectors, progress, similarity)
+        open_set = OpenSet(found, scores, numbered(genuine.people), numbered(impostors.people))
         points = []
         for far in fars:
             point = asdict(dir_at_far(open_set, far))
             points.append(point | {"confidence_interval": list(point["confidence_interval"])})
         counts = {"gallery": len(gallery), "genuine": len(genuine), "impostors": len(impostors)}
         result["open_set"] = counts | {"dir": points}
-    return Measured(trial.name, closed, open_set, result)
+    return Measured(trial.name, closed, open_set, result, people)
 
 
 def searched_rows(trial: Trial) -> int:

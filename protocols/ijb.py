@@ -24,6 +24,7 @@ from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
 from nsface.files import reason
 from nsface.metrics.roc import Roc, auc, eer, roc, tar_at_far
+from nsface.metrics.shared_people import SharedPeople, rate_interval
 from nsface.metrics.similarity import unit
 from nsface.protocols.lists import Line, read_lines
 from nsface.text import is_utf16
@@ -277,8 +278,20 @@ def failures(faces: Faces, enrolled: Faces, pairs: TemplatePairs) -> dict[str, i
     }
 
 
-def result(faces: Faces, pairs: TemplatePairs, curve: Roc, fars: tuple[float, ...] = FARS) -> dict[str, Any]:
+def result(
+    faces: Faces,
+    pairs: TemplatePairs,
+    curve: Roc,
+    scores: npt.NDArray[np.float32],
+    fars: tuple[float, ...] = FARS,
+) -> dict[str, Any]:
     """The documented JSON object."""
+    person, genuine = people_of(pairs), scores[pairs.same]
+    shared = SharedPeople(person, person) if len(np.unique(person)) > 1 else None
+    points = []
+    for point in (tar_at_far(curve, far) for far in fars):
+        interval = rate_interval(genuine >= np.float64(point.threshold), shared) if shared else None
+        points.append(asdict(point) | {"identity_interval": list(interval) if interval else None})
     return {
         "protocol": "ijb",
         "images": len(faces.images),
@@ -287,7 +300,7 @@ def result(faces: Faces, pairs: TemplatePairs, curve: Roc, fars: tuple[float, ..
         "genuine": int(pairs.same.sum()),
         "auc": auc(curve),
         "eer": eer(curve),
-        "tar_at_far": [asdict(tar_at_far(curve, far)) for far in fars],
+        "tar_at_far": points,
         "similarity": "cosine",
     }
 

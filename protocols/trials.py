@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +51,15 @@ class Trials:
                     met.setdefault(person, set()).add(fold)
         return sorted(person for person, folds in met.items() if len(folds) > 1)
 
+    @cached_property
+    def people(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
+        """Who is in each pair, as numbers, (P,) for left and right; None where a name has no folder."""
+        names = [[identity(name) for name in side] for side in (self.left, self.right)]
+        if not all(map(all, names)):
+            return None
+        left, right = numbered(names[0] + names[1]).reshape(2, -1)
+        return left, right
+
     def repeated(self) -> int:
         """How many pairs occur again, in either order; each counts as often as it is listed."""
         return len(self) - len({frozenset(pair) for pair in zip(self.left, self.right, strict=True)})
@@ -86,6 +97,14 @@ class Trials:
 def identity(name: str) -> str:
     """The folder of an image name: `Aaron_Eckhart/Aaron_Eckhart_0001.jpg` → `Aaron_Eckhart`."""
     return name.rpartition("/")[0]
+
+
+def numbered(people: Sequence[str]) -> npt.NDArray[np.int64]:
+    """(N,) a number for each name; an empty one is somebody else each time."""
+    known: dict[str | int, int] = {}
+    return np.array(
+        [known.setdefault(person or place, len(known)) for place, person in enumerate(people)], dtype=np.int64
+    )
 
 
 def trials(pairs: list[tuple[str, str, bool, int]], source: str) -> Trials:

@@ -12,9 +12,17 @@ import numpy.typing as npt
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError
 from nsface.metrics.roc import Roc, TarAtFar, auc, eer, roc, tar_at_far
+from nsface.metrics.shared_people import SharedPeople, rate_interval
 from nsface.metrics.similarity import Similarity, pair_scores
 from nsface.metrics.statistics import wilson_interval
-from nsface.metrics.verification import Fold, KFold, accuracy_at, best_threshold, kfold_accuracy
+from nsface.metrics.verification import (
+    Fold,
+    KFold,
+    accuracy_at,
+    best_threshold,
+    choice_variance,
+    kfold_accuracy,
+)
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
 
@@ -58,8 +66,7 @@ class Verification:
         if not self.folds:
             raise DataError(f"{self.trials.source}: without folds there is no threshold to decide with")
         thresholds = np.array([fold.threshold for fold in self.folds])
-        place = np.searchsorted(np.unique(self.trials.fold), self.trials.fold)
-        return np.asarray(self.scores >= thresholds[place])
+        return np.asarray(self.scores >= thresholds[self._place()])
 
     def result(self) -> dict[str, Any]:
         """The documented JSON object."""
@@ -71,28 +78,77 @@ class Verification:
             "folds": [asdict(fold) for fold in self.folds],
             "auc": auc(self.curve),
             "eer": eer(self.curve),
-            "tar_at_far": [asdict(point) for point in self.tar_at_far],
+            "tar_at_far": self._rates(),
             "similarity": self.similarity,
             "transform": self.transform.name,
         }
 
+    def shared(self, kind: npt.NDArray[np.bool_] | None = None) -> SharedPeople | None:
+        """Which pairs (of a `kind`, (P,) booleans) share people; None where names cannot tell.
+
+        People are the folders of the names.
+        """
+        people = self.trials.people
+        if people is None:
+            return None
+        left, right = people if kind is None else (side[kind] for side in people)
+        return SharedPeople(left, right) if len(np.unique([left, right])) > 1 else None
+
+    def weights(self) -> Floats:
+        """(P,) of the pairs in the accuracy, a mean over folds: equal where folds are of one size."""
+        sizes = np.array([fold.pairs for fold in self.folds])
+        return 1.0 / sizes[self._place()]
+
+    def choice_variance(self) -> float:
+        """What choosing thresholds adds to the variance of the accuracy; 0 where they are given."""
+        if self.kfold is None:
+            return 0.0
+        return choice_variance(self.scores, self.trials.same, self.decisions() == self.trials.same)
+
+    def _place(self) -> npt.NDArray[np.int64]:
+        """(P,) place of each pair's fold among the folds."""
+        return np.searchsorted(np.unique(self.trials.fold), self.trials.fold)
+
     def _accuracy(self) -> dict[str, Any]:
+        if not self.folds:
+            keys = ("accuracy", "standard_error", "confidence_interval", "interval", "identity_interval")
+            return dict.fromkeys(keys)
+        shared, aware = self.shared(), None
+        if shared:
+            right = self.decisions() == self.trials.same
+            added = self.choice_variance()
+            aware = list(rate_interval(right, shared, weights=self.weights(), added=added))
         if self.kfold:
-            return {
+            custom = {
                 "accuracy": self.kfold.accuracy,
                 "standard_error": self.kfold.standard_error,
                 "confidence_interval": list(self.kfold.confidence_interval),
                 "interval": "95 %, Student's t over folds",
             }
-        if self.held_out:
-            right = round(self.held_out.accuracy * self.held_out.pairs)
-            return {
-                "accuracy": self.held_out.accuracy,
+        else:
+            (fold,) = self.folds
+            independent = list(wilson_interval(round(fold.accuracy * fold.pairs), fold.pairs))
+            custom = {
+                "accuracy": fold.accuracy,
                 "standard_error": None,
-                "confidence_interval": list(wilson_interval(right, self.held_out.pairs)),
-                "interval": "95 %, Wilson",
+                "confidence_interval": aware or independent,
+                "interval": "95 %, Wilson, identity-aware" if aware else "95 %, Wilson, pairs as independent",
             }
-        return {"accuracy": None, "standard_error": None, "confidence_interval": None, "interval": None}
+        return custom | {"identity_interval": aware}
+
+    def _rates(self) -> list[dict[str, Any]]:
+        """TAR at each FAR, with identity-aware Wilson intervals for TAR and FAR at its threshold."""
+        same = self.trials.same
+        kinds = {"identity_interval": same, "far_identity_interval": ~same}
+        shared = {key: self.shared(kind) for key, kind in kinds.items()}
+        rows = []
+        for point in self.tar_at_far:
+            accepted, row = self.scores >= point.threshold, asdict(point)
+            for key, kind in kinds.items():
+                who = shared[key]
+                row[key] = list(rate_interval(accepted[kind], who)) if who else None
+            rows.append(row)
+        return rows
 
 
 def verify(

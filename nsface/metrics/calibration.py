@@ -21,7 +21,8 @@ class Calibration:
 
     Attributes:
         error: expected calibration error Σ (n_b / N) |accuracy_b − confidence_b|, in [0, 1].
-        count: (B,) samples in each bin; bin b holds confidences in (b/B, (b+1)/B], the first also 0.
+        count: (B,) samples in each bin; bin b holds confidences in (b/B, (b+1)/B], the first also 0. An
+            edge is the float nearest to b/B, and a confidence equal to it belongs to the bin below.
         confidence, accuracy: (B,) means of each bin, NaN where it is empty.
     """
 
@@ -34,15 +35,21 @@ class Calibration:
 def calibration(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = 15) -> Calibration:
     """Compare `confidence` (N,), the predicted class's probability, with `correct` (N,) booleans.
 
+    The curve is that of scikit-learn's `calibration_curve`, to the last bit, wherever no confidence lies on
+    an edge; there it is not used because its edges are off: `linspace` makes 3 · (1/10) greater than 3/10.
+
     Raises:
-        DataError: nothing to compare, lengths that differ, or confidences outside [0, 1].
+        DataError: nothing to compare, lengths that differ, confidences outside [0, 1], or no bins.
     """
     said, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=bool)
     if said.ndim != 1 or said.shape != right.shape or not len(said):
         raise DataError(f"confidences of shape {said.shape} do not fit answers of shape {right.shape}")
     if not ((said >= 0) & (said <= 1)).all():
         raise DataError("confidences lie between 0 and 1; give probabilities, not logits")
-    place = np.clip(np.ceil(said * bins).astype(np.int64) - 1, 0, bins - 1)
+    if bins < 1:
+        raise DataError(f"a calibration needs at least one bin, not {bins}")
+    edges = np.arange(1, bins) / bins  # each rounded once, as b/B is wherever anybody writes it
+    place = np.searchsorted(edges, said, side="left")
     count = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
         mean = np.bincount(place, said, bins) / count

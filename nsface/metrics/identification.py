@@ -10,20 +10,31 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from nsface.errors import DataError
 from nsface.metrics.search import Found
-from nsface.metrics.statistics import Interval
+from nsface.metrics.similarity import Rows
+from nsface.metrics.statistics import Interval, wilson
 
 Floats = npt.NDArray[np.float64]
+_DRAWS = 1 << 21  # probes drawn at once, over all replicates
 
 
 @dataclass(frozen=True)
 class OpenSet:
-    """One system on one open set: what it found for genuine probes, each impostor's highest score (I,)."""
+    """One system on one open set.
+
+    Attributes:
+        genuine: what it found for the genuine probes.
+        impostors: (I,) the highest score of each impostor.
+        genuine_people, impostor_people: who each probe shows, integers; somebody else each unless given.
+    """
 
     genuine: Found
     impostors: Floats
+    genuine_people: Rows | None = None
+    impostor_people: Rows | None = None
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,8 @@ class DirAtFar:
         dir: share of genuine probes with best mate ≥ `threshold` and rank ≤ `rank`.
         threshold: the smallest score with at most `far` of the impostors at or above it.
         achieved_far: the share really accepted.
-        confidence_interval: 95 %, bootstrap over genuine and impostor probes.
+        confidence_interval: 95 %, Wilson's, with the variance over bootstrap samples of people in which the
+            threshold is chosen anew.
     """
 
     far: float
@@ -63,6 +75,9 @@ def dir_at_far(
 ) -> DirAtFar:
     """DIR at the largest attainable FAR that does not exceed `far`; ties never push it over.
 
+    Its interval is Wilson's for as many independent probes as would have the bootstrap's variance, and never
+    for more than there are: percentiles of the bootstrap itself hold too little near 0 and 1.
+
     Raises:
         DataError: `far` outside [0, 1], or no impostors.
     """
@@ -73,16 +88,11 @@ def dir_at_far(
         threshold = float(np.nextafter(descending[allowed], np.inf))
     else:
         threshold = float(min(descending[-1], open_set.genuine.score.min()))
+    rate = float((detected >= threshold).mean())
     samples = bootstrap_dir([open_set], far, rank, replicates, seed)[0]
-    low, high = np.quantile(samples, [0.025, 0.975])
-    return DirAtFar(
-        far,
-        rank,
-        float((detected >= threshold).mean()),
-        threshold,
-        float((descending >= threshold).mean()),
-        (float(low), float(high)),
-    )
+    people = len(_Clusters(open_set.genuine_people, len(detected)).sizes)
+    interval = _interval(rate, float(samples.var()), len(detected), people)
+    return DirAtFar(far, rank, rate, threshold, float((descending >= threshold).mean()), interval)
 
 
 def dir_curve(open_set: OpenSet, rank: int = 1) -> tuple[Floats, Floats]:
@@ -97,10 +107,10 @@ def dir_curve(open_set: OpenSet, rank: int = 1) -> tuple[Floats, Floats]:
 def bootstrap_dir(
     systems: Sequence[OpenSet], far: float, rank: int = 1, replicates: int = 1000, seed: int = 0
 ) -> Floats:
-    """DIR of each system on bootstrap samples of the genuine and of the impostor probes; (S, replicates).
+    """DIR of each system on bootstrap samples of the known people and of the strangers; (S, replicates).
 
-    All systems see the same samples, so that differences between rows are paired. Each replicate chooses its
-    own threshold, as the measurement does.
+    People are drawn with replacement and bring all their probes. All systems see the same samples, so that
+    differences between rows are paired. Each replicate chooses its own threshold, as the measurement does.
 
     Raises:
         DataError: systems with different numbers of probes.
@@ -108,19 +118,66 @@ def bootstrap_dir(
     genuine, impostors = len(systems[0].genuine.score), len(systems[0].impostors)
     if any((len(s.genuine.score), len(s.impostors)) != (genuine, impostors) for s in systems):
         raise DataError("paired systems need the same probes")
-    allowed = accepted(impostors, far)
+    accepted(impostors, far)  # refuses no impostors, and a FAR that is none
+    known = _Clusters(systems[0].genuine_people, genuine)
+    strangers = _Clusters(systems[0].impostor_people, impostors)
     orders = [np.argsort(-system.impostors, kind="stable") for system in systems]
     detected = [_detected(system.genuine, rank) for system in systems]
     random = np.random.default_rng(seed)
     result = np.empty((len(systems), replicates))
-    for replicate in range(replicates):
-        drawn = np.bincount(random.integers(0, impostors, impostors), minlength=impostors)
-        sample = random.integers(0, genuine, genuine)
+    step = max(1, _DRAWS // max(genuine, impostors))
+    for first in range(0, replicates, step):
+        count = min(step, replicates - first)
+        drawn, sample = strangers.draw(random, count), known.draw(random, count)
+        allowed = [accepted(int(size), far) for size in drawn @ strangers.sizes]
+        weight = sample[:, known.place]
         for s, system in enumerate(systems):
-            first_refused = int(np.searchsorted(np.cumsum(drawn[orders[s]]), allowed, side="right"))
-            limit = system.impostors[orders[s][first_refused]] if first_refused < impostors else -np.inf
-            result[s, replicate] = (detected[s][sample] > limit).mean()
+            limits = _limits(system.impostors, orders[s], drawn, strangers.place, np.array(allowed))
+            found = (weight * (detected[s] > limits[:, None])).sum(axis=1)
+            result[s, first : first + count] = found / weight.sum(axis=1)
     return result
+
+
+class _Clusters:
+    """Probes by person: (probes,) the place of each one's person, (people,) how many each has."""
+
+    def __init__(self, people: Rows | None, probes: int) -> None:
+        numbers = np.arange(probes) if people is None else people
+        self.place = np.unique(numbers, return_inverse=True)[1]
+        self.sizes = np.bincount(self.place)
+
+    def draw(self, random: np.random.Generator, replicates: int) -> Rows:
+        """(replicates, people): how often each comes when as many are drawn as there are."""
+        shape = (replicates, len(self.sizes))
+        drawn = random.integers(0, shape[1], shape) + shape[1] * np.arange(replicates)[:, None]
+        return np.bincount(drawn.ravel(), minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def _limits(impostors: Floats, order: Rows, drawn: Rows, place: Rows, allowed: Rows) -> Floats:
+    """(replicates,) scores above which no more than `allowed` impostors are; −∞ where all may pass.
+
+    Args:
+        impostors, order: (I,) scores, and the order from the highest.
+        drawn, place: (replicates, people) how often each is in a sample, (I,) the person of each score.
+        allowed: (replicates,) impostors.
+    """
+    count = 2 * int(allowed.max()) + 64
+    while True:  # the highest `count` are enough, but for rare samples
+        top = order[:count]
+        refused = np.cumsum(drawn[:, place[top]], axis=1) > allowed[:, None]
+        enough = refused.any(axis=1)
+        if enough.all() or count >= len(order):
+            return np.where(enough, impostors[top][refused.argmax(axis=1)], -np.inf)
+        count *= 2
+
+
+def _interval(rate: float, variance: float, probes: int, people: int) -> Interval:
+    """Wilson's interval for a rate over `probes` with this variance; where all are alike, of the people."""
+    if people < 2:
+        return 0.0, 1.0
+    spread = rate * (1 - rate)
+    trials = min(spread / variance, probes) if spread > 0 and variance > 0 else people
+    return wilson(rate, trials, float(special.stdtrit(people - 1, 0.975)))
 
 
 def accepted(impostors: int, far: float) -> int:

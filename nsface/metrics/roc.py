@@ -1,4 +1,4 @@
-"""The ROC and what is read off it: AUC, EER, TAR at an attainable FAR.
+"""The ROC and what is read off it: AUC, EER, TAR at an attainable FAR; and the DET curve.
 
 FAR is the share of impostors (different people) with score ≥ threshold, TAR that of genuine pairs.
 """
@@ -50,12 +50,51 @@ class TarAtFar:
     impostors: int
 
 
+@dataclass(frozen=True)
+class Det:
+    """The detection error trade-off: (M,) rates and thresholds, false accept rates ascending."""
+
+    far: Floats
+    frr: Floats
+    thresholds: Floats
+
+
 def roc(scores: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
-    """All operating points of (`scores`, `same`), both (N,). O(N log N).
+    """All operating points of (`scores`, `same`), both (N,), by scikit-learn's `roc_curve`. O(N log N).
+
+    Its rates are counts divided by their last, and rounding takes the division back exactly.
 
     Raises:
         DataError: no genuine pair or no impostor, lengths that differ, scores that are not finite.
     """
+    from sklearn.metrics import roc_curve  # here, because it takes half a second
+
+    values, labels = _checked(scores, same)
+    far, tar, thresholds = roc_curve(labels, values, drop_intermediate=False)
+    genuine = int(labels.sum())
+    return Roc(
+        thresholds,
+        np.rint(far * (len(labels) - genuine)).astype(np.int64),
+        np.rint(tar * genuine).astype(np.int64),
+    )
+
+
+def det(scores: npt.ArrayLike, same: npt.ArrayLike) -> Det:
+    """False reject against false accept rates of (`scores`, `same`), by scikit-learn's `det_curve`.
+
+    From the lowest threshold that accepts no impostor to the highest that refuses no genuine pair.
+
+    Raises:
+        DataError: as for `roc`.
+    """
+    from sklearn.metrics import det_curve
+
+    values, labels = _checked(scores, same)
+    far, frr, thresholds = det_curve(labels, values)
+    return Det(far[::-1], frr[::-1], thresholds[::-1])
+
+
+def _checked(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Floats, npt.NDArray[np.bool_]]:
     values, labels = np.asarray(scores, dtype=np.float64), np.asarray(same, dtype=bool)
     if values.ndim != 1 or values.shape != labels.shape:
         raise DataError(f"scores of shape {values.shape} do not fit labels of shape {labels.shape}")
@@ -68,22 +107,19 @@ def roc(scores: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
         raise DataError(
             f"{int((~np.isfinite(values)).sum())} scores are not finite; extract the embeddings again"
         )
-    order = np.argsort(-values, kind="stable")
-    values, labels = values[order], labels[order]
-    last = np.flatnonzero(np.append(values[1:] != values[:-1], True))
-    genuine = np.cumsum(labels, dtype=np.int64)[last]
-    return Roc(
-        np.append(np.inf, values[last]),
-        np.append(0, last + 1 - genuine),
-        np.append(0, genuine).astype(np.int64),
-    )
+    return values, labels
 
 
 def auc(curve: Roc) -> float:
-    """Area under the ROC: the chance that a genuine pair outscores an impostor, a tie counting half."""
-    impostors, genuine = curve.accepted_impostors, curve.accepted_genuine
-    doubled = (np.diff(impostors).astype(np.float64) * (genuine[1:] + genuine[:-1])).sum()
-    return float(doubled / (2 * float(impostors[-1]) * float(genuine[-1])))
+    """Area under the ROC: the chance that a genuine pair outscores an impostor, a tie counting half.
+
+    scikit-learn's `auc` of the counts, not of the rates: its sum is then of whole and half numbers, which
+    are exact, and the one division rounds once.
+    """
+    from sklearn.metrics import auc as area
+
+    impostors, genuine = (c.astype(np.float64) for c in (curve.accepted_impostors, curve.accepted_genuine))
+    return float(area(impostors, genuine) / (impostors[-1] * genuine[-1]))
 
 
 def eer(curve: Roc) -> float:
@@ -116,3 +152,18 @@ def tar_at_far(curve: Roc, far: float) -> TarAtFar:
     threshold = curve.thresholds[point] if point else np.nextafter(curve.thresholds[1], np.inf)
     impostors = int(curve.accepted_impostors[-1])
     return TarAtFar(far, float(curve.tar[point]), float(achieved[point]), float(threshold), impostors)
+
+
+def tar_slope(curve: Roc, far: float) -> float:
+    """How much TAR grows by FAR around the operating point of `tar_at_far`: dTAR / dFAR.
+
+    Taken over one standard deviation of the number k of accepted impostors either way, √k, at least 1: so far
+    would another sample of impostors move the threshold.
+    """
+    impostors = int(curve.accepted_impostors[-1])
+    accepted = round(tar_at_far(curve, far).achieved_far * impostors)
+    step = max(1, round(accepted**0.5))
+    ends = [min(max(accepted + change, 0), impostors) for change in (-step, step)]
+    low, high = np.searchsorted(curve.accepted_impostors, ends, side="right") - 1
+    tar = curve.tar
+    return float((tar[high] - tar[low]) * impostors / (ends[1] - ends[0]))

@@ -41,19 +41,26 @@ def student_interval(values: npt.ArrayLike, confidence: float = 0.95) -> Interva
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     """Wilson's score interval for a share of independent trials; sound near 0 and 1, where ±1.96 σ is not.
 
-    Too narrow where trials share people (see `identity_bootstrap`).
+    Too narrow where trials share people (see `nsface.metrics.shared_people.rate_interval`).
 
     Raises:
         DataError: no trials, or more successes than trials.
     """
     if not 0 <= successes <= trials or not trials:
         raise DataError(f"{successes} of {trials} trials is no share")
-    z = float(special.ndtri((1 + confidence) / 2))
-    share, spread = successes / trials, z * z / trials
+    return wilson(successes / trials, trials, float(special.ndtri((1 + confidence) / 2)))
+
+
+def wilson(share: float, trials: float, quantile: float) -> Interval:
+    """Wilson's interval around `share` in [0, 1], as if of so many independent `trials` (any number > 0).
+
+    Args:
+        quantile: of the law of the standardised share, 1.96 for a normal one and 95 %.
+    """
+    spread = quantile * quantile / trials
     centre = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * float(np.sqrt(share * (1 - share) / trials + spread / (4 * trials)))
-    low = 0.0 if successes == 0 else centre - half
-    return low, 1.0 if successes == trials else centre + half
+    half = quantile / (1 + spread) * float(np.sqrt(share * (1 - share) / trials + spread / (4 * trials)))
+    return 0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,8 @@ class McNemar:
 def mcnemar(first_right: npt.ArrayLike, second_right: npt.ArrayLike) -> McNemar:
     """Compare two systems on the same N trials; booleans: was the decision right?
 
-    It takes trials as independent. Where pairs share people they are not, and the p-value is too small: see
-    `identity_bootstrap` and `paired_folds`.
+    It takes trials as independent and decisions as given. Where pairs share people, or where thresholds were
+    chosen on the same pairs, the p-value is too small: see `nsface.metrics.shared_people.paired_difference`.
     """
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
     if first.shape != second.shape:
@@ -122,45 +129,11 @@ def paired_folds(first: npt.ArrayLike, second: npt.ArrayLike) -> Difference:
 def bootstrap_difference(first: npt.ArrayLike, second: npt.ArrayLike, observed: float) -> Difference:
     """Difference of two systems from their values on the same R bootstrap samples (percentile interval).
 
-    The p-value is twice the smaller share of samples on either side of zero, (count + 1) / (R + 1).
+    The p-value is twice the smaller share of samples on either side of zero, (count + 1) / (R + 1), where a
+    sample with no difference counts half on each side: once in all.
     """
     delta = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     low, high = np.quantile(delta, [0.025, 0.975])
-    smaller = min(int((delta <= 0).sum()), int((delta >= 0).sum()))
+    none = float((delta == 0).sum())
+    smaller = min(float((delta < 0).sum()), float((delta > 0).sum())) + none / 2
     return Difference(observed, (float(low), float(high)), min(1.0, 2 * (smaller + 1) / (len(delta) + 1)))
-
-
-def identity_bootstrap(
-    values: npt.ArrayLike,
-    left: npt.ArrayLike,
-    right: npt.ArrayLike,
-    replicates: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Percentile interval for the mean of `values` (P,) over pairs that share people.
-
-    People are drawn with replacement, not pairs: a pair of i and j counts (times i was drawn) × (times j was
-    drawn), a pair of one person as often as that person. Binomial intervals take pairs as independent and are
-    too
-    narrow wherever a person occurs in several: one hard face fails in all of them together, so P pairs carry
-    less information than P independent ones (Snijders and Borgatti 1999, for data on pairs).
-
-    Args:
-        left, right: (P,) integers or strings, who is in each pair.
-    """
-    measured = np.asarray(values, dtype=np.float64)
-    first, second = np.asarray(left), np.asarray(right)
-    people, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-    i, j = places[: len(first)], places[len(first) :]
-    random = np.random.default_rng(seed)
-    means = []
-    for _ in range(replicates):
-        drawn = np.bincount(random.integers(0, len(people), len(people)), minlength=len(people))
-        weight = np.where(i == j, drawn[i], drawn[i] * drawn[j])
-        if weight.any():  # with a handful of people a sample may hold no pair
-            means.append(np.average(measured, weights=weight))
-    if not means:
-        raise DataError("too few people to resample")
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)

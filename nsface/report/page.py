@@ -197,23 +197,32 @@ def _differences(result: dict[str, Any]) -> list[dict[str, Any]]:
     """What one `compare` found: accuracy, Rank-1 and DIR, or TAR, each by each test."""
     if "mcnemar" in result:
         again = {"difference": result["difference"], "interval": None, "p": result["mcnemar"]["mid_p"]}
-        people = again | {"interval": result["identity_bootstrap_interval"], "p": None}
+        people = again | _identity_aware(result)
         return [
             _row(result, f"accuracy, {result['test']}"),
-            people | {"test": "accuracy, resampling people"},
+            people | {"test": "accuracy, identity-aware"},
             again | {"test": "accuracy, McNemar, mid-p"},
         ]
     rows = []
     if rank := result.get("rank_1"):
         p, test = rank["mcnemar"]["mid_p"], "Rank-1, McNemar, mid-p"
+        rows.append(
+            _identity_aware(rank) | {"difference": rank["difference"], "test": "Rank-1, identity-aware"}
+        )
         rows.append({"difference": rank["difference"], "interval": None, "p": p, "test": test})
     for point in result.get("dir", []):
         rows.append(_row(point, f"DIR at FAR {100 * point['far']:g} %, {point['test']}"))
     for point in result.get("tar_at_far", []):
-        interval, p = point["identity_bootstrap_interval"], point["mcnemar"]["mid_p"]
-        test = f"TAR at FAR {100 * point['far']:g} %, resampling people; McNemar, mid-p"
-        rows.append({"difference": point["difference"], "interval": interval, "p": p, "test": test})
+        what = f"TAR at FAR {100 * point['far']:g} %"
+        again = {"difference": point["difference"], "interval": None, "p": point["mcnemar"]["mid_p"]}
+        rows.append(again | _identity_aware(point) | {"test": f"{what}, identity-aware"})
+        rows.append(again | {"test": f"{what}, McNemar, mid-p"})
     return rows
+
+
+def _identity_aware(result: dict[str, Any]) -> dict[str, Any]:
+    """Interval and p; none in results that were written before there were such."""
+    return {"interval": result.get("identity_interval"), "p": result.get("identity_p_value")}
 
 
 def _row(result: dict[str, Any], test: str) -> dict[str, Any]:

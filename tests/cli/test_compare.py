@@ -34,11 +34,16 @@ def test_compare_with_montage(
     assert result["difference"] == pytest.approx(result["accuracy"][0] - result["accuracy"][1])
     assert result["difference"] > 0
     assert result["p_value"] < 0.05
+    assert result["identity_p_value"] < 0.05
+    low, high = result["identity_interval"]
+    assert 0 < low < result["difference"] < high
     one, two = result["mcnemar"]["only_first"], result["mcnemar"]["only_second"]
     assert one + two == len(result["disagreements"])
     assert cv2.imread(str(tmp_path / "m.png")) is not None
     assert drawn(tmp_path / "plots", "roc", "scores-faces", "scores-worse")
-    assert "only faces right" in nsface(*arguments).out
+    table = nsface(*arguments).out
+    assert "only faces right" in table
+    assert "accuracy, identity-aware" in table
     same = nsface("compare", faces, faces, "--protocol", "pairs", "--pairs", own_pairs, "--json", "-").json
     assert (same["difference"], same["p_value"], same["disagreements"]) == (0, 1, [])
     for folder, source in (("a", faces), ("b", worse)):
@@ -60,6 +65,7 @@ def test_compare_identification(nsface: Run, faces: Path, tmp_path: Path) -> Non
     result = nsface("compare", faces, faces, "--protocol", "ident", *lists, "--json", "-").json
     assert [point["difference"] for point in result["dir"]] == [0, 0]
     assert [point["p_value"] for point in result["dir"]] == [1, 1]
+    assert (result["rank_1"]["identity_interval"], result["rank_1"]["identity_p_value"]) == ([0, 0], 1)
     assert "DIR at FAR 1 %" in nsface("compare", faces, faces, "--protocol", "ident", *lists).out
     assert nsface("compare", faces, faces, "--protocol", "ident").status == 2
 
@@ -74,12 +80,13 @@ def test_compare_ijb(nsface: Run, tmp_path: Path, ijb_lists: tuple[list[str], li
     single = [nsface("eval-ijb", file, *lists, "--json", "-").json["tar_at_far"] for file in (good, bad)]
     for point, one, two in zip(result["tar_at_far"], *single, strict=True):
         assert point["tar"] == [one["tar"], two["tar"]]
-        low, high = point["identity_bootstrap_interval"]
+        low, high = point["identity_interval"]
         assert low <= point["difference"] <= high
         table = point["mcnemar"]
         assert table["only_first"] - table["only_second"] == round(40 * point["difference"])
     assert result["tar_at_far"][3]["difference"] > 0.3
     assert result["tar_at_far"][3]["mcnemar"]["mid_p"] < 0.01
+    assert result["tar_at_far"][3]["identity_p_value"] < 0.01
     assert drawn(tmp_path / "plots", "roc")
     assert "40 genuine of 40 people" in nsface(*arguments).out
     assert nsface("compare", good, bad, "--protocol", "ijb", "--pairs", lists[3]).status == 2
@@ -100,7 +107,7 @@ def test_compare_bin_sets(nsface: Run, tmp_path: Path) -> None:
     result = nsface(*arguments, "--pairs", tmp_path / "set.bin", "--json", "-").json
     assert result["accuracy"][0] == 1
     assert result["difference"] > 0.2
-    assert result["identity_bootstrap_interval"] is None
+    assert (result["identity_interval"], result["identity_p_value"]) == (None, None)
     table = nsface(*arguments, "--pairs", tmp_path / "set.bin").out
     assert "only good right" in table
-    assert "resampling people" not in table
+    assert "identity-aware" not in table

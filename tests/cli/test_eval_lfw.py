@@ -54,6 +54,12 @@ def test_json_alone_on_standard_output(nsface: Run, good: Path, pairs: Path) -> 
     assert 0.6 < result["accuracy"] < 1
     low, high = result["confidence_interval"]
     assert low < result["accuracy"] < high <= 1
+    low, high = result["identity_interval"]
+    assert 0 < low < result["accuracy"] < high < 1
+    for point in result["tar_at_far"]:
+        for key, share in (("identity_interval", "tar"), ("far_identity_interval", "achieved_far")):
+            low, high = point[key]
+            assert 0 <= low <= point[share] <= high <= 1
     assert [fold["pairs"] for fold in result["folds"]] == [20] * 4
     assert [point["far"] for point in result["tar_at_far"]] == [0.1]
     assert result["flip"] == "sum"
@@ -112,7 +118,8 @@ def test_view_1_takes_its_threshold_from_the_training_list(nsface: Run, good: Pa
     both = nsface("eval-lfw", good, *arguments).json
     assert both["auc"] == alone["auc"]
     assert 0.5 < both["accuracy"] <= 1
-    assert both["interval"] == "95 %, Wilson"
+    assert both["interval"] == "95 %, Wilson, identity-aware"
+    assert both["confidence_interval"] == both["identity_interval"]
     itself = nsface("eval-lfw", good, "--pairs", lists["test"], "--train-pairs", lists["test"])
     assert itself.status == 2
     assert "15 of its pairs are in" in itself.err

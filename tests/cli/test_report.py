@@ -179,7 +179,9 @@ def test_protocols_without_folds_and_comparisons_of_all_kinds(runs: list[Path], 
         "open_set": {"dir": [{"far": 0.01, "rank": 1, "dir": 0.4321, "std": 0.01, "mean_minus_std": 0.4221}]},
     }
     sets = [{"protocol": "cfp_fp", "accuracy": 0.9123, "standard_error": 0.004}]
-    pair = {"far": 1e-4, "difference": 0.0777, "identity_bootstrap_interval": [0.01, 0.1], "mcnemar": mcnemar}
+    pair = {"far": 1e-4, "difference": 0.0777, "identity_interval": [0.01, 0.1], "identity_p_value": 0.0123}
+    older = {"far": 1e-3, "difference": 0.0666, "identity_bootstrap_interval": [0.01, 0.1]}  # of 0.3
+    pairs = [point | {"mcnemar": mcnemar} for point in (pair, older)]
     systems = {"systems": ["a", "b"]}
     dirs = [
         {"far": 0.01, "difference": 0.0555, "confidence_interval": [0.0, 0.1], "p_value": 0.0411, "test": "t"}
@@ -188,14 +190,25 @@ def test_protocols_without_folds_and_comparisons_of_all_kinds(runs: list[Path], 
         "ijb": ijb,
         "blufr": blufr,
         "bin": {"protocol": "bin", "sets": sets},
-        "compare-ijb": {"protocol": "ijb", "tar_at_far": [pair]} | systems,
+        "compare-ijb": {"protocol": "ijb", "tar_at_far": pairs} | systems,
         "compare-ident": {"protocol": "identification", "dir": dirs} | systems,
     }
     for name, result in found.items():
         (runs[0] / f"{name}.json").write_text(json.dumps(result))
     assert nsface("report", runs[0]).status == 0
     page = Page((runs[0] / "report.html").read_text())
-    wanted = ["87.65", "65.43 ± 1.23", "43.21 ± 1.00", "91.23 ± 0.40", "7.77", "0.0321", "5.55", "0.0411"]
+    wanted = [
+        "87.65",
+        "65.43 ± 1.23",
+        "43.21 ± 1.00",
+        "91.23 ± 0.40",
+        "7.77",
+        "0.0321",
+        "0.0123",
+        "6.66",
+        "5.55",
+        "0.0411",
+    ]
     assert [figure for figure in wanted if figure not in page.cells] == []
 
 

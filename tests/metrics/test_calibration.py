@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
 from nsface.errors import DataError
@@ -26,6 +30,36 @@ def test_error_matches_a_loop(bins: int) -> None:
         assert calibration(said, right, bins).error == pytest.approx(error)
 
 
+@pytest.mark.parametrize("bins", [1, 2, 3, 10, 15, 25, 49, 50, 77, 100, 997])
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below(bins: int) -> None:
+    for k in range(1, bins + 1):
+        edge = float(Fraction(k, bins))  # the nearest float
+        above = np.nextafter(edge, 2)
+        found = calibration([edge, np.nextafter(edge, 0), min(above, 1.0)], [True] * 3, bins).count
+        assert found[k - 1] == (3 if k == bins else 2)
+        assert k == bins or found[k] == 1
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40), st.integers(1, 300))
+def test_bins_are_those_of_exact_comparison(rows: list[tuple[float, bool]], bins: int) -> None:
+    edges = [float(Fraction(k, bins)) for k in range(bins + 1)]
+    said, right = (list(column) for column in zip(*rows, strict=True))
+    expected = [sum(low < s <= high or (low == s == 0) for s in said) for low, high in pairwise(edges)]
+    assert calibration(said, right, bins).count.tolist() == expected
+
+
+@pytest.mark.parametrize("bins", [1, 5, 10, 15, 33])
+def test_curve_is_that_of_scikit_learn_to_the_last_bit(bins: int) -> None:
+    random = np.random.default_rng(bins)
+    said = random.random(1000)  # none on an edge
+    right = random.random(1000) < said
+    found = calibration(said, right, bins)
+    accuracy, confidence = calibration_curve(right, said, n_bins=bins)
+    filled = found.count > 0
+    assert (found.accuracy[filled] == accuracy).all()
+    assert (found.confidence[filled] == confidence).all()
+
+
 def test_known_values() -> None:
     assert calibration([1.0, 1.0], [True, True]).error == 0
     assert calibration([1.0, 1.0], [True, False]).error == 0.5
@@ -36,6 +70,8 @@ def test_known_values() -> None:
 def test_bad_input_is_refused(said: list[float], right: list[bool]) -> None:
     with pytest.raises(DataError):
         calibration(said, right)
+    with pytest.raises(DataError, match="at least one bin"):
+        calibration([0.5], [True], 0)
 
 
 @given(st.lists(st.tuples(st.integers(-8, 8), st.booleans()), min_size=2, max_size=60))

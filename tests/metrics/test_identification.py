@@ -199,3 +199,54 @@ def test_bootstrap_is_paired_repeatable_and_covers() -> None:
         bootstrap_dir([case, open_set([(1, 1)], [0.0])], 0.01)
     with pytest.raises(DataError, match="no impostors"):
         dir_at_far(open_set([(1, 1)], []), 0.01)
+
+
+def loop_bootstrap(case: OpenSet, far: float, replicates: int, seed: int) -> list[float]:
+    """People drawn one by one, with all their probes, and DIR measured anew on every sample."""
+    random = np.random.default_rng(seed)
+    values = []
+    groups = [
+        np.unique(np.arange(size) if people is None else people, return_inverse=True)[1]
+        for people, size in (
+            (case.genuine_people, len(case.genuine.score)),
+            (case.impostor_people, len(case.impostors)),
+        )
+    ]
+    for _ in range(replicates):
+        known, strangers = (
+            np.concatenate(
+                [np.flatnonzero(group == p) for p in random.integers(0, group.max() + 1, group.max() + 1)]
+            )
+            for group in groups
+        )
+        found = Found(case.genuine.score[known], case.genuine.rank[known])
+        descending = np.sort(case.impostors[strangers])[::-1]
+        allowed = accepted(len(descending), far)
+        limit = descending[allowed] if allowed < len(descending) else -np.inf
+        values.append(((found.score > limit) & (found.rank == 1)).mean())
+    return values
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize("far", [0.0, 0.02, 0.3, 1.0])
+def test_bootstrap_has_the_law_of_drawing_people_one_by_one(far: float, clustered: bool) -> None:
+    random = np.random.default_rng(5)
+    people = (np.repeat(np.arange(20), 3), np.repeat(np.arange(40), 5)) if clustered else (None, None)
+    scores = [np.repeat(random.normal(mean, 1, size), each) for mean, size, each in ((2, 20, 3), (0, 40, 5))]
+    noise = [random.normal(0, 0.3, len(values)) for values in scores]
+    found = Found(scores[0] + noise[0], random.integers(1, 3, 60))
+    case = OpenSet(found, scores[1] + noise[1], *people)
+    slow = loop_bootstrap(case, far, 2000, 1)
+    fast = bootstrap_dir([case], far, replicates=2000)[0]
+    assert fast.mean() == pytest.approx(np.mean(slow), abs=0.015)
+    assert fast.std() == pytest.approx(np.std(slow), rel=0.1, abs=0.002)
+
+
+def test_dir_interval_near_the_ends_is_no_point() -> None:
+    impostors = list(np.random.default_rng(0).normal(0, 1, 500))
+    low, high = dir_at_far(open_set([(99, 1)] * 200, impostors), 0.01).confidence_interval
+    assert (low, high) == pytest.approx((1 / (1 + 1.972**2 / 200), 1), abs=1e-4)  # Wilson's, t(199)
+    low, high = dir_at_far(open_set([(-99, 1)] * 200, impostors), 0.01).confidence_interval
+    assert low == 0
+    assert 0.01 < high < 0.03
+    assert dir_at_far(open_set([(9, 1)], impostors), 0.01).confidence_interval == (0, 1)

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score, roc_curve
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
 
 from nsface.errors import DataError
-from nsface.metrics.roc import auc, eer, roc, tar_at_far
+from nsface.metrics.roc import auc, det, eer, roc, tar_at_far, tar_slope
 
 ROWS = st.lists(st.tuples(st.integers(-3, 3).map(float), st.booleans()), min_size=2, max_size=40)
 FARS = st.sampled_from([0.0, 1e-3, 0.1, 0.2, 0.25, 1 / 3, 0.3, 0.5, 0.9, 1.0])
@@ -58,14 +59,54 @@ def test_auc_counts_ties_half_and_agrees_with_scikit_learn(rows: list[tuple[floa
 
 @settings(max_examples=100)
 @given(ROWS)
-def test_roc_agrees_with_scikit_learn(rows: list[tuple[float, bool]]) -> None:
-    split(rows)
-    scores, same = zip(*rows, strict=True)
+def test_roc_has_every_distinct_score_with_its_counts(rows: list[tuple[float, bool]]) -> None:
+    genuine, impostors = split(rows)
+    curve = roc(*zip(*rows, strict=True))
+    thresholds = [math.inf, *sorted({score for score, _ in rows}, reverse=True)]
+    assert curve.thresholds.tolist() == thresholds
+    assert curve.accepted_impostors.tolist() == [sum(s >= t for s in impostors) for t in thresholds]
+    assert curve.accepted_genuine.tolist() == [sum(s >= t for s in genuine) for t in thresholds]
+    assert curve.accepted_impostors.dtype == curve.accepted_genuine.dtype == np.int64
+
+
+@pytest.mark.parametrize("digits", [1, 2, 12])
+def test_counts_and_area_of_many_scores_are_exact(digits: int) -> None:
+    random = np.random.default_rng(digits)
+    same = random.random(20_000) < 0.3
+    scores = np.round(random.normal(size=20_000) + same, digits)
     curve = roc(scores, same)
-    far, tar, thresholds = roc_curve(same, scores, drop_intermediate=False)
-    np.testing.assert_allclose(curve.far, far)
-    np.testing.assert_allclose(curve.tar, tar)
-    np.testing.assert_array_equal(curve.thresholds, thresholds)
+    genuine, impostors = np.sort(scores[same]), np.sort(scores[~same])
+    finite = curve.thresholds[1:]
+    assert (curve.accepted_genuine[1:] == len(genuine) - np.searchsorted(genuine, finite)).all()
+    assert (curve.accepted_impostors[1:] == len(impostors) - np.searchsorted(impostors, finite)).all()
+    below, upto = (np.searchsorted(impostors, genuine, side).sum() for side in ("left", "right"))
+    assert auc(curve) == float(Fraction(int(below + upto), 2 * len(genuine) * len(impostors)))
+
+
+@settings(max_examples=100)
+@given(ROWS)
+def test_det_has_both_error_rates_at_its_thresholds(rows: list[tuple[float, bool]]) -> None:
+    genuine, impostors = split(rows)
+    curve = det(*zip(*rows, strict=True))
+    assert (np.diff(curve.far) >= 0).all()
+    assert (np.diff(curve.frr) <= 0).all()
+    for far, frr, threshold in zip(curve.far, curve.frr, curve.thresholds, strict=True):
+        assert far == sum(s >= threshold for s in impostors) / len(impostors)
+        assert frr == sum(s < threshold for s in genuine) / len(genuine)
+    assert curve.frr[-1] == 0
+
+
+def test_tar_slope_is_the_ratio_of_densities() -> None:
+    random = np.random.default_rng(0)
+    genuine, impostors = random.normal(1, 1, 200_000), random.normal(0, 1, 200_000)
+    curve = roc(np.concatenate([genuine, impostors]), np.arange(400_000) < 200_000)
+    for far in (0.01, 0.1, 0.5):
+        threshold = norm.isf(far)
+        assert tar_slope(curve, far) == pytest.approx(norm.pdf(threshold - 1) / norm.pdf(threshold), rel=0.15)
+    few = roc([3, 2, 1, 0], [True, False, True, False])
+    assert tar_slope(few, 0.0) == pytest.approx(
+        (1 - 0.5) / 0.5
+    )  # one impostor more brings half of the genuine
 
 
 @settings(max_examples=100)

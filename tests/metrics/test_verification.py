@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsface.errors import DataError
-from nsface.metrics.verification import accuracy_at, best_threshold, kfold_accuracy
+from nsface.metrics.verification import accuracy_at, best_threshold, choice_variance, kfold_accuracy
 
 # Quarters between −1 and 1: midpoints are exact and ties abound.
 SCORES = st.integers(-4, 4).map(lambda n: n / 4)
@@ -137,3 +137,17 @@ def test_rows_of_scores_belong_to_folds() -> None:
 def test_bad_input_is_refused(scores: list[float], same: list[bool], message: str) -> None:
     with pytest.raises(DataError, match=message):
         best_threshold(scores, same)
+
+
+@settings(max_examples=50)
+@given(PAIRS, st.integers(0, 30))
+def test_choice_of_the_threshold_adds_half_the_squared_optimism(
+    pairs: list[tuple[float, bool]], lost: int
+) -> None:
+    scores, same = zip(*pairs, strict=True)
+    threshold = oracle_threshold(pairs)[1][0]
+    best = sum((score >= threshold) == label for score, label in pairs)
+    right = np.arange(len(pairs)) < max(0, best - lost)
+    expected = Fraction(int(best - right.sum()), len(pairs)) ** 2 / 2
+    assert choice_variance(scores, same, right) == pytest.approx(float(expected), abs=1e-15)
+    assert choice_variance(scores, same, [True] * len(pairs)) == 0

@@ -1,0 +1,273 @@
+"""Whether intervals hold what they say, and tests reject a true null as often as they say: by simulation.
+
+    python benchmarks/coverage.py -o docs/results/coverage.md       # about a quarter of an hour of one core
+    python benchmarks/coverage.py --speed                           # of 6,000 and 1,000,000 pairs
+
+Every interval and test that nsface prints is taken from nsface's own functions, thousands of times, on scores
+of known law (`coverage_models.py`). LFW's list is read from $NSFACE_DATA/lists where that is set.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import click
+import coverage_models as models
+import numpy as np
+from coverage_page import Row, page
+from scipy.stats import norm
+
+from nsface.metrics.identification import OpenSet, dir_at_far
+from nsface.metrics.roc import roc, tar_at_far
+from nsface.metrics.search import Found
+from nsface.metrics.shared_people import SharedPeople, paired_difference, rate_interval
+from nsface.metrics.verification import Fold, accuracy_at, best_threshold
+from nsface.protocols import ijb
+from nsface.protocols.comparison import compare_identification, compare_templates, compare_verification
+from nsface.protocols.identification import Measured
+from nsface.protocols.transforms import Transform
+from nsface.protocols.verification import FARS, Verification, measure
+
+ACCURACIES = (0.75, 0.9, 0.98, 0.9965, 0.998)
+EFFECTS = (0.0, 0.5)
+Setting = Callable[[int], list[Row]]
+
+
+@dataclass
+class Tally:
+    """Intervals and the truth they should hold, and p-values under a true null, by what they are of."""
+
+    intervals: dict[str, list[tuple[float, float, float]]] = field(default_factory=lambda: defaultdict(list))
+    rejected: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    found: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def interval(self, what: str, ends: Sequence[float] | None, truth: float = np.nan) -> None:
+        """Without `truth` it is the mean of all values of `found` under the same name."""
+        assert ends is not None
+        self.intervals[what].append((ends[0], ends[1], truth))
+
+    def test(self, what: str, p_value: float) -> None:
+        self.rejected[what].append(p_value <= 0.05)
+
+    def rows(self, group: str, level: float, effect: float) -> list[Row]:
+        rows = []
+        for what, ends in self.intervals.items():
+            low, high, truth = np.array(ends).T
+            truth = np.where(np.isnan(truth), np.mean(self.found.get(what, [np.nan])), truth)
+            held = float(((low <= truth) & (truth <= high)).mean())
+            rows.append(Row(what, group, level, effect, False, held, len(ends)))
+        for what, rejections in self.rejected.items():
+            rows.append(Row(what, group, level, effect, True, float(np.mean(rejections)), len(rejections)))
+        return rows
+
+
+def folds(pairs: models.Pairs, accuracy: float, effect: float, replicates: int, seed: int) -> list[Row]:
+    """Accuracy over folds, TAR at FAR, and the comparison of two systems."""
+    random, tally = np.random.default_rng(seed), Tally()
+    distance = models.distance_for(accuracy)
+    for _ in range(replicates):
+        systems = [
+            measure("lfw", pairs.trials, scores, "cosine")
+            for scores in pairs.systems(random, distance, effect)
+        ]
+        result = systems[0].result()
+        names = {
+            "confidence_interval": "accuracy, t over folds",
+            "identity_interval": "accuracy, identity-aware",
+        }
+        for key, what in names.items():
+            tally.interval(what, result[key])
+            tally.found[what] += [system.kfold.accuracy for system in systems if system.kfold]
+        if accuracy in (0.75, 0.98, 0.998):
+            for point in result["tar_at_far"]:
+                truths = norm.sf(point["threshold"] - distance), norm.sf(point["threshold"])
+                for name, key, truth in zip(
+                    ("TAR", "FAR"), ("identity_interval", "far_identity_interval"), truths, strict=True
+                ):
+                    tally.interval(f"{name} at the threshold of FAR {point['far']:g}", point[key], truth)
+        compared = compare_verification(*systems)
+        tally.interval("accuracy difference, identity-aware", compared["identity_interval"], 0.0)
+        tally.interval("accuracy difference, t over folds", compared["confidence_interval"], 0.0)
+        tally.test("accuracy difference, identity-aware", compared["identity_p_value"])
+        tally.test("accuracy difference, t over folds", compared["p_value"])
+        tally.test("McNemar, exact, of accuracy", compared["mcnemar"]["exact"])
+        tally.test("McNemar, mid-p, of accuracy", compared["mcnemar"]["mid_p"])
+    return tally.rows(f"{pairs.name}; by accuracy", accuracy, effect)
+
+
+def view_1(accuracy: float, effect: float, replicates: int, seed: int) -> list[Row]:
+    """A list without folds, its threshold from another list of 2,200 pairs."""
+    random, tally = np.random.default_rng(seed), Tally()
+    training, test = models.small(900, 2200, folds=1), models.small(700, 1000, folds=1)
+    distance = models.distance_for(accuracy)
+    for _ in range(replicates):
+        learned, scores = (pairs.systems(random, distance, effect)[0] for pairs in (training, test))
+        threshold = best_threshold(learned, training.trials.same)
+        fold = Fold(accuracy_at(scores, test.trials.same, threshold), threshold, len(scores))
+        curve = roc(scores, test.trials.same)
+        points = tuple(tar_at_far(curve, far) for far in FARS)
+        measured = Verification("lfw", test.trials, scores, None, fold, curve, points, "cosine", Transform())
+        truth = (norm.sf(threshold - distance) + norm.cdf(threshold)) / 2
+        tally.interval(
+            "accuracy at a given threshold, identity-aware", measured.result()["identity_interval"], truth
+        )
+    return tally.rows("Like View 1, 1,000 pairs of 700 people; by accuracy", accuracy, effect)
+
+
+def ranks(rate: float, effect: float, replicates: int, seed: int) -> list[Row]:
+    """Rank-1 over some 3,100 probes of 596 people."""
+    random, tally = np.random.default_rng(seed), Tally()
+    people = models.clusters(np.random.default_rng(0), 596, 5.3)
+    for _ in range(replicates):
+        hits = [scores < norm.ppf(rate) for scores in models.two_probe_scores(random, people, effect)]
+        shared = SharedPeople(people, people)
+        tally.interval("Rank-k, identity-aware", rate_interval(hits[0], shared), rate)
+        found = [Measured("", Found(np.zeros(len(h)), np.where(h, 1, 2)), None, {}, people) for h in hits]
+        compared = compare_identification(*found)["rank_1"]
+        tally.interval("Rank-1 difference, identity-aware", compared["identity_interval"], 0.0)
+        tally.test("Rank-1 difference, identity-aware", compared["identity_p_value"])
+        tally.test("McNemar, mid-p, of Rank-1", compared["mcnemar"]["mid_p"])
+    return tally.rows(f"Closed set, {len(people):,} probes of 596 people; by Rank-k rate", rate, effect)
+
+
+def open_sets(
+    size: tuple[int, int], far: float, rate: float, effect: float, replicates: int, seed: int
+) -> list[Row]:
+    """DIR at FAR: one genuine probe of each known person, some 1.84 images of each stranger."""
+    random, tally = np.random.default_rng(seed), Tally()
+    strangers = models.clusters(np.random.default_rng(0), size[1], 1.84)
+    known = np.arange(size[0])
+    distance = norm.isf(far) + norm.ppf(rate)
+    what, ranks = "DIR, people resampled", np.ones(size[0], dtype=np.int64)
+    for _ in range(replicates):
+        genuine = models.two_probe_scores(random, known, effect)
+        others = models.two_probe_scores(random, strangers, effect)
+        systems = [
+            OpenSet(Found(scores + distance, ranks), impostors, known, strangers)
+            for scores, impostors in zip(genuine, others, strict=True)
+        ]
+        points = [dir_at_far(system, far) for system in systems]
+        tally.interval(what, points[0].confidence_interval)
+        tally.found[what] += [point.dir for point in points]
+        found = [
+            Measured("", None, system, {"open_set": {"dir": [{"dir": point.dir}]}})
+            for system, point in zip(systems, points, strict=True)
+        ]
+        (compared,) = compare_identification(*found, fars=(far,))["dir"]
+        tally.interval("DIR difference, paired bootstrap", compared["confidence_interval"], 0.0)
+        tally.test("DIR difference, paired bootstrap", compared["p_value"])
+    sizes = f"{size[0]:,} genuine probes, {len(strangers):,} impostors of {size[1]:,} people"
+    return tally.rows(f"Open set, {sizes}; by DIR at FAR {far:g}", rate, effect)
+
+
+def templates(rate: float, effect: float, replicates: int, seed: int) -> list[Row]:
+    """TAR at FAR over template pairs in the manner of IJB: 3,000 genuine of 500 people, 30,000 impostors."""
+    random, tally = np.random.default_rng(seed), Tally()
+    people, each, far = 500, 4, 1e-3
+    i, j = np.triu_indices(each, 1)
+    left = (each * np.arange(people)[:, None] + i).ravel()
+    right = (each * np.arange(people)[:, None] + j).ravel()
+    first = random.integers(0, people * each, 30_000)
+    second = (first + random.integers(each, each * (people - 1), 30_000)) % (people * each)
+    same = np.arange(len(left) + len(first)) < len(left)
+    sides = [np.concatenate(side).astype(np.int32) for side in ((left, first), (right, second))]
+    pairs = ijb.TemplatePairs(np.arange(people * each), sides[0], sides[1], same)
+    distance = norm.isf(far) + norm.ppf(rate)
+    for _ in range(replicates):
+        genuine = models.two_probe_scores(random, left // each, effect)
+        scores = [
+            np.concatenate([own + distance, random.normal(size=len(first))]).astype(np.float32)
+            for own in genuine
+        ]
+        curve = ijb.curve_of(scores[0], pairs)
+        (point,) = ijb.result(ijb.Faces([], left, right), pairs, curve, scores[0], (far,))["tar_at_far"]
+        truth = norm.sf(point["threshold"] - distance)
+        tally.interval("IJB: TAR at its threshold, identity-aware", point["identity_interval"], truth)
+        fixed = [own + distance >= norm.isf(far) for own in genuine]
+        shared = SharedPeople(left // each, left // each)
+        tally.test("IJB: TAR difference at given thresholds", paired_difference(*fixed, shared).p_value)
+        (compared,) = compare_templates(scores, pairs, (far,))["tar_at_far"]
+        tally.interval("IJB: TAR difference, identity-aware", compared["identity_interval"], 0.0)
+        tally.test("IJB: TAR difference, identity-aware", compared["identity_p_value"])
+        tally.test("IJB: McNemar, mid-p", compared["mcnemar"]["mid_p"])
+    sizes = "3,000 genuine pairs of 500 people, 30,000 impostors"
+    return tally.rows(f"Template pairs as of IJB, {sizes}; by TAR at FAR {far:g}", rate, effect)
+
+
+def settings(data: Path, scale: float) -> list[Setting]:
+    """Everything that is simulated; each takes a seed."""
+    many, half, few = (max(2, int(count * scale)) for count in (1000, 500, 300))
+    shorter = ACCURACIES[:3]
+    lists = [(models.lfw(data), ACCURACIES)]
+    lists += [(models.small(100, 1000), shorter), (models.small(40, 600), shorter)]
+    made: list[Setting] = []
+    for e in EFFECTS:
+        made += [partial(folds, pairs, a, e, many) for pairs, accuracies in lists for a in accuracies]
+        made += [partial(view_1, a, e, many) for a in (0.75, 0.98, 0.998)]
+        made += [partial(ranks, rate, e, many) for rate in (0.05, 0.5, 0.9, 0.99)]
+        made += [partial(open_sets, (200, 1000), 0.01, rate, e, many) for rate in (0.05, 0.5, 0.9, 0.99)]
+        made += [partial(templates, rate, e, half) for rate in (0.5, 0.9, 0.99)]
+        made += [partial(open_sets, (596, 5153), far, r, e, few) for far, r in ((0.01, 0.6), (0.1, 0.83))]
+    return made
+
+
+def speed() -> dict[int, tuple[float, float, float]]:
+    """Seconds for the interval and test of P pairs, for who shares whom, and MiB at most: by P."""
+    measured = {}
+    for pairs in (6_000, 1_000_000):
+        random = np.random.default_rng(0)
+        left, right = random.integers(0, pairs // 2, (2, pairs))
+        right[::2] = left[::2]
+        first, second = random.random((2, pairs)) < 0.9
+        start = time.process_time()
+        shared = SharedPeople(left, right)
+        middle = time.process_time()
+        rate_interval(first, shared)
+        paired_difference(first, second, shared)
+        end = time.process_time()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        measured[pairs] = (middle - start, end - middle, peak)
+    return measured
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the page there.")
+@click.option("--scale", default=1.0, show_default=True, help="Replicates, in parts of those of the page.")
+@click.option("--seed", default=0, show_default=True, help="Of the first setting; the next has the next.")
+@click.option("--processes", default=1, show_default=True)
+@click.option("--speed", "speed_only", is_flag=True, help="Measure time and memory alone.")
+def main(output: Path | None, scale: float, seed: int, processes: int, speed_only: bool) -> None:
+    """Simulate everything, print a line a setting, write the page."""
+    found = speed()
+    for pairs, (build, use, peak) in found.items():
+        click.echo(f"{pairs:,} pairs: {build:.3f} s + {use:.3f} s, at most {peak:.0f} MiB")
+    if speed_only:
+        return
+    rows: list[Row] = []
+    seconds = 0.0
+    everything = settings(Path(os.environ.get("NSFACE_DATA", "../shared/data")), scale)
+    with ProcessPoolExecutor(processes) as pool:
+        for made, spent in pool.map(_simulated, everything, range(seed, seed + len(everything))):
+            rows, seconds = rows + made, seconds + spent
+            for row in made:
+                click.echo(row.line())
+    if output:
+        output.write_text(page(rows, found, seconds, seed), encoding="utf-8")
+
+
+def _simulated(setting: Setting, seed: int) -> tuple[list[Row], float]:
+    """The rows of a setting, and the seconds of CPU."""
+    start = time.process_time()
+    return setting(seed), time.process_time() - start
+
+
+if __name__ == "__main__":
+    main()

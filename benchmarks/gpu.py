@@ -141,7 +141,7 @@ def networks(place: Place, found: Found) -> None:
     def passed(network: nn.Module, images: Tensor, classifier: Tensor) -> dict[str, list[Tensor]]:
         embeddings = network(images).to(classifier.dtype)
         labels = torch.arange(len(images), device=images.device) % len(classifier)
-        F.cross_entropy(embeddings @ classifier.T, labels).backward()
+        torch.autograd.backward(F.cross_entropy(embeddings @ classifier.T, labels))
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
         return {"embeddings": [embeddings], "gradients": gradients}
 
@@ -205,12 +205,12 @@ def heads(place: Place, found: Found) -> None:
     modules: dict[str, nn.Module] = {}
     for name, kind in HEADS.items():
         torch.manual_seed(0)
-        noise = {"alpha2": 0.3} if name not in ("softmax", "label-smoothing", "disturb-label") else {}
+        noise: Found = {"alpha2": 0.3} if name not in ("softmax", "label-smoothing", "disturb-label") else {}
         head = kind(16, 9, **noise)
         nn.init.normal_(head.weight)
         head.advance(3, 10)
         modules[name] = head.train()
-    modules |= {name: kind(16, 9) for name, kind in AUXILIARY.items()}
+    modules |= {name: loss(16, 9, weight=1.0) for name, loss in AUXILIARY.items()}
     for precision in HEAD_TOLERANCES:
         for form in ("plain", "blocked"):
             jobs = {name: partial(one, module, precision, form) for name, module in modules.items()}
@@ -302,7 +302,6 @@ def waits(place: Place, found: Found) -> None:
             with nothing_waits(place):
                 for _ in range(6):
                     next(run)
-            run.close()
         loss = trainer.meter.read()["loss"]
         return {"steps": 6, "loss": loss} | ({} if np.isfinite(loss) else {"error": "the loss is not finite"})
 
@@ -543,7 +542,7 @@ def environment(device: torch.device) -> Found:
     }
     if device.type == "cuda":
         gpu = torch.cuda.get_device_properties(device)
-        found |= {"device": gpu.name, "memory": gpu.total_memory, "cudnn": torch.backends.cudnn.version()}
+        found |= {"device": gpu.name, "memory": gpu.total_memory, "cudnn": torch.backends.cudnn.version()}  # type: ignore[no-untyped-call]
     return found
 
 

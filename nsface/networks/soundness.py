@@ -31,6 +31,7 @@ TOLERANCES = {"fp32": 0.01, "bf16": 0.6}
 # Of each family those that have all of its layers; the others have the same ones more often.
 COMPARED = {"iresnet-18", "light-resnet", "sphereface-4", "sphereface-20", "vgg-face"}
 CLASSES = 3
+LAST = torch.channels_last
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def tried(network: str, step: Step, precision: str) -> str | None:
     # large images take long in float64.
     if network in COMPARED and step.batch > 2 and step.height < 64:
         exact = _gradients(deepcopy(built).double(), images.double(), classifier.double())
-    built, images = (it.to(memory_format=torch.channels_last) for it in (built, images))
+    built, images = built.to(memory_format=LAST), images.contiguous(memory_format=LAST)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         found = _gradients(built, images, classifier)
     if exact is not None:
@@ -98,7 +99,7 @@ def _gradients(network: nn.Module, images: Tensor, classifier: Tensor) -> list[T
     """The gradient of each weight in a step with a linear classifier."""
     embeddings = network(images).to(classifier.dtype)
     labels = torch.arange(len(images)) % CLASSES
-    F.cross_entropy(embeddings @ classifier.T, labels).backward()
+    torch.autograd.backward(F.cross_entropy(embeddings @ classifier.T, labels))
     return [p.grad for p in network.parameters() if p.grad is not None]
 
 

@@ -7,8 +7,10 @@ The layer calls α² m, λ lamda and μ miu; its defaults are m = 1, λ = 1 and 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +38,7 @@ class Layer:
 
     @property
     def strength(self) -> float:
-        return (1 - self.lamda) * (np.sqrt(self.m) * abs(self.xi) + self.miu)
+        return (1 - self.lamda) * (math.sqrt(self.m) * abs(self.xi) + self.miu)
 
     def forward(self, x: Array, w: Array, b: Array, y: Array) -> Array:
         top = x @ w.T
@@ -125,10 +127,10 @@ def test_lamda_of_1_is_softmax(m: float, miu: float, seed: int) -> None:
 def test_both_act_in_the_same_places_in_every_variant(variant: str, noise: str, per: str, seed: int) -> None:
     # (1 − λ)(α|ξ| + μ) reach, the reach being what α = 0, λ = 0, μ = 1 takes
     features, labels = batch(4, 5, 6, scale=2, seed=seed)
-    kinds = {"variant": variant, "noise": noise, "noise_per": per}
+    kinds: dict[str, Any] = {"variant": variant, "noise": noise, "noise_per": per}
 
-    def taken(**arguments: float) -> torch.Tensor:
-        head = ready(NoisySoftmax(5, 4, **kinds, **arguments), seed)  # type: ignore[arg-type]
+    def taken(**arguments: Any) -> torch.Tensor:
+        head = ready(NoisySoftmax(5, 4, **kinds, **arguments), seed)
         classes, _ = head._classes(features.dtype, labels)
         target = head._target(features, classes, labels)
         return (target.logit - head.changed_target(target)).detach()
@@ -150,7 +152,7 @@ def test_both_act_in_the_same_places_in_every_variant(variant: str, noise: str, 
 @pytest.mark.parametrize("value", [0, 0.5, 3])
 def test_former_arguments_are_refused_with_the_conversion(former: str, conversion: str, value: float) -> None:
     with pytest.raises(ValueError, match=conversion):
-        NoisySoftmax(4, 3, **{former: value})
+        NoisySoftmax(4, 3, **cast(dict[str, Any], {former: value}))
 
 
 @pytest.mark.parametrize("former", ["blend", "offset"])
@@ -165,7 +167,7 @@ def test_former_arguments_in_a_recipe(former: str, tmp_path: Path) -> None:
 
 def test_an_unknown_argument_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^lambda: noisy-softmax has no such .*did you mean 'lamda'"):
-        NoisySoftmax(4, 3, **{"lambda": 0.5})
+        NoisySoftmax(4, 3, **cast(dict[str, Any], {"lambda": 0.5}))
 
 
 @few

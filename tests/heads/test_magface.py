@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -87,6 +88,6 @@ def test_the_term_has_its_minimum_at_the_upper_bound() -> None:
         ({"norm_weight": -1}, "norm_weight must be a number ≥ 0"),
     ],
 )
-def test_impossible_arguments(arguments: dict[str, float], message: str) -> None:
+def test_impossible_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MagFace(4, 3, **arguments)

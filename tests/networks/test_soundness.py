@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from nsface.networks import NETWORKS
-from nsface.networks.soundness import COMPARED, PRECISIONS, Step, examine, steps, tried
+from nsface.networks.soundness import COMPARED, PRECISIONS, Attempt, Step, examine, steps, tried
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -52,8 +53,8 @@ def wrong(network: str, step: Step, precision: str) -> str | None:
         (wrong, "the numbers are wrong (batch of 8, 17×21)"),
     ],
 )
-def test_what_went_wrong_is_told_and_the_next_network_is_not_harmed(attempt: object, fault: str) -> None:
-    assert examine("light-resnet", "fp32", attempt).fault == fault  # type: ignore[arg-type]
+def test_what_went_wrong_is_told_and_the_next_network_is_not_harmed(attempt: Attempt, fault: str) -> None:
+    assert examine("light-resnet", "fp32", attempt).fault == fault
     assert examine("sphereface-4", "fp32").fault is None
 
 
@@ -68,12 +69,12 @@ def test_the_smallest_sizes_are_among_the_steps() -> None:
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_wrong_numbers_are_noticed(network: str, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # a kernel whose gradient is wrong in the precision of the step and right in float64
-    right = torch.nn.functional.conv2d
+    right: Callable[..., torch.Tensor] = torch.nn.functional.conv2d
 
     def wrong(maps: torch.Tensor, weight: torch.Tensor, *rest: object) -> torch.Tensor:
         if maps.dtype != torch.float64:
             weight = weight.detach() * 2 - weight  # the same values, and a gradient of the other sign
-        return right(maps, weight, *rest)  # type: ignore[arg-type]
+        return right(maps, weight, *rest)
 
     monkeypatch.setattr(torch.nn.functional, "conv2d", wrong)
     fault = tried(network, Step(17, 21, 8), precision)

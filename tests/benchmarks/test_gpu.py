@@ -1,0 +1,170 @@
+"""The checks for a GPU, on a CPU and small: that they pass, and that what is wrong fails them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nsface.auxiliary import AUXILIARY
+from nsface.heads import HEADS, ArcFace, Target, others
+from nsface.networks import NETWORKS
+from nsface.training.trainer import Trainer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import gpu
+
+CHECKS = ["networks", "heads", "waits", "trainings", "resumed", "classifier"]
+FORMS = ["in device memory", "in host memory", "cache", "packed pixels", "streamed"]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> gpu.Place:
+    return gpu.Place(torch.device("cpu"), gpu.SMALL, tmp_path)
+
+
+def test_the_whole_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = gpu.main(
+        ["--stage", "check", "--out", str(tmp_path / "new"), "--device", "cpu", "--minutes", "30"]
+    )
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    assert printed.endswith("6 of 6 checks passed\n")
+    record = json.loads((tmp_path / "new" / "check.json").read_text())
+    assert list(record["checks"]) == CHECKS
+    assert record["environment"]["torch"] == torch.__version__
+    assert record["passed"] == 6
+    found = {name: entry["found"] for name, entry in record["checks"].items()}
+    assert set(found["networks"]) == set(gpu.SMALL.networks)
+    assert set(gpu.Scale().networks) == set(NETWORKS)
+    for precision in found["networks"].values():
+        assert set(precision) == {"fp32", "tf32", "bf16"}
+    assert len(found["heads"]) == 4
+    for kind in found["heads"].values():
+        assert set(kind) == {*HEADS, *AUXILIARY}
+    assert set(found["waits"]) == {*FORMS, "heads"}
+    assert set(found["waits"]["heads"]) == set(HEADS)
+    assert list(found["trainings"]) == FORMS
+    assert found["resumed"] == {"fp32": {"stopped_after": 3}, "bf16": {"stopped_after": 3}}
+    assert found["classifier"]["arcface"]["weights"] == 4 * 1000 * 16
+
+
+def crash(place: gpu.Place, found: gpu.Found) -> None:
+    found["before"] = {"number": float("nan")}
+    raise RuntimeError("CUDA error: an illegal memory access")
+
+
+def partly(place: gpu.Place, found: gpu.Found) -> None:
+    def broken() -> gpu.Found:
+        raise ValueError("no kernel")
+
+    gpu.each(found, {"one": broken, "two": lambda: {"fine": 1}, "three": lambda: {"deep": {"error": "off"}}})
+
+
+def endless(place: gpu.Place, found: gpu.Found) -> None:
+    def wait() -> gpu.Found:
+        while True:
+            time.sleep(0.01)
+
+    gpu.each(found, {"never": wait})
+
+
+def fine(place: gpu.Place, found: gpu.Found) -> None:
+    found["folder"] = str(place.folder)
+
+
+def test_a_failing_check_is_recorded_and_the_next_one_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = tuple(
+        gpu.Check(check, share) for check, share in ((crash, 1), (partly, 1), (endless, 0.2), (fine, 1))
+    )
+    monkeypatch.setitem(gpu.STAGES, "check", checks)
+    status = gpu.main(["--stage", "check", "--out", str(tmp_path), "--device", "cpu", "--minutes", "0.1"])
+    assert status == 1
+    text = (tmp_path / "check.json").read_text()
+    assert "NaN" in text
+    entries = json.loads(text, parse_constant=pytest.fail)["checks"]
+    assert {name: entry["status"] for name, entry in entries.items()} == {
+        "crash": "failed", "partly": "failed", "endless": "failed", "fine": "passed",
+    }  # fmt: skip
+    assert entries["crash"]["error"].startswith(
+        "RuntimeError: CUDA error: an illegal memory access (test_gpu.py:"
+    )
+    assert entries["partly"]["found"]["one"]["error"].startswith("ValueError: no kernel")
+    assert entries["partly"]["found"]["two"] == {"fine": 1}
+    assert entries["endless"]["error"] == "not done within 1 s"
+    assert not Path(entries["fine"]["found"]["folder"]).exists()
+    printed = capsys.readouterr().out
+    assert "three, deep: off" in printed
+    assert printed.endswith("1 of 4 checks passed\n")
+
+
+def test_what_was_found_is_kept_when_the_process_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(place: gpu.Place, found: gpu.Found) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(gpu.STAGES, "check", (gpu.Check(fine, 1), gpu.Check(die, 1), gpu.Check(partly, 1)))
+    with pytest.raises(KeyboardInterrupt):
+        gpu.run_stage("check", tmp_path, torch.device("cpu"), 60)
+    entries = json.loads((tmp_path / "check.json").read_text())["checks"]
+    assert [entry["status"] for entry in entries.values()] == ["passed", "running", "not run"]
+
+
+def test_a_wrong_head_is_found(place: gpu.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = ArcFace.changed_cosine
+
+    def wrong(self: ArcFace, target: Target) -> Tensor:
+        changed = right(self, target)
+        return changed if changed.dtype == torch.float64 else changed * 1.01
+
+    monkeypatch.setattr(ArcFace, "changed_cosine", wrong)
+    found: gpu.Found = {}
+    gpu.heads(place, found)
+    assert {fault.split(":")[0] for fault in gpu.faults(found)} == {f"{kind}, arcface" for kind in found}
+
+
+def test_a_wrong_form_of_the_classifier_is_found(place: gpu.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = others.blocked
+
+    def wrong(*arguments: Any) -> tuple[Tensor, Tensor]:
+        n, highest = right(*arguments)
+        return n + 0.01, highest
+
+    monkeypatch.setattr(others, "blocked", wrong)
+    found: gpu.Found = {}
+    gpu.classifier(place, found)
+    assert len(gpu.faults(found)) == 2
+    found = {}
+    gpu.heads(place, found)
+    assert {fault.split(",")[1] for fault in gpu.faults(found)} == {" blocked"}
+
+
+def test_a_resumed_run_that_differs_is_found(place: gpu.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Trainer.restore
+
+    def without_momentum(self: Trainer, state: dict[str, Any]) -> None:
+        right(self, state)
+        self.optimizer.state.clear()
+
+    monkeypatch.setattr(Trainer, "restore", without_momentum)
+    found: gpu.Found = {}
+    gpu.resumed(place, found)
+    assert gpu.faults(found) == [f"{kind}: other weights than unstopped" for kind in ("fp32", "bf16")]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_a_gpu_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        gpu.main(["--stage", "check", "--out", str(tmp_path)])
+    assert exit_.value.code == 2
+    assert "no usable CUDA device here; --device cpu tries the script itself" in capsys.readouterr().err

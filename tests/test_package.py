@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -16,6 +18,19 @@ def test_every_package_is_installed_and_none_besides() -> None:
     listed = config["options"]["packages"].split()
     found = [".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "nsface").rglob("__init__.py")]
     assert sorted(listed) == sorted([*found, "nsface.cli", "nsface.protocols", "nsface.recipes"])
+
+
+def test_every_requirement_has_one_bound_that_can_be_installed() -> None:
+    # `make test-oldest` runs with the lowest versions; without a bound that is a package's first release
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lists = [config["options"]["install_requires"], *config["options.extras_require"].values()]
+    requirements = [Requirement(line) for lines in lists for line in lines.strip().splitlines()]
+    bounds: dict[str, set[str]] = {}
+    for requirement in requirements:
+        assert [bound.operator for bound in requirement.specifier] in (["=="], [">="]), requirement
+        bounds.setdefault(requirement.name, set()).add(str(requirement.specifier))
+    assert all(len(found) == 1 for found in bounds.values()), bounds
 
 
 def test_help_imports_neither_torch_nor_opencv() -> None:

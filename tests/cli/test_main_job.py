@@ -92,7 +92,10 @@ def test_the_main_job_in_one_line(place: Path, lfw: LfwSet) -> None:
         one = ((image - 127.5) / 128).permute(2, 0, 1)[None]
         with torch.inference_mode():
             expected = network(one) + network(one.flip(3))
-        assert torch.allclose(torch.from_numpy(embeddings.vectors[row]), expected[0], rtol=1e-3, atol=1e-4)
+        apart = torch.from_numpy(embeddings.vectors[row]) - expected[0]
+        # extraction is in bfloat16 where the processor has it; by hand it is not
+        bound = 2**-6 if embeddings.meta["precision"] == "bfloat16" else 1e-4
+        assert apart.norm() < bound * expected.norm()
     assert embeddings.meta["preprocessing"] == description.input.model_dump()
 
 

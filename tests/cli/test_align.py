@@ -83,7 +83,12 @@ def test_align_removes_what_a_killed_call_left(nsface: Run, place: Path) -> None
     Path("killed/align.json").unlink()
     journal = Path("killed/.align.journal").read_bytes().splitlines(keepends=True)
     Path("killed/.align.journal").write_bytes(b"".join(journal[:20]) + journal[20][:9])
-    for name in (".align.unfinished/7.jpg", ".landmarks.txt.abc.txt", ".left_out.txt.0.txt", ".align.json.x.json"):
+    for name in (
+        ".align.unfinished/7.jpg",
+        ".landmarks.txt.abc.txt",
+        ".left_out.txt.0.txt",
+        ".align.json.x.json",
+    ):
         Path("killed", name).parent.mkdir(exist_ok=True)
         Path("killed", name).write_bytes(b"half")
     assert nsface("align", "faces", "killed", *options).status == 0

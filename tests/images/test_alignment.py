@@ -146,11 +146,13 @@ EYES, MOUTH, ALL = [1, 0, 2, 3, 4], [0, 1, 2, 4, 3], [1, 0, 2, 4, 3]
         (FACE[EYES], r"not those of a face: residual 0\.5"),
         (FACE[MOUTH], r"not those of a face: residual 0\.4"),
         (FACE[ALL], r"not those of a face: residual 0\.6"),
-        (FACE.round(-2) + [[0, 0], [0, 0], [0, 0], [0, 0], [1, 1]], "not those of a face: residual"),
+        (np.add(FACE.round(-2), [[0, 0], [0, 0], [0, 0], [0, 0], [1, 1]]), "not those of a face: residual"),
     ],
 )
 @pytest.mark.parametrize("order", ["xyxy", "xxyy"])
-def test_points_that_are_no_face_are_left_out(tmp_path: Path, points: np.ndarray, why: str, order: str) -> None:
+def test_points_that_are_no_face_are_left_out(
+    tmp_path: Path, points: np.ndarray, why: str, order: str
+) -> None:
     lines = []
     for number in range(6):
         (tmp_path / "set" / "p").mkdir(parents=True, exist_ok=True)
@@ -160,12 +162,16 @@ def test_points_that_are_no_face_are_left_out(tmp_path: Path, points: np.ndarray
         lines.append(f"p/{number}.png " + " ".join(f"{value:.2f}" for value in numbers) + "\n")
     (tmp_path / "points.txt").write_text("# remark\n" + "".join(lines))
     finder = Finder(read_landmarks(tmp_path / "points.txt"))
-    done = align(open_source(str(tmp_path / "set")), tmp_path / "out", template("sphereface"), finder, form="png")
+    done = align(
+        open_source(str(tmp_path / "set")), tmp_path / "out", template("sphereface"), finder, form="png"
+    )
     assert done.images == 4
     assert [name for name, _ in done.left_out] == ["p/2.png", "p/4.png"]
     for (_, reason), line in zip(done.left_out, (4, 6), strict=True):
         assert re.search(rf"points\.txt:{line}: .*{why}", reason)
-    assert sorted(path.name for path in (tmp_path / "out" / "p").iterdir()) == [f"{n}.png" for n in (0, 1, 3, 5)]
+    assert sorted(path.name for path in (tmp_path / "out" / "p").iterdir()) == [
+        f"{n}.png" for n in (0, 1, 3, 5)
+    ]
     assert len((tmp_path / "out" / "left_out.txt").read_text().splitlines()) == 2
 
 
@@ -174,7 +180,8 @@ def test_a_face_in_profile_is_one(tmp_path: Path, yaw: float) -> None:
     """Five points of a head, turned: the nose is nearer than the eyes."""
     head = np.array([[-31, 0, 0], [31, 0, 0], [0, 35, -25], [-26, 70, 0], [26, 70, 0]])
     turn = np.radians(yaw)
-    points = np.column_stack([head[:, 0] * np.cos(turn) + head[:, 2] * np.sin(turn), head[:, 1]]) + [48, 20]
+    across = head[:, 0] * np.cos(turn) + head[:, 2] * np.sin(turn)
+    points = np.column_stack([across + 48, head[:, 1] + 20])
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "1.png").write_bytes(encoded(picture(112, 96)))
     (tmp_path / "points.txt").write_text("1.png " + " ".join(map(str, points.ravel())) + "\n")

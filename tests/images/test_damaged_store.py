@@ -24,7 +24,7 @@ def npy(values: object, kind: object = np.int64) -> bytes:
 
 
 def replaced(store: Path, name: str, data: bytes) -> None:
-    """Put `data` into a file of the store, and its size into the header, so that only the content is wrong."""
+    """Put `data` into a file of the store, and its size into the header: only the content is wrong."""
     (store / name).write_bytes(data)
     header = json.loads((store / "header.json").read_text())
     if name in header["files"]:
@@ -45,7 +45,8 @@ LABELS = list(range(7)) * 6
 @pytest.mark.parametrize(
     "data",
     [
-        npy(LABELS[:40], np.float64), npy(LABELS[:40], np.int32), npy(LABELS[:40], ">i8"), npy(LABELS[:39]), npy(3),
+        npy(LABELS[:40], np.float64), npy(LABELS[:40], np.int32), npy(LABELS[:40], ">i8"), npy(LABELS[:39]),
+        npy(3),
         npy(np.reshape(LABELS[:40], (40, 1))), npy([7, *LABELS[:39]]), npy([-2, *LABELS[:39]]),
         npy([2**62, *LABELS[:39]]), npy(LABELS[:40])[:-8], b"", b"text", npy([None] * 40, object),
         npy(LABELS[:40]).replace(b"(40,)", b"(9999999999,)"),
@@ -62,7 +63,8 @@ def test_labels_that_are_none(tar: Source, tmp_path: Path, data: bytes) -> None:
     "change",
     [
         lambda o: o[:, None], lambda o: o.astype(float), lambda o: o[:-1], lambda o: o[::-1], lambda o: o - 1,
-        lambda o: np.where(o == o[3], o[9], o), lambda o: o * 1000, lambda o: np.zeros_like(o), lambda o: np.int64(4),
+        lambda o: np.where(o == o[3], o[9], o), lambda o: o * 1000, lambda o: np.zeros_like(o),
+        lambda o: np.int64(4),
     ],
 )  # fmt: skip
 def test_places_of_images_that_are_none(tar: Source, tmp_path: Path, change: Callable[[Any], Any]) -> None:
@@ -94,7 +96,9 @@ def test_lists_that_do_not_fit(tar: Source, tmp_path: Path, name: str, data: byt
         (lambda h: h.update({"a\nb": 1}), "a\\nb"),
     ],
 )
-def test_a_header_that_does_not_fit(tar: Source, tmp_path: Path, change: Callable[[Any], Any], why: str) -> None:
+def test_a_header_that_does_not_fit(
+    tar: Source, tmp_path: Path, change: Callable[[Any], Any], why: str
+) -> None:
     pack(tar, tmp_path / "store")
     path = tmp_path / "store" / "header.json"
     header = json.loads(path.read_text())
@@ -103,7 +107,9 @@ def test_a_header_that_does_not_fit(tar: Source, tmp_path: Path, change: Callabl
     assert why in refused(tmp_path / "store")
 
 
-@pytest.mark.parametrize("text", [b"", b"[" * 100_000, b"null", b"\xff", b'{"images": NaN}', b"9" * 5000, b'"\\ud800"'])
+@pytest.mark.parametrize(
+    "text", [b"", b"[" * 100_000, b"null", b"\xff", b'{"images": NaN}', b"9" * 5000, b'"\\ud800"']
+)
 def test_a_header_that_is_none(tar: Source, tmp_path: Path, text: bytes) -> None:
     pack(tar, tmp_path / "store")
     (tmp_path / "store" / "header.json").write_bytes(text)
@@ -116,7 +122,7 @@ def test_a_store_that_becomes_shorter_is_an_error(tar: Source, tmp_path: Path, e
     store = open_source(str(tmp_path / "store"))
     assert isinstance(store, StoreSource)
     os.truncate(tmp_path / "store" / store.header.data.file, 1000)
-    with pytest.raises((DataError, OSError), match="shorter|ends before"):
+    with pytest.raises((DataError, OSError), match=r"shorter|ends before"):
         store.pixels(39)
     assert store.verify()
 

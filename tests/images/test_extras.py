@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures import encoded, picture
+from pictures import encoded, opened_or_refused, picture
 
 from nsface.errors import DataError
 from nsface.images.sources import open_source
@@ -80,7 +80,7 @@ def test_lmdb_that_was_cut_is_refused_before_its_library_sees_it(tmp_path: Path,
     write_lmdb(tmp_path / "x", {b"A/%d" % number: IMAGES[0] for number in range(50)})
     data = tmp_path / "x" / "data.mdb"
     os.truncate(data, int(left * data.stat().st_size) if 0 < left < 1 else int(left))
-    with pytest.raises(DataError, match="cut short|not an LMDB environment"):
+    with pytest.raises(DataError, match=r"cut short|not an LMDB environment"):
         open_source(str(tmp_path / "x"))
 
 
@@ -93,12 +93,8 @@ def test_lmdb_with_damaged_pages_is_one_line(tmp_path: Path, place: float) -> No
     start = max(8192, int(place * len(data)))
     data[start : start + 5000] = b"\xff" * len(data[start : start + 5000])
     path.write_bytes(data)
-    try:
-        source = open_source(str(tmp_path / "x"))
-    except DataError as error:
-        assert "\n" not in str(error)
-    else:
-        assert len(source) <= 50
+    source = opened_or_refused(tmp_path / "x")
+    assert source is None or len(source) <= 50
 
 
 def test_parquet_of_hugging_face(tmp_path: Path) -> None:

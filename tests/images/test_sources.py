@@ -309,7 +309,9 @@ def test_where_no_image_can_be_read_the_others_are_named(tmp_path: Path) -> None
         open_source(str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "a/" * 3000, "x" * 300 + "{0..1}.tar", "x" * 300 + "#split=a", "a\0b"])
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "a/" * 3000, "x" * 300 + "{0..1}.tar", "x" * 300 + "#split=a", "a\0b"]
+)
 def test_paths_that_cannot_be_are_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError) as error:
         open_source(f"{tmp_path}/{name}")

@@ -44,8 +44,8 @@ class LmdbSource(Source):
     """Every value of the environment that is an image, in byte order of the keys.
 
     Raises:
-        DataError: the package is not installed, the environment cannot be read or is damaged, or its values are
-            no images.
+        DataError: the package is not installed, the environment cannot be read or is damaged, or its values
+            are no images.
     """
 
     kind = "lmdb"
@@ -136,7 +136,8 @@ def _unreadable(folder: str | Path, error: Exception) -> str:
 
 
 def _read_all(folder: str) -> _Content:
-    """What lies in the environment. Every value is touched at both ends, so that none reaches beyond the file."""
+    """What lies in the environment. Every image is looked up as `read` does, and touched at its end, so that
+    none of them lies beyond the file."""
     import lmdb
 
     content = _Content([], [], {}, b"")
@@ -144,7 +145,6 @@ def _read_all(folder: str) -> _Content:
         with _environment(folder) as environment, environment.begin(buffers=True) as transaction:
             for key_view, value in transaction.cursor():
                 key, extension = bytes(key_view), image_extension(bytes(value[:16]))
-                bytes(value[-1:])
                 if extension is not None:
                     content.keys.append(key)
                     content.extensions.append(extension)
@@ -152,6 +152,8 @@ def _read_all(folder: str) -> _Content:
                     content.labels[key.removeprefix(_LABEL)] = bytes(value[:_LONGEST_LABEL])
                 elif not content.other:
                     content = content._replace(other=key)
+            for key in content.keys:
+                bytes((transaction.get(key) or b"")[-1:])
     except lmdb.Error as error:
         raise DataError(_unreadable(folder, error)) from error
     return content
@@ -175,6 +177,6 @@ def _check_size(path: Path) -> None:
     last = max(sound, key=lambda meta: int(meta[6]))[5]
     if (last + 1) * page > size:
         raise DataError(
-            f"{path}: it should have {(last + 1) * page:,} bytes and has {size:,}; it is damaged or cut short, "
-            "copy it again"
+            f"{path}: it should have {(last + 1) * page:,} bytes and has {size:,}; it is damaged or cut "
+            "short, copy it again"
         )

@@ -245,7 +245,7 @@ def _headers(records: RecordFile, keys: Integers, offsets: Integers) -> _Table:
         np.where(whole, lengths - begin, -1),
         counts,
         labels,
-        _formats(signatures & 0xFFFF),
+        _formats(np.bitwise_and(signatures, np.uint32(0xFFFF))),
     )
     for row in np.flatnonzero(~whole).tolist():
         _read_parts(records, table, row)

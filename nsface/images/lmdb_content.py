@@ -68,9 +68,12 @@ def read_all(folder: str) -> Content:
     return content
 
 
-def check_size(path: Path) -> None:
-    """Raise a DataError where the file is shorter than its newest meta page says: a cut one, whose pages the
-    library would look for beyond its end."""
+def check_size(path: Path) -> int:
+    """The bytes that the newest meta page of the file promises.
+
+    Raises:
+        DataError: it has fewer, so it was cut: the library would look for its pages beyond its end.
+    """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -89,3 +92,4 @@ def check_size(path: Path) -> None:
             f"{path}: it should have {(last + 1) * page:,} bytes and has {size:,}; it is damaged or cut "
             "short, copy it again"
         )
+    return int(last + 1) * int(page)

@@ -84,6 +84,17 @@ def test_lmdb_that_was_cut_is_refused_before_its_library_sees_it(tmp_path: Path,
         open_source(str(tmp_path / "x"))
 
 
+@pytest.mark.parametrize("left", [0, 4096, 0.9])
+def test_lmdb_that_becomes_shorter_is_an_error(tmp_path: Path, left: float) -> None:
+    write_lmdb(tmp_path / "x", {b"A/%d" % number: IMAGES[0] * 20 for number in range(50)})
+    source = open_source(str(tmp_path / "x"))
+    data = tmp_path / "x" / "data.mdb"
+    os.truncate(data, int(left * data.stat().st_size) if 0 < left < 1 else int(left))
+    for index in range(50):
+        with pytest.raises(OSError, match="has become shorter"):
+            source.read(index)
+
+
 @pytest.mark.parametrize("place", [0.4, 0.6, 0.9])
 def test_lmdb_with_damaged_pages_is_one_line(tmp_path: Path, place: float) -> None:
     """Whatever the library does with it, it does in a process of its own."""

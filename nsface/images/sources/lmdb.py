@@ -39,7 +39,7 @@ class LmdbSource(Source):
         except ImportError as error:
             raise DataError(f'{folder}: LMDB needs a package more: pip install "nsface[lmdb]"') from error
         self.location = str(folder)
-        check_size(folder / FILE)
+        self._file, self._size = folder / FILE, check_size(folder / FILE)
         # the library trusts the file: a damaged one can end the process that reads it
         content = isolated(read_all, self.location, where=self.location)
         if not content.keys and content.other:
@@ -88,6 +88,9 @@ class LmdbSource(Source):
         return [self._labels.get(key.removeprefix(_IMAGE), "") for key in self._keys]
 
     def read(self, index: int) -> bytes:
+        if os.stat(self._file).st_size < self._size:
+            # the library maps the file: to look beyond its end would be the end of this process
+            raise OSError(f"the environment has become shorter than {self._size} bytes")
         try:
             with self._own().begin() as transaction:
                 value = transaction.get(self._keys[index])

@@ -70,9 +70,9 @@ def command(
     """Align the faces in SRC to a five-point template, into the folder DST with the same tree.
 
     SRC is anything that `nsface pack` takes. What lies outside an image is black. DST/landmarks.txt has the
-    points and confidences, DST/left_out.txt the images without a face, those whose given points are none and
-    the unreadable ones; the others are written all the same, and the exit status is 2 without --skip-bad. Interrupted, the same command goes on
-    where it was.
+    points and confidences, DST/left_out.txt the images without a face, those whose given points are no face,
+    and the unreadable ones; the others are written all the same, and the exit status is 2 without --skip-bad.
+    Interrupted, the same command goes on where it was.
 
     \b
     Examples:

@@ -9,9 +9,12 @@ _JPEG = {".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".mpo", ".pjpeg", ".p
 IMAGE_EXTENSIONS = frozenset(_JPEG | {".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff"})
 # images all the same, which are counted and not read
 FOREIGN_EXTENSIONS = frozenset(
-    ".gif .heic .heif .hif .avif .jxl .jp2 .j2k .jpx .jpf .psd .svg .ico .tga .exr .hdr .pcx .ppm .pgm .pbm "
-    ".pnm .dng .cr2 .cr3 .nef .arw .raf .orf .rw2".split()
-)
+    [
+        ".gif", ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".jpf", ".psd", ".svg",
+        ".ico", ".tga", ".exr", ".hdr", ".pcx", ".ppm", ".pgm", ".pbm", ".pnm", ".dng", ".cr2", ".cr3",
+        ".nef", ".arw", ".raf", ".orf", ".rw2",
+    ]
+)  # fmt: skip
 
 
 def has_image_extension(name: str) -> bool:

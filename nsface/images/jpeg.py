@@ -1,7 +1,7 @@
-"""The markers of a JPEG file: what size it says, where its first picture ends, whether its scans are all there.
+"""The markers of a JPEG file: what size it says, where its first picture ends, whether scans are missing.
 
-ITU-T T.81 (https://www.w3.org/Graphics/JPEG/itu-t81.pdf), annexes B and G. Phones write more behind the end: a
-short film, a second picture (MPO), a depth map.
+ITU-T T.81 (https://www.w3.org/Graphics/JPEG/itu-t81.pdf), annexes B and G. Phones write more behind the end:
+a short film, a second picture (MPO), a depth map.
 """
 
 from __future__ import annotations

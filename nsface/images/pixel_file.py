@@ -64,7 +64,9 @@ class PixelFile:
             except OSError as error:
                 raise DataError(f"{self.path}: cannot be read: {reason(error)}") from error
             if len(data) != self._size:
-                raise DataError(f"{self.path}: it has become shorter while it was read; make or copy it again")
+                raise DataError(
+                    f"{self.path}: it has become shorter while it was read; make or copy it again"
+                )
             flat[row] = np.frombuffer(data, np.uint8)
         return out
 

@@ -14,7 +14,8 @@ import numpy as np
 from nsface.errors import DataError, listing
 from nsface.files import reason, replacing
 from nsface.images import room
-from nsface.images.pixel_file import PixelFile, Pixels
+from nsface.images.pixel_file import PixelFile
+from nsface.images.pixel_file import Pixels as Pixels
 from nsface.images.sources import Source, StoreSource
 from nsface.untrusted import read_array_header
 

@@ -141,3 +141,42 @@ def test_a_killed_command_goes_on(place: Path, nsface: Run) -> None:
     for name in os.listdir("whole"):
         assert Path("store", name).read_bytes() == Path("whole", name).read_bytes()
     assert json.loads(Path("store/header.json").read_text())["images"] == 1200
+
+
+def test_what_is_not_read_and_who_is_nobody_is_counted_in_one_line(place: Path, nsface: Run) -> None:
+    assert nsface("pack", "train.tar", "faces", "--folder").status == 0
+    images = sorted(Path("faces").rglob("*.jpg"))
+    for name in ("1.gif", "2.heic"):
+        (images[0].parent / name).write_bytes(b"x")
+    labels = [f"{path.relative_to('faces')}\t{number % 3 - 1}\n" for number, path in enumerate(images)]
+    Path("faces/list.txt").write_text("".join(labels))
+    points = "30.3 51.7 65.5 51.5 48.0 71.7 33.5 92.4 62.7 92.2"
+    Path("points.txt").write_text("".join(f"{path.relative_to('faces')} {points}\n" for path in images))
+    align = ("--landmarks", "points.txt")
+    Path("run").mkdir()
+    train = nsface("train", "recipe.yaml", "--data", "faces", "--out", "run/a")
+    model = "run/a/model.safetensors"
+    for outcome in (
+        train,
+        nsface("extract", model, "faces", "-o", "faces.npz"),
+        nsface("align", "faces", "aligned", *align),
+        nsface("pack", "faces", "store"),
+    ):
+        assert outcome.status == 0
+        lines = [line for line in outcome.err.splitlines() if "not read" in line]
+        assert len(lines) == 1, outcome.err
+        assert "faces: 2 passed over: " in lines[0]
+    for outcome in (
+        nsface("train", "recipe.yaml", "--data", "faces/list.txt", "--out", "run/b"),
+        nsface("extract", model, "faces/list.txt", "-o", "list.npz"),
+        nsface("align", "faces/list.txt", "aligned-list", *align),
+        nsface("pack", "faces/list.txt", "store-list"),
+    ):
+        assert outcome.status == 0
+        lines = [line for line in outcome.err.splitlines() if "negative" in line]
+        assert len(lines) == 1, outcome.err
+        assert "8 of 24 images have no label or a negative one" in lines[0]
+    assert json.loads(Path("run/b/environment.json").read_text())["images"] == 16
+    assert len(load("list.npz").names) == 24
+    found = nsface("inspect", "store-list", "--json", "-").json
+    assert (found["images"], found["identities"], found["without_identity"]) == (24, 2, 8)

@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from nsface.errors import DataError
+from nsface.images.sources import Source, open_source
+
 
 def picture(height: int = 12, width: int = 10, seed: int = 0) -> npt.NDArray[np.uint8]:
     """Smooth random RGB pixels, which survive JPEG compression well."""
@@ -24,6 +27,16 @@ def encoded(pixels: npt.NDArray[np.uint8], extension: str = ".png") -> bytes:
     done, data = cv2.imencode(extension, pixels)
     assert done
     return data.tobytes()
+
+
+def opened_or_refused(path: Path) -> Source | None:
+    """The images in `path`; None where they are refused, which takes one line."""
+    try:
+        return open_source(str(path))
+    except DataError as error:
+        message = str(error)
+    assert "\n" not in message
+    return None
 
 
 def write_tar(path: Path, images: int = 40, extension: str = ".jpg") -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,9 @@ def test_both_orders_are_recognised(tmp_path: Path, order: str) -> None:
         ("a.jpg 1 2 3\n", ":1: a name, ten numbers"),
         ("a.jpg 1 2 3 4 5 6 7 8 9 ten\n", ":1: a name"),
         ("a.jpg 1 2 3 4 5 6 7 8 9 nan\n", ":1: a name"),
+        ("a.jpg 1 2 3 4 5 6 7 8 9 1e308\n", ":1: a name"),
+        ("a.jpg 1 2 3 4 5 6 7 8 9 -inf\n", ":1: a name"),
+        ("a.jpg " + "1 " * 100_000 + "\n", ":1: a name"),
         ("# nothing\n", "no landmarks"),
         ("a.jpg 1 2 9 4 5 6 7 0 9 1\na.png 1 2 3 4 5 6 7 8 9 1\n", ":2: a.png stands above"),
         ("a.jpg 65 51 30 51 48 71 33 92 62 92\n", "neither order"),
@@ -127,3 +131,60 @@ def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"1\.png and 1\.png would both become 1\.jpg"):
         align(source, tmp_path / "out", template("sphereface"), Finder())
     assert not (tmp_path / "out").exists()
+
+
+FACE = np.array(POINTS)
+EYES, MOUTH, ALL = [1, 0, 2, 3, 4], [0, 1, 2, 4, 3], [1, 0, 2, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("points", "why"),
+    [
+        (FACE + 4000, r"5 of the five points lie outside the image, 112×96 .*residual 0\.00"),
+        (FACE - [60, 0], r"3 of the five points lie outside .*residual 0\.00"),
+        (FACE * 9, r"of the five points lie outside .*residual 0\.00"),
+        (FACE[EYES], r"not those of a face: residual 0\.5"),
+        (FACE[MOUTH], r"not those of a face: residual 0\.4"),
+        (FACE[ALL], r"not those of a face: residual 0\.6"),
+        (np.add(FACE.round(-2), [[0, 0], [0, 0], [0, 0], [0, 0], [1, 1]]), "not those of a face: residual"),
+    ],
+)
+@pytest.mark.parametrize("order", ["xyxy", "xxyy"])
+def test_points_that_are_no_face_are_left_out(
+    tmp_path: Path, points: np.ndarray, why: str, order: str
+) -> None:
+    lines = []
+    for number in range(6):
+        (tmp_path / "set" / "p").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / "p" / f"{number}.png").write_bytes(encoded(picture(112, 96, seed=number)))
+        given = points if number in (2, 4) else FACE + number / 10
+        numbers = given.ravel() if order == "xyxy" else given.T.ravel()
+        lines.append(f"p/{number}.png " + " ".join(f"{value:.2f}" for value in numbers) + "\n")
+    (tmp_path / "points.txt").write_text("# remark\n" + "".join(lines))
+    finder = Finder(read_landmarks(tmp_path / "points.txt"))
+    done = align(
+        open_source(str(tmp_path / "set")), tmp_path / "out", template("sphereface"), finder, form="png"
+    )
+    assert done.images == 4
+    assert [name for name, _ in done.left_out] == ["p/2.png", "p/4.png"]
+    for (_, reason), line in zip(done.left_out, (4, 6), strict=True):
+        assert re.search(rf"points\.txt:{line}: .*{why}", reason)
+    assert sorted(path.name for path in (tmp_path / "out" / "p").iterdir()) == [
+        f"{n}.png" for n in (0, 1, 3, 5)
+    ]
+    assert len((tmp_path / "out" / "left_out.txt").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("yaw", [0, 30, 60, 80])
+def test_a_face_in_profile_is_one(tmp_path: Path, yaw: float) -> None:
+    """Five points of a head, turned: the nose is nearer than the eyes."""
+    head = np.array([[-31, 0, 0], [31, 0, 0], [0, 35, -25], [-26, 70, 0], [26, 70, 0]])
+    turn = np.radians(yaw)
+    across = head[:, 0] * np.cos(turn) + head[:, 2] * np.sin(turn)
+    points = np.column_stack([across + 48, head[:, 1] + 20])
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "1.png").write_bytes(encoded(picture(112, 96)))
+    (tmp_path / "points.txt").write_text("1.png " + " ".join(map(str, points.ravel())) + "\n")
+    finder = Finder(read_landmarks(tmp_path / "points.txt", "xyxy"))
+    done = align(open_source(str(tmp_path / "set")), tmp_path / "out", template("sphereface"), finder)
+    assert (done.images, done.left_out) == (1, [])

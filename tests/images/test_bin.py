@@ -98,7 +98,7 @@ def test_the_work_grows_with_the_length_of_the_file(tmp_path: Path, piece: bytes
     path = tmp_path / "x.bin"
     path.write_bytes(b"\x80\x03]q\0" + piece * (300_000 // len(piece)) + b".")
     start = time.process_time()
-    with pytest.raises(DataError, match="damaged|not \\(list"):
+    with pytest.raises(DataError, match=r"damaged|not \(list"):
         BinSource(path)
     assert time.process_time() - start < 4
 
@@ -112,7 +112,9 @@ def test_an_image_that_stands_in_several_pairs_is_read_once(tmp_path: Path) -> N
     assert time.process_time() - start < 2
 
 
-@pytest.mark.parametrize("opcode", [b"\x8e" + b"\xff" * 7 + b"\x7f", b"B\xff\xff\xff\x7f", b"T\xff\xff\xff\x7f"])
+@pytest.mark.parametrize(
+    "opcode", [b"\x8e" + b"\xff" * 7 + b"\x7f", b"B\xff\xff\xff\x7f", b"T\xff\xff\xff\x7f"]
+)
 def test_a_length_beyond_the_file_takes_no_memory(tmp_path: Path, opcode: bytes) -> None:
     (tmp_path / "x.bin").write_bytes(b"\x80\x04]" + opcode + b"x" * 100)
     tracemalloc.start()

@@ -84,7 +84,9 @@ def test_what_is_no_picture_is_refused_by_name(data: bytes, why: str) -> None:
 
 
 def jpeg(seed: int, *options: int, height: int = 64, width: int = 48) -> bytes:
-    data = cv2.imencode(".jpg", picture(height, width, seed)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92, *options])
+    data = cv2.imencode(
+        ".jpg", picture(height, width, seed)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92, *options]
+    )
     return data[1].tobytes()
 
 
@@ -92,9 +94,13 @@ PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
 RESTARTS = (cv2.IMWRITE_JPEG_RST_INTERVAL, 2)
 
 
-@pytest.mark.parametrize("behind", [VIDEO, b"xx\xff\xdaxx", b"\xff\xd9" * 9, jpeg(9), b"\0", b"\xff\xd8\xff\xe1"])
+@pytest.mark.parametrize(
+    "behind", [VIDEO, b"xx\xff\xdaxx", b"\xff\xd9" * 9, jpeg(9), b"\0", b"\xff\xd8\xff\xe1"]
+)
 @pytest.mark.parametrize("options", [(), PROGRESSIVE, RESTARTS])
-def test_what_stands_behind_the_end_of_a_jpeg_changes_nothing(behind: bytes, options: tuple[int, ...]) -> None:
+def test_what_stands_behind_the_end_of_a_jpeg_changes_nothing(
+    behind: bytes, options: tuple[int, ...]
+) -> None:
     for seed in range(3):
         data = jpeg(seed, *options)
         assert np.array_equal(decode(data + behind, "x"), decode(data, "x"))
@@ -121,7 +127,7 @@ def test_a_cut_jpeg_is_refused_whatever_stands_behind(
     """The decoder fills up what is missing, with grey or with a coarser picture."""
     for seed in range(3):
         data = jpeg(seed, *options)
-        with pytest.raises(DataError, match="^x: truncated image$"):
+        with pytest.raises(DataError, match=r"^x: truncated image$"):
             decode(data[: int(left * len(data))].rstrip(b"\xff") + end, "x")
 
 
@@ -144,7 +150,11 @@ def png_bomb(height: int, width: int) -> bytes:
     packed = zlib.compressobj()
     row = bytes(1 + (width + 7) // 8)
     data = b"".join(packed.compress(row) for _ in range(height)) + packed.flush()
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)), (b"IDAT", data), (b"IEND", b"")]
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)),
+        (b"IDAT", data),
+        (b"IEND", b""),
+    ]
     chunks = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts)
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
@@ -163,7 +173,9 @@ def test_a_small_file_does_not_fill_the_memory(size: tuple[int, int], why: str) 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(DataError, match=why):
         decode(data, "x")
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000 * (1024 if sys.platform == "darwin" else 1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000 * (
+        1024 if sys.platform == "darwin" else 1
+    )
 
 
 def test_a_large_flat_picture_is_read() -> None:

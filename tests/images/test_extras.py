@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures import encoded, picture
+from pictures import encoded, opened_or_refused, picture
 
 from nsface.errors import DataError
 from nsface.images.sources import open_source
@@ -72,6 +73,39 @@ def test_lmdb_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "y" / "data.mdb").write_bytes(b"no" * 4096)
     with pytest.raises(DataError, match="not an LMDB environment"):
         open_source(str(tmp_path / "y"))
+
+
+@pytest.mark.parametrize("left", [0, 10, 4096, 8192, 0.5, 0.99])
+def test_lmdb_that_was_cut_is_refused_before_its_library_sees_it(tmp_path: Path, left: float) -> None:
+    write_lmdb(tmp_path / "x", {b"A/%d" % number: IMAGES[0] for number in range(50)})
+    data = tmp_path / "x" / "data.mdb"
+    os.truncate(data, int(left * data.stat().st_size) if 0 < left < 1 else int(left))
+    with pytest.raises(DataError, match=r"cut short|not an LMDB environment"):
+        open_source(str(tmp_path / "x"))
+
+
+@pytest.mark.parametrize("left", [0, 4096, 0.9])
+def test_lmdb_that_becomes_shorter_is_an_error(tmp_path: Path, left: float) -> None:
+    write_lmdb(tmp_path / "x", {b"A/%d" % number: IMAGES[0] * 20 for number in range(50)})
+    source = open_source(str(tmp_path / "x"))
+    data = tmp_path / "x" / "data.mdb"
+    os.truncate(data, int(left * data.stat().st_size) if 0 < left < 1 else int(left))
+    for index in range(50):
+        with pytest.raises(OSError, match="has become shorter"):
+            source.read(index)
+
+
+@pytest.mark.parametrize("place", [0.4, 0.6, 0.9])
+def test_lmdb_with_damaged_pages_is_one_line(tmp_path: Path, place: float) -> None:
+    """Whatever the library does with it, it does in a process of its own."""
+    write_lmdb(tmp_path / "x", {b"A/%d" % number: IMAGES[0] for number in range(50)})
+    path = tmp_path / "x" / "data.mdb"
+    data = bytearray(path.read_bytes())
+    start = max(8192, int(place * len(data)))
+    data[start : start + 5000] = b"\xff" * len(data[start : start + 5000])
+    path.write_bytes(data)
+    source = opened_or_refused(tmp_path / "x")
+    assert source is None or len(source) <= 50
 
 
 def test_parquet_of_hugging_face(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from pictures import encoded
+from pictures import encoded, picture
 from records import content, write_rec
 
 from nsface.errors import DataError
@@ -202,3 +202,16 @@ def test_figures(faces: Path, tmp_path: Path) -> None:
     assert sheet.shape == (2 * 30, 12 * 26, 3)
     assert np.array_equal(sheet[:28, :24], source.pixels(0))
     assert np.array_equal(sheet[30:58, 26 : 26 + 24], source.pixels(13))
+
+
+def test_the_mean_of_large_pictures_is_small(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.jpg").write_bytes(encoded(picture(1500, 3000, number), ".jpg"))
+    looks = look(open_source(str(tmp_path)))
+    assert looks.sizes.tolist() == [[1500, 3000]] * 2
+    assert looks.mean_face.shape == (256, 512, 3)
+
+
+@pytest.mark.parametrize("label", ["9" * 5000, "1" * 19])
+def test_labels_of_very_many_digits_have_no_gaps(label: str) -> None:
+    assert label_gaps(["1", label]) is None

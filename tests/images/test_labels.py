@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from pictures import encoded, picture
 from records import content, write_rec
+from test_extras import write_lmdb, write_parquet
+from test_tars import write_shard
 
 from nsface.errors import DataError
 from nsface.images.packing import pack
@@ -17,8 +19,6 @@ from nsface.images.sources import open_source
 from nsface.images.sources.base import identity_of
 from nsface.recipe import Recipe
 from nsface.training.data import training_set
-from test_extras import write_lmdb, write_parquet
-from test_tars import write_shard
 
 IMAGES = [encoded(picture(112, 96, seed=number)) for number in range(8)]
 LABELS = [-1, 2, 0, 2, -1, 0, -7, 2]
@@ -34,7 +34,9 @@ def tar_of_numbers(path: Path) -> Path:
 def tar_of_json(path: Path) -> Path:
     files = {f"{k:03d}.png": data for k, data in enumerate(IMAGES)}
     labels = [label if k % 2 else str(label) for k, label in enumerate(LABELS)]
-    write_shard(path, files | {f"{k:03d}.json": json.dumps({"label": x}).encode() for k, x in enumerate(labels)})
+    write_shard(
+        path, files | {f"{k:03d}.json": json.dumps({"label": x}).encode() for k, x in enumerate(labels)}
+    )
     return path
 
 
@@ -57,7 +59,9 @@ def parquet(kind: Callable[[int], Any]) -> Callable[[Path], Path]:
 
 def lmdb(path: Path) -> Path:
     items = {b"image-%d" % k: data for k, data in enumerate(IMAGES)}
-    write_lmdb(path, items | {b"label-%d" % k: b"%d\n" % label for k, label in enumerate(LABELS) if label != -7})
+    write_lmdb(
+        path, items | {b"label-%d" % k: b"%d\n" % label for k, label in enumerate(LABELS) if label != -7}
+    )
     return path
 
 
@@ -72,7 +76,8 @@ def store(path: Path) -> Path:
 
 
 ALL = [
-    tar_of_numbers, tar_of_json, listed, parquet(int), parquet(str), parquet(float), parquet(lambda x: None if x < 0 else x),
+    tar_of_numbers, tar_of_json, listed, parquet(int), parquet(str), parquet(float),
+    parquet(lambda x: None if x < 0 else x),
     lmdb, rec, store,
 ]  # fmt: skip
 
@@ -98,7 +103,12 @@ def test_a_negative_label_is_nobody(tmp_path: Path, write: Callable[[Path], Path
 def test_a_set_of_nobodies_cannot_be_trained_on(tmp_path: Path) -> None:
     write_shard(tmp_path / "x.tar", {"0.png": IMAGES[0], "0.cls": b"-1", "1.png": IMAGES[1], "1.cls": b"-1"})
     recipe = Recipe.model_validate(
-        {"network": {"name": "light-resnet"}, "head": {"name": "softmax"}, "epochs": 1, "data": str(tmp_path / "x.tar")}
+        {
+            "network": {"name": "light-resnet"},
+            "head": {"name": "softmax"},
+            "epochs": 1,
+            "data": str(tmp_path / "x.tar"),
+        }
     )
     with pytest.raises(DataError, match="0 identity in use"):
         training_set(recipe)
@@ -107,7 +117,8 @@ def test_a_set_of_nobodies_cannot_be_trained_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("label", "identity"),
     [
-        (-1, ""), ("-1", ""), (" -12 \n", ""), ("-1.0", ""), ("- 1", ""), (None, ""), ("  ", ""), ("-007", ""),
+        (-1, ""), ("-1", ""), (" -12 \n", ""), ("-1.0", ""), ("- 1", ""), (None, ""), ("  ", ""),
+        ("-007", ""),
         (0, "0"), ("-0", "-0"), ("-a", "-a"), ("1-2", "1-2"), ("Ada", "Ada"), (" 7\n", "7"), ("-1-", "-1-"),
         ("a\tb", "a\\x09b"),
     ],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import encoded, picture
+from pictures import encoded, opened_or_refused, picture
 
 from nsface.errors import DataError
 from nsface.images.sources import open_source
@@ -125,7 +126,10 @@ def test_the_column_can_be_said(tmp_path: Path) -> None:
     assert list(open_source(f"{path}#label=person").identities) == PEOPLE
     assert list(open_source(f"{path}#label=gender").identities) == ["0", "1"] * 3
     assert list(open_source(f"{path}#label=folder").identities) == [""] * 6
-    for name, why in {"box": "holds list", "none": "no column none; there are image, person, gender, box"}.items():
+    for name, why in {
+        "box": "holds list",
+        "none": "no column none; there are image, person, gender, box",
+    }.items():
         with pytest.raises(DataError, match=why):
             open_source(f"{path}#label={name}")
 
@@ -163,7 +167,11 @@ def test_the_shards_of_one_split_belong_together(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"picture": PICTURES, "label": PEOPLE}, {"image": IMAGES, "label": PEOPLE}, {"image": PICTURES, "identity": PEOPLE}],
+    [
+        {"picture": PICTURES, "label": PEOPLE},
+        {"image": IMAGES, "label": PEOPLE},
+        {"image": PICTURES, "identity": PEOPLE},
+    ],
 )
 def test_files_with_other_columns_do_not_belong_together(tmp_path: Path, other: dict[str, Any]) -> None:
     write(tmp_path / "set" / "a.parquet", image=PICTURES, label=PEOPLE)
@@ -177,13 +185,10 @@ def test_damaged_files_are_one_line(tmp_path: Path) -> None:
     for place in range(len(data) - 300, len(data) - 8, 7):
         for byte in (0, 255, data[place] ^ 1):
             (tmp_path / "y").write_bytes(data[:place] + bytes([byte]) + data[place + 1 :])
-            try:
-                source = open_source(str(tmp_path / "y"))
-                source.read(5)
-            except DataError as error:
-                assert "\n" not in str(error)
-            except OSError:
-                pass
+            source = opened_or_refused(tmp_path / "y")
+            if source is not None and len(source) > 5:
+                with suppress(OSError):
+                    source.read(5)
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,9 @@ def test_a_file_that_shrinks_while_it_is_read(train: Path) -> None:
 
 
 def with_ids(contents: list[bytes], ids: list[int]) -> list[bytes]:
-    return [data[:8] + struct.pack("<Q", number) + data[16:] for data, number in zip(contents, ids, strict=True)]
+    return [
+        data[:8] + struct.pack("<Q", number) + data[16:] for data, number in zip(contents, ids, strict=True)
+    ]
 
 
 def shuffled_order(contents: list[bytes]) -> dict[str, list[int]]:
@@ -320,7 +322,13 @@ def test_ids_name_images_without_any_header(tmp_path: Path) -> None:
     contents = with_ids([content(i, x) for i, x in zip(IMAGES, LABELS, strict=True)], [40, 30, 20, 10, 50])
     write_rec(tmp_path / "x.rec", contents)
     source = RecSource(tmp_path / "x.rec")
-    assert [name.split("/")[1][:8] for name in source.names] == ["00000010", "00000020", "00000030", "00000040", "00000050"]
+    assert [name.split("/")[1][:8] for name in source.names] == [
+        "00000010",
+        "00000020",
+        "00000030",
+        "00000040",
+        "00000050",
+    ]
     assert read_all(source) == [IMAGES[3], IMAGES[2], IMAGES[1], IMAGES[0], IMAGES[4]]
 
 

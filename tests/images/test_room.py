@@ -40,10 +40,14 @@ def test_no_more_pixels_at_once_than_there_is_room_for(pixels: int, at_once: int
 
 
 def test_an_error_and_the_next_picture_give_room_back() -> None:
-    with pytest.raises(ValueError, match="bad"), room.shared():
-        room.take(90)
-        room.take(95)  # in place of the first
-        raise ValueError("bad")
+    def fail() -> None:
+        with room.shared():
+            room.take(90)
+            room.take(95)  # in place of the first
+            raise ValueError("bad")
+
+    with pytest.raises(ValueError, match="bad"):
+        fail()
     with room.shared():
         room.take(100)
 

@@ -270,3 +270,64 @@ def test_kinds_are_recognised_by_content(tmp_path: Path) -> None:
 def test_identities_are_numbered_in_order(identities: list[str], names: list[str], labels: list[int]) -> None:
     numbers, found = numbered(identities)
     assert (found, numbers.tolist()) == (names, labels)
+
+
+READ = ["a.jpg", "b.JFIF", "c.jpe", "d.mpo", "e.jif", "f.pjpeg", "g.apng", "h.dib", "i.TIFF"]
+NOT_READ = ["j.gif", "k.HEIC", "l.avif", "m.jxl", "n.jp2", "o.dng"]
+
+
+def tree(root: Path) -> Path:
+    for name in (*READ, *NOT_READ, "notes.txt", "list.xml", ".k.heic"):
+        (root / "p").mkdir(parents=True, exist_ok=True)
+        (root / "p" / name).write_bytes(name.encode())
+    return root
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar", "shards"])
+def test_formats_of_phones_are_read_and_what_is_not_is_counted(tmp_path: Path, kind: str) -> None:
+    tree(tmp_path / "set")
+    location = str(tmp_path / "set")
+    if kind != "folder":
+        with tarfile.open(tmp_path / "0.tar", "w") as archive:
+            archive.add(tmp_path / "set", "set")
+        location = str(tmp_path / ("0.tar" if kind == "tar" else "{0..0}.tar"))
+    source = open_source(location)
+    assert list(source.names) == [f"p/{name}" for name in READ]
+    assert source.unread is not None
+    assert "6 passed over: " in source.unread
+    assert "a format that is not read) and 3 more" in source.unread
+    assert "\n" not in source.unread
+    passed_over = {name.rpartition("/")[2] for name, why in source.passed_over if why.endswith("not read")}
+    assert passed_over == set(NOT_READ)
+
+
+def test_where_no_image_can_be_read_the_others_are_named(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    for name in ("1.heic", "2.heic"):
+        (tmp_path / "p" / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=r"no images in it .*2 passed over: p/1\.heic"):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "a/" * 3000, "x" * 300 + "{0..1}.tar", "x" * 300 + "#split=a", "a\0b"]
+)
+def test_paths_that_cannot_be_are_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError) as error:
+        open_source(f"{tmp_path}/{name}")
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("start", [b"\xff\xfe", b"\xfe\xff"])
+def test_lists_in_utf16_are_called_so(tmp_path: Path, start: bytes) -> None:
+    text = "a/1.jpg\n".encode("utf-16-le" if start == b"\xff\xfe" else "utf-16-be")
+    (tmp_path / "list.txt").write_bytes(start + text)
+    with pytest.raises(DataError, match=r"list\.txt:1: this is UTF-16 text"):
+        open_source(str(tmp_path / "list.txt"))
+
+
+def test_numbers_of_any_length_are_numbered_in_order() -> None:
+    long = "9" * 5000
+    numbers, found = numbered([long, "10", "9", "0" + long, "1" + "0" * 5000])
+    assert found == ["9", "10", "0" + long, long, "1" + "0" * 5000]
+    assert numbers.tolist() == [3, 1, 0, 2, 4]

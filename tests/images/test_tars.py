@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pictures import opened_or_refused
 
 from nsface.errors import DataError
 from nsface.images.sources import open_source
@@ -133,7 +134,9 @@ def test_hostile_tar_members_are_named_and_never_followed(tmp_path: Path) -> Non
 LABELS = {f"{key:04d}": str(key % 3).encode() for key in range(6)}
 
 
-@pytest.mark.parametrize("names", [["{}.jpg"], ["{}.face.jpg"], ["{}.face.jpg", "{}.full.png"], ["{}.a.b.c.jpg"]])
+@pytest.mark.parametrize(
+    "names", [["{}.jpg"], ["{}.face.jpg"], ["{}.face.jpg", "{}.full.png"], ["{}.a.b.c.jpg"]]
+)
 @pytest.mark.parametrize("folder", ["", "batch/", "v1.5/a.b/"])
 @pytest.mark.parametrize("label", ["{}.cls", "{}.face.cls", "{}.json"])
 def test_the_key_ends_at_the_first_dot_of_the_base_name(
@@ -161,7 +164,12 @@ def test_a_cls_counts_more_than_json_and_two_labels_of_one_key_are_refused(tmp_p
 
 @pytest.mark.parametrize(
     ("text", "keys"),
-    [(b'{"identity": 1}', "identity"), (b'{"a": 1, "b": {"label": 2}}', "a, b"), (b"[1]", "none"), (b"{}", "none")],
+    [
+        (b'{"identity": 1}', "identity"),
+        (b'{"a": 1, "b": {"label": 2}}', "a, b"),
+        (b"[1]", "none"),
+        (b"{}", "none"),
+    ],
 )
 @pytest.mark.parametrize("folder", ["", "00000/", "Ada/"])
 def test_json_without_a_label_is_refused_and_its_keys_are_said(
@@ -212,16 +220,12 @@ def put(place: int, new: bytes) -> Callable[[bytearray], None]:
 )
 def test_damaged_headers_of_tars_are_one_line(tmp_path: Path, change: Callable[[bytearray], None]) -> None:
     (tmp_path / "x.tar").write_bytes(damaged(change))
-    try:
-        source = open_source(str(tmp_path / "x.tar"))
-    except DataError as error:
-        assert "\n" not in str(error)
-    else:
-        assert len(source) <= 2
+    source = opened_or_refused(tmp_path / "x.tar")
+    assert source is None or len(source) <= 2
 
 
 def test_a_long_chain_of_extended_headers_is_one_line(tmp_path: Path) -> None:
     header = damaged(put(156, b"L"))[:512]
     (tmp_path / "x.tar").write_bytes((header + b"name\0".ljust(512, b"\0")) * 5000)
-    with pytest.raises(DataError, match="not an intact uncompressed tar|neither a tar"):
+    with pytest.raises(DataError, match=r"not an intact uncompressed tar|neither a tar"):
         open_source(str(tmp_path / "x.tar"))

@@ -22,7 +22,7 @@ _A_FACE = 0.3  # residual of points in the right order; in the wrong one it is a
 
 
 class Located(NamedTuple):
-    """Five points, how sure whoever found them was (None: unknown), and the line of the file they stand in."""
+    """Five points, how sure whoever found them was (None: unknown), and their line in the file."""
 
     points: Points
     confidence: float | None
@@ -93,7 +93,8 @@ def _parsed(line: str, place: str) -> tuple[str, list[float]]:
         values = []
     if len(values) not in (_NUMBERS, _NUMBERS + 1) or not all(abs(value) < _FARTHEST for value in values):
         raise DataError(
-            f"{place}: a name, ten numbers and perhaps a confidence are needed, not {shown(line.strip())[:80]!r}"
+            f"{place}: a name, ten numbers and perhaps a confidence are needed, not "
+            f"{shown(line.strip())[:80]!r}"
         )
     return name, values
 

@@ -68,8 +68,8 @@ class Source(ABC):
         parts = [f"{len(found):,} passed over: {listing(found, 3)}"] if found else []
         if nobodys := self.without_label:
             parts.append(
-                f"{nobodys:,} of {len(self):,} images have no label or a negative one: they are no identity's, "
-                "and training leaves them out"
+                f"{nobodys:,} of {len(self):,} images have no label or a negative one: they are no "
+                "identity's, and training leaves them out"
             )
         return f"{shown(self.location)}: {'; '.join(parts)}" if parts else None
 

@@ -79,9 +79,7 @@ class ListSource(FilesSource):
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
         if data.startswith(_UTF16):
-            raise DataError(
-                f"{path}:1: this is UTF-16 text; convert it with `iconv -f UTF-16 -t UTF-8`"
-            )
+            raise DataError(f"{path}:1: this is UTF-16 text; convert it with `iconv -f UTF-16 -t UTF-8`")
         lines = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
         if not text or (_NOT_UTF8.search(lines) and not _A_PATH.search(lines)):
             raise DataError(

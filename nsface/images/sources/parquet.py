@@ -83,10 +83,8 @@ class ParquetSource(Source):
         if self._labelled and len(self._identities) != len(names):
             raise ValueError(f"{len(self._identities)} labels for {len(names)} images")
         if len(set(names)) < len(names):
-            names = [
-                f"{(self._identities[row] if self._labelled else name.rpartition('/')[0]) or 'row'}/{row:08d}.jpg"
-                for row, name in enumerate(names)
-            ]
+            folders = self._identities or [name.rpartition("/")[0] for name in names]
+            names = [f"{folder or 'row'}/{row:08d}.jpg" for row, folder in enumerate(folders)]
         self.names = names
 
     def _common(self, files: list[Any], paths: Sequence[Path], asked: str | None) -> Columns:

@@ -1,4 +1,4 @@
-"""What a set of Parquet files says of itself: which columns hold images and labels, which files are a split."""
+"""What Parquet files say of themselves: which columns hold images and labels, which files are a split."""
 
 from __future__ import annotations
 
@@ -59,14 +59,16 @@ def columns(types: Any, schema: Any, place: str, asked: str | None) -> Columns:
             raise DataError(f"{place}: no column {shown(name)}; there are {listing(schema.names)}")
         if not _is_label(types, field.type) and not types.is_floating(field.type):
             raise DataError(
-                f"{place}: the column {shown(name)} holds {shown(field.type)[:60]}; a label is a whole number "
-                "or a text"
+                f"{place}: the column {shown(name)} holds {shown(field.type)[:60]}; a label is a whole "
+                "number or a text"
             )
     labels = wanted or [field.name for field in rest if _is_label(types, field.type)]
     return Columns(image, inside, has_path, labels, list(schema.names))
 
 
-def label_column(files: Sequence[Any], candidates: Sequence[str], asked: str | None, where: str) -> str | None:
+def label_column(
+    files: Sequence[Any], candidates: Sequence[str], asked: str | None, where: str
+) -> str | None:
     """The column that holds the labels, None where there is none.
 
     It is called `label` or `identity`, or `id`, or is the only one that could. A column of another name than

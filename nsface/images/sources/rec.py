@@ -4,11 +4,11 @@
 
     uint32 n, float32 label, uint64 id, uint64 id2, n × float32 labels (in place of `label`), encoded image
 
-little-endian; the identity is the first label. `train.idx` has lines `key<TAB>offset`; without it the key of a
-record is its id where all ids differ, and its place in the file, from 0, where they do not. Where record 0 has
-two labels (a, b) and no image, images are the keys 1 … a − 1, and the keys up to b − 1 are headers of
-identities, without images. face2rec2 writes that record last: without ids it is found by what it says of the
-others. Where there is none every record is an image. `property` beside it holds `classes,height,width`.
+little-endian; the identity is the first label. `train.idx` has lines `key<TAB>offset`; without it the key of
+a record is its id where all ids differ, and its place in the file, from 0, where they do not. Where record 0
+has two labels (a, b) and no image, images are the keys 1 … a − 1, and the keys up to b − 1 are headers of
+identities, without images. face2rec2 writes that record last: it is recognised by what it says of the others.
+Where there is none every record is an image. `property` beside it holds `classes,height,width`.
 
 https://github.com/deepinsight/insightface/tree/master/recognition/_datasets_
 """
@@ -245,7 +245,7 @@ def _headers(records: RecordFile, keys: Integers, offsets: Integers) -> _Table:
         np.where(whole, lengths - begin, -1),
         counts,
         labels,
-        _formats(signatures & 0xFFFF),
+        _formats(np.bitwise_and(signatures, np.uint32(0xFFFF))),
     )
     for row in np.flatnonzero(~whole).tolist():
         _read_parts(records, table, row)

@@ -218,7 +218,6 @@ class StoreSource(Source):
                 progress(block.images)
         return damaged
 
-
     def _digest(self, offset: int, size: int) -> str:
         """SHA-256 of bytes of the data file."""
         digest = hashlib.sha256()

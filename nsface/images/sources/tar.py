@@ -29,7 +29,16 @@ _LABEL = "label"
 _LONGEST_LABEL_FILE = 1 << 20
 _WHOLE_NUMBER = re.compile(rb"\s*-?[0-9]{1,18}\s*")
 # what tarfile raises on damaged headers besides its own errors
-_DAMAGED = (tarfile.TarError, ValueError, OverflowError, RecursionError, KeyError, TypeError, IndexError, EOFError)
+_DAMAGED = (
+    tarfile.TarError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+    KeyError,
+    TypeError,
+    IndexError,
+    EOFError,
+)
 _NOT_REGULAR = {
     tarfile.LNKTYPE: "link, not followed",
     tarfile.SYMTYPE: "link, not followed",
@@ -86,9 +95,9 @@ class TarSource(Source):
             raise DataError(f"{location}: {readable(twice)} stands in two shards; names must differ")
         if self._json_keys is not None and not self._labels:
             raise DataError(
-                f"{location}: there is JSON beside the images, without a {shown(self._label_key)!r}; its keys "
-                f"are: {listing(list(self._json_keys)) or 'none'}. Say which is the label with {location}#label=KEY, or "
-                f"{location}#label={FOLDER} where the folder is the identity"
+                f"{location}: there is JSON beside the images, without a {shown(self._label_key)!r}; its "
+                f"keys are: {listing(list(self._json_keys)) or 'none'}. Say which is the label with "
+                f"{location}#label=KEY, or {location}#label={FOLDER} where the folder is the identity"
             )
         self.names = [readable(name) for name in without_common_folder(names)]
         self.kind = "webdataset" if self._labels else "tar"
@@ -113,7 +122,8 @@ class TarSource(Source):
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
         except _DAMAGED as error:
             raise DataError(
-                f"{path}: not an intact uncompressed tar ({shown(error)[:120]}); decompress it, or copy it again"
+                f"{path}: not an intact uncompressed tar ({shown(error)[:120]}); decompress it, or copy it "
+                "again"
             ) from error
         self._members += [latest[name] for name in sorted(latest)]
         keys = {_key(name) for name in latest}
@@ -134,8 +144,8 @@ class TarSource(Source):
                 continue
             if where == extension and known != label:
                 raise DataError(
-                    f"{path}: {readable(name)}: another label than that of {readable(key)} above; the key of a "
-                    "sample ends at the first dot of its name"
+                    f"{path}: {readable(name)}: another label than that of {readable(key)} above; the key "
+                    "of a sample ends at the first dot of its name"
                 )
             found[key] = label, extension
         self._labels.update((key, label) for key, (label, _) in found.items())

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nsface.cli.inputs import network_options
+from nsface.cli.inputs import network_options, note_zeros
 from nsface.cli.results import note
 from nsface.errors import DataError, listing
 
@@ -88,6 +88,7 @@ def command(
     with tqdm(total=total, desc="extracting", unit=" images", disable=None) as bar:
         made = extract(models[:-1], source, templates=templates, progress=bar.update, **options)
     save(output, made.embeddings)
+    note_zeros(made.embeddings)
     for reason in made.bad:
         click.echo(f"skipped {reason}", err=True)
     if made.empty:

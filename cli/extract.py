@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nsface.cli.inputs import network_options, note_zeros
+from nsface.cli.inputs import network_options
 from nsface.cli.results import note
 from nsface.errors import DataError, listing
 
@@ -66,6 +66,7 @@ def command(
     """
     from tqdm import tqdm
 
+    from nsface.cli.inputs import note_zeros
     from nsface.embeddings import save
     from nsface.embeddings.extraction import extract
     from nsface.embeddings.file import check_target

@@ -11,10 +11,11 @@ import multiprocessing
 import os
 import resource
 import signal
+import struct
+import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from tokenize import TokenError
 from typing import IO, Any, TypeVar
 
 import numpy as np
@@ -22,16 +23,11 @@ import numpy as np
 from nsface.errors import DataError, NsfaceError, shown
 
 Result = TypeVar("Result")
-_DAMAGED_HEADER = (
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    SyntaxError,
-    TokenError,
-    RecursionError,
-    MemoryError,
-)
+# what NumPy raises of a header that is no such thing
+_BAD_HEADER = (
+    ValueError, TypeError, LookupError, AttributeError, EOFError, SyntaxError, ArithmeticError,
+    RecursionError, MemoryError, struct.error, tokenize.TokenError,
+)  # fmt: skip
 # 3.0 is for fields with names beyond Latin-1, which nothing here has
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -97,7 +93,7 @@ def read_array_header(file: IO[bytes], size: int, where: str) -> ArrayHeader:
         if version not in _HEADERS:
             raise ValueError(f"version {version}")
         shape, fortran_order, dtype = _HEADERS[version](file)
-    except _DAMAGED_HEADER as error:
+    except _BAD_HEADER as error:
         raise DataError(f"{shown(where)}: not an array in NumPy's .npy format, or a damaged one") from error
     offset = file.tell() - start
     if dtype.hasobject:

@@ -11,7 +11,7 @@ from nsface.cli.inputs import load_embeddings, name_prefix_option
 from nsface.cli.results import columns, emit, interval, json_option, percent, plots_option, writable
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, listing
-from nsface.names import stem
+from nsface.names import Places
 from nsface.protocols import fglfw, ijb, lfw, pairs, ytf
 from nsface.protocols.bin_file import bin_trials
 from nsface.protocols.comparison import (
@@ -240,17 +240,17 @@ def _montage(path: Path, images: Path, systems: dict[str, Verification]) -> None
     from nsface.report.montage import Tile, draw_montage
 
     source = open_source(str(images))
-    places = {stem(name): index for index, name in enumerate(source.names)}
+    places = Places(source.names)
     worst = {name: worst_errors(system, SHOWN) for name, system in systems.items()}
     drawn = []
     for name, system in systems.items():
         tiles = []
         for i in worst[name]:
             pair = (system.trials.left[i], system.trials.right[i])
-            missing = [image for image in pair if stem(image) not in places]
-            if missing:
+            found = {image: place for image in pair if (place := places.find(image)) is not None}
+            if missing := [image for image in pair if image not in found]:
                 raise DataError(f"{images}: no image {listing(missing)}; give the folder that was extracted")
-            left, right = (decode(source.read(places[stem(image)]), image) for image in pair)
+            left, right = (decode(source.read(found[image]), image) for image in pair)
             kind = "same person" if system.trials.same[i] else "different people"
             short = "\n".join(image.rsplit("/", 1)[-1] for image in pair)
             tiles.append(Tile(left, right, f"{kind}, score {system.scores[i]:.3f}\n{short}"))

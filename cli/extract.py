@@ -67,6 +67,7 @@ def command(
     """
     from tqdm import tqdm
 
+    from nsface.cli.inputs import note_zeros
     from nsface.embeddings import save
     from nsface.embeddings.extraction import extract
     from nsface.embeddings.file import check_target
@@ -89,6 +90,7 @@ def command(
     with tqdm(total=total, desc="extracting", unit=" images", disable=None) as bar:
         made = extract(models[:-1], source, templates=templates, progress=bar.update, **options)
     save(output, made.embeddings)
+    note_zeros(made.embeddings)
     for reason in made.bad:
         say(f"skipped {reason}")
     if made.empty:

@@ -232,33 +232,36 @@ def _shared(
 
     from nsface.images.shared_pictures import shared_pictures
     from nsface.images.sources import open_source
-    from nsface.names import stem
+    from nsface.names import Places
 
     sources = open_source(train_images), open_source(test_images)
     with tqdm(total=sum(map(len, sources)), desc="decoding", unit=" images", disable=None) as bar:
         pairs = shared_pictures(*sources, bar.update)
-    rows = [{stem(name): row for row, name in enumerate(made.names)} for made in (train, test)]
-    named = [[stem(source.names[i]) for source, i in zip(sources, pair, strict=True)] for pair in pairs]
+    places = Places(train.names), Places(test.names)
+    rows = [
+        (places[0].find(sources[0].names[one]), places[1].find(sources[1].names[two])) for one, two in pairs
+    ]
     # an image that was left out when embeddings were extracted is in no row
-    return [(rows[0][one], rows[1][two]) for one, two in named if one in rows[0] and two in rows[1]]
+    return [(one, two) for one, two in rows if one is not None and two is not None]
 
 
 def _draw(path: Path, listed: Sequence[Match], train_images: str, test_images: str) -> None:
     """The two most similar images of every match, in columns."""
     from nsface.images.sources import open_source
-    from nsface.names import stem
+    from nsface.names import Places
     from nsface.report.montage import Tile, draw_montage
 
     sources = [open_source(train_images), open_source(test_images)]
-    places = [{stem(name): index for index, name in enumerate(source.names)} for source in sources]
+    places = [Places(source.names) for source in sources]
     tiles = []
     for match in listed:
         pair = []
         for source, place, name in zip(sources, places, match.images, strict=True):
-            if stem(name) not in place:
+            index = place.find(name)
+            if index is None:
                 place_of = shown(source.location)
                 raise DataError(f"{place_of}: no image {shown(name)}; give the images that were extracted")
-            pair.append(source.pixels(place[stem(name)]))
+            pair.append(source.pixels(index))
         caption = f"{match.identity}\n{match.person} {match.score:.3f}"
         tiles.append(Tile(pair[0], pair[1], caption))
     parts = [tiles[start : start + _COLUMN] for start in range(0, len(tiles), _COLUMN)]

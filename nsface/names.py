@@ -39,6 +39,22 @@ def stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix("")) if has_image_extension(name) else name
 
 
+class Places:
+    """Where names stand in a list. A missing or different image extension is tolerated where it is clear."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._exact = {name: place for place, name in enumerate(names)}
+        self._by_stem: dict[str, int | None] = {}
+        for name, place in self._exact.items():
+            key = stem(name)
+            self._by_stem[key] = None if key in self._by_stem else place
+
+    def find(self, name: str) -> int | None:
+        """The place of `name`; None where there is none, or where several would fit."""
+        place = self._exact.get(name)
+        return self._by_stem.get(stem(name)) if place is None else place
+
+
 def renamed(names: Sequence[str], prefix: str) -> list[str]:
     """`names` with `prefix` taken off those that begin with it, or put before all where none does."""
     if any(name.startswith(prefix) for name in names):

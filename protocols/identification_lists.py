@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from nsface.errors import DataError, listing
+from nsface.errors import DataError, listing, shown
+from nsface.files import reason
 from nsface.names import plain, stem
 from nsface.protocols.identification import Named, Trial
 from nsface.protocols.lfw import Person, image
@@ -64,10 +65,10 @@ def given_trial(folder: Path, everyone: Sequence[str], open_gallery: OpenGallery
     gallery, probes, enrolled, genuine = lists = [read_named(folder / name) for name in _FILES]
     known = set(enrolled.people)
     file = folder / "open_impostors.txt"
-    if file.exists():
+    if os.path.exists(file):
         impostors = read_named(file)
     elif any(part != named(part.images) for part in lists):
-        raise DataError(f"{file}: missing; it is needed where lists say image<TAB>person")
+        raise DataError(f"{shown(file)}: missing; it is needed where lists say image<TAB>person")
     else:
         impostors = named([name for name in everyone if identity(name) not in known])
     if open_gallery == "multi":
@@ -113,12 +114,16 @@ def read_subjects(path: str | os.PathLike[str], people: Iterable[Person]) -> lis
         DataError: a name listed twice, or nobody there.
     """
     source = Path(path)
-    if source.is_dir():
+    if os.path.isdir(source):
         several = {person.name for person in people if person.images > 1}
-        names = sorted(entry.name for entry in source.iterdir() if entry.is_dir() and entry.name in several)
+        try:
+            with os.scandir(source) as entries:
+                names = sorted(entry.name for entry in entries if entry.name in several and entry.is_dir())
+        except OSError as error:
+            raise DataError(f"{shown(source)}: cannot be read: {reason(error)}") from error
         if not names:
             raise DataError(
-                f"{source}: no folder is named after somebody with two images in the list of people; "
+                f"{shown(source)}: no folder is named after somebody with two images in the list of people; "
                 "give a copy of YouTube Faces, or a list of names"
             )
         return names

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import posixpath
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nsface.names import IMAGE_EXTENSIONS, has_image_extension, plain
+from nsface.names import IMAGE_EXTENSIONS, Places, has_image_extension, plain
 
 PARTS = st.sampled_from(["a", ".", "..", "jpg", ".jpg", ".JPEG", ".txt", "/", "é.png", " "])
 
@@ -23,3 +24,17 @@ def test_a_plain_name_is_the_one_spelling_of_its_path(name: str) -> None:
     upwards = name.replace("..", "up")  # which stay, as they may be links
     assert plain(name) == posixpath.normpath("/" + upwards).strip("/").replace("up", "..")
     assert plain(plain(name)) == plain(name)
+
+
+@pytest.mark.parametrize(
+    ("names", "name", "place"),
+    [
+        (["a/1.jpg", "a/2.jpg"], "a/2.png", 1),
+        (["a/1.jpg", "a/1.png"], "a/1.png", 1),
+        (["a/1.jpg", "a/1.png"], "a/1", None),
+        (["a/1.jpg", "a/1.png", "a/1"], "a/1", 2),
+        (["a/1.jpg"], "b/1.jpg", None),
+    ],
+)
+def test_places_are_clear_or_none(names: list[str], name: str, place: int | None) -> None:
+    assert Places(names).find(name) == place

@@ -6,6 +6,7 @@ Every size is checked against that of the file before anything is allocated.
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -131,10 +132,22 @@ def _names(file: IO[bytes], size: int, count: int, where: str) -> list[str]:
     check_count(header.shape[0], count, where)
     if not header.dtype.itemsize:
         raise DataError(f"{shown(where)}: its names are empty; save them as text")
-    names: list[Any] = _array(file, header).tolist()
-    if header.dtype.kind == "S":
-        return [name.decode("utf-8", "surrogateescape") for name in names]
-    return names
+    return _strings(_array(file, header))
+
+
+def _strings(array: npt.NDArray[Any]) -> list[str]:
+    """The strings of an array of text, or of bytes in UTF-8.
+
+    Raises:
+        ValueError: numbers in it stand for no letter; Python would fail on such strings later, anywhere.
+    """
+    if array.dtype.kind == "S":
+        return [text.decode("utf-8", "surrogateescape") for text in array.tolist()]
+    letters = array.view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+    if letters.size and letters.max() > sys.maxunicode:
+        raise ValueError("no text")
+    strings: list[str] = array.tolist()
+    return strings
 
 
 def check_count(names: int, vectors: int, where: str) -> None:
@@ -143,13 +156,13 @@ def check_count(names: int, vectors: int, where: str) -> None:
         raise DataError(f"{shown(where)}: {names} names and {vectors} embeddings; a name a row is needed")
 
 
-def _text(file: IO[bytes], size: int, where: str) -> str | bytes:
+def _text(file: IO[bytes], size: int, where: str) -> str:
     """The one string of an array."""
     header = read_array_header(file, size, where)
     if header.dtype.kind not in "US" or header.shape not in ((), (1,)) or not header.dtype.itemsize:
         raise DataError(f"{shown(where)}: not a JSON text; leave it out, or extract the embeddings again")
-    (text,) = _array(file, header).reshape(-1).tolist()
-    return text  # type: ignore[no-any-return]
+    (text,) = _strings(_array(file, header).reshape(-1))
+    return text
 
 
 def read_array(path: Path) -> Content:

@@ -63,6 +63,7 @@ def _rows(first: Embeddings, other: Embeddings) -> np.ndarray[Any, np.dtype[np.i
     if len(first.names) != len(other.names):
         raise DataError(
             f"{shown(first.source)} has {len(first.names)} names and {shown(other.source)} "
-            f"{len(other.names)}: some differ only by extension; extract the same images with each model"
+            f"{len(other.names)}: some differ only by their extension; extract the same images with "
+            "each model"
         )
     return other.rows(first.names)

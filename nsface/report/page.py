@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -115,7 +116,7 @@ def training_row(run: Run) -> dict[str, Any]:
         "probability": last.get("probability"),
         "saturated": last.get("saturated"),
         "speed": float(np.median(speed)) if speed else None,
-        "finished": (run.folder / "model.safetensors").exists(),
+        "finished": os.path.exists(run.folder / "model.safetensors"),
     }
 
 

@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 Mean = Annotated[float, Field(ge=0, le=1e15)]  # a count, or its mean over trials
 Interval = Annotated[list[Number], Field(min_length=2, max_length=2)]
 _Path = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-_DEEPEST = 20  # levels of JSON; the deepest of ours has 6
+DEEPEST = 20  # levels of JSON; the deepest of ours has 6
 
 
 class _Part(BaseModel):
@@ -291,8 +291,8 @@ def checked(model: type[BaseModel], content: Any, where: str, remedy: str) -> di
     """
     if not isinstance(content, dict):
         raise DataError(f"{shown(where)}: not a JSON object; {remedy}")
-    if _deeper_than(content, _DEEPEST):
-        raise DataError(f"{shown(where)}: nested deeper than {_DEEPEST} levels; {remedy}")
+    if _deeper_than(content, DEEPEST):
+        raise DataError(f"{shown(where)}: nested deeper than {DEEPEST} levels; {remedy}")
     try:
         model.model_validate(content)
     except ValidationError as error:

@@ -18,7 +18,7 @@ import yaml
 from nsface.embeddings.overlap_record import Entry, read_record
 from nsface.errors import DataError, shown
 from nsface.files import reason
-from nsface.report.results import Environment, LogLine, Recipe, checked, read_result
+from nsface.report.results import DEEPEST, Environment, LogLine, Recipe, checked, read_result
 from nsface.untrusted import parse_json
 
 Line = dict[str, float]
@@ -98,13 +98,22 @@ def _recipe(text: str, path: Path) -> dict[str, Any]:
     if len(text) > _LONGEST_RECIPE:
         raise DataError(f"{shown(path)}: {len(text):,} characters are no recipe; train again")
     try:
-        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text))
-        if aliases > _MOST_ALIASES:
-            raise DataError(f"{shown(path)}: {aliases} aliases (*name); write what they stand for")
+        _check_size(text, path)
         recipe = yaml.safe_load(text)
     except _NO_YAML as error:
         raise DataError(f"{shown(path)}: not valid YAML; train again") from error
     return checked(Recipe, recipe, str(path), "train again")
+
+
+def _check_size(text: str, path: Path) -> None:
+    """Refuse YAML that costs out of all proportion to its length: nested deep, or full of aliases."""
+    depth = aliases = 0
+    for event in yaml.parse(text):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        aliases += isinstance(event, yaml.AliasEvent)
+        if depth > DEEPEST or aliases > _MOST_ALIASES:
+            what = f"nested deeper than {DEEPEST} levels" if depth > DEEPEST else "full of aliases (*name)"
+            raise DataError(f"{shown(path)}: {what}; train again")
 
 
 def _log(folder: Path) -> list[Line]:

@@ -6,7 +6,7 @@ import cv2
 
 from nsface.images.decode import decode
 from nsface.images.sources import open_source
-from nsface.names import stem
+from nsface.names import Places
 
 QUALITY = 85
 
@@ -20,11 +20,11 @@ class Thumbnails:
 
     def __init__(self, location: str) -> None:
         self._source = open_source(location)
-        self._places = {stem(name): index for index, name in enumerate(self._source.names)}
+        self._places = Places(self._source.names)
 
     def __call__(self, name: str) -> bytes | None:
         """The image called `name` as JPEG, of its own size; None where there is none."""
-        place = self._places.get(stem(name))
+        place = self._places.find(name)
         if place is None:
             return None
         pixels = decode(self._source.read(place), name)

@@ -103,6 +103,15 @@ def corrupt(folder: Path) -> dict[str, bytes]:
         "beyond float32": archive(names=names, embeddings=VECTORS.astype(np.float64) * 1e300, meta=meta),
         "no dimensions": archive(names=names, embeddings=VECTORS[:, :0], meta=meta),
         "names without letters": archive(names=np.zeros(3, "U0"), embeddings=VECTORS, meta=meta),
+        "names of no letters": archive(
+            names=np.full(9, 0x110000, "<u4").view("<U3"), embeddings=VECTORS, meta=meta
+        ),
+        "names of no letters, swapped": archive(
+            names=np.full(3, 0x7FFFFFFF, ">u4").view(">U1"), embeddings=VECTORS, meta=meta
+        ),
+        "meta of no letters": archive(
+            names=names, embeddings=VECTORS, meta=np.full(1, 0x110000, "<u4").view("<U1")
+        ),
         "names of names": archive(names=names.reshape(3, 1), embeddings=VECTORS, meta=meta),
         "frames of other templates": archive(
             names=names,
@@ -281,6 +290,13 @@ def test_names_and_vectors_of_others_are_enough(tmp_path: Path, name: str, kind:
 
 def test_names_as_bytes_are_utf8(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", names=[name.encode() for name in NAMES], embeddings=VECTORS)
+    assert list(load(tmp_path / "x.npz").names) == NAMES
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_names_of_either_byte_order(tmp_path: Path, order: str) -> None:
+    names = np.array(NAMES)
+    np.savez(tmp_path / "x.npz", names=names.astype(names.dtype.newbyteorder(order)), embeddings=VECTORS)
     assert list(load(tmp_path / "x.npz").names) == NAMES
 
 

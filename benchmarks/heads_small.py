@@ -157,6 +157,7 @@ def main() -> None:
     )
     for name in ("data", "lfw", "pairs", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--exclude", type=Path, help="file that names identities to leave out, one a line")
     parser.add_argument("--epochs", type=int, default=load_recipe(RECIPE).epochs, help="length of each run")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--heads", nargs="+", choices=list(ARMS), default=list(ARMS), metavar="NAME")

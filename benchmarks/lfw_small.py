@@ -92,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     for name in ("data", "lfw", "pairs", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--exclude", type=Path, help="file that names identities to leave out, one a line")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--alpha2", type=float, nargs="*", default=[0.1])
     parser.add_argument("--epochs", type=int, nargs="+", default=[27], help="lengths of the runs")

@@ -1,7 +1,7 @@
 """Softmax against Noisy Softmax on a small set of real faces, over several seeds with the same budget.
 
     python benchmarks/lfw_small.py --data train-faces-112x96.tar --lfw lfw-112x96.tar --pairs pairs.txt \
-        --out runs/lfw-small --seeds 3 --alpha2 0.1 --epochs 27
+        --exclude docs/results/in-lfw.txt --out runs/lfw-small --seeds 3 --alpha2 0.1 --epochs 27
 
 Trains with recipes/lfw-small.yaml, extracts LFW and scores it, one run after another; a run that is there
 already is not repeated, one that was interrupted goes on. Writes `table.md` and, of the longest runs,

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from nsface.cli.completion import complete_head, complete_key, complete_network, complete_recipe
 from nsface.errors import RecipeError
 
 # options that stand for a key of the recipe
@@ -25,7 +26,7 @@ OPTIONS = {
 
 
 @click.command(name="train")
-@click.argument("recipe", metavar="RECIPE", type=click.Path())
+@click.argument("recipe", metavar="RECIPE", type=click.Path(), shell_complete=complete_recipe)
 @click.option(
     "--data",
     metavar="PATH",
@@ -38,10 +39,18 @@ OPTIONS = {
     help="Run folder. [default: runs/RECIPE-HEAD-seedN]",
 )
 @click.option(
-    "--head", metavar="NAME", help="Training objective; with its default arguments if it is another."
+    "--head",
+    metavar="NAME",
+    shell_complete=complete_head,
+    help="Training objective; with its default arguments if it is another.",
 )
 @click.option("--alpha2", metavar="X", type=float, help="α², the variance of Noisy Softmax's noise.")
-@click.option("--network", metavar="NAME", help="Network; with its default arguments if it is another.")
+@click.option(
+    "--network",
+    metavar="NAME",
+    shell_complete=complete_network,
+    help="Network; with its default arguments if it is another.",
+)
 @click.option("--epochs", metavar="N", type=int, help="Length of the run.")
 @click.option("--batch-size", metavar="N", type=int, help="Images a step.")
 @click.option("--seed", metavar="N", type=int, help="Seed of everything that is drawn.")
@@ -51,7 +60,14 @@ OPTIONS = {
 @click.option(
     "--changed", is_flag=True, help="With --resume: go on with another rate, schedule or length on purpose."
 )
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Any key of the recipe.")
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    shell_complete=complete_key,
+    help="Any key of the recipe.",
+)
 def command(
     recipe: str, out: Path | None, resume: bool, changed: bool, settings: tuple[str, ...], **options: Any
 ) -> int | None:

@@ -1,7 +1,7 @@
 """Every training objective on a small set of real faces, with the same network, budget and seed.
 
     python benchmarks/heads_small.py --data train-faces-112x96.tar --lfw lfw-112x96.tar --pairs pairs.txt \
-        --out runs/heads-small [--seeds 3] [--heads softmax noisy-softmax arcface]
+        --exclude docs/results/in-lfw.txt --out runs/heads-small [--seeds 3] [--heads softmax noisy-softmax arcface]
 
 Trains with recipes/lfw-quick.yaml, extracts LFW and scores it, one objective after another. What is there
 already is not repeated, what was interrupted goes on, and two of these may work in the same --out on
@@ -157,6 +157,7 @@ def main() -> None:
     )
     for name in ("data", "lfw", "pairs", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--exclude", type=Path, help="file that names identities to leave out, one a line")
     parser.add_argument("--epochs", type=int, default=load_recipe(RECIPE).epochs, help="length of each run")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--heads", nargs="+", choices=list(ARMS), default=list(ARMS), metavar="NAME")

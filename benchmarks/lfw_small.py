@@ -1,7 +1,7 @@
 """Softmax against Noisy Softmax on a small set of real faces, over several seeds with the same budget.
 
     python benchmarks/lfw_small.py --data train-faces-112x96.tar --lfw lfw-112x96.tar --pairs pairs.txt \
-        --out runs/lfw-small --seeds 3 --alpha2 0.1 --epochs 27
+        --exclude docs/results/in-lfw.txt --out runs/lfw-small --seeds 3 --alpha2 0.1 --epochs 27
 
 Trains with recipes/lfw-small.yaml, extracts LFW and scores it, one run after another; a run that is there
 already is not repeated, one that was interrupted goes on. Writes `table.md` and, of the longest runs,
@@ -92,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     for name in ("data", "lfw", "pairs", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--exclude", type=Path, help="file that names identities to leave out, one a line")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--alpha2", type=float, nargs="*", default=[0.1])
     parser.add_argument("--epochs", type=int, nargs="+", default=[27], help="lengths of the runs")

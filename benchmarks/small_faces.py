@@ -22,9 +22,10 @@ def nsface(*arguments: object) -> None:
 
 def train_and_score(folder: Path, recipe: Path, training: Sequence[object], options: Namespace) -> Path:
     """Train with `recipe` and `training`, extract LFW, score: what of it is not there yet; the folder."""
+    left_out = ["--set", f"exclude={options.exclude}"] if options.exclude else []
     nsface(
         "train", recipe, "--data", options.data, "--set", f"cache={options.out / 'cache'}", "--out", folder,
-        *training, "--resume",
+        *left_out, *training, "--resume",
     )  # fmt: skip
     if not (folder / "lfw.npz").exists():
         nsface("extract", folder / "model.safetensors", options.lfw, "-o", folder / "lfw.npz")

@@ -30,6 +30,7 @@ HELP_INSTEAD: tuple[type[click.ClickException], ...] = (
 
 COMMANDS = {
     "train": "Train a network as a recipe describes.",
+    "recipes": "List the recipes that come with nsface, or print one.",
     "extract": "Turn face images into embeddings.",
     "fetch": "Download LFW and its lists.",
     "align": "Align faces to a five-point template.",
@@ -142,7 +143,7 @@ def group() -> None:
     \b
     Examples:
       nsface demo
-      nsface train recipes/casia-noisy.yaml --data casia/ --out runs/noisy
+      nsface train casia-noisy --data casia/ --out runs/noisy
       nsface COMMAND --help
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import shutil
@@ -9,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.resources import files
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +20,14 @@ import click
 from nsface.cli import Manners, signals, spent
 from nsface.cli.numbers import SEED
 from nsface.cli.results import say
+from nsface.errors import NsfaceError, shown
 
 if TYPE_CHECKING:
     from nsface.cli.demo_plan import Stage
 
 PATH = click.Path(path_type=Path)
 THERE = click.Path(path_type=Path, exists=True, dir_okay=False)
+PATIENCE = 60.0  # seconds that what a killed demo left running may take to save its work
 
 
 @click.command(name="demo")
@@ -44,7 +48,7 @@ THERE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--ytf", metavar="PATH", help="With --splits: aligned frames of YouTube Faces.")
 @click.option("--splits", metavar="FILE", type=THERE, help="With --ytf: splits.txt.")
 @click.option(
-    "--recipe", metavar="FILE", type=THERE, help="Of both trainings. [default: demo.yaml, lfw-small.yaml]"
+    "--recipe", metavar="RECIPE", help="Name or file, of both trainings. [default: demo, or lfw-small]"
 )
 @click.option(
     "--epochs",
@@ -69,12 +73,12 @@ THERE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="Of rendering and of both trainings.",
 )
 @click.pass_obj
-def command(how: Manners, /, out: Path, recipe: Path | None, **options: Any) -> int | None:
+def command(how: Manners, /, out: Path, recipe: str | None, **options: Any) -> int | None:
     """Train Softmax and Noisy Softmax on equal terms, score both on four protocols, write a report.
 
     Without options it renders people who do not exist, and needs no data. Every command is printed before it
-    runs, so that it can be repeated alone. What an interrupted demo has finished is not done again: give the
-    same command once more.
+    runs, so that it can be repeated alone. What an interrupted or killed demo has finished is not done again:
+    give the same command once more.
 
     With --faces and --lfw the same runs on real faces; protocols whose lists are not given are left out.
 
@@ -88,18 +92,18 @@ def command(how: Manners, /, out: Path, recipe: Path | None, **options: Any) -> 
 
     given = {key: options[key] for key in ("pairs", "people", "subjects", "look_alikes", "ytf", "splits")}
     real = _checked(options["faces"], options["lfw"], given)
-    chosen = recipe or _shipped("lfw-small.yaml" if real else "demo.yaml")
+    chosen = recipe or ("lfw-small" if real else "demo")
     settings = ["--seed", str(options["seed"])]
     if options["epochs"]:
         settings += ["--epochs", str(options["epochs"])]
     if real:
-        settings += [] if recipe else ["--set", "exclude=[]"]
         stages = plan(out, options["faces"], Lists(lfw=options["lfw"], **given), chosen, settings)
     else:
         rendered = Rendered(out / "faces", options["identities"], options["seed"])
         stages = plan(out, str(rendered.train), rendered.lists, chosen, settings, rendered)
     remember(out / "demo.json", stages)
-    return _run(stages, out, how.quiet)
+    with _alone(out / "demo.json") as lock:
+        return _run(stages, out, how.quiet, lock)
 
 
 def _checked(faces: str | None, lfw: str | None, lists: dict[str, Any]) -> bool:
@@ -116,13 +120,40 @@ def _checked(faces: str | None, lfw: str | None, lists: dict[str, Any]) -> bool:
     return faces is not None
 
 
-def _shipped(name: str) -> Path:
-    """A recipe of nsface, from the present folder where it lies below that."""
-    path = Path(str(files("nsface.recipes").joinpath(name))).resolve()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+@contextmanager
+def _alone(plan: Path) -> Iterator[int]:
+    """Hold the demo whose `plan` this is, for this process and those that it starts; the open file.
+
+    Waits for what a killed demo has left running, which ends by itself when it has saved its work.
+
+    Raises:
+        NsfaceError: another demo is running there.
+    """
+    handle = os.open(plan, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not _locked(handle):
+            if time.monotonic() > deadline:
+                raise NsfaceError(
+                    f"another demo is running in {shown(plan.parent)}; wait for it, or choose another --out"
+                )
+            time.sleep(0.1)
+        yield handle
+    finally:
+        os.close(handle)
 
 
-def _run(stages: list[Stage], out: Path, quiet: bool) -> int | None:
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # some network file systems have no locks
+    return True
+
+
+def _run(stages: list[Stage], out: Path, quiet: bool, lock: int) -> int | None:
     """Run what is not done yet; the status of a stage that fails or is interrupted."""
     from nsface.cli.demo_plan import overview
 
@@ -135,7 +166,7 @@ def _run(stages: list[Stage], out: Path, quiet: bool) -> int | None:
             continue
         say(head)
         say(f"  {shlex.join([*program, *stage.arguments])}")
-        status = _call([*stage.arguments, *(["--quiet"] if quiet else [])])
+        status = _call([*stage.arguments, *(["--quiet"] if quiet else [])], lock)
         if status:
             what = "interrupted" if status == 130 else "failed"
             again = shlex.join([*program, *sys.argv[1:]])
@@ -147,17 +178,23 @@ def _run(stages: list[Stage], out: Path, quiet: bool) -> int | None:
     return None
 
 
-def _call(arguments: list[str]) -> int:
+def _call(arguments: list[str], lock: int) -> int:
     """Run `nsface ARGUMENTS` to its end; an interruption is handed on once, and waited for.
 
     In a session of its own, so that Ctrl-C reaches it from here alone: a training takes a second one as the
-    order to stop without saving.
+    order to stop without saving. When this process is killed, the one it started ends too, by the pipe that
+    it watches, and until then has the `lock`.
     """
-    command = [sys.executable, "-m", "nsface", *arguments]
-    with subprocess.Popen(command, start_new_session=True) as process:
-        with signals.taken_by(lambda *_: process.send_signal(signal.SIGINT)):
-            status = process.wait()
-        return status if status >= 0 else 128 - status
+    watched, ours = os.pipe()
+    command = [sys.executable, "-m", "nsface.cli.watched", str(watched), *arguments]
+    try:
+        with subprocess.Popen(command, start_new_session=True, pass_fds=(watched, lock)) as process:
+            with signals.taken_by(lambda *_: process.send_signal(signal.SIGINT)):
+                status = process.wait()
+            return status if status >= 0 else 128 - status
+    finally:
+        os.close(watched)
+        os.close(ours)
 
 
 def as_typed() -> list[str]:

@@ -78,7 +78,7 @@ class Rendered:
 
 
 def plan(
-    out: Path, faces: str, lists: Lists, recipe: Path, settings: list[str], rendered: Rendered | None = None
+    out: Path, faces: str, lists: Lists, recipe: str, settings: list[str], rendered: Rendered | None = None
 ) -> list[Stage]:
     """All stages in order; `settings` are further options of both trainings."""
     stages = [rendered.stage] if rendered else []
@@ -87,7 +87,7 @@ def plan(
     for arm, title in ARMS.items():
         options = ["--data", faces, "--head", arm, *settings, "--out", str(out / arm), "--resume"]
         made = out / arm / "model.safetensors"
-        stages.append(Stage(f"train with {title}", ["train", str(recipe), *options], made))
+        stages.append(Stage(f"train with {title}", ["train", recipe, *options], made))
     sets = {"lfw": lists.lfw} | ({"ytf": lists.ytf} if lists.ytf else {})
     for name, images in sets.items():
         for arm, title in ARMS.items():

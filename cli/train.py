@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nsface.cli.completion import complete_head, complete_key, complete_network, complete_recipe
 from nsface.cli.results import say
 from nsface.errors import RecipeError
 
@@ -25,7 +26,7 @@ OPTIONS = {
 
 
 @click.command(name="train")
-@click.argument("recipe", metavar="RECIPE", type=click.Path())
+@click.argument("recipe", metavar="RECIPE", type=click.Path(), shell_complete=complete_recipe)
 @click.option(
     "--data",
     metavar="PATH",
@@ -38,43 +39,64 @@ OPTIONS = {
     help="Run folder. [default: runs/RECIPE-HEAD-seedN]",
 )
 @click.option(
-    "--head", metavar="NAME", help="Training objective; with its default arguments if it is another."
+    "--head",
+    metavar="NAME",
+    shell_complete=complete_head,
+    help="Training objective; with its default arguments if it is another.",
 )
 @click.option("--alpha2", metavar="X", type=float, help="α², the variance of Noisy Softmax's noise.")
-@click.option("--network", metavar="NAME", help="Network; with its default arguments if it is another.")
+@click.option(
+    "--network",
+    metavar="NAME",
+    shell_complete=complete_network,
+    help="Network; with its default arguments if it is another.",
+)
 @click.option("--epochs", metavar="N", type=int, help="Length of the run.")
 @click.option("--batch-size", metavar="N", type=int, help="Images a step.")
 @click.option("--seed", metavar="N", type=int, help="Seed of everything that is drawn.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to train.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Arithmetic of the network.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder, to the same bits.")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Any key of the recipe.")
+@click.option(
+    "--changed", is_flag=True, help="With --resume: go on with another rate, schedule or length on purpose."
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    shell_complete=complete_key,
+    help="Any key of the recipe.",
+)
 def command(
-    recipe: str, out: Path | None, resume: bool, settings: tuple[str, ...], **options: Any
+    recipe: str, out: Path | None, resume: bool, changed: bool, settings: tuple[str, ...], **options: Any
 ) -> int | None:
-    """Train a network as RECIPE, a YAML file, describes.
+    """Train a network as RECIPE describes: the name of one that comes with nsface, or a YAML file.
 
     Options take the place of the recipe's values. The path of the finished model goes to standard output.
-    Ctrl-C or SIGTERM finishes the step, saves and exits; the same command with --resume goes on.
-    Started by torchrun, several processes train one model (docs/scaling.md).
+    `nsface recipes` lists the recipes that come with nsface. Ctrl-C or SIGTERM finishes the step, saves and
+    exits; the same command with --resume goes on. Started by torchrun, several processes train one model
+    (docs/scaling.md).
 
     \b
     Examples:
-      nsface train recipes/casia-noisy.yaml --data casia/ --out runs/noisy
-      nsface train recipes/casia-noisy.yaml --head softmax --seed 1
-      nsface train recipes/lfw-small.yaml --set schedule.warmup=2 --set optimizer.clip_norm=5
-      torchrun --standalone --nproc-per-node 4 -m nsface train recipes/casia-noisy.yaml --data casia.store
+      nsface train casia-noisy --data casia/ --out runs/noisy
+      nsface train casia-noisy --head softmax --seed 1
+      nsface train lfw-small --set schedule.warmup=2 --set optimizer.clip_norm=5
+      torchrun --standalone --nproc-per-node 4 -m nsface train casia-noisy --data casia.store
     """
     from nsface.recipe import load_recipe
     from nsface.training.ranks import joined
     from nsface.training.run import Interrupted, train
 
+    if changed and not resume:
+        raise click.UsageError("--changed goes with --resume")
     with joined() as ranks:
-        loaded = load_recipe(recipe, overridden(settings, options))
+        loaded = load_recipe(recipe, overridden(settings, options), say if ranks.first else None)
         folder = out or Path("runs") / f"{Path(recipe).stem}-{loaded.head.name}-seed{loaded.seed}"
         stopped = ""
         try:
-            model = train(loaded, folder, resume=resume, ranks=ranks, note=say)
+            model = train(loaded, folder, resume=resume, changed=changed, ranks=ranks, note=say)
         except Interrupted as interruption:
             if not ranks.first:
                 return 130

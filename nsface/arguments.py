@@ -30,12 +30,9 @@ def check_arguments(
     Raises:
         ArgumentError: the first wrong argument, and what could stand there.
     """
-    target = factory
-    if isinstance(factory, partial):
-        settled, target = {*settled, *factory.keywords}, factory.func
+    target = factory.func if isinstance(factory, partial) else factory
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    parameters = inspect.signature(factory).parameters.values()
-    own = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in settled]
+    own = own_arguments(factory, settled)
     for key, value in given.items():
         if key in (former := getattr(target, "former_arguments", {})):
             raise ArgumentError(f"{key}: {former[key]}")
@@ -46,6 +43,14 @@ def check_arguments(
         except ValidationError as error:
             message = error.errors()[0]["msg"]
             raise ArgumentError(f"{key}: {message[0].lower()}{message[1:]} (got {value!r})") from error
+
+
+def own_arguments(factory: Callable[..., Any], settled: Collection[str] = ()) -> list[str]:
+    """Names of the arguments of `factory` that are a user's, as `check_arguments` has them."""
+    if isinstance(factory, partial):
+        settled = {*settled, *factory.keywords}
+    parameters = inspect.signature(factory).parameters.values()
+    return [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in settled]
 
 
 def near(word: str, known: Iterable[str]) -> str:

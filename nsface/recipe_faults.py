@@ -73,14 +73,26 @@ def _place(key: str, path: str, lines: dict[str, int], given: Mapping[str, Any])
     return f"{path}:{lines[known]}" if known else path
 
 
+def dotted_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """All keys of `model` and its sections, but not the arguments that a name takes."""
+    keys = []
+    for name, field in model.model_fields.items():
+        section = _section(field.annotation)
+        keys += [f"{prefix}{name}"] if section is None else dotted_keys(section, f"{prefix}{name}.")
+    return keys
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, or may hold."""
+    kinds = (annotation, *get_args(annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
 def keys_beside(parts: list[str], model: type[BaseModel]) -> list[str]:
     """The keys of the section of `model` that the last of `parts` stands in; none where any may stand."""
     for part in parts[:-1]:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        sections = [
-            a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)
-        ]
-        if not sections:
+        section = _section(model.model_fields[part].annotation) if part in model.model_fields else None
+        if section is None:
             return []
-        model = sections[0]
+        model = section
     return list(model.model_fields)

@@ -1,24 +1,33 @@
-"""The state from which a training continues to the same bits.
+"""The state from which a training continues to the same bits, and the one before it.
 
 Random numbers need no place in it: every draw depends on the run's seed and the step alone (`nsface.seeds`).
 """
 
 from __future__ import annotations
 
-import pickle
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from nsface.errors import ModelError, NsfaceError
+from nsface.errors import ModelError, NsfaceError, shown
 from nsface.files import reason, replacing
+from nsface.finite import not_finite
 
+LATEST, PREVIOUS = "latest.pt", "previous.pt"
 PARTS = {"step", "network", "head", "auxiliary", "optimizer", "meter"}  # see Trainer.state
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` (tensors, numbers, text, and dicts and lists of them), whole or not at all.
+    """Write `state` (tensors, numbers, text, and dicts and lists of them) to `path`, whole or not at all.
+
+    What `path` held stays beside it as `previous.pt`.
 
     Raises:
         NsfaceError: it cannot be written.
@@ -28,22 +37,115 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             torch.save(state, temporary)
         except RuntimeError as error:  # what a full disk is to it
             raise NsfaceError(
-                f"cannot write {path}: {str(error).splitlines()[0]}; is the disk full?"
+                f"cannot write {shown(path)}: {str(error).splitlines()[0]}; is the disk full?"
             ) from error
+        if path.exists():
+            _keep(path, path.with_name(PREVIOUS))
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Give the file `path` the name `previous` too."""
+    link = previous.with_name(f".{previous.name}.link")
+    try:
+        with suppress(FileNotFoundError):
+            link.unlink()
+        link.hardlink_to(path)
+        os.replace(link, previous)
+        with suppress(FileNotFoundError):  # it is still there where both names were of one file
+            link.unlink()
+    except OSError:  # the file system has no links: the new state is whole, and takes the free name at once
+        os.replace(path, previous)
+
+
+def saved(folder: Path) -> list[Path]:
+    """The checkpoints that are in `folder`, the newest first."""
+    return [path for name in (LATEST, PREVIOUS) if os.path.exists(path := folder / name)]
+
+
+def restore_newest(
+    folder: Path,
+    device: torch.device,
+    restore: Callable[[dict[str, Any]], object],
+    note: Callable[[str], object] | None = None,
+    *,
+    mend: bool = True,
+) -> None:
+    """Call `restore` with the newest state in `folder` that can be used.
+
+    Where that is the one before the newest, `note` is called with a line that says why, and with `mend` it
+    takes the newest one's place, lest the next state to be saved put the damaged one in its own.
+
+    Raises:
+        ModelError: there is none, or `restore` refused all.
+        NsfaceError: the folder cannot be written.
+    """
+    faults: list[ModelError] = []
+    for path in saved(folder):
+        try:
+            state = load_checkpoint(path, device)
+            try:
+                restore(state)
+            except ModelError as error:
+                raise ModelError(f"{shown(path)}: {error}") from error
+        except ModelError as error:
+            faults.append(error)
+            continue
+        if path.name == PREVIOUS and mend:
+            if faults and note is not None:
+                note(f"note: {faults[0]}; going on from the state before it, {path.name}")
+            with replacing(folder / LATEST) as temporary:
+                shutil.copyfile(path, temporary)
+        return
+    if not faults:
+        raise ModelError(f"{shown(folder / LATEST)}: cannot be read: no such file or directory")
+    raise faults[0]
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """Read what `save_checkpoint` wrote; nothing but tensors and plain values is unpickled.
 
     Raises:
-        ModelError: missing or damaged.
+        ModelError: missing or damaged, if only by one bit, or with numbers that are not finite.
     """
     try:
+        _check_whole(path)
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {reason(error)}") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ModelError(f"{path}: not a checkpoint of nsface, or a damaged one") from error
+        raise ModelError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+    except Exception as error:  # what zipfile and an unpickler raise for damaged files is beyond counting
+        raise ModelError(f"{shown(path)}: not a checkpoint of nsface, or a damaged one") from error
     if not isinstance(state, dict) or not state.keys() >= PARTS:
-        raise ModelError(f"{path}: not a checkpoint of nsface")
+        raise ModelError(f"{shown(path)}: not a checkpoint of nsface")
+    try:
+        found = tensors(state)
+        if sum(tensor.nbytes for tensor in found.values()) > path.stat().st_size:
+            raise ValueError("tensors that repeat a few bytes")
+        broken = not_finite(found)
+    except (AttributeError, TypeError, ValueError, RuntimeError, KeyError) as error:
+        raise ModelError(f"{shown(path)}: not a checkpoint of nsface, or a damaged one") from error
+    if broken:
+        raise ModelError(f"{shown(path)}: its numbers are not finite ({shown(broken[0])})")
     return state
+
+
+def _check_whole(path: Path) -> None:
+    """Raise for a file that is not the archive that torch writes, without compression, or whose sums are wrong.
+
+    torch itself checks no sums, and would fill the memory with what a few bytes unpack to.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("compressed")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise ValueError("more than the file holds")
+        if archive.testzip() is not None:
+            raise ValueError("a wrong sum")
+
+
+def tensors(state: dict[str, Any]) -> dict[str, Tensor]:
+    """All tensors of a trainer's state, by a name that a message can show."""
+    found = {name: t for part in ("network", "head", "auxiliary") for name, t in state[part].items()}
+    for number, kept in state["optimizer"]["state"].items():
+        found |= {f"{key} {number}": value for key, value in kept.items() if isinstance(value, Tensor)}
+    return found | {"meter": state["meter"]["sums"]}

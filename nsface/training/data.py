@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from nsface.errors import DataError, RecipeError, listing
 from nsface.images.loader import BatchLoader, Loader
@@ -18,7 +17,10 @@ from nsface.images.sampling import IdentityBalanced, Sampler, Shuffled
 from nsface.images.sources import Source, numbered, open_source
 from nsface.images.streaming import StreamingLoader
 from nsface.recipe import Recipe
+from nsface.training.progress import Progress
 from nsface.training.ranks import Ranks
+
+Note = Callable[[str], object]
 
 
 def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.dtype[np.int64]], list[str]]:
@@ -78,6 +80,7 @@ def make_loader(
     labels: np.ndarray[Any, np.dtype[np.int64]],
     device: torch.device,
     ranks: Ranks,
+    note: Note | None = None,
 ) -> BatchLoader:
     """What yields this rank's part of the batches: of images decoded now, or while the training runs."""
     sampler = make_sampler(recipe, labels)
@@ -86,27 +89,22 @@ def make_loader(
     if recipe.streaming is not None:
         height, width = recipe.input.height, recipe.input.width
         return StreamingLoader(source, chosen, height, width, recipe.streaming, *settings, part)
-    pixels, rows = decoded(recipe, source, chosen, ranks)
+    pixels, rows = decoded(recipe, source, chosen, ranks, note)
     return Loader(pixels, *settings, rows, part)
 
 
 def decoded(
-    recipe: Recipe, source: Source, chosen: list[int], ranks: Ranks
+    recipe: Recipe, source: Source, chosen: list[int], ranks: Ranks, note: Note | None = None
 ) -> tuple[Pixels | PixelFile, np.ndarray[Any, np.dtype[np.int64]]]:
-    """Pixels, and the row of each chosen image: a packed store's own, or decoded, with a progress bar."""
+    """Pixels, and the row of each chosen image: a packed store's own, or decoded, with lines of progress."""
     height, width = recipe.input.height, recipe.input.width
     stored = stored_pixels(source, height, width)
     if stored is not None:
         return stored, np.asarray(chosen, dtype=np.int64)
     if recipe.cache is not None and not ranks.first:
         ranks.wait()  # until the first has filled the cache
-    with progress("decoding", " images", len(chosen), ranks) as bar:
-        pixels = load_pixels(source, chosen, height, width, cache=recipe.cache, progress=bar.update)
+    with Progress("decoding", "images", len(chosen), note if ranks.first else None) as progress:
+        pixels = load_pixels(source, chosen, height, width, cache=recipe.cache, progress=progress.update)
     if recipe.cache is not None and ranks.first:
         ranks.wait()
     return pixels, np.arange(len(chosen))
-
-
-def progress(what: str, unit: str, total: int, ranks: Ranks, done: int = 0) -> tqdm[Any]:
-    """A progress bar, on a terminal and on the first rank."""
-    return tqdm(total=total, initial=done, desc=what, unit=unit, disable=None if ranks.first else True)

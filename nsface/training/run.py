@@ -1,7 +1,7 @@
 """A training run: the recipe, its data, and the run folder.
 
 The folder holds `recipe.yaml` (as resolved), `environment.json`, `log.jsonl` (one line a logging step),
-`checkpoints/latest.pt` and, once the run is complete, `model.safetensors`.
+`checkpoints/latest.pt`, the one before it and, once the run is complete, `model.safetensors`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,32 @@ from torch import nn
 
 from nsface import __version__
 from nsface.device import pick_device, pick_precision
-from nsface.errors import NsfaceError, RecipeError
-from nsface.files import write_text
+from nsface.errors import NsfaceError, RecipeError, listing, shown
+from nsface.files import sync, write_text
+from nsface.finite import not_finite
 from nsface.model import Description, save_model
-from nsface.recipe import Recipe
+from nsface.recipe import Recipe, load_recipe
 from nsface.seeds import derived_seed
 from nsface.training.build import build_auxiliary, build_head
-from nsface.training.checkpoint import load_checkpoint, save_checkpoint
-from nsface.training.data import make_loader, progress, training_set
-from nsface.training.folder import check_data, check_folder, claimed, kept_lines
+from nsface.training.checkpoint import LATEST, restore_newest, save_checkpoint, saved, tensors
+from nsface.training.data import make_loader, training_set
+from nsface.training.folder import (
+    CHECKPOINTS,
+    ENVIRONMENT,
+    LOG,
+    MODEL,
+    RECIPE,
+    begun_with,
+    check_data,
+    check_folder,
+    claimed,
+    finished,
+    kept_lines,
+)
 from nsface.training.interruption import Interruption
+from nsface.training.progress import Progress
 from nsface.training.ranks import ALONE, Ranks
-from nsface.training.trainer import Trainer
+from nsface.training.trainer import Diverged, Line, Trainer
 
 
 class Interrupted(Exception):
@@ -43,52 +57,61 @@ def train(
     out: Path,
     *,
     resume: bool = False,
+    changed: bool = False,
     ranks: Ranks = ALONE,
     note: Callable[[str], object] | None = None,
 ) -> Path:
     """Train as `recipe` says, in the folder `out`; returns the path of the model.
 
     With `resume`, a run that was interrupted goes on, to the same bits as if it had not been; one that is
-    complete is left as it is; one that was never begun begins.
+    complete is left as it is, or goes on where the recipe is longer; one that was never begun begins. With
+    `changed` it may go on with another optimiser, schedule, length or arguments of the head, and
+    environment.json says so.
 
     Of several `ranks`, each calls this with the same arguments; the first writes the folder, which all see.
-    `note`, if given, is called there with a line about what is trained, before it is, and what is not read.
+    `note`, if given, is called there with a line about what is trained, before it is, what is not read, and
+    where there is no terminal, now and then how far it is.
 
     Raises:
         RecipeError: a wrong value, or, with `resume`, another recipe than the folder's.
         DataError: the images cannot be used.
-        NsfaceError: the folder holds a run already, or cannot be written.
+        NsfaceError: the folder holds a run already, or cannot be written, or the training diverged.
         Interrupted: SIGINT or SIGTERM came; the state after the last step is saved.
     """
-    check_folder(recipe, out, resume)
-    model = out / "model.safetensors"
-    checkpoint = out / "checkpoints" / "latest.pt"
-    if ranks.any(resume and model.exists()):
-        return model
+    check_folder(recipe, out, resume, changed)
+    complete = ranks.any(resume and finished(recipe, out))
+    if complete and recipe.data == load_recipe(out / RECIPE).data:
+        return out / MODEL
     device = ranks.place(pick_device(recipe.device))
     dtype = pick_precision(recipe.precision, device)
     with torch.device("meta"):  # what is impossible should be said before the images are read
         build_head(recipe, ranks.count + 1, ranks)
         check_batch(recipe, 1 if device.type == "cuda" else ranks.count)
 
+    note = note if ranks.first else None
     source, chosen, labels, identities = training_set(recipe)
-    if ranks.first and note is not None and source.unread:
+    if note is not None and source.unread:
         note(f"note: {source.unread}")
     fingerprint = source.fingerprint()
-    begun = ranks.any(resume and checkpoint.exists())
-    if begun:
-        check_data(out / "environment.json", fingerprint)
-    loader = make_loader(recipe, source, chosen, labels, device, ranks)
+    checkpoints = out / CHECKPOINTS
+    begun = ranks.any(resume and bool(saved(checkpoints)))
+    if begun or complete:
+        check_data(out / ENVIRONMENT, fingerprint)
+    if complete:
+        return out / MODEL
+    loader = make_loader(recipe, source, chosen, labels, device, ranks, note)
     ranks.wait()  # until all have looked at the folder as it was
-    with claimed(recipe, out, resume) if ranks.first else nullcontext():
-        if begun != ranks.any(resume and checkpoint.exists()):
+    with claimed(recipe, out, resume, changed) if ranks.first else nullcontext({}) as altered:
+        if begun != ranks.any(resume and bool(saved(checkpoints))):
             raise NsfaceError(
-                f"{out}: another process has trained in this folder meanwhile; repeat the command"
+                f"{shown(out)}: another process has trained in this folder meanwhile; repeat the command"
             )
         torch.manual_seed(derived_seed(recipe.seed, "weights"))
         network, head = recipe.network.build(recipe.input), build_head(recipe, len(identities), ranks)
         auxiliary = build_auxiliary(recipe, len(identities))
         trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
+        if begun:
+            restore_newest(checkpoints, device, trainer.restore, note, mend=ranks.first)
         environment = describe_environment(device, dtype) | {
             "ranks": ranks.count,
             "data": fingerprint,
@@ -97,14 +120,19 @@ def train(
             "parameters": sum(p.numel() for p in network.parameters()),
             "classifier": head.classifier(recipe.batch_size),
         }
+        earlier = begun_with(out / ENVIRONMENT).changes if begun else []
+        if altered and begun:
+            earlier.append({"step": trainer.step, **altered})
+        if earlier:
+            environment["changes"] = earlier
+        ranks.wait()  # until all have read what the first now writes
         if ranks.first:
-            write_text(out / "environment.json", json.dumps(environment, indent=2) + "\n")
-            if note is not None:
-                note(opening(recipe, environment))
-        if begun:
-            trainer.restore(load_checkpoint(checkpoint, device))
+            write_text(out / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
+            write_text(out / RECIPE, recipe.to_yaml())
+        if note is not None:
+            note(opening(recipe, environment))
         with loader:
-            follow(trainer, out / "log.jsonl", checkpoint)
+            follow(trainer, out, note)
         description = Description(
             network=recipe.network.name,
             network_arguments=recipe.network.arguments,
@@ -116,9 +144,9 @@ def train(
             recipe_digest=recipe.digest(),
         )
         if ranks.first:
-            save_model(model, network, description)
+            save_model(out / MODEL, network, description)
         ranks.wait()  # until the model is there
-        return model
+        return out / MODEL
 
 
 def check_batch(recipe: Recipe, parts: int) -> None:
@@ -132,38 +160,78 @@ def check_batch(recipe: Recipe, parts: int) -> None:
         )
 
 
-def follow(trainer: Trainer, log: Path, checkpoint: Path) -> None:
-    """Run `trainer` to its end: log lines, a progress bar, a checkpoint each epoch and when interrupted.
+def follow(trainer: Trainer, out: Path, note: Callable[[str], object] | None = None) -> None:
+    """Run `trainer` to its end: log lines, progress, a checkpoint each epoch and when interrupted.
 
     Of several ranks, all stop after the same step, and the first writes.
+
+    Raises:
+        Diverged: what would be saved is not finite; what was saved before stays, and is named.
     """
-    ranks = trainer.ranks
+    ranks, checkpoint = trainer.ranks, out / CHECKPOINTS / LATEST
+    log = out / LOG if ranks.first else Path(os.devnull)
     if ranks.first:
         write_text(log, "".join(kept_lines(log, trainer.step)))
     per_epoch = trainer.loader.batches_per_epoch
-    bar = progress("training", " steps", trainer.total_steps, ranks, trainer.step)
-    log = log if ranks.first else Path(os.devnull)
-    with bar, log.open("a", encoding="utf-8") as file, Interruption() as interruption:
-        for line in trainer.run():
-            bar.update()
-            if line is not None:
-                file.write(json.dumps(line) + "\n")
-                file.flush()
-                bar.set_postfix_str(
-                    f"loss {line['loss']:.3f}, accuracy {100 * line['accuracy']:.1f} %, "
-                    f"{line['images_per_second']:.0f} images/s"
-                )
-            last = trainer.step == trainer.total_steps
-            stop = ranks.any(interruption.requested)
-            if stop or last or trainer.step % per_epoch == 0:
-                state = trainer.state()
-                if ranks.first:
-                    save_checkpoint(checkpoint, state)
-            if stop and not last:
-                raise Interrupted(
-                    f"stopped after step {trainer.step} of {trainer.total_steps}; "
-                    "go on with the same command and --resume"
-                )
+    kept = trainer.step  # the step of the newest checkpoint
+    progress = Progress("training", "steps", trainer.total_steps, note, trainer.step)
+    try:
+        with progress, log.open("a", encoding="utf-8") as file, Interruption() as interruption:
+            for line in trainer.run():
+                progress.update(1, None if line is None else described(line))
+                if line is not None:
+                    file.write(json.dumps(line) + "\n")
+                    file.flush()
+                last = trainer.step == trainer.total_steps
+                stop = ranks.any(interruption.requested)
+                if stop or last or trainer.step % per_epoch == 0:
+                    state = trainer.state()
+                    if ranks.first:
+                        sync(log)  # lest a checkpoint outlive the lines before it
+                        save_finite(checkpoint, state)
+                    kept = trainer.step
+                if stop and not last:
+                    raise Interrupted(
+                        f"stopped after step {trainer.step} of {trainer.total_steps}; "
+                        "go on with the same command and --resume"
+                    )
+    except Diverged as error:
+        raise Diverged(f"{error}; {remedy(trainer, checkpoint, kept)}") from error
+
+
+def save_finite(path: Path, state: dict[str, Any]) -> None:
+    """`save_checkpoint`, but of what is finite alone.
+
+    Raises:
+        Diverged: it is not.
+    """
+    if broken := not_finite(tensors(state)):
+        raise Diverged(f"what is trained is no longer finite at step {state['step']} ({listing(broken, 3)})")
+    save_checkpoint(path, state)
+
+
+def remedy(trainer: Trainer, checkpoint: Path, kept: int) -> str:
+    """What is left of a training that diverged, why it probably did, and how to go on."""
+    rate, warmup = trainer.recipe.optimizer.learning_rate, trainer.recipe.schedule.warmup
+    causes = [f"optimizer.learning_rate ({rate:g}) too high", f"schedule.warmup ({warmup:g}) too short"]
+    scale = getattr(trainer.head, "scale", None)
+    if scale is not None:
+        causes.append(f"head.scale ({float(scale):g}) too high")
+    left = "no state had been saved yet"
+    if kept:
+        left = f"the last good state, of step {kept}, stays in {shown(checkpoint)}"
+    return (
+        f"{left}; likely causes: {', '.join(causes)}; {'go on' if kept else 'begin again'} with the same command "
+        f"and --resume --changed --set optimizer.learning_rate={rate / 10:g}, or set optimizer.clip_norm"
+    )
+
+
+def described(line: Line) -> str:
+    """The state of a training in a few words."""
+    return (
+        f"loss {line['loss']:.3f}, accuracy {100 * line['accuracy']:.1f} %, "
+        f"{line['images_per_second']:.0f} images/s"
+    )
 
 
 def opening(recipe: Recipe, environment: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nsface.errors import NsfaceError
+from nsface.errors import ModelError, NsfaceError, RecipeError
 from nsface.heads import Head
 from nsface.images.loader import BatchLoader
 from nsface.networks.activations import NoisyActivation
@@ -21,6 +21,10 @@ from nsface.training.ranks import ALONE, Ranks
 from nsface.training.schedule import learning_rate
 
 Line = dict[str, float]
+
+
+class Diverged(NsfaceError):
+    """A loss, or what is trained, is no longer finite."""
 
 
 class Trainer:
@@ -65,7 +69,7 @@ class Trainer:
         Only a line waits for the device. Whoever iterates may stop after any step and save `state`.
 
         Raises:
-            NsfaceError: the loss is no longer finite.
+            Diverged: the loss is no longer finite, or the embeddings of the finished network are not.
         """
         logged, since = self.step, time.perf_counter()
         while self.step < self.total_steps:
@@ -73,6 +77,8 @@ class Trainer:
             for images, labels in self.loader.epoch(epoch, first):
                 due = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == self.total_steps
                 rate, norm = self._train_step(images, labels, measure=due)
+                if self.step == self.total_steps:
+                    self._check_embeddings(images)
                 if not due:
                     yield None
                 else:
@@ -144,10 +150,17 @@ class Trainer:
     def _check(self, means: Line) -> None:
         for name in ("loss", *self.auxiliary):
             if not math.isfinite(means[name]):
-                raise NsfaceError(
-                    f"the {name if name == 'loss' else name + ' loss'} is {means[name]} at step {self.step}; "
-                    "lower optimizer.learning_rate, lengthen schedule.warmup or set optimizer.clip_norm"
-                )
+                what = name if name == "loss" else f"{name} loss"
+                raise Diverged(f"the {what} is {means[name]} at step {self.step}")
+
+    @torch.no_grad()
+    def _check_embeddings(self, images: Tensor) -> None:
+        """Weights can be finite, and so large that nothing that the network computes with them is."""
+        self.network.eval()
+        embeddings = self.network(self.recipe.input.normalise(images))
+        self.network.train()
+        if not embeddings.isfinite().all():
+            raise Diverged(f"the embeddings of the network are not finite after its last step, {self.step}")
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs to go on from this step to the same bits.
@@ -167,14 +180,54 @@ class Trainer:
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        if self.head.shard is not None:
-            self._change_rows(state, self.head.shard.part)
-        self.network.load_state_dict(state["network"])
-        self.head.load_state_dict(state["head"])
-        self.auxiliary.load_state_dict(state["auxiliary"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.meter.restore(state["meter"])
-        self.step = int(state["step"])
+        """Go on from `state`; the optimiser's settings stay those of the recipe.
+
+        Raises:
+            ModelError: it is not the state of such a training.
+            RecipeError: the run has fewer steps than that.
+        """
+        settings = [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups]
+        try:
+            step = self._checked(state)
+            if self.head.shard is not None:
+                self._change_rows(state, self.head.shard.part)
+            self.network.load_state_dict(state["network"])
+            self.head.load_state_dict(state["head"])
+            self.auxiliary.load_state_dict(state["auxiliary"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.meter.restore(state["meter"])
+        # whatever stands in a foreign state where a tensor or a dictionary should
+        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            raise ModelError("not a checkpoint of this training, or a damaged one") from error
+        for group, own in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(own)
+        if step > self.total_steps:
+            raise RecipeError(f"the run is at step {step} already, and is to have {self.total_steps}")
+        self.step = step
+
+    def _checked(self, state: dict[str, Any]) -> int:
+        """The step of `state`; raises where a shape in it is not that of what is trained here."""
+        shapes: dict[str, torch.Size] = {}
+        for part in ("network", "head", "auxiliary"):
+            shapes |= {f"{part}.{name}": t.shape for name, t in getattr(self, part).state_dict().items()}
+            for name, tensor in state[part].items():
+                expected = shapes.pop(f"{part}.{name}")
+                if part == "head" and name in self.head.by_identity() and self.head.shard is not None:
+                    expected = torch.Size([self.head.shard.identities, *expected[1:]])
+                if tensor.shape != expected:
+                    raise ValueError(f"{name}: {tensor.shape}")
+        if shapes:
+            raise ValueError(f"missing: {list(shapes)}")
+        whole = {id(p): n for n, p in self.head.by_identity().items()} if self.head.shard is not None else {}
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for number, kept in state["optimizer"]["state"].items():
+            parameter, momentum = parameters[number], kept["momentum_buffer"]
+            rows = state["head"][whole[id(parameter)]] if id(parameter) in whole else parameter
+            if momentum is not None and momentum.shape != rows.shape:
+                raise ValueError(f"momentum {number}: {momentum.shape}")
+        if type(state["step"]) is not int or state["step"] < 0:
+            raise ValueError(f"step: {state['step']}")
+        return int(state["step"])
 
     def _change_rows(self, state: dict[str, Any], change: Callable[[Tensor], Tensor]) -> None:
         """Put `change` of it in place of all in `state` that has a row an identity, momentum included."""

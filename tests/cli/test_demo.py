@@ -17,8 +17,9 @@ from typing import Any
 import click
 import pytest
 
-from nsface.cli import COMMANDS, LazyGroup, group
+from nsface.cli import COMMANDS, LazyGroup, demo, group
 from nsface.cli.demo_plan import Lists, Rendered, Stage, plan
+from nsface.errors import NsfaceError
 from nsface.synthetic import write_lfw_set, write_training_set, write_ytf_set
 
 Run = Callable[..., Any]
@@ -113,6 +114,38 @@ def test_interrupted_resumed_repeated(place: Path) -> None:
     assert "other options" in other.stderr
 
 
+def test_killed_it_leaves_nothing_running_and_the_next_goes_on(place: Path) -> None:
+    options = "--out killed --faces 'my faces' --lfw lfw --pairs pairs.txt --recipe recipe.yaml"
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec nsface demo {options}"], cwd=place, env=ENVIRONMENT, stderr=subprocess.DEVNULL
+    )
+    log = place / "killed" / "softmax" / "log.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.exists() and log.stat().st_size):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    steps = len(log.read_text().splitlines())
+    assert steps < 80
+    done = shell(f"nsface demo {options}", place)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(1, 81))
+    assert not [path for path in (place / "killed").rglob(".*") if path.is_file()]
+
+
+def test_two_demos_in_one_folder(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "demo.json").write_text("[]")
+    monkeypatch.setattr(demo, "PATIENCE", 0.3)
+    with (
+        demo._alone(tmp_path / "demo.json"),
+        pytest.raises(NsfaceError, match="another demo is running"),
+        demo._alone(tmp_path / "demo.json"),
+    ):
+        pass
+
+
 def test_a_failing_stage_ends_the_demo_with_its_status(place: Path) -> None:
     failed = shell(
         "nsface demo --out bad --faces nowhere --lfw lfw --pairs pairs.txt --recipe recipe.yaml", place
@@ -125,7 +158,7 @@ def test_a_failing_stage_ends_the_demo_with_its_status(place: Path) -> None:
 
 def test_rendered_plan_is_made_of_commands_that_parse(tmp_path: Path) -> None:
     rendered = Rendered(tmp_path / "faces", 150, 7)
-    stages = plan(tmp_path, str(rendered.train), rendered.lists, Path("r.yaml"), ["--seed", "7"], rendered)
+    stages = plan(tmp_path, str(rendered.train), rendered.lists, "r.yaml", ["--seed", "7"], rendered)
     assert [stage.arguments[0] for stage in stages[:4]] == ["synth", "inspect", "train", "train"]
     for stage in stages:
         parse(stage)
@@ -136,7 +169,7 @@ def test_rendered_plan_is_made_of_commands_that_parse(tmp_path: Path) -> None:
 
 
 def test_protocols_without_lists_are_left_out(tmp_path: Path) -> None:
-    stages = plan(tmp_path, "faces", Lists("lfw.tar", Path("pairs.txt")), Path("r.yaml"), [])
+    stages = plan(tmp_path, "faces", Lists("lfw.tar", Path("pairs.txt")), "r.yaml", [])
     kinds = [stage.arguments[0] for stage in stages]
     assert kinds == ["inspect"] + ["train"] * 2 + ["extract"] * 2 + ["eval-lfw"] * 2 + ["compare", "report"]
 

@@ -239,13 +239,6 @@ def test_bfloat16_trains_to_nearly_the_same_loss(faces: Path, tmp_path: Path) ->
     assert half[0]["loss"] != single[0]["loss"], "bf16 must have been used"
 
 
-def test_diverging_loss_is_said(faces: Path, tmp_path: Path) -> None:
-    wild = recipe(faces, optimizer={"learning_rate": 1e30}, schedule={})
-    with pytest.raises(NsfaceError, match=r"the loss is (nan|inf) at step \d+; lower optimizer"):
-        train(wild, tmp_path / "run")
-    assert not (tmp_path / "run" / "model.safetensors").exists()
-
-
 def test_weight_decay_spares_vectors() -> None:
     settings = recipe(Path()).optimizer
     head = Softmax(4, 3, bias=True)

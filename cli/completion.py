@@ -1,0 +1,46 @@
+"""What the shell can complete besides commands and options: recipes, heads, networks and keys of recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+from click.shell_completion import CompletionItem
+
+
+def complete_recipe(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of recipes, and files."""
+    from nsface.recipe_names import shipped, summary
+
+    fitting = [name for name in shipped() if name.startswith(incomplete)]
+    files = [] if parameter.name == "name" else [CompletionItem(incomplete, type="file")]
+    return [CompletionItem(name, help=summary(shipped()[name])) for name in fitting] + files
+
+
+def complete_head(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from nsface.heads import HEADS
+
+    return _fitting(HEADS, incomplete)
+
+
+def complete_network(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from nsface.networks import NETWORKS
+
+    return _fitting(NETWORKS, incomplete)
+
+
+def complete_key(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Keys of a recipe, with the `=` that follows; arguments of the head that `--head` gives."""
+    from nsface.arguments import own_arguments
+    from nsface.heads import HEADS
+    from nsface.recipe import Recipe
+    from nsface.recipe_faults import dotted_keys
+
+    keys = dotted_keys(Recipe)
+    if (head := ctx.params.get("head")) in HEADS:
+        keys += [f"head.{name}" for name in own_arguments(HEADS[head])]
+    return _fitting((f"{key}=" for key in keys), incomplete)
+
+
+def _fitting(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]

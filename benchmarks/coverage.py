@@ -154,7 +154,7 @@ def open_sets(
             OpenSet(Found(scores + distance, ranks), impostors, known, strangers)
             for scores, impostors in zip(genuine, others, strict=True)
         ]
-        points = [dir_at_far(system, far) for system in systems]
+        points = [dir_at_far(systems[0], far), dir_at_far(systems[1], far, replicates=1)]
         tally.interval(what, points[0].confidence_interval)
         tally.found[what] += [point.dir for point in points]
         found = [
@@ -204,17 +204,16 @@ def templates(rate: float, effect: float, replicates: int, seed: int) -> list[Ro
 
 def settings(data: Path, scale: float) -> list[Setting]:
     """Everything that is simulated; each takes a seed."""
-    many, half, few = (max(2, int(count * scale)) for count in (1000, 500, 300))
-    shorter = ACCURACIES[:3]
-    lists = [(models.lfw(data), ACCURACIES)]
-    lists += [(models.small(100, 1000), shorter), (models.small(40, 600), shorter)]
+    many, fewer, few = (max(2, int(count * scale)) for count in (1000, 400, 100))
+    official, small = models.lfw(data), (models.small(100, 1000), models.small(40, 600))
     made: list[Setting] = []
     for e in EFFECTS:
-        made += [partial(folds, pairs, a, e, many) for pairs, accuracies in lists for a in accuracies]
+        made += [partial(folds, official, a, e, many) for a in ACCURACIES]
+        made += [partial(folds, pairs, a, e, many) for pairs in small for a in ACCURACIES[:3]]
         made += [partial(view_1, a, e, many) for a in (0.75, 0.98, 0.998)]
         made += [partial(ranks, rate, e, many) for rate in (0.05, 0.5, 0.9, 0.99)]
-        made += [partial(open_sets, (200, 1000), 0.01, rate, e, many) for rate in (0.05, 0.5, 0.9, 0.99)]
-        made += [partial(templates, rate, e, half) for rate in (0.5, 0.9, 0.99)]
+        made += [partial(open_sets, (200, 1000), 0.01, rate, e, fewer) for rate in (0.05, 0.5, 0.9, 0.99)]
+        made += [partial(templates, rate, e, fewer) for rate in (0.5, 0.9, 0.99)]
         made += [partial(open_sets, (596, 5153), far, r, e, few) for far, r in ((0.01, 0.6), (0.1, 0.83))]
     return made
 

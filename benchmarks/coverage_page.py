@@ -15,42 +15,63 @@ INTERVALS, TESTS = (0.93, 0.97), (0.035, 0.065)
 
 HEAD = """# Do intervals hold what they say?
 
-Every interval and test that nsface prints, on simulated scores: how often a nominal 95 % interval holds the true value,
-and how often a 5 % test rejects a true null. The target is 93 to 97 %, and 3.5 to 6.5 %. *Italics* are outside by no more
-than two standard errors, **bold** by more; below each list stands why. A quantity without an interval or test is not here: AUC, EER,
-calibration error, standard deviations over trials and over BLUFR's ten draws.
+Every interval and test that nsface prints, on simulated scores: how often a nominal 95 % interval holds the
+true value, and how often a 5 % test rejects a true null. The target is 93 to 97 %, and 3.5 to 6.5 %.
+*Italics* are outside by no more than two standard errors, **bold** by more; below each list stands why.
+What has no interval or test is not here: AUC, EER, calibration error, standard deviations over trials.
 
-Scores are normal, with the same variance everywhere, of which the share "people" comes from the people shown (0 or 0.5: half of what
-makes a score high or low belongs to the faces, not to the pair). The two systems of a comparison are equally good, and their scores
-correlate by one half. The true value of an accuracy or a DIR is its mean over all replicates: what the protocol would give in the
-mean on other people. That of TAR and FAR is the law's at the threshold that was found. With 1,000 replicates the standard error is
-0.7 points (at 95 or 5 %), with 500 it is 1.0, with 300 it is 1.3.
+Scores are normal, with the same variance everywhere, of which the share "people" comes from the people
+shown (0 or 0.5: half of what makes a score high or low belongs to the faces, not to the pair). The two
+systems of a comparison are equally good, and their scores correlate by one half. The true value of an
+accuracy or a DIR is its mean over all replicates: what the protocol would give in the mean on other people.
+That of TAR and FAR is the law's at the threshold that was found. With 1,000 replicates the standard error
+is 0.7 points (at 95 or 5 %), with 300 it is 1.3, with 100 it is 2.2.
 """
 
 REASONS = {
-    "accuracy, t over folds": "folds share training pairs and thresholds, ten values say little of a skewed law near the "
-    "ceiling, and neighbouring folds lean the same way: the custom of the protocol, printed under its name. Take the "
-    "identity-aware one.",
-    "accuracy difference, t over folds": "as of accuracy: each fold's threshold rests on the others.",
-    "accuracy, identity-aware": "half the squared optimism is the mean cost of choosing a threshold, and where people say "
-    "nothing, or where errors are a handful, it is a little too much; with half of all variance from few people the "
-    "variance is estimated from as few of them.",
-    "accuracy difference, identity-aware": "of the variance that two choices of a threshold add, half is taken to cancel: "
-    "right in the middle, too much or too little where systems are nearly alike or unlike.",
-    "McNemar": "it takes pairs as independent and decisions as given; people who are in many pairs, and thresholds chosen on "
-    "the same pairs, make it reject too often, few disagreements too seldom (the exact form). Take the identity-aware test.",
-    "TAR at": "few or no genuine pairs fall below the threshold, or the interval rests on a few people.",
-    "FAR at": "with a few impostors above it, or none, the interval is Wilson's for a handful of events: it holds too much.",
-    "accuracy at a given": "a handful of errors.",
-    "Rank-k": "with half of the variance from 596 people, a handful of them decides near the ends.",
-    "Rank-1": "as of Rank-k.",
-    "DIR, people": "the bootstrap's variance of a threshold that rests on some twenty impostors is a little too large, and "
-    "at 0.99 all errors are a handful.",
-    "DIR difference": "a threshold that rests on a few impostors moves more from sample to sample of the bootstrap than it "
-    "did from the law, and differences are whole probes: the interval holds too much, the test rejects too seldom.",
-    "IJB: TAR at": "few genuine pairs below the threshold, and people with six pairs each.",
-    "IJB: TAR difference, identity-aware": "thirty impostors decide the thresholds, and how they move TAR is taken to first order.",
-    "IJB: McNemar": "it takes the thresholds as given, and they rest on thirty impostors.",
+    "accuracy, t over folds": (
+        "folds share training pairs and thresholds, and ten values say little of a skewed law near "
+        "the ceiling. It is the custom of the protocol and printed under its name; take the "
+        "identity- aware one."
+    ),
+    "accuracy difference, t over folds": ("as of the accuracy. Take the identity-aware one."),
+    "accuracy, identity-aware": (
+        "half the squared optimism is what choosing a threshold costs in the mean; in short lists "
+        "without people's effects it is a little too much."
+    ),
+    "accuracy difference, identity-aware": (
+        "of what two choices of a threshold add, half is taken to cancel, which is not right for "
+        "every pair of systems."
+    ),
+    "McNemar": (
+        "it takes pairs (probes) as independent and decisions as given; people who are in many "
+        "pairs, and thresholds chosen on the same pairs, make it reject too often. Take the "
+        "identity-aware test."
+    ),
+    "TAR at": ("hardly a genuine pair is refused: an interval for a handful of events holds too much."),
+    "FAR at": (
+        "with no impostor at the threshold, or a handful, the interval holds too much; with half of "
+        "the variance from 40 people, who share all the impostor pairs, it holds too little."
+    ),
+    "accuracy at a given": ("a handful of errors."),
+    "Rank-k": ("with half of the variance from 596 people, a handful of them decides near the ends."),
+    "Rank-1": ("as of Rank-k."),
+    "DIR, people": (
+        "a threshold that rests on some twenty impostors moves more in the bootstrap than it does "
+        "by itself, and at 0.99 errors are a handful."
+    ),
+    "DIR difference": (
+        "a threshold that rests on some twenty impostors moves more in the bootstrap than it does "
+        "by itself, and differences are whole probes: the interval holds too much, the test rejects "
+        "too seldom."
+    ),
+    "IJB: TAR difference, identity-aware": (
+        "thirty impostors decide the thresholds, and how they move TAR is known to first order only."
+    ),
+    "IJB: TAR": ("few genuine pairs are refused, and people have six pairs each."),
+    "IJB: McNemar": (
+        "it takes the thresholds as given, and they rest on thirty impostors. Take the identity- aware test."
+    ),
 }
 
 
@@ -139,8 +160,8 @@ def _made(seconds: float, seed: int) -> str:
     versions = f"numpy {np.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}"
     return f"""    OMP_NUM_THREADS=1 python benchmarks/coverage.py -o docs/results/coverage.md
 
-Commit {commit or "unknown"}, seeds from {seed} on (one more for each setting), {seconds / 60:.0f} minutes of one core, {_processor()},
-Python {platform.python_version()}, {versions}.
+Commit {commit or "unknown"}, seeds from {seed} on (one more for each setting),
+{seconds / 60:.0f} minutes of one core, {_processor()}, Python {platform.python_version()}, {versions}.
 """
 
 
@@ -156,14 +177,18 @@ def _processor() -> str:
 def _tried() -> str:
     return """## What else was tried
 
-- Resampling people with weights d_i · d_j (nsface 0.3) is √3 too wide on pairs of two people: it held 99.5 %. Double-or-nothing weights
-  have the same fault.
-- Choosing the threshold anew on people resampled (double-or-nothing, 60 samples) or left out one by one (jackknife), on 1,000 pairs of
-  100 people: standard errors 1.3 to 2.0 and 1.5 to 2.5 times too large; the jackknife held 98.5 to 100 %, double-or-nothing 88.5 to 97 %.
-- Wilson's form with the identity-aware variance alone, without the choice of the threshold, held 91.5 to 93.5 % on LFW's list, and the test of
-  a difference rejected 4.9 to 9.4 %: the choice adds 7 to 15 % to the standard error at every accuracy. Half the squared optimism
-  (`nsface.metrics.verification.choice_variance`) fits what it adds.
-- Percentiles of the bootstrap for DIR itself: near 0 and 1 they hold too little (a system without errors had an interval of one point).
+- Resampling people with weights d_i · d_j (nsface 0.3) is √3 too wide on pairs of two people: it held
+  99.5 %. Double-or-nothing weights have the same fault.
+- Choosing the threshold anew on people resampled (double-or-nothing, 60 samples) or left out one by one
+  (jackknife), on 1,000 pairs of 100 people, 200 replicates: standard errors 1.3 to 2.0 and 1.5 to 2.5
+  times too large; the jackknife held 98.5 to 100 %, double-or-nothing 88.5 to 97 %.
+- Wilson's form with the identity-aware variance alone held 91.5 to 93.5 % on LFW's list, and the test of
+  a difference rejected 4.9 to 9.4 %: the choice of the threshold adds up to 15 % to the standard error at
+  every accuracy. Half the squared optimism (`nsface.metrics.verification.choice_variance`) fits what it
+  adds.
+- Percentiles of the bootstrap for DIR itself: a system without errors had an interval of one point.
+- TAR differences of IJB at thresholds taken as given: with thirty impostors behind each, the test
+  rejected 46 %.
 """
 
 

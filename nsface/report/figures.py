@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from nsface.errors import NsfaceError
 from nsface.files import reason, replacing
 from nsface.metrics.identification import cmc, dir_curve
-from nsface.metrics.roc import Roc
+from nsface.metrics.roc import Det, Roc, det
 from nsface.report.curves import score_range
 from nsface.report.literal import literal
 
@@ -39,13 +39,15 @@ _POINTS = 2000  # of a curve; more are not seen, and an ROC of IJB has millions
 
 
 def draw_verification(folder: Path, systems: Mapping[str, Verification]) -> None:
-    """Write `roc` with all systems and `scores` (or `scores-NAME`) for each into `folder`.
+    """Write `roc` and `det` with all systems and `scores` (or `scores-NAME`) for each into `folder`.
 
     Raises:
         NsfaceError: the folder cannot be made or written.
     """
     protocol = next(iter(systems.values())).protocol
     draw_roc(folder, {name: measured.curve for name, measured in systems.items()}, protocol)
+    curves = {name: det(measured.scores, measured.trials.same) for name, measured in systems.items()}
+    draw_det(folder, curves, protocol)
     for name, measured in systems.items():
         draw_scores(
             folder,
@@ -73,6 +75,25 @@ def draw_roc(folder: Path, curves: Mapping[str, Roc], protocol: str) -> None:
     axes.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.01), title=f"ROC, {literal(protocol)}")
     _legend(axes, len(curves))
     _save(figure, folder, "roc")
+
+
+def draw_det(folder: Path, curves: Mapping[str, Det], protocol: str) -> None:
+    """Write `det`, both error rates on logarithmic axes, with a curve for each system into `folder`.
+
+    Raises:
+        NsfaceError: the folder cannot be made or written.
+    """
+    figure, axes = _figure("FAR (share of impostors accepted)", "FRR (share of genuine pairs refused)")
+    lowest = 1e-3
+    for index, (name, curve) in enumerate(curves.items()):
+        rates = np.concatenate([curve.far, curve.frr])
+        lowest = min(lowest, float(rates[rates > 0].min(initial=1)))
+        seen = np.unique(np.linspace(0, len(curve.far) - 1, _POINTS).astype(np.int64))
+        axes.step(curve.far[seen], curve.frr[seen], where="post", label=name, **_style(index))
+    axes.set(xlim=(lowest, 1), ylim=(lowest, 1))
+    axes.set(xscale="log", yscale="log", title=f"DET, {protocol}")
+    _legend(axes, len(curves))
+    _save(figure, folder, "det")
 
 
 def draw_identification(folder: Path, systems: Mapping[str, Measured]) -> None:

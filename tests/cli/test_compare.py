@@ -40,7 +40,7 @@ def test_compare_with_montage(
     one, two = result["mcnemar"]["only_first"], result["mcnemar"]["only_second"]
     assert one + two == len(result["disagreements"])
     assert cv2.imread(str(tmp_path / "m.png")) is not None
-    assert drawn(tmp_path / "plots", "roc", "scores-faces", "scores-worse")
+    assert drawn(tmp_path / "plots", "roc", "det", "scores-faces", "scores-worse")
     table = nsface(*arguments).out
     assert "only faces right" in table
     assert "accuracy, identity-aware" in table
@@ -53,7 +53,7 @@ def test_compare_with_montage(
     monkeypatch.chdir(tmp_path)
     outcome = nsface(*arguments, "--plots", "figures", "--json", "-")
     assert outcome.json["systems"] == ["a/lfw.npz", "b/lfw.npz"]
-    assert drawn(tmp_path / "figures", "roc", "scores-a-lfw.npz", "scores-b-lfw.npz")
+    assert drawn(tmp_path / "figures", "roc", "det", "scores-a-lfw.npz", "scores-b-lfw.npz")
     missing = nsface(*arguments, "--montage", tmp_path / "m.png")
     assert missing.status == 2
 

@@ -19,7 +19,7 @@ def test_eval_pairs_makes_disjoint_folds(nsface: Run, faces: Path, own_pairs: Pa
     assert result["protocol"] == "pairs"
     assert result["fold_source"].startswith("10, made")
     assert 0.7 < result["accuracy"] <= 1
-    assert drawn(plots, "roc", "scores")
+    assert drawn(plots, "roc", "det", "scores")
 
 
 def test_eval_pairs_says_where_there_is_no_accuracy(nsface: Run, faces: Path, tmp_path: Path) -> None:

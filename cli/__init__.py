@@ -82,11 +82,11 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with read_to_the_end():
+        with not_by_click():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with read_to_the_end():
+        with not_by_click():
             return super().invoke(ctx)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -100,13 +100,19 @@ class ReaderGone(Exception):
     """Who reads our standard output (head, jq) has had enough."""
 
 
+class Stopped(Exception):
+    """Ctrl-C or SIGTERM."""
+
+
 @contextmanager
-def read_to_the_end() -> Iterator[None]:
-    """Turn a broken pipe into `ReaderGone`: click would end with status 1."""
+def not_by_click() -> Iterator[None]:
+    """Keep from click a broken pipe, which it ends by status 1, and Ctrl-C, of which it makes two lines."""
     try:
         yield
     except BrokenPipeError as error:
         raise ReaderGone from error
+    except KeyboardInterrupt as error:
+        raise Stopped from error
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,8 @@ def run(args: list[str], how: Manners) -> int:
         return fail(where.command_path if where else "nsface", error.format_message(), 2, how.debug)
     except NsfaceError as error:
         return fail("nsface", str(error), 2, how.debug)
-    except (KeyboardInterrupt, click.Abort) as error:
+    except (Stopped, KeyboardInterrupt, click.Abort) as error:
+        signals.saying()
         return fail("nsface", str(error) or "interrupted", signals.STATUS, False)
     except (ReaderGone, BrokenPipeError):
         return 0

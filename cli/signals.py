@@ -2,8 +2,9 @@
 
 Python's own handler runs between two steps of the interpreter: not during a long call into a library, and an
 exception that it raises in a callback is lost. So a thread watches: where the process has not ended
-`PATIENCE` seconds after the signal, it ends it. Who has put another handler in place (a training, which
-finishes its step and saves) is left alone.
+`PATIENCE` seconds after the signal, it ends it. A call that keeps the interpreter's lock (loading a large
+library, sorting millions of names) holds that thread up too. Who has put another handler in place (a
+training, which finishes its step and saves) is left alone.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-PATIENCE = 0.7  # seconds for an orderly end: temporary files are removed, processes ended
+PATIENCE = 0.5  # seconds for an orderly end: temporary files are removed, processes ended
 STATUS = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_said = threading.Event()
 Handler = Callable[[int, "FrameType | None"], object]
 
 
@@ -36,8 +38,8 @@ def interruptible(whole_process: bool) -> Iterator[None]:
     In a thread other than the main one, where Python allows no handlers, nothing changes.
 
     Args:
-        whole_process: nothing follows: after a signal the process must end in time even when this has been
-            left, for the interpreter waits for its threads. Otherwise what was before is restored.
+        whole_process: nothing follows, and nothing is put back: after a signal the process must end in time
+            even when this has been left, for the interpreter waits for its threads.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -47,14 +49,28 @@ def interruptible(whole_process: bool) -> Iterator[None]:
     woken = signal.set_wakeup_fd(sending, warn_on_full_buffer=False)
     watch = _Watch(receiving, whole_process)
     watch.start()
+    if whole_process:
+        # what a process that is ended leaves, multiprocessing's own tracker removes, and complains
+        sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+        for number in _SIGNALS:
+            signal.signal(number, interrupt)
+        try:
+            yield
+        finally:
+            watch.left.set()
+        return
     try:
         with taken_by(interrupt):
             yield
     finally:
         watch.left.set()
-        if not (whole_process and watch.asked.is_set()):
-            signal.set_wakeup_fd(woken)
-            os.close(sending)
+        signal.set_wakeup_fd(woken)
+        os.close(sending)
+
+
+def saying() -> None:
+    """Called before the program says that it was interrupted, which need not be said twice."""
+    _said.set()
 
 
 @contextmanager
@@ -73,14 +89,13 @@ class _Watch(threading.Thread):
 
     def __init__(self, receiving: int, whole_process: bool) -> None:
         super().__init__(name="signals", daemon=True)
-        self.asked, self.left = threading.Event(), threading.Event()
+        self.left = threading.Event()
         self._receiving, self._whole_process = receiving, whole_process
 
     def run(self) -> None:
         with open(self._receiving, "rb", buffering=0) as pipe:
             while number := pipe.read(1):
                 if number[0] in _SIGNALS and signal.getsignal(number[0]) is interrupt:
-                    self.asked.set()
                     self._wait()
 
     def _wait(self) -> None:
@@ -89,15 +104,15 @@ class _Watch(threading.Thread):
             if not self._whole_process:
                 return
             time.sleep(max(0.0, end - time.monotonic()))
-        _end(said=self.left.is_set())
+        _end()
 
 
-def _end(said: bool) -> NoReturn:
+def _end() -> NoReturn:
     with suppress(Exception):
         if processes := sys.modules.get("multiprocessing"):
             for child in processes.active_children():
                 child.kill()
-        if not said:
+        if not _said.is_set():
             os.write(2, b"nsface: interrupted\n")  # past sys.stderr, which the main thread may hold
     os._exit(STATUS)
 

@@ -104,9 +104,10 @@ def read_array_header(file: IO[bytes], size: int, where: str) -> ArrayHeader:
     count = 1
     for length in shape:
         count *= length
-    if count * dtype.itemsize > size - offset:
+    promised = count * max(dtype.itemsize, 1)  # text of no length is written as of one
+    if promised > size - offset:
         raise DataError(
-            f"{shown(where)}: its header promises {count * dtype.itemsize:,} bytes {shape}, the file holds "
+            f"{shown(where)}: its header promises {promised:,} bytes {shape}, the file holds "
             f"{max(0, size - offset):,}; it is damaged or cut short"
         )
     return ArrayHeader(shape, dtype, fortran_order, offset)

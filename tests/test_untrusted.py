@@ -58,6 +58,24 @@ def test_any_bytes_are_a_header_or_one_error(data: bytes) -> None:
             read_array_header(io.BytesIO(prefix + data), len(prefix + data), "a.npy")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': ((3,), }",
+        '{\'descr\': """<f4',
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3L\n(",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999999,)}",
+        "{'descr': '<U0', 'fortran_order': False, 'shape': (10000000000,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-3,)}",
+        "(" * 150,
+    ],
+)
+def test_damaged_headers(text: str) -> None:
+    header = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + bytes(64)
+    with pytest.raises(DataError, match=r"^a\.npy: "):
+        read_array_header(io.BytesIO(header), len(header), "a.npy")
+
+
 def _crash(how: str) -> int:
     if how == "segmentation fault":
         return ctypes.string_at(0)[0]

@@ -7,6 +7,7 @@ import signal
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from itertools import chain, groupby, islice
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from nsface.errors import NsfaceError
 from nsface.processes import end_with_parent
 from nsface.synthetic.conditions import Conditions
 from nsface.synthetic.identity import Person
@@ -76,7 +78,11 @@ def _conditions(person: Person, seed: int, shots: Sequence[Shot]) -> Conditions:
 
 
 def produce(shots: Iterable[Shot], seed: int, size: Size, workers: int) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, JPEG file) for each of `shots`, in their order, whatever the number of `workers`."""
+    """Yield (name, JPEG file) for each of `shots`, in their order, whatever the number of `workers`.
+
+    Raises:
+        NsfaceError: a worker was ended, by the system for want of memory for example.
+    """
     source = iter(shots)
     few = list(islice(source, _FEW))
     chunks = _chunks(chain(few, source))
@@ -95,6 +101,14 @@ def produce(shots: Iterable[Shot], seed: int, size: Size, workers: int) -> Itera
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise NsfaceError(
+            "a process that renders has ended; memory may be too small: give fewer --workers"
+        ) from error
+    except BaseException:  # nobody waits for what is being drawn
+        for worker in list((pool._processes or {}).values()):
+            worker.kill()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -10,7 +10,7 @@ import click
 
 from nsface.cli.inputs import network_options
 from nsface.cli.results import note
-from nsface.errors import DataError, listing, shown
+from nsface.errors import DataError, listing
 
 
 @click.command(name="extract")
@@ -89,7 +89,7 @@ def command(
         made = extract(models[:-1], source, templates=templates, progress=bar.update, **options)
     save(output, made.embeddings)
     for reason in made.bad:
-        click.echo(f"skipped {shown(reason)}", err=True)
+        click.echo(f"skipped {reason}", err=True)
     if made.empty:
         named = listing(made.empty)
         click.echo(f"{len(made.empty)} templates have no usable image and are left out: {named}", err=True)

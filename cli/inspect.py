@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nsface.cli.results import emit, json_option, plots_option
-from nsface.errors import DataError, listing, shown
+from nsface.errors import DataError, listing
 
 FAULTS = {
     "unreadable": "unreadable",
@@ -80,9 +80,9 @@ def _table(result: dict[str, Any]) -> str:
     if result["without_identity"]:
         rows.append(("without identity", f"{result['without_identity']:,}"))
     if (gaps := result["label_gaps"]) and gaps["missing"]:
-        ranges = listing([f"{a}–{b}" if b > a else f"{a}" for a, b in gaps["ranges"]])
+        shown = listing([f"{a}–{b}" if b > a else f"{a}" for a, b in gaps["ranges"]])
         rows.append(
-            ("labels", f"{gaps['first']} to {gaps['last']} without {gaps['missing']:,} numbers: {ranges}")
+            ("labels", f"{gaps['first']} to {gaps['last']} without {gaps['missing']:,} numbers: {shown}")
         )
     if result["grey"]:
         rows.append(("grey", f"{len(result['grey']):,}"))
@@ -95,13 +95,13 @@ def _table(result: dict[str, Any]) -> str:
             )
     for key, title in (("duplicates", "equal images"), ("near_duplicates", "similar images")):
         if found := result[key]:
-            groups = listing([" = ".join(group) for group in found], 5)
-            rows.append((title, f"{len(found):,} groups: {groups}"))
+            shown = listing([" = ".join(group) for group in found], 5)
+            rows.append((title, f"{len(found):,} groups: {shown}"))
     if across := result["duplicates_across_identities"]:
         rows.append(("", f"{across:,} of these groups have images of several identities"))
-    rows += [("note", shown(remark)) for remark in result["remarks"]]
+    rows += [("note", remark) for remark in result["remarks"]]
     width = max(len(title) for title, _ in rows)
-    return "\n".join([shown(result["location"]), *(f"  {title:{width}}  {text}" for title, text in rows)])
+    return "\n".join([result["location"], *(f"  {title:{width}}  {text}" for title, text in rows)])
 
 
 def _named(item: Any) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from nsface.cli.results import note
-from nsface.errors import shown
 
 
 @click.command(name="pack")
@@ -54,6 +53,6 @@ def command(
             )
             bad, identities = packed.bad, f"{packed.identities} identities"
     for reason in bad:
-        click.echo(f"left out {shown(reason)}", err=True)
+        click.echo(f"left out {reason}", err=True)
     skipped = f", {len(bad)} left out" if bad else ""
     click.echo(f"{target}: {len(opened) - len(bad)} images of {identities}{skipped}", err=True)

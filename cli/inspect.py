@@ -81,9 +81,9 @@ def _table(result: dict[str, Any]) -> str:
     if result["without_identity"]:
         rows.append(("without identity", f"{result['without_identity']:,}"))
     if (gaps := result["label_gaps"]) and gaps["missing"]:
-        ranges = listing([f"{a}–{b}" if b > a else f"{a}" for a, b in gaps["ranges"]])
+        shown = listing([f"{a}–{b}" if b > a else f"{a}" for a, b in gaps["ranges"]])
         rows.append(
-            ("labels", f"{gaps['first']} to {gaps['last']} without {gaps['missing']:,} numbers: {ranges}")
+            ("labels", f"{gaps['first']} to {gaps['last']} without {gaps['missing']:,} numbers: {shown}")
         )
     if result["grey"]:
         rows.append(("grey", f"{len(result['grey']):,}"))
@@ -100,7 +100,7 @@ def _table(result: dict[str, Any]) -> str:
             rows.append((title, f"{len(found):,} groups: {groups}"))
     if across := result["duplicates_across_identities"]:
         rows.append(("", f"{across:,} of these groups have images of several identities"))
-    rows += [("note", shown(remark)) for remark in result["remarks"]]
+    rows += [("note", remark) for remark in result["remarks"]]
     width = max(len(title) for title, _ in rows)
     facts = [f"  {title:{width}}  {shown(text)}" for title, text in rows]
     return "\n".join([shown(result["location"]), *facts])

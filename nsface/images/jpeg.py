@@ -7,6 +7,7 @@ a short film, a second picture (MPO), a depth map.
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass, field
 
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
@@ -16,6 +17,8 @@ _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _ALONE = frozenset({0x01, *range(0xD0, 0xDA)})  # markers without a segment
 _MARKER = re.compile(rb"\xff[^\x00\xff]")  # any number of fill bytes FF may stand before one
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")  # FF 00 and restart markers belong to the scan
+_SEGMENT = struct.Struct(">BBH")  # FF, the marker, the length of what follows, these two bytes included
+_SHORTEST_SCAN = 6
 _COEFFICIENTS = 64
 
 
@@ -56,32 +59,41 @@ class Picture:
 def first_picture(data: bytes) -> Picture:
     """Follow the markers of `data`, in a time that grows with their number."""
     picture = Picture()
-    position, length = 2, len(data)
+    position, last = 2, len(data) - _SEGMENT.size
     while True:
-        if position + 1 < length and data[position] == 0xFF and 0 < data[position + 1] < 0xFF:
-            marker, position = data[position + 1], position + 2
-        elif (found := _MARKER.search(data, position)) is not None:
-            marker, position = data[found.end() - 1], found.end()
-        else:
-            return picture
+        start = marker = length = 0
+        if position <= last:
+            start, marker, length = _SEGMENT.unpack_from(data, position)
+        if start != 0xFF or marker in (
+            0,
+            0xFF,
+        ):  # something else stands there, or this is the end of the data
+            if (found := _MARKER.search(data, position)) is None:
+                return picture
+            position, marker = found.start(), data[found.end() - 1]
+            length = int.from_bytes(data[position + 2 : position + 4], "big")
         if marker in _ALONE:
+            position += 2
             if marker == _END and picture.scans:
                 picture.end = position
                 return picture
             continue
-        segment = int.from_bytes(data[position : position + 2], "big")
-        if marker in _FRAMES and picture.size is None and segment >= 8:
-            part = data[position + 3 : position + segment]
-            picture.size = int.from_bytes(part[:2], "big"), int.from_bytes(part[2:4], "big")
-            picture.frame, picture.components = marker, part[5::3][: part[4]] if len(part) > 4 else b""
-        if marker == _SCAN and segment >= 6:
-            picture.scans.append(data[position + 2 : position + segment])
-            position += segment
+        segment = position + 4
+        position += 2 + max(2, length)
+        if marker in _FRAMES and picture.size is None:
+            _take_frame(picture, marker, data[segment:position])
+        elif marker == _SCAN and length >= _SHORTEST_SCAN:
+            picture.scans.append(data[segment:position])
             if (found := _AFTER_SCAN.search(data, position)) is None:
                 return picture
             position = found.start()
-        else:
-            position += max(2, segment)
+
+
+def _take_frame(picture: Picture, marker: int, frame: bytes) -> None:
+    """Precision, height, width, number of components, and three bytes for each."""
+    if len(frame) >= 6:
+        picture.size = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+        picture.frame, picture.components = marker, frame[6::3][: frame[5]]
 
 
 def _components(scan: bytes) -> bytes:

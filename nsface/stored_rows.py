@@ -23,7 +23,7 @@ _AT_ONCE = 1 << 24  # bytes of one read
 class StoredRows:
     """An (N, D) array of floating-point numbers in a `.npy` file; indexing it gives float32 in memory.
 
-    It is indexed by a slice, or by an array of row numbers. `numpy.asarray` reads all of it.
+    It is indexed by a row's number, a slice, or an array of row numbers. `numpy.asarray` reads all of it.
     """
 
     dtype = np.dtype(np.float32)
@@ -53,12 +53,15 @@ class StoredRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """The rows of a slice, or with these numbers, in this order.
+    def __getitem__(self, rows: int | slice | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """A row, or the rows of a slice, or with these numbers, in this order.
 
         Raises:
             DataError: the file has become shorter since it was opened.
         """
+        if isinstance(rows, int | np.integer):
+            row: npt.NDArray[np.float32] = self[np.array([rows])][0]
+            return row
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step == 1:

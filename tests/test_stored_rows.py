@@ -26,6 +26,8 @@ def path(tmp_path: Path) -> Path:
 def test_rows_by_number_are_those_of_the_array(path: Path, rows: list[int]) -> None:
     index = np.array(rows, dtype=np.int64)
     np.testing.assert_array_equal(StoredRows(path)[index], VECTORS[index])
+    for row in [*rows][:3]:
+        np.testing.assert_array_equal(StoredRows(path)[row], VECTORS[row])
 
 
 @pytest.mark.parametrize("part", [slice(None), slice(3, 9), slice(490, 900), slice(9, 3), slice(0, 100, 7)])

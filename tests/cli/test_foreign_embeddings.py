@@ -63,7 +63,7 @@ def test_zeros_are_noted_by_every_command(
     (tmp_path / "probes.txt").write_text("\n".join(named[1::2]))
     (tmp_path / "faces.txt").write_text("".join(f"{name} {i} {i}\n" for i, name in enumerate(made.names)))
     (tmp_path / "templates.txt").write_text("0 1 1\n0 4 0\n")
-    options = {
+    options: dict[str, list[object]] = {
         "eval-pairs": ["--pairs", own_pairs],
         "eval-ident": ["--gallery", tmp_path / "gallery.txt", "--probes", tmp_path / "probes.txt"],
         "eval-ijb": ["--faces", tmp_path / "faces.txt", "--pairs", tmp_path / "templates.txt"],

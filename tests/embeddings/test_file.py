@@ -7,6 +7,7 @@ import json
 import zipfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -294,7 +295,7 @@ def test_names_as_bytes_are_utf8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_names_of_either_byte_order(tmp_path: Path, order: str) -> None:
+def test_names_of_either_byte_order(tmp_path: Path, order: Literal["<", ">"]) -> None:
     names = np.array(NAMES)
     np.savez(tmp_path / "x.npz", names=names.astype(names.dtype.newbyteorder(order)), embeddings=VECTORS)
     assert list(load(tmp_path / "x.npz").names) == NAMES

@@ -33,7 +33,7 @@ def test_lead_is_over_the_other_identity_that_is_most_like_the_person() -> None:
     test = embedded(*(f"Person_{number:02}/1.jpg" for number in range(5)))
 
     def templates(embeddings: Embeddings, images: int) -> npt.NDArray[np.float64]:
-        vectors = embeddings.vectors.astype(np.float64)
+        vectors = np.asarray(embeddings.vectors).astype(np.float64)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         means = vectors.reshape(-1, images, vectors.shape[1]).mean(axis=1)
         normalised: npt.NDArray[np.float64] = means / np.linalg.norm(means, axis=1, keepdims=True)

@@ -61,7 +61,7 @@ def test_a_trial_against_definitions() -> None:
     trial = BlufrTrial("t", names[:160:4], [n for i, n in enumerate(names) if i % 4 or i >= 160])
     result = measure(embeddings, trial).result
 
-    vectors = embeddings.vectors.astype(float)
+    vectors = np.asarray(embeddings.vectors).astype(float)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = {name: vectors[i] for i, name in enumerate(names)}
     person = {name: name.split("/")[0] for name in names}

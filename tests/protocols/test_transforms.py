@@ -33,7 +33,7 @@ def listed() -> tuple[Trials, Embeddings]:
 def test_transforms_are_fitted_without_the_held_out_fold(transform: Transform) -> None:
     trials, embeddings = listed()
     before = verify("x", embeddings, trials, transform=transform)
-    moved = embeddings.vectors.copy()
+    moved = np.array(embeddings.vectors)
     moved[:20] += 100 * np.random.default_rng(1).normal(size=(20, 6)).astype(np.float32)  # images of fold 0
     after = verify("x", Embeddings(embeddings.names, moved), trials, transform=transform)
     assert before.by_fold is not None

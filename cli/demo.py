@@ -18,12 +18,12 @@ import click
 from nsface.cli import Manners, signals, spent
 from nsface.cli.numbers import SEED
 from nsface.cli.results import say
+from nsface.errors import DataError
 
 if TYPE_CHECKING:
     from nsface.cli.demo_plan import Stage
 
 PATH = click.Path(path_type=Path)
-THERE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command(name="demo")
@@ -37,14 +37,14 @@ THERE = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--faces", metavar="PATH", help="Your own training faces instead of rendered ones; with --lfw.")
 @click.option("--lfw", metavar="PATH", help="LFW, aligned as --faces are.")
-@click.option("--pairs", metavar="FILE", type=THERE, help="With --lfw: LFW's pairs.txt.")
-@click.option("--people", metavar="FILE", type=THERE, help="With --subjects: LFW's people.txt.")
-@click.option("--subjects", metavar="FILE", type=THERE, help="With --lfw: subjects of LFW identification.")
-@click.option("--look-alikes", metavar="FILE", type=THERE, help="With --lfw: pair_FGLFW.txt.")
+@click.option("--pairs", metavar="FILE", type=PATH, help="With --lfw: LFW's pairs.txt.")
+@click.option("--people", metavar="FILE", type=PATH, help="With --subjects: LFW's people.txt.")
+@click.option("--subjects", metavar="FILE", type=PATH, help="With --lfw: subjects of LFW identification.")
+@click.option("--look-alikes", metavar="FILE", type=PATH, help="With --lfw: pair_FGLFW.txt.")
 @click.option("--ytf", metavar="PATH", help="With --splits: aligned frames of YouTube Faces.")
-@click.option("--splits", metavar="FILE", type=THERE, help="With --ytf: splits.txt.")
+@click.option("--splits", metavar="FILE", type=PATH, help="With --ytf: splits.txt.")
 @click.option(
-    "--recipe", metavar="FILE", type=THERE, help="Of both trainings. [default: demo.yaml, lfw-small.yaml]"
+    "--recipe", metavar="FILE", type=PATH, help="Of both trainings. [default: demo.yaml, lfw-small.yaml]"
 )
 @click.option(
     "--epochs",
@@ -88,6 +88,9 @@ def command(how: Manners, /, out: Path, recipe: Path | None, **options: Any) -> 
 
     given = {key: options[key] for key in ("pairs", "people", "subjects", "look_alikes", "ytf", "splits")}
     real = _checked(options["faces"], options["lfw"], given)
+    for path in (recipe, *given.values()):  # before hours of training
+        if path is not None and not os.path.lexists(path):
+            raise DataError(f"{path}: no such file or folder")
     chosen = recipe or _shipped("lfw-small.yaml" if real else "demo.yaml")
     settings = ["--seed", str(options["seed"])]
     if options["epochs"]:

@@ -20,13 +20,12 @@ import click
 from nsface.cli import Manners, signals, spent
 from nsface.cli.numbers import SEED
 from nsface.cli.results import say
-from nsface.errors import NsfaceError, shown
+from nsface.errors import DataError, NsfaceError, shown
 
 if TYPE_CHECKING:
     from nsface.cli.demo_plan import Stage
 
 PATH = click.Path(path_type=Path)
-THERE = click.Path(path_type=Path, exists=True, dir_okay=False)
 PATIENCE = 60.0  # seconds that what a killed demo left running may take to save its work
 
 
@@ -41,12 +40,12 @@ PATIENCE = 60.0  # seconds that what a killed demo left running may take to save
 )
 @click.option("--faces", metavar="PATH", help="Your own training faces instead of rendered ones; with --lfw.")
 @click.option("--lfw", metavar="PATH", help="LFW, aligned as --faces are.")
-@click.option("--pairs", metavar="FILE", type=THERE, help="With --lfw: LFW's pairs.txt.")
-@click.option("--people", metavar="FILE", type=THERE, help="With --subjects: LFW's people.txt.")
-@click.option("--subjects", metavar="FILE", type=THERE, help="With --lfw: subjects of LFW identification.")
-@click.option("--look-alikes", metavar="FILE", type=THERE, help="With --lfw: pair_FGLFW.txt.")
+@click.option("--pairs", metavar="FILE", type=PATH, help="With --lfw: LFW's pairs.txt.")
+@click.option("--people", metavar="FILE", type=PATH, help="With --subjects: LFW's people.txt.")
+@click.option("--subjects", metavar="FILE", type=PATH, help="With --lfw: subjects of LFW identification.")
+@click.option("--look-alikes", metavar="FILE", type=PATH, help="With --lfw: pair_FGLFW.txt.")
 @click.option("--ytf", metavar="PATH", help="With --splits: aligned frames of YouTube Faces.")
-@click.option("--splits", metavar="FILE", type=THERE, help="With --ytf: splits.txt.")
+@click.option("--splits", metavar="FILE", type=PATH, help="With --ytf: splits.txt.")
 @click.option(
     "--recipe", metavar="RECIPE", help="Name or file, of both trainings. [default: demo, or lfw-small]"
 )
@@ -89,10 +88,15 @@ def command(how: Manners, /, out: Path, recipe: str | None, **options: Any) -> i
           --people people.txt --subjects lfw_ytf_596.txt
     """
     from nsface.cli.demo_plan import Lists, Rendered, plan, remember
+    from nsface.recipe_names import recipe_text
 
     given = {key: options[key] for key in ("pairs", "people", "subjects", "look_alikes", "ytf", "splits")}
     real = _checked(options["faces"], options["lfw"], given)
     chosen = recipe or ("lfw-small" if real else "demo")
+    recipe_text(chosen)  # which says what cannot be read, before hours of work, as the loop does
+    for path in given.values():
+        if path is not None and not os.path.lexists(path):
+            raise DataError(f"{path}: no such file or folder")
     settings = ["--seed", str(options["seed"])]
     if options["epochs"]:
         settings += ["--epochs", str(options["epochs"])]

@@ -13,6 +13,7 @@ from nsface.cli.overlap_record import note_overlap
 from nsface.cli.results import columns, emit, interval, json_option, percent, plots_option
 from nsface.cli.verification import calibration_option, scoring_options
 from nsface.embeddings.extraction import extract
+from nsface.errors import shown
 from nsface.images.sources.bin import BinSource
 from nsface.protocols import calibrated
 from nsface.protocols.bin_file import bin_trials
@@ -48,7 +49,7 @@ def command(
     for file in files:
         source = BinSource(file)
         trials = bin_trials(source.same, source.location)
-        with tqdm(total=len(source), unit=" images", desc=file.stem, disable=None) as bar:
+        with tqdm(total=len(source), unit=" images", desc=shown(file.stem), disable=None) as bar:
             embeddings = extract(str(model), source, progress=bar.update, **options).embeddings
         if not sets:  # once: what it says is the same for all sets
             note_overlap(embeddings)

@@ -92,8 +92,9 @@ class Row:
 
     @property
     def error(self) -> float:
-        """Standard error of the share."""
-        return float((self.share * (1 - self.share) / self.replicates) ** 0.5)
+        """Standard error of the share, with two of each kind added: 0 of n is not exactly none."""
+        share = (self.share * self.replicates + 2) / (self.replicates + 4)
+        return float((share * (1 - share) / self.replicates) ** 0.5)
 
     @property
     def missed(self) -> float:

@@ -170,11 +170,11 @@ def _table(result: dict[str, Any]) -> str:
         lines.append(f"closed set: gallery {closed['gallery']}, probes {closed['probes']}")
         spread = closed.get("rank_std", {})
         ends = closed.get("rank_interval", {})
-        rows = [("", "rate", "95 % interval")]
-        rows += [
+        found = [("", "rate", "95 % interval")]
+        found += [
             (f"Rank-{k}", _with(v, spread.get(k)), interval(ends.get(k))) for k, v in closed["rank"].items()
         ]
-        lines.append(columns(rows))
+        lines.append(columns(found))
     if opened := result.get("open_set"):
         lines.append(
             "open set: "

@@ -38,7 +38,7 @@ def compare_verification(first: Verification, second: Verification) -> dict[str,
     added = (first.choice_variance() + second.choice_variance()) / 2  # the choices are alike in part
     shared, aware = first.shared(), None
     if shared:
-        aware = paired_difference(*right, shared, weights=first.weights(), added=added)
+        aware = paired_difference(right[0], right[1], shared, weights=first.weights(), added=added)
     return {
         "protocol": first.protocol,
         "pairs": len(trials),
@@ -142,7 +142,7 @@ def _clustered(
     """The difference of two systems' rates over probes or pairs of one person; None where all are of one."""
     if people is None or len(np.unique(people)) < 2:
         return None
-    return paired_difference(*right, SharedPeople(people, people), added=added)
+    return paired_difference(right[0], right[1], SharedPeople(people, people), added=added)
 
 
 def _identity_aware(found: Difference | None) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class Verification:
 
     def _place(self) -> npt.NDArray[np.int64]:
         """(P,) place of each pair's fold among the folds."""
-        return np.searchsorted(np.unique(self.trials.fold), self.trials.fold)
+        return np.asarray(np.searchsorted(np.unique(self.trials.fold), self.trials.fold))
 
     def _accuracy(self) -> dict[str, Any]:
         if not self.folds:

@@ -49,7 +49,8 @@ class SharedPeople:
     def _by_person(self, values: Floats) -> Floats:
         """(people,) sums of the values of all pairs that a person is in."""
         one = np.bincount(self._left, values, self._people)
-        return one + np.bincount(self._right[self._two], values[self._two], self._people)
+        two = np.bincount(self._right[self._two], values[self._two], self._people)
+        return np.asarray(one + two, dtype=np.float64)
 
     def products(self, values: Floats) -> float:
         """Σ v_p v_q over all ordered (p, q) that share a person, a pair with itself once; `values`: (P,).

@@ -74,7 +74,9 @@ def choice_variance(scores: npt.ArrayLike, same: npt.ArrayLike, right: npt.Array
         right: (N,) whether each pair was decided rightly, by a threshold chosen on other folds.
     """
     values, labels = _checked(scores, same)
-    optimism = float(_candidates(values, labels)[1].max() / len(values) - np.mean(right))
+    optimism = float(
+        _candidates(values, labels)[1].max() / len(values) - np.asarray(right, dtype=bool).mean()
+    )
     return max(0.0, optimism) ** 2 / 2
 
 

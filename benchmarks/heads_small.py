@@ -1,7 +1,7 @@
 """Every training objective on a small set of real faces, with the same network, budget and seed.
 
     python benchmarks/heads_small.py --data train-faces-112x96.tar --lfw lfw-112x96.tar --pairs pairs.txt \
-        --exclude docs/results/in-lfw.txt --out runs/heads-small [--seeds 3] [--heads softmax noisy-softmax arcface]
+        --exclude docs/results/in-lfw.txt --out runs/heads-small [--seeds 3] [--heads softmax arcface]
 
 Trains with recipes/lfw-quick.yaml, extracts LFW and scores it, one objective after another. What is there
 already is not repeated, what was interrupted goes on, and two of these may work in the same --out on

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from nsface import __version__, networks
@@ -127,11 +127,8 @@ def save_model(path: str | os.PathLike[str], network: nn.Module, description: De
             f"{shown(path)}: not written: weights are not finite ({listing(broken, 3)}); "
             "lower optimizer.learning_rate, lengthen schedule.warmup or set optimizer.clip_norm"
         )
-    with replacing(path) as temporary:
-        try:
-            save_file(weights, temporary, metadata={HEADER: description.model_dump_json()})
-        except SafetensorError as error:
-            raise NsfaceError(f"cannot write {path}: {error}") from error
+    with replacing(path) as temporary:  # save_file would put a file of its own, for its owner alone, there
+        temporary.write_bytes(save(weights, metadata={HEADER: description.model_dump_json()}))
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:

@@ -31,9 +31,9 @@ def fit_schedule(content: dict[str, Any], own: tuple[str, int] | None, given: Co
         return None
     (unit, steps), (own_unit, own_steps) = new, own
     times = {key: schedule.get(key) for key in TIMES if f"schedule.{key}" not in given}
-    moments = [m for value in times.values() for m in (value if isinstance(value, list) else [value])]
+    moments: list[Any] = [m for v in times.values() for m in (v if isinstance(v, list) else [v])]
     moments = [m for m in moments if m is not None]
-    if not all(type(m) in (int, float) for m in moments):
+    if not all(isinstance(m, (int, float)) for m in moments):
         return None
     if not any(moments) or (unit == own_unit and all(m < steps for m in moments)):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     assert description == DESCRIPTION
     assert not loaded.training
     assert torch.allclose(loaded(images), network(images), atol=1e-5)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert (tmp_path / "m.safetensors").stat().st_mode & 0o777 == 0o666 & ~umask, "as any new file"
 
 
 def test_the_header_is_plain_json_for_other_tools(path: Path) -> None:

@@ -129,7 +129,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
 
 
 def _check_whole(path: Path) -> None:
-    """Raise for a file that is not the archive that torch writes, without compression, or whose sums are wrong.
+    """Raise for a file that is not such an archive as torch writes, not compressed, or whose sums are wrong.
 
     torch itself checks no sums, and would fill the memory with what a few bytes unpack to.
     """

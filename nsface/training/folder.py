@@ -91,9 +91,10 @@ def _check_recipe(before: Recipe, recipe: Recipe, out: Path, changed: bool) -> N
         )
     why = ""
     if set(differing) <= set(LENGTHS):
-        if (why := no_other_length(before, recipe)) is None:
+        reason_against = no_other_length(before, recipe)
+        if reason_against is None:
             return
-        why = f": {why}"
+        why = f": {reason_against}"
     remedy = "repeat the options of that run, "
     if begun and not fixed:
         remedy += "give --changed to go on with these on purpose, "
@@ -112,8 +113,8 @@ def no_other_length(before: Recipe, recipe: Recipe) -> str | None:
         return "one counts epochs, the other iterations"
     if before.schedule.kind != "step":
         return (
-            f"a {before.schedule.kind} schedule falls to 0 at the end of the run, so in one of another length "
-            "the steps done would have had other rates"
+            f"a {before.schedule.kind} schedule falls to 0 at the end of the run, so in a run of another "
+            "length the steps done would have had other rates"
         )
     for key, constant in CONSTANT.items():
         if before.head.arguments.get(key, constant) != constant:
@@ -198,7 +199,8 @@ def claimed(recipe: Recipe, out: Path, resume: bool, changed: bool = False) -> I
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise NsfaceError(
-                f"{shown(out)}: another process is training in this folder; wait for it, or choose another --out"
+                f"{shown(out)}: another process is training in this folder; wait for it, or choose another "
+                "--out"
             ) from error
         except OSError:
             pass  # some network file systems have no locks

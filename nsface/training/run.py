@@ -10,7 +10,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,10 @@ def train(
         return out / MODEL
     loader = make_loader(recipe, source, chosen, labels, device, ranks, note)
     ranks.wait()  # until all have looked at the folder as it was
-    with claimed(recipe, out, resume, changed) if ranks.first else nullcontext({}) as altered:
+    claim: AbstractContextManager[dict[str, Any]] = nullcontext({})
+    if ranks.first:
+        claim = claimed(recipe, out, resume, changed)
+    with claim as altered:
         if begun != ranks.any(resume and bool(saved(checkpoints))):
             raise NsfaceError(
                 f"{shown(out)}: another process has trained in this folder meanwhile; repeat the command"
@@ -220,9 +223,10 @@ def remedy(trainer: Trainer, checkpoint: Path, kept: int) -> str:
     left = "no state had been saved yet"
     if kept:
         left = f"the last good state, of step {kept}, stays in {shown(checkpoint)}"
+    again = "go on" if kept else "begin again"
     return (
-        f"{left}; likely causes: {', '.join(causes)}; {'go on' if kept else 'begin again'} with the same command "
-        f"and --resume --changed --set optimizer.learning_rate={rate / 10:g}, or set optimizer.clip_norm"
+        f"{left}; likely causes: {', '.join(causes)}; {again} with the same command and --resume --changed "
+        f"--set optimizer.learning_rate={rate / 10:g}, or set optimizer.clip_norm"
     )
 
 

@@ -59,8 +59,8 @@ def test_killed_while_it_becomes_longer_it_goes_on(
 @pytest.mark.parametrize(
     ("settings", "changes", "why"),
     [
-        ({"schedule": {"kind": "cosine"}}, {"epochs": 3}, "a cosine schedule falls to 0 at the end of the run"),
-        ({"schedule": {"kind": "poly"}}, {"epochs": 3}, "a poly schedule falls to 0 at the end of the run"),
+        ({"schedule": {"kind": "cosine"}}, {"epochs": 3}, "a cosine schedule falls to 0 at the end of"),
+        ({"schedule": {"kind": "poly"}}, {"epochs": 3}, "a poly schedule falls to 0 at the end of"),
         ({}, {"epochs": None, "iterations": 20}, "one counts epochs, the other iterations"),
         (
             {"head": {"name": "noisy-softmax", "alpha_schedule": "cosine"}},
@@ -92,7 +92,7 @@ def test_on_purpose_a_cosine_run_goes_on(small: Small, tmp_path: Path, logged: L
 def test_data_are_known_by_what_they_are(
     small: Small, sixty_faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A finished or unfinished run accepts the same images under another path, and other images under none."""
+    """A run, finished or not, accepts the same images under another path, and others under none."""
     out = tmp_path / "run"
     model = train(small(epochs=2), out).read_bytes()
     shutil.copytree(sixty_faces, tmp_path / "copy")

@@ -1,4 +1,4 @@
-"""Progress: plain lines where there is no terminal, a bar where there is one, nothing where nobody listens."""
+"""Plain lines where there is no terminal, a bar where there is one, nothing where nobody listens."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def test_lines_at_fixed_times(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(5, "5 s"), (89, "89 s"), (600, "10 min"), (7260, "2 h 1 min")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(5, "5 s"), (89, "89 s"), (600, "10 min"), (7260, "2 h 1 min")]
+)
 def test_durations(seconds: float, said: str) -> None:
     assert module._duration(seconds) == said
 

@@ -66,7 +66,9 @@ def test_a_run_that_began_while_images_were_read_is_not_overwritten(
     assert (tmp_path / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "log.jsonl", "checkpoints/latest.pt", "checkpoints/previous.pt"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "log.jsonl", "checkpoints/latest.pt", "checkpoints/previous.pt"]
+)
 def test_a_folder_with_files_of_a_run_but_no_recipe_is_left_alone(
     faces: Path, tmp_path: Path, name: str
 ) -> None:

@@ -81,9 +81,9 @@ def _table(result: dict[str, Any]) -> str:
     if result["without_identity"]:
         rows.append(("without identity", f"{result['without_identity']:,}"))
     if (gaps := result["label_gaps"]) and gaps["missing"]:
-        shown = listing([f"{a}–{b}" if b > a else f"{a}" for a, b in gaps["ranges"]])
+        ranges = listing([f"{a}–{b}" if b > a else f"{a}" for a, b in gaps["ranges"]])
         rows.append(
-            ("labels", f"{gaps['first']} to {gaps['last']} without {gaps['missing']:,} numbers: {shown}")
+            ("labels", f"{gaps['first']} to {gaps['last']} without {gaps['missing']:,} numbers: {ranges}")
         )
     if result["grey"]:
         rows.append(("grey", f"{len(result['grey']):,}"))

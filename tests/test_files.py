@@ -90,10 +90,14 @@ def test_what_is_written_is_on_the_disk_before_it_has_its_name(
         done.append(("sync", Path(os.readlink(f"/proc/self/fd/{handle}")).name))
         fsync(handle)
 
+    def named(path: Path) -> Path:
+        done.append(("name", path.name))
+        return path
+
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "sync", lambda: done.append(("sync", "all")))
-    monkeypatch.setattr(os, "replace", lambda a, b: (done.append(("name", Path(b).name)), replace(a, b)))
-    monkeypatch.setattr(Path, "rename", lambda a, b: (done.append(("name", Path(b).name)), rename(a, b))[1])
+    monkeypatch.setattr(os, "replace", lambda a, b: replace(a, named(b)))
+    monkeypatch.setattr(Path, "rename", lambda a, b: rename(a, named(b)))
     write_text(tmp_path / "x.json", "text")
     assert done == [("sync", ".x.json.part0.json"), ("name", "x.json"), ("sync", tmp_path.name)]
     done.clear()

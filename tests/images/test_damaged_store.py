@@ -17,7 +17,7 @@ from nsface.images.packing import pack
 from nsface.images.sources import Source, StoreSource, open_source
 
 
-def npy(values: object, kind: object = np.int64) -> bytes:
+def npy(values: Any, kind: Any = np.int64) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.asarray(values, kind))
     return buffer.getvalue()

@@ -41,7 +41,7 @@ def test_memory_and_cache_hold_the_same(faces: Path, tmp_path: Path) -> None:
     indices = [4, 0, 2]
     expected = np.stack([picture(seed=int(Path(source.names[index]).stem)) for index in indices])
     cache = tmp_path / "cache"
-    assert np.array_equal(load_pixels(source, indices, 12, 10), expected)
+    assert np.array_equal(np.asarray(load_pixels(source, indices, 12, 10)), expected)
     assert np.array_equal(cached(source, indices, cache), expected)
     (made,) = cache.iterdir()
     stamp = made.stat().st_mtime_ns

@@ -142,7 +142,7 @@ LABELS = {f"{key:04d}": str(key % 3).encode() for key in range(6)}
 def test_the_key_ends_at_the_first_dot_of_the_base_name(
     tmp_path: Path, names: list[str], folder: str, label: str
 ) -> None:
-    files = {}
+    files: dict[str, bytes] = {}
     for key, text in LABELS.items():
         files |= {folder + name.format(key): b"x" for name in names}
         files[folder + label.format(key)] = b'{"label": %s}' % text if label.endswith("json") else text

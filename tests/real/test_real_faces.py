@@ -23,7 +23,7 @@ def test_lfw_is_whole_and_in_order(real_data: Path) -> None:
     assert len(set(source.identities)) == 5_749
     assert source.names[0] == "AJ_Cook/AJ_Cook_0001.jpg"
     assert list(source.names) == sorted(source.names)
-    pixels = load_pixels(source, range(0, len(source), 50), 112, 96)
+    pixels = np.asarray(load_pixels(source, range(0, len(source), 50), 112, 96))
     faces = pixels[:, 20:90, 15:80].mean(axis=(0, 1, 2))
     assert faces[0] > faces[1] > faces[2], "skin is redder than blue: the channels are in order"
 

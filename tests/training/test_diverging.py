@@ -32,7 +32,8 @@ def weight(trainer: Trainer) -> torch.Tensor:
 
 
 def running_mean(trainer: Trainer) -> torch.Tensor:
-    return trainer.network.state_dict()["stem.1.running_mean"]
+    mean: torch.Tensor = trainer.network.state_dict()["stem.1.running_mean"]
+    return mean
 
 
 def class_weights(trainer: Trainer) -> torch.Tensor:
@@ -45,7 +46,8 @@ def momentum(trainer: Trainer) -> torch.Tensor:
 
 
 def centers(trainer: Trainer) -> torch.Tensor:
-    return trainer.auxiliary.state_dict()["center.centers"]
+    held: torch.Tensor = trainer.auxiliary.state_dict()["center.centers"]
+    return held
 
 
 def poisoned(
@@ -168,7 +170,7 @@ def test_a_change_on_purpose_is_used_and_recorded(
         train(lower, out, resume=True)
     train(lower, out, resume=True, changed=True)
     rates = {line["step"]: line["learning_rate"] for line in logged(out)}
-    assert (rates[4], rates[6]) == (pytest.approx(0.05), pytest.approx(0.001)), "ten times less after epoch 1"
+    assert [rates[4], rates[6]] == pytest.approx([0.05, 0.001]), "ten times less after epoch 1"
     environment = json.loads((out / "environment.json").read_text())
     assert environment["changes"] == [
         {

@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
 
 def test_lines_at_fixed_times(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    monkeypatch.setattr("nsface.training.progress.time.monotonic", lambda: now)
     lines: list[str] = []
     with Progress("training", "steps", 1000, lines.append, done=100) as progress:
         for _ in range(90):  # a step a second

@@ -178,6 +178,8 @@ def _processor() -> str:
 def _tried() -> str:
     return """## What else was tried
 
+Once, by hand, with the same models of scores; `coverage.py` does not repeat it.
+
 - Resampling people with weights d_i · d_j (nsface 0.3) is √3 too wide on pairs of two people: it held
   99.5 %. Double-or-nothing weights have the same fault.
 - Choosing the threshold anew on people resampled (double-or-nothing, 60 samples) or left out one by one

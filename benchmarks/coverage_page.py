@@ -32,7 +32,7 @@ REASONS = {
     "accuracy, t over folds": (
         "folds share training pairs and thresholds, and ten values say little of a skewed law near "
         "the ceiling. It is the custom of the protocol and printed under its name; take the "
-        "identity- aware one."
+        "identity-aware one."
     ),
     "accuracy difference, t over folds": ("as of the accuracy. Take the identity-aware one."),
     "accuracy, identity-aware": (
@@ -70,7 +70,7 @@ REASONS = {
     ),
     "IJB: TAR": ("few genuine pairs are refused, and people have six pairs each."),
     "IJB: McNemar": (
-        "it takes the thresholds as given, and they rest on thirty impostors. Take the identity- aware test."
+        "it takes the thresholds as given, and they rest on thirty impostors. Take the identity-aware test."
     ),
 }
 
@@ -177,6 +177,8 @@ def _processor() -> str:
 
 def _tried() -> str:
     return """## What else was tried
+
+Once, by hand, with the same models of scores; `coverage.py` does not repeat it.
 
 - Resampling people with weights d_i · d_j (nsface 0.3) is √3 too wide on pairs of two people: it held
   99.5 %. Double-or-nothing weights have the same fault.

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from errno import EACCES, EBADF, EDQUOT, EFBIG, EINVAL, ENOSPC, ENOSYS, ENOTSUP, EPERM
+from itertools import chain, islice
 from pathlib import Path
 
 from nsface.errors import NsfaceError, shown
@@ -20,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 FULL = {ENOSPC, EDQUOT, EFBIG}  # what writing to a full disk, or beyond a limit, gives
+_FEW = 256  # files and folders that are synced one by one
 _UNSYNCABLE = {EACCES, EBADF, EINVAL, ENOSYS, ENOTSUP, EPERM}  # what file systems say that cannot flush it
 
 
@@ -117,13 +119,14 @@ def sync(path: Path) -> None:
 
 
 def _sync_all(folder: Path) -> None:
-    """`sync` of a folder and all below it."""
-    if sys.platform == "linux":  # where this waits for the disks; thousands of files one by one take minutes
+    """`sync` of a folder and all below it; one by one, thousands of files would take minutes."""
+    below = (Path(parent, name) for parent, _, names in os.walk(folder) for name in (*names, ""))
+    few = list(islice(below, _FEW + 1))
+    if len(few) > _FEW and sys.platform == "linux":  # where it waits for the disks, of others' files too
         os.sync()
         return
-    for parent, _, names in os.walk(folder):
-        for name in (*names, ""):
-            sync(Path(parent, name))
+    for path in chain(few, below):
+        sync(path)
 
 
 def check_new_folder(target: Path) -> None:

@@ -102,23 +102,26 @@ def test_what_is_written_is_on_the_disk_before_it_has_its_name(
     assert done == [("sync", ".x.json.part0.json"), ("name", "x.json"), ("sync", tmp_path.name)]
     done.clear()
     with new_folder(tmp_path / "y") as folder:
-        (folder / "a").write_text("a")
+        for number in range(300):
+            (folder / str(number)).touch()
     assert done == [("sync", "all"), ("name", "y"), ("sync", tmp_path.name)]
 
 
-def test_where_there_is_no_sync_of_everything_each_file_is_synced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("files", "platform"), [(2, "linux"), (2, "darwin"), (300, "darwin")])
+def test_few_files_are_synced_one_by_one_and_many_where_not_all_can_be_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, platform: str
 ) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(
         os, "fsync", lambda handle: seen.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
     )
     with new_folder(tmp_path / "y") as folder:
         (folder / "below").mkdir()
-        (folder / "below" / "a").write_text("a")
-        (folder / "b").write_text("b")
-    assert sorted(seen) == sorted(["b", ".y.part0", "a", "below", tmp_path.name])
+        for number in range(files):
+            (folder / "below" / str(number)).touch()
+        (folder / "b").touch()
+    assert sorted(seen) == sorted(["b", ".y.part0", "below", tmp_path.name, *map(str, range(files))])
 
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])

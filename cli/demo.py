@@ -19,6 +19,7 @@ from nsface.cli import Manners, signals, spent
 from nsface.cli.numbers import SEED
 from nsface.cli.results import say
 from nsface.errors import DataError
+from nsface.files import reason
 
 if TYPE_CHECKING:
     from nsface.cli.demo_plan import Stage
@@ -88,9 +89,8 @@ def command(how: Manners, /, out: Path, recipe: Path | None, **options: Any) -> 
 
     given = {key: options[key] for key in ("pairs", "people", "subjects", "look_alikes", "ytf", "splits")}
     real = _checked(options["faces"], options["lfw"], given)
-    for path in (recipe, *given.values()):  # before hours of training
-        if path is not None and not os.path.lexists(path):
-            raise DataError(f"{path}: no such file or folder")
+    for path in filter(None, (recipe, *given.values())):
+        _check_there(path)  # before hours of training
     chosen = recipe or _shipped("lfw-small.yaml" if real else "demo.yaml")
     settings = ["--seed", str(options["seed"])]
     if options["epochs"]:
@@ -103,6 +103,18 @@ def command(how: Manners, /, out: Path, recipe: Path | None, **options: Any) -> 
         stages = plan(out, str(rendered.train), rendered.lists, chosen, settings, rendered)
     remember(out / "demo.json", stages)
     return _run(stages, out, how.quiet)
+
+
+def _check_there(path: str | Path) -> None:
+    """Refuse an input that is not there.
+
+    Raises:
+        DataError: it is not there, or cannot be reached.
+    """
+    try:
+        os.stat(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
 
 
 def _checked(faces: str | None, lfw: str | None, lists: dict[str, Any]) -> bool:

@@ -130,8 +130,10 @@ def ranks(rate: float, effect: float, replicates: int, seed: int) -> list[Row]:
         hits = [scores < norm.ppf(rate) for scores in models.two_probe_scores(random, people, effect)]
         shared = SharedPeople(people, people)
         tally.interval("Rank-k, identity-aware", rate_interval(hits[0], shared), rate)
-        found = [Measured("", Found(np.zeros(len(h)), np.where(h, 1, 2)), None, {}, people) for h in hits]
-        compared = compare_identification(*found)["rank_1"]
+        first, second = (
+            Measured("", Found(np.zeros(len(h)), np.where(h, 1, 2)), None, {}, people) for h in hits
+        )
+        compared = compare_identification(first, second)["rank_1"]
         tally.interval("Rank-1 difference, identity-aware", compared["identity_interval"], 0.0)
         tally.test("Rank-1 difference, identity-aware", compared["identity_p_value"])
         tally.test("McNemar, mid-p, of Rank-1", compared["mcnemar"]["mid_p"])
@@ -157,11 +159,11 @@ def open_sets(
         points = [dir_at_far(systems[0], far), dir_at_far(systems[1], far, replicates=1)]
         tally.interval(what, points[0].confidence_interval)
         tally.found[what] += [point.dir for point in points]
-        found = [
+        first, second = (
             Measured("", None, system, {"open_set": {"dir": [{"dir": point.dir}]}})
             for system, point in zip(systems, points, strict=True)
-        ]
-        (compared,) = compare_identification(*found, fars=(far,))["dir"]
+        )
+        (compared,) = compare_identification(first, second, fars=(far,))["dir"]
         tally.interval("DIR difference, paired bootstrap", compared["confidence_interval"], 0.0)
         tally.test("DIR difference, paired bootstrap", compared["p_value"])
     sizes = f"{size[0]:,} genuine probes, {len(strangers):,} impostors of {size[1]:,} people"
@@ -191,9 +193,11 @@ def templates(rate: float, effect: float, replicates: int, seed: int) -> list[Ro
         (point,) = ijb.result(ijb.Faces([], left, right), pairs, curve, scores[0], (far,))["tar_at_far"]
         truth = norm.sf(point["threshold"] - distance)
         tally.interval("IJB: TAR at its threshold, identity-aware", point["identity_interval"], truth)
-        fixed = [own + distance >= norm.isf(far) for own in genuine]
+        fixed, fixed_other = (own + distance >= norm.isf(far) for own in genuine)
         shared = SharedPeople(left // each, left // each)
-        tally.test("IJB: TAR difference at given thresholds", paired_difference(*fixed, shared).p_value)
+        tally.test(
+            "IJB: TAR difference at given thresholds", paired_difference(fixed, fixed_other, shared).p_value
+        )
         (compared,) = compare_templates(scores, pairs, (far,))["tar_at_far"]
         tally.interval("IJB: TAR difference, identity-aware", compared["identity_interval"], 0.0)
         tally.test("IJB: TAR difference, identity-aware", compared["identity_p_value"])

@@ -38,7 +38,7 @@ class Pairs:
         person = np.where(
             self.trials.same, alone[self.left], (together[self.left] + together[self.right]) / np.sqrt(2)
         )
-        return np.sqrt(effect) * person + np.sqrt(1 - effect) * random.normal(size=len(self.left))
+        return mixed(person, random.normal(size=len(self.left)), effect)
 
     def systems(self, random: np.random.Generator, distance: float, effect: float) -> list[Floats]:
         """Scores of two systems, equally good."""
@@ -87,7 +87,13 @@ def clusters(random: np.random.Generator, people: int, images: float) -> Rows:
 def probe_scores(random: np.random.Generator, people: Rows, effect: float) -> Floats:
     """(N,) scores of mean 0 and variance 1 for images of `people`."""
     person = random.normal(size=int(people.max()) + 1)[people]
-    return np.sqrt(effect) * person + np.sqrt(1 - effect) * random.normal(size=len(people))
+    return mixed(person, random.normal(size=len(people)), effect)
+
+
+def mixed(person: Floats, own: Floats, effect: float) -> Floats:
+    """Scores whose variance, 1, is `effect` the person's and the rest their own."""
+    scores: Floats = np.sqrt(effect) * person + np.sqrt(1 - effect) * own
+    return scores
 
 
 def two_probe_scores(random: np.random.Generator, people: Rows, effect: float) -> list[Floats]:

@@ -542,7 +542,7 @@ def environment(device: torch.device) -> Found:
     }
     if device.type == "cuda":
         gpu = torch.cuda.get_device_properties(device)
-        found |= {"device": gpu.name, "memory": gpu.total_memory, "cudnn": torch.backends.cudnn.version()}  # type: ignore[no-untyped-call]
+        found |= {"device": gpu.name, "memory": gpu.total_memory, "cudnn": torch.backends.cudnn.version()}
     return found
 
 

@@ -21,6 +21,7 @@ from nsface.cli import Manners, signals, spent
 from nsface.cli.numbers import SEED
 from nsface.cli.results import say
 from nsface.errors import DataError, NsfaceError, shown
+from nsface.files import reason
 
 if TYPE_CHECKING:
     from nsface.cli.demo_plan import Stage
@@ -94,9 +95,8 @@ def command(how: Manners, /, out: Path, recipe: str | None, **options: Any) -> i
     real = _checked(options["faces"], options["lfw"], given)
     chosen = recipe or ("lfw-small" if real else "demo")
     recipe_text(chosen)  # which says what cannot be read, before hours of work, as the loop does
-    for path in given.values():
-        if path is not None and not os.path.lexists(path):
-            raise DataError(f"{path}: no such file or folder")
+    for path in filter(None, given.values()):
+        _check_there(path)
     settings = ["--seed", str(options["seed"])]
     if options["epochs"]:
         settings += ["--epochs", str(options["epochs"])]
@@ -108,6 +108,18 @@ def command(how: Manners, /, out: Path, recipe: str | None, **options: Any) -> i
     remember(out / "demo.json", stages)
     with _alone(out / "demo.json") as lock:
         return _run(stages, out, how.quiet, lock)
+
+
+def _check_there(path: str | Path) -> None:
+    """Refuse an input that is not there.
+
+    Raises:
+        DataError: it is not there, or cannot be reached.
+    """
+    try:
+        os.stat(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
 
 
 def _checked(faces: str | None, lfw: str | None, lists: dict[str, Any]) -> bool:

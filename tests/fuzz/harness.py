@@ -101,6 +101,7 @@ class _Worker:
 
     def start(self) -> None:
         self.pipe, theirs = _FORK.Pipe(duplex=False)
+        self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
         self.run.value = -1
         self.process = _FORK.Process(target=_work, args=(self, theirs), daemon=True)
         self.process.start()
@@ -123,15 +124,24 @@ class _Worker:
     def _ended(self) -> Iterator[Finding]:
         self.process.join()
         code = self.process.exitcode or 0
-        if code < 0:
+        if code and self.run.value < 0:  # before the first run: another process would fare no better
+            yield Finding(self.name, self.first, "crash", f"status {code} on a sound input")
+            self.first = self.last + 1
+        elif code < 0:
             yield Finding(self.name, self.run.value, "crash", signal.Signals(-code).name)
         self._go_on()
 
     def _go_on(self) -> None:
-        self.pipe.close()
+        self.end()
         self.first = max(self.run.value + 1, self.first)
         if self.running:
             self.start()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def running(self) -> bool:
@@ -141,26 +151,23 @@ class _Worker:
 def _work(worker: _Worker, pipe: Connection) -> None:
     _quiet()
     resource.setrlimit(resource.RLIMIT_AS, (_addresses() + _ADDRESSES, resource.RLIM_INFINITY))
-    folder = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
-    try:
-        _load_libraries(worker, folder)
-        memory = _most_memory()
-        for run in range(worker.first, worker.last + 1):
-            files = damaged(worker.name, worker.inputs, worker.seed, run)
-            write(files, folder)
-            worker.began.value = time.monotonic()
-            worker.run.value = run
-            for finding in attempt(worker.name, run, folder):
-                pipe.send(finding)
-            for name in files:
-                (folder / name).unlink(missing_ok=True)
-            grown, memory = _most_memory() - memory, _most_memory()
-            if grown > GROWTH:
-                pipe.send(Finding(worker.name, run, "memory", f"{grown >> 20} MiB"))
-                return  # a process that has had so much shows no growth of the next
-        worker.run.value = worker.last
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    folder = worker.folder
+    _load_libraries(worker, folder)
+    memory = _most_memory()
+    for run in range(worker.first, worker.last + 1):
+        files = damaged(worker.name, worker.inputs, worker.seed, run)
+        write(files, folder)
+        worker.began.value = time.monotonic()
+        worker.run.value = run
+        for finding in attempt(worker.name, run, folder):
+            pipe.send(finding)
+        for name in files:
+            (folder / name).unlink(missing_ok=True)
+        grown, memory = _most_memory() - memory, _most_memory()
+        if grown > GROWTH:
+            pipe.send(Finding(worker.name, run, "memory", f"{grown >> 20} MiB"))
+            return  # a process that has had so much shows no growth of the next
+    worker.run.value = worker.last
 
 
 def _load_libraries(worker: _Worker, folder: Path) -> None:
@@ -225,4 +232,4 @@ def fuzz(names: Sequence[str], runs: int, seed: int, processes: int = 1, first: 
             working = [worker for worker in working if worker.running]
     finally:
         for worker in working:
-            worker.process.kill()
+            worker.end()

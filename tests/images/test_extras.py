@@ -8,32 +8,16 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from containers import write_lmdb, write_parquet
 from pictures import encoded, opened_or_refused, picture
 
 from nsface.errors import DataError
 from nsface.images.sources import open_source
 
 IMAGES = [encoded(picture(seed=number), ".jpg" if number % 2 else ".png") for number in range(6)]
-
-
-def write_lmdb(path: Path, items: dict[bytes, bytes]) -> None:
-    lmdb: Any = pytest.importorskip("lmdb", reason="the extra `lmdb` is not installed")
-    with lmdb.open(str(path)) as environment, environment.begin(write=True) as transaction:
-        for key, value in items.items():
-            transaction.put(key, value)
-
-
-def write_parquet(path: Path, columns: dict[str, Any], metadata: dict[bytes, bytes] | None = None) -> None:
-    arrow: Any = pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
-    from pyarrow import parquet
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = arrow.table(columns)
-    parquet.write_table(table.replace_schema_metadata(metadata), path, row_group_size=2)
 
 
 def test_lmdb_of_paths(tmp_path: Path) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from containers import write_lmdb, write_parquet, write_shard
 from pictures import encoded, picture
 from records import content, write_rec
-from test_extras import write_lmdb, write_parquet
-from test_tars import write_shard
 
 from nsface.errors import DataError
 from nsface.images.packing import pack

@@ -9,22 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from containers import add, write_shard
 from pictures import opened_or_refused
 
 from nsface.errors import DataError
 from nsface.images.sources import open_source
-
-
-def add(archive: tarfile.TarFile, name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE) -> None:
-    member = tarfile.TarInfo(name)
-    member.size, member.type, member.linkname = len(data), kind, "/etc/passwd"
-    archive.addfile(member, io.BytesIO(data) if data else None)
-
-
-def write_shard(path: Path, files: dict[str, bytes]) -> None:
-    with tarfile.open(path, "w") as archive:
-        for name, data in files.items():
-            add(archive, name, data)
 
 
 def test_later_tar_members_replace_earlier_ones_and_links_are_passed_over(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""`nsface recipes`, and what the shell completes of recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+
+from nsface.arguments import own_arguments
+from nsface.cli import group
+from nsface.heads import HEADS
+from nsface.networks import NETWORKS
+from nsface.recipe import Schedule
+from nsface.recipe_names import shipped
+
+Run = Callable[..., Any]
+
+
+def test_they_are_listed_and_printed(nsface: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    listed = nsface("recipes")
+    assert [line.split()[0] for line in listed.out.splitlines()] == list(shipped())
+    assert max(map(len, listed.out.splitlines())) < 140
+    assert nsface("recipes", "lfw-small").out == shipped()["lfw-small"]
+    outcome = nsface("recipes", "lfw-smal")
+    assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert "did you mean 'lfw-small'?" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["lfw-smal"], "did you mean 'lfw-small'? it is one of: casia-"),
+        (["lfw-small", "--changed"], "--changed goes with --resume"),
+        (["lfw-small", "--set", "epoch=3"], "did you mean 'epochs'? it is one of: data, "),
+        (["lfw-small", "--epochs", "2", "--set", "iterations=3"], "either epochs or iterations, not both"),
+    ],
+)
+def test_mistakes_are_one_line(nsface: Run, options: list[str], message: str) -> None:
+    outcome = nsface("train", *options)
+    assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert message in outcome.err
+
+
+def completed(arguments: list[str], incomplete: str) -> list[str]:
+    shell = ShellComplete(group, {}, "nsface", "_NSFACE_COMPLETE")
+    return [item.value for item in shell.get_completions(arguments, incomplete) if item.type == "plain"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "incomplete", "expected"),
+    [
+        (["train"], "", list(shipped())),
+        (["train"], "lfw", ["lfw-quick", "lfw-small"]),
+        (["recipes"], "de", ["demo"]),
+        (["train", "demo", "--head"], "", list(HEADS)),
+        (["train", "demo", "--network"], "", list(NETWORKS)),
+        (["train", "demo", "--set"], "optimizer.n", ["optimizer.nesterov="]),
+        (["train", "demo", "--set"], "schedule.", [f"schedule.{key}=" for key in Schedule.model_fields]),
+        (
+            ["train", "--head", "arcface", "demo", "--set"],
+            "head.",
+            ["head.name=", *(f"head.{name}=" for name in own_arguments(HEADS["arcface"]))],
+        ),
+    ],
+)
+def test_completion(arguments: list[str], incomplete: str, expected: list[str]) -> None:
+    assert isinstance(group, click.Group)
+    assert completed(arguments, incomplete) == expected

@@ -7,21 +7,23 @@ size of the file.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
+import pickle
 import resource
 import signal
 import struct
+import subprocess
+import sys
+import threading
 import tokenize
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import IO, Any, TypeVar
 
 import numpy as np
 
 from nsface.errors import DataError, NsfaceError, shown
-from nsface.processes import end_with_parent
 
 Result = TypeVar("Result")
 # what NumPy raises of a header that is no such thing
@@ -113,10 +115,17 @@ def read_array_header(file: IO[bytes], size: int, where: str) -> ArrayHeader:
     return ArrayHeader(shape, dtype, fortran_order, offset)
 
 
+# Not a copy of our process, as multiprocessing starts it: that would run a user's script again.
+_PROGRAM = (
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
+    "from nsface.untrusted import _answer; _answer()"
+)
+
+
 def isolated(function: Callable[..., Result], *arguments: Any, where: str) -> Result:
     """The value of `function(*arguments)`, computed in a process of its own whose crash is a DataError.
 
-    For libraries that damaged input can crash (SciPy's reader of .mat, LMDB, Arrow).
+    For libraries that damaged input can crash: SciPy's reader of .mat, LMDB.
 
     Args:
         function: importable by its name; it, its arguments and its result travel by pickle.
@@ -125,26 +134,34 @@ def isolated(function: Callable[..., Result], *arguments: Any, where: str) -> Re
     Raises:
         DataError: the process died; or whatever `function` raises.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(theirs, function, arguments), daemon=True)
-    process.start()
-    theirs.close()
+    # What the library writes to standard error ("free(): invalid size") is said by our own message.
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
-        succeeded, answer = ours.recv()
-    except EOFError:
-        process.join()
-        code = process.exitcode or 0
-        how = signal.Signals(-code).name if code < 0 else f"status {code}"
-        raise DataError(f"{shown(where)}: damaged: the library that reads it ended with {how}") from None
+        with suppress(BrokenPipeError):  # it died before it had read
+            process.stdin.write(pickle.dumps(sys.path) + pickle.dumps((function, arguments)))
+            process.stdin.flush()
+        answer = process.stdout.read()  # meanwhile its standard input stays open: its end would be ours
+        code = process.wait()
     finally:
-        ours.close()
-        if process.is_alive():
-            process.terminate()
-        process.join()
+        process.kill()
+        process.wait()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        process.stdout.close()
+    if code or not answer:
+        how = signal.Signals(-code).name if code < 0 else f"status {code}"
+        raise DataError(f"{shown(where)}: damaged: the library that reads it ended with {how}")
+    succeeded, value = pickle.loads(answer)  # of our own program
     if not succeeded:
-        raise answer
-    return answer  # type: ignore[no-any-return]
+        raise value
+    return value  # type: ignore[no-any-return]
 
 
 def limit_memory(room: int) -> None:
@@ -160,13 +177,23 @@ def limit_memory(room: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (now + room if hard < 0 else min(now + room, hard), hard))
 
 
-def _answer(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _answer() -> None:
+    """In the program of `isolated`: read the function and its arguments, write its value."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
-    end_with_parent()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)  # "free(): invalid size" and its like
+    requests = sys.stdin.buffer
+    function, arguments = pickle.load(requests)
+
+    def watch() -> None:
+        requests.read()
+        os._exit(1)  # the parent is gone
+
+    threading.Thread(target=watch, daemon=True).start()
+    results = os.dup(1)
+    os.dup2(2, 1)  # so that nothing that a library prints is taken for its value
     try:
         answer = (True, function(*arguments))
     except (NsfaceError, OSError, MemoryError) as error:
         answer = (False, error)
-    pipe.send(answer)
+    with open(results, "wb") as file:
+        file.write(pickle.dumps(answer))
+    os._exit(0)  # without waiting for the thread, which waits for the parent

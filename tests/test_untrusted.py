@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import io
+import math
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,30 +82,60 @@ def test_damaged_headers(text: str) -> None:
         read_array_header(io.BytesIO(header), len(header), "a.npy")
 
 
-def _crash(how: str) -> int:
-    if how == "segmentation fault":
-        return ctypes.string_at(0)[0]
-    if how == "abort":
-        os.abort()
-    if how == "exit":
-        os._exit(3)
-    if how == "refuse":
-        raise DataError("b.mat: refused")
-    return 7
-
-
 @pytest.mark.parametrize(
-    ("how", "said"), [("segmentation fault", "SIGSEGV"), ("abort", "SIGABRT"), ("exit", "status 3")]
+    ("function", "arguments", "said"),
+    [(ctypes.string_at, (0,), "SIGSEGV"), (os.abort, (), "SIGABRT"), (os._exit, (3,), "status 3")],
 )
-def test_death_of_an_isolated_reader_is_an_error(how: str, said: str) -> None:
+def test_death_of_an_isolated_reader_is_an_error(
+    function: Callable[..., object], arguments: tuple[int, ...], said: str
+) -> None:
     with pytest.raises(DataError, match=f"^b.mat: damaged: .*{said}"):
-        isolated(_crash, how, where="b.mat")
+        isolated(function, *arguments, where="b.mat")
 
 
-def test_isolated_reader_returns_and_raises_as_the_function_does() -> None:
-    assert isolated(_crash, "no", where="b.mat") == 7
-    with pytest.raises(DataError, match=r"^b\.mat: refused$"):
-        isolated(_crash, "refuse", where="b.mat")
+def test_isolated_reader_returns_and_raises_as_the_function_does(capfd: pytest.CaptureFixture[str]) -> None:
+    assert isolated(math.factorial, 5, where="b.mat") == 120
+    assert isolated(print, "text", where="b.mat") is None
+    with pytest.raises(DataError, match=r"^b\.mat: not the JSON that nsface reads"):
+        isolated(parse_json, "{", "b.mat", where="b.mat")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_isolated_reader_does_not_run_the_script_that_calls_it_again(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import math\nfrom nsface.untrusted import isolated\nprint(isolated(math.factorial, 5, where='x'))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "120\n", "")
+
+
+def test_isolated_reader_ends_with_the_process_that_asked_for_it(tmp_path: Path) -> None:
+    script = (
+        "import os, time\nfrom nsface.untrusted import isolated\n"
+        f"isolated(os.system, 'echo $PPID > {tmp_path}/pid; sleep 30', where='x')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        started = tmp_path / "pid"
+        wait_for(lambda: started.exists() and started.read_text().endswith("\n"))
+        process.kill()
+    wait_for(lambda: not is_alive(int(started.read_text())))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")  # where there is none to wait for it, a dead one stays
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 @pytest.mark.parametrize("text", ["p\x1b[31m", "a\nb", "a\u202eb", "\udcff", "\u2028", "a\x00b"])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import re
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, requires, version
+from itertools import repeat
 from typing import Any
 
 import click
 
 from nsface.cli.results import emit, json_option
 
+MOST_AT_ONCE = 4  # networks that take a step at the same time, each in up to 1 GiB
 # packages that bring the same modules
 EQUIVALENT = {
     "opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
@@ -134,15 +137,16 @@ def training() -> dict[str, dict[str, Any]]:
     from nsface.networks.soundness import PRECISIONS, examine
 
     found = {}
-    with tqdm(
-        total=len(PRECISIONS) * len(NETWORKS), desc="training steps", unit=" networks", disable=None
-    ) as bar:
+    total = len(PRECISIONS) * len(NETWORKS)
+    with (
+        tqdm(total=total, desc="training steps", unit=" networks", disable=None) as bar,
+        ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_AT_ONCE)) as pool,
+    ):
         for precision in PRECISIONS:
             faults = []
-            for network in NETWORKS:
-                fault = examine(network, precision).fault
-                if fault is not None:
-                    faults.append({"network": network, "fault": fault})
+            for verdict in pool.map(examine, NETWORKS, repeat(precision)):
+                if verdict.fault is not None:
+                    faults.append({"network": verdict.network, "fault": verdict.fault})
                 bar.update()
             found[precision] = {"sound": not faults, "networks": len(NETWORKS), "faults": faults}
     return found

@@ -98,7 +98,7 @@ def restore_newest(
         return
     if not faults:
         raise ModelError(f"{shown(folder / LATEST)}: cannot be read: no such file or directory")
-    raise faults[0]
+    raise ModelError(f"{faults[0]}, and no state before it can be used; begin again in another folder, --out")
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

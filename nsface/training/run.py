@@ -226,7 +226,7 @@ def remedy(trainer: Trainer, checkpoint: Path, kept: int) -> str:
     again = "go on" if kept else "begin again"
     return (
         f"{left}; likely causes: {', '.join(causes)}; {again} with the same command and --resume --changed "
-        f"--set optimizer.learning_rate={rate / 10:g}, or set optimizer.clip_norm"
+        f"--set optimizer.learning_rate={min(rate / 10, 0.1):g}, or set optimizer.clip_norm"
     )
 
 

@@ -45,8 +45,20 @@ def run(out: Path, arm: str, seed: int, accuracy: float, **changes: Any) -> None
     lines = [(600, 2.76, 0.1), (668, 3.08, 0.25), (868, 4.0, 0.585)]  # 0.5 in the last epoch
     logged = [dict(zip(("step", "epoch", "accuracy"), line, strict=True)) for line in lines]
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in logged))
-    score = {"accuracy": accuracy, "standard_error": 0.004, "auc": 0.9, "protocol": "lfw"}
-    score["tar_at_far"] = [{"far": 0.001, "tar": 0.2}, {"far": 0.01, "tar": 0.4}]
+    rest = {"achieved_far": 0.001, "threshold": 0.5, "impostors": 3000}
+    score = {
+        "protocol": "lfw",
+        "pairs": 6000,
+        "genuine": 3000,
+        "auc": 0.9,
+        "eer": 0.1,
+        "accuracy": accuracy,
+        "standard_error": 0.004,
+        "confidence_interval": [0.8, 0.9],
+        "folds": [],
+        "similarity": "cosine",
+        "tar_at_far": [{"far": 0.001, "tar": 0.2, **rest}, {"far": 0.01, "tar": 0.4, **rest}],
+    }
     (folder / "lfw.json").write_text(json.dumps(score))
 
 

@@ -161,7 +161,7 @@ CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1 << 1, 1 << 2
 
 
 def capabilities(effective: int | None = None) -> list[int]:
-    """The six words of capget(2): effective, permitted, inheritable, twice; with `effective` in place first."""
+    """The six words of capget(2): effective, permitted, inheritable, twice; `effective` is set first."""
     libc = ctypes.CDLL(None, use_errno=True)
     header = struct.pack("Ii", 0x20080522, 0)
     words = (ctypes.c_uint32 * 6)()

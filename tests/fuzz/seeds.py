@@ -67,9 +67,11 @@ def model(folder: Path) -> None:
 def checkpoint(folder: Path) -> None:
     import torch
 
-    parts = {
-        key: {"a": torch.zeros(3), "n": 1} for key in ("network", "head", "auxiliary", "optimizer", "meter")
+    parts: dict[str, dict[str, Any]] = {
+        key: {"a": torch.zeros(3)} for key in ("network", "head", "auxiliary")
     }
+    parts["meter"] = {"sums": torch.zeros(3), "samples": 1}
+    parts["optimizer"] = {"state": {0: {"momentum_buffer": torch.zeros(3)}}, "param_groups": []}
     torch.save({"step": 3} | parts, folder / "c.pt")
 
 
@@ -121,6 +123,8 @@ def run_folder(folder: Path) -> None:
         "auc": 0.9,
         "eer": 0.1,
         "pairs": 6,
+        "genuine": 3,
+        "similarity": "cosine",
         "folds": [{"accuracy": 0.9, "threshold": 0.1, "pairs": 3}],
         "tar_at_far": [{"far": 0.01, "tar": 0.5, "achieved_far": 0.0, "threshold": 0.3, "impostors": 9}],
         "curves": {"roc": {"far": [0.0, 0.5, 1.0], "tar": [0.0, 0.8, 1.0]}},
@@ -128,7 +132,9 @@ def run_folder(folder: Path) -> None:
         "flip": "sum",
     }
     (folder / "lfw.json").write_text(json.dumps(result))
-    (folder / "overlap.json").write_text(json.dumps({"lfw": {"test": "lfw.npz", "by": "names", "found": 1}}))
+    (folder / "overlap.json").write_text(
+        json.dumps({"0" * 64: {"images": 6, "found": ["a"], "found_by": {"names": ["a"]}}})
+    )
 
 
 def embeddings(suffix: str) -> Callable[[Path], None]:

@@ -89,6 +89,10 @@ def build_network(
         ArgumentError: no such argument, or a value of another type or beyond all bounds.
     """
     for key, value in arguments.items():
+        if key in ("height", "width"):
+            raise ArgumentError(
+                f"{key}: the size of the images is no argument of a network; give input.{key}"
+            )
         check_whole_numbers(key, value, NUMBERS)
 
     def build() -> nn.Module:

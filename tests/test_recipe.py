@@ -101,6 +101,8 @@ def test_written_and_read_back_is_the_same(tmp_path: Path) -> None:
             "{name: sphereface-4, depth: 9}",
             r"network: depth: sphereface-4 has no such argument",
         ),
+        ("{name: sphereface-20}", "{name: sphereface-4, width: 9}", r"network: width: .*; give input\.width"),
+        ("{name: sphereface-20}", "{name: vgg-face, height: x}", r"network: height: .*; give input\.height"),
         (
             "{name: sphereface-20}",
             "\n  name: light-resnet\n  extra: 1\n",

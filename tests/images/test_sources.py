@@ -158,7 +158,10 @@ def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a.jpg\nmissing.jpg\n")
     (tmp_path / "a.jpg").write_bytes(b"x")
     (tmp_path / "words.txt").write_text("some words\n")
-    write_tar(tmp_path / "packed.tar.gz", mode="w:gz")
+    for kind in ("gz", "bz2", "xz"):
+        write_tar(tmp_path / f"packed.tar.{kind}", mode=f"w:{kind}")
+    (tmp_path / "packed.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd\x04\x58")
+    (tmp_path / "lzma").write_bytes(b"]\0\0\xff\xff" + bytes(99))  # what an LZMA decoder takes for 4 GB
     whole = write_tar(tmp_path / "whole.tar").read_bytes()
     (tmp_path / "torn.tar").write_bytes(whole[: whole.index(b"two") - 100])
     for name, why in {
@@ -167,7 +170,8 @@ def test_refusals(tmp_path: Path) -> None:
         "binary": "neither a tar nor a list",
         "list.txt": r"list\.txt:2: no such image: .*missing\.jpg",
         "words.txt": r"words\.txt:1: not the path of an image",
-        "packed.tar.gz": "decompress it",
+        **{f"packed.tar.{kind}": r"compressed .*; decompress it" for kind in ("gz", "bz2", "xz", "zst")},
+        "lzma": "neither a tar nor a list",
         "torn.tar": "not an intact uncompressed tar",
     }.items():
         with pytest.raises(DataError, match=why):

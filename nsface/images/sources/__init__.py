@@ -103,11 +103,14 @@ def _open_folder(path: Path, asked: Asked) -> Source:
     return source
 
 
+_COMPRESSED = re.compile(rb"\x1f\x8b|BZh[1-9]1AY&SY|\xfd7zXZ\0|\x28\xb5\x2f\xfd")
+
+
 def _open_file(path: Path, asked: Asked) -> Source:
     try:
         with path.open("rb") as file:
-            start = file.read(4)
-        if start == MAGIC.to_bytes(4, "little"):
+            start = file.read(10)
+        if start[:4] == MAGIC.to_bytes(4, "little"):
             return RecSource(path)
         if is_parquet(path):
             return ParquetSource([path], str(path), asked.label)
@@ -115,6 +118,8 @@ def _open_file(path: Path, asked: Asked) -> Source:
             return LmdbSource(path.parent)
         if start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5"):  # a pickle
             return BinSource(path)
+        if _COMPRESSED.match(start):
+            raise DataError(f"{shown(path)}: compressed (gzip, bzip2, xz or Zstandard); decompress it")
         if _is_tar(path):
             return TarSource([path], str(path), asked.label)
         if find_videos(path):
@@ -126,7 +131,10 @@ def _open_file(path: Path, asked: Asked) -> Source:
 
 def _is_tar(path: Path) -> bool:
     try:
-        return tarfile.is_tarfile(path)
+        with tarfile.open(path, mode="r:"):
+            return True
+    except tarfile.TarError:
+        return False
     except (ValueError, OverflowError, RecursionError, KeyError, TypeError, IndexError, EOFError):
         return True  # TarSource says what is wrong with it
 

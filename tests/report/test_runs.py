@@ -122,7 +122,7 @@ def test_a_line_of_the_log_that_is_none(run: Path, line: bytes) -> None:
         "head: {name: [x]}\nnetwork: {name: x}",
         "head: {name: x}\nnetwork: 5",
         RECIPE.replace("[]", "5"),
-        RECIPE + "a: 2000-99-99",
+        RECIPE + "a: !!timestamp 2000-99-99",
         RECIPE + "a: !!bool x",
         RECIPE + "a: !!python/object/apply:os.getcwd []",
         RECIPE + "a: [",

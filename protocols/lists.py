@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nsface.errors import DataError, shown
 from nsface.files import reason
-from nsface.text import is_utf16
+from nsface.text import refuse_utf16
 
 _LONGEST_LINE = 4096  # bytes; the longest line of any published list is below 200
 
@@ -66,8 +66,7 @@ def read_lines(path: str | os.PathLike[str]) -> list[Line]:
         data = source.read_bytes()
     except OSError as error:
         raise DataError(f"{shown(source)}: cannot be read: {reason(error)}") from error
-    if is_utf16(data):
-        raise DataError(f"{shown(source)}:1: this is UTF-16 text; convert it with `iconv -f UTF-16 -t UTF-8`")
+    refuse_utf16(data, f"{source}:1")
     lines = [
         _decoded(raw, i, source) for i, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1)
     ]

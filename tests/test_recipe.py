@@ -461,8 +461,8 @@ def test_lengths_in_either_order(tmp_path: Path, first: str) -> None:
 @settings(max_examples=100)
 def test_a_mangled_recipe_is_a_recipe_error_or_still_a_recipe(data: st.DataObject) -> None:
     """Pieces of YAML put anywhere into a good one."""
-    whole = ["0x" + "f" * 5000, '"\\udcff"', "1:30:59", "1e999", ".nan", "<<: *a", "!!binary ", "!!set ", "!!bool "]
-    pieces = [*whole, "&a ", "*a", "!!omap ", *"?[]{}:-~%\n "]
+    whole = ["0x" + "f" * 5000, '"\\udcff"', "1:30:59", "1e999", ".nan", "<<: *a"]
+    pieces = [*whole, "&a ", "*a", "!!omap ", "!!binary ", "!!set ", "!!bool ", *"?[]{}:-~%\n "]
     text = GOOD
     for piece in data.draw(st.lists(st.sampled_from(pieces), min_size=1, max_size=6)):
         place = data.draw(st.integers(0, len(text)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sys
@@ -11,13 +12,14 @@ from contextlib import ExitStack, contextmanager
 from errno import EACCES, EBADF, EDQUOT, EFBIG, EINVAL, ENOSPC, ENOSYS, ENOTSUP, EPERM
 from itertools import chain, islice
 from pathlib import Path
+from typing import IO
 
 from nsface.errors import NsfaceError, shown
 from nsface.unfinished import share, unfinished
 
 __all__ = [
-    "FULL", "check_folder", "check_new_folder", "check_writable", "new_folder", "place_folder", "reason",
-    "replacing", "share", "sync", "write_text",
+    "FULL", "check_folder", "check_new_folder", "check_writable", "lock", "new_folder", "place_folder",
+    "reason", "replacing", "share", "sync", "write_text",
 ]  # fmt: skip
 
 FULL = {ENOSPC, EDQUOT, EFBIG}  # what writing to a full disk, or beyond a limit, gives
@@ -127,6 +129,20 @@ def _sync_all(folder: Path) -> None:
         return
     for path in chain(few, below):
         sync(path)
+
+
+def lock(file: int | IO[bytes] | IO[str]) -> bool:
+    """Take an open file or folder for this process, until it is closed; false where another has it.
+
+    On a file system without locks, such as some over a network, it is always true.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def check_new_folder(target: Path) -> None:

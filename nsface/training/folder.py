@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -195,15 +194,11 @@ def claimed(recipe: Recipe, out: Path, resume: bool, changed: bool = False) -> I
             f"cannot make the run folder {shown(out)}: {reason(error)}; choose another --out"
         ) from error
     try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not files.lock(folder):
             raise NsfaceError(
                 f"{shown(out)}: another process is training in this folder; wait for it, or choose another "
                 "--out"
-            ) from error
-        except OSError:
-            pass  # some network file systems have no locks
+            )
         check_folder(recipe, out, resume, changed)  # again: it takes long to read the images
         written = out / RECIPE
         if written.exists():

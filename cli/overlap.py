@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -115,8 +114,6 @@ def command(
         raise click.UsageError(
             "--montage and --pictures need --train-images and --test-images, and they need one of them"
         )
-    if threshold is not None and math.isnan(threshold):
-        raise click.UsageError("--threshold needs a number from -1 to 1")
     trained, tested = load(train), load(test)
     for embeddings in (trained, tested):
         note_zeros(embeddings)

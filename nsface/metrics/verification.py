@@ -84,9 +84,7 @@ def _candidates(values: Floats, labels: Bools) -> tuple[Floats, npt.NDArray[np.i
     """All candidate thresholds, ascending, and the number of right decisions at each."""
     order = np.argsort(values, kind="stable")
     values, labels = values[order], labels[order]
-    last = np.flatnonzero(
-        np.append(values[1:] != values[:-1], True)
-    )  # last place of each run of equal scores
+    last = np.flatnonzero(np.append(values[1:] != values[:-1], True))  # of each run of equal scores
     below = np.append(0, last + 1)  # pairs rejected at each candidate …
     same_below = np.append(0, np.cumsum(labels)[last])  # … and those of them that are the same person
     correct = (below - same_below) + (labels.sum() - same_below)
@@ -97,9 +95,8 @@ def _between(distinct: Floats) -> Floats:
     """Candidate thresholds below, between and above ascending `distinct` scores; (M,) → (M + 1,)."""
     low, high = distinct[:-1], distinct[1:]
     middle = low + (high - low) / 2
-    middle = np.where(
-        middle > low, middle, high
-    )  # neighbouring floats have no midpoint: "≥ high" decides alike
+    # neighbouring floats have no midpoint: "≥ high" decides alike
+    middle = np.where(middle > low, middle, high)
     return np.concatenate(
         [[np.nextafter(distinct[0], -np.inf)], middle, [np.nextafter(distinct[-1], np.inf)]]
     )

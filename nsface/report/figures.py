@@ -89,9 +89,9 @@ def draw_det(folder: Path, curves: Mapping[str, Det], protocol: str) -> None:
         rates = np.concatenate([curve.far, curve.frr])
         lowest = min(lowest, float(rates[rates > 0].min(initial=1)))
         seen = np.unique(np.linspace(0, len(curve.far) - 1, _POINTS).astype(np.int64))
-        axes.step(curve.far[seen], curve.frr[seen], where="post", label=name, **_style(index))
+        axes.step(curve.far[seen], curve.frr[seen], where="post", label=literal(name), **_style(index))
     axes.set(xlim=(lowest, 1), ylim=(lowest, 1))
-    axes.set(xscale="log", yscale="log", title=f"DET, {protocol}")
+    axes.set(xscale="log", yscale="log", title=f"DET, {literal(protocol)}")
     _legend(axes, len(curves))
     _save(figure, folder, "det")
 

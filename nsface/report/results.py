@@ -197,7 +197,6 @@ class _McNemar(_Part):
 class _Tested(_Part):
     difference: Number
     mcnemar: _McNemar
-    identity_bootstrap_interval: Interval | None = None
     identity_interval: Interval | None = None
     identity_p_value: Share | None = None
 
@@ -224,7 +223,6 @@ class Comparison(_Part):
     p_value: Share | None = None
     test: str = ""
     mcnemar: _McNemar | None = None
-    identity_bootstrap_interval: Interval | None = None
     identity_interval: Interval | None = None
     identity_p_value: Share | None = None
     rank_1: _Tested | None = None
@@ -328,5 +326,4 @@ def read_result(text: str | bytes, path: Path) -> dict[str, Any] | None:
         return None
     if "systems" not in content:
         return checked(Result, content, str(path), "write it again with --json")
-    checked(Comparison, content, str(path), "write it again with `nsface compare --json`")
-    return {"identity_bootstrap_interval": None, **content}
+    return checked(Comparison, content, str(path), "write it again with `nsface compare --json`")

@@ -29,7 +29,7 @@ _LABEL = "label"
 _LONGEST_LABEL_FILE = 1 << 20
 _WHOLE_NUMBER = re.compile(rb"\s*-?[0-9]{1,18}\s*")
 # what tarfile raises on damaged headers besides its own errors
-_DAMAGED = (
+DAMAGED = (
     tarfile.TarError,
     ValueError,
     OverflowError,
@@ -119,7 +119,7 @@ class TarSource(Source):
                     self.passed_over.append((readable(member.name), why))
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise DataError(
                 f"{path}: not an intact uncompressed tar ({shown(error)[:120]}); decompress it, or copy it "
                 "again"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from nsface.errors import DataError, shown
 from nsface.report.published import PAIRS
-from nsface.untrusted import parse_json
+from nsface.untrusted import first_fault, parse_json
 
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]  # neither infinite nor nan
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -294,11 +294,9 @@ def checked(model: type[BaseModel], content: Any, where: str, remedy: str) -> di
     try:
         model.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        told = first["msg"].removeprefix("Value error, ")
-        why = f"'{place}': {told}" if place else told
-        raise DataError(f"{shown(where)}: {shown(why)}; {remedy}") from error
+        place, problem = first_fault(error)
+        why = f"'{place}': {problem}" if place else problem
+        raise DataError(f"{shown(where)}: {why}; {remedy}") from error
     return content
 
 

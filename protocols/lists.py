@@ -7,6 +7,7 @@ expected is an error of one line with file and line number.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,3 +95,28 @@ def _decoded(raw: bytes, number: int, source: Path) -> Line:
     if "\0" in text:
         raise DataError(f"{shown(source)}:{number}: holds zero bytes; give a text list, not a binary file")
     return Line(text, number, source)
+
+
+def blocks(lines: list[Line], start: int, count: int, block: str, items: str) -> Iterator[list[Line]]:
+    """The lines of each of `count` blocks, which follow each other from line `start` on to the end.
+
+    A block has its number of lines before it; `block` and `items` are what to call it and them in messages.
+
+    Raises:
+        DataError: there are more lines than the numbers say, or fewer.
+    """
+    for number in range(1, count + 1):
+        if start == len(lines):
+            raise lines[-1].error(
+                f"the list ends after {number - 1} of {count} {block}s", "get the whole list"
+            )
+        size = lines[start].integer(lines[start].text.strip(), f"number of {items}")
+        here = lines[start + 1 : start + 1 + size]
+        if len(here) < size:
+            raise lines[-1].error(
+                f"{len(here)} of the {size} {items} of {block} {number}", "get the whole list"
+            )
+        yield here
+        start += 1 + size
+    if start < len(lines):
+        raise lines[start].error(f"a line beyond the {count} {block}s", "remove it or correct the counts")

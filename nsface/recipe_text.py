@@ -62,6 +62,14 @@ def read_yaml(text: str, aliased: int = ALIASED) -> tuple[yaml.Node | None, Any]
         raise RecipeError(_problem(error)) from error
 
 
+def dotted(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key: those of dictionaries within `values` too."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
 def parse_value(text: str) -> Any:
     """A value given on the command line, read as YAML would: `0.1`, `true`, `[8, 12]`, `null`, `name`."""
     try:

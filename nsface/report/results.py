@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from nsface.errors import DataError, shown
+from nsface.report.checked import checked
 from nsface.report.published import PAIRS
-from nsface.untrusted import first_fault, parse_json
+from nsface.untrusted import parse_json
 
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]  # neither infinite nor nan
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -20,7 +20,6 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 Mean = Annotated[float, Field(ge=0, le=1e15)]  # a count, or its mean over trials
 Interval = Annotated[list[Number], Field(min_length=2, max_length=2)]
 _Path = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-DEEPEST = 20  # levels of JSON; the deepest of ours has 6
 
 
 class _Part(BaseModel):
@@ -279,38 +278,6 @@ class Inspection(_Part):
     without_identity: Listed = 0
     odd_names: Listed = 0
     passed_over: Listed = 0
-
-
-def checked(model: type[BaseModel], content: Any, where: str, remedy: str) -> dict[str, Any]:
-    """`content`, a JSON object that `model` describes, as it is.
-
-    Raises:
-        DataError: it is another thing; the message says what, `where`, and the `remedy`.
-    """
-    if not isinstance(content, dict):
-        raise DataError(f"{shown(where)}: not a JSON object; {remedy}")
-    if _deeper_than(content, DEEPEST):
-        raise DataError(f"{shown(where)}: nested deeper than {DEEPEST} levels; {remedy}")
-    try:
-        model.model_validate(content)
-    except ValidationError as error:
-        place, problem = first_fault(error)
-        why = f"'{place}': {problem}" if place else problem
-        raise DataError(f"{shown(where)}: {why}; {remedy}") from error
-    return content
-
-
-def _deeper_than(content: Any, most: int) -> bool:
-    """Whether dictionaries and lists in `content` are nested more than `most` levels deep."""
-    level = [content]
-    for _ in range(most):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-    return bool(level)
 
 
 def read_result(text: str | bytes, path: Path) -> dict[str, Any] | None:

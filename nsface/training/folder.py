@@ -16,6 +16,7 @@ from nsface.files import reason, write_text
 from nsface.model import read_description
 from nsface.recipe import INDIFFERENT, Recipe, load_recipe
 from nsface.recipe_length import LENGTHS
+from nsface.recipe_text import dotted
 from nsface.training.checkpoint import LATEST, PREVIOUS, saved
 from nsface.untrusted import parse_json
 
@@ -129,16 +130,9 @@ def differences(one: Recipe, other: Recipe) -> list[str]:
 
 def changes(before: Recipe, recipe: Recipe) -> dict[str, Any]:
     """By dotted key, what differs: the value before and after."""
-    left, right = _dotted(before.model_dump()), _dotted(recipe.model_dump())
+    left, right = dotted(before.model_dump()), dotted(recipe.model_dump())
     keys = [key for key in left | right if key.split(".")[0] not in INDIFFERENT]
     return {key: [left.get(key), right.get(key)] for key in keys if left.get(key) != right.get(key)}
-
-
-def _dotted(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
 
 
 def finished(recipe: Recipe, out: Path) -> bool:

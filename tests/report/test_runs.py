@@ -76,7 +76,7 @@ def damaged(value: dict[str, Any], *place: str | int, to: Any) -> dict[str, Any]
     return copy
 
 
-@pytest.mark.parametrize("result", [LFW, IDENT, COMPARED])
+@pytest.mark.parametrize("result", [LFW, IDENT, COMPARED, damaged(COMPARED, "mcnemar", to=None)])
 def test_sound_results_are_drawn(run: Path, result: dict[str, Any]) -> None:
     (run / "result.json").write_text(json.dumps(result))
     assert "<svg" in render(read_runs([run]))

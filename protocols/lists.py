@@ -51,9 +51,8 @@ class Line:
 
 
 def shorten(text: str, length: int = 60) -> str:
-    """`text` printable and cut to `length` characters, for messages."""
-    clean = "".join(c if c.isprintable() else " " for c in text[: length + 1])
-    return clean if len(clean) <= length else clean[:length] + "…"
+    """`text` cut to `length` characters, for messages, where `Line.error` escapes it."""
+    return text if len(text) <= length else text[:length] + "…"
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[Line]:

@@ -14,8 +14,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nsface.errors import NsfaceError
-from nsface.files import reason, replacing
+from nsface.files import make_folder, replacing
 from nsface.metrics.identification import cmc, dir_curve
 from nsface.metrics.roc import Det, Roc, det
 from nsface.report.curves import score_range
@@ -218,10 +217,7 @@ def _figure(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
 
 
 def _save(figure: Figure, folder: Path, name: str) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NsfaceError(f"cannot make the folder {folder}: {reason(error)}") from error
+    make_folder(folder)
     for suffix in ("png", "svg"):
         with replacing(folder / f"{name}.{suffix}") as temporary:
             figure.savefig(temporary, dpi=150, metadata={"Date": None} if suffix == "svg" else None)

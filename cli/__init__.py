@@ -23,11 +23,6 @@ from nsface import __version__
 from nsface.cli import faults, signals, streams
 from nsface.errors import NsfaceError, shown
 
-# what click raises for `nsface` alone, from 8.2 on
-HELP_INSTEAD: tuple[type[click.ClickException], ...] = (
-    (click.exceptions.NoArgsIsHelpError,) if hasattr(click.exceptions, "NoArgsIsHelpError") else ()
-)
-
 COMMANDS = {
     "train": "Train a network as a recipe describes.",
     "recipes": "List the recipes that come with nsface, or print one.",
@@ -177,7 +172,7 @@ def run(args: list[str], how: Manners) -> int:
         with silenced(how.quiet):
             result: Any = group.main(args, prog_name="nsface", standalone_mode=False, obj=how)
         return result if isinstance(result, int) else 0
-    except HELP_INSTEAD as error:
+    except click.exceptions.NoArgsIsHelpError as error:  # `nsface` alone
         print(error.format_message(), file=sys.stderr)
         return 2
     except click.ClickException as error:

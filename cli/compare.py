@@ -222,7 +222,7 @@ def _table(result: dict[str, Any]) -> str:
     if shown:
         more = len(result["disagreements"]) - len(shown)
         lines.append(f"  they disagree on (all with --json){f', {more} more' if more else ''}:")
-        rows = [("left", "right", "same", f"{first}", f"{second}", "right system")]
+        rows = [("left", "right", "same", first, second, "right system")]
         for pair in shown:
             scores = [f"{score:.4f}" for score in pair["scores"]]
             right = result["systems"][pair["right_system"] - 1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 import shutil
@@ -21,7 +20,7 @@ from nsface.cli import Manners, signals, spent
 from nsface.cli.numbers import SEED
 from nsface.cli.results import say
 from nsface.errors import DataError, NsfaceError, shown
-from nsface.files import reason
+from nsface.files import lock, reason
 
 if TYPE_CHECKING:
     from nsface.cli.demo_plan import Stage
@@ -106,8 +105,8 @@ def command(how: Manners, /, out: Path, recipe: str | None, **options: Any) -> i
         rendered = Rendered(out / "faces", options["identities"], options["seed"])
         stages = plan(out, str(rendered.train), rendered.lists, chosen, settings, rendered)
     remember(out / "demo.json", stages)
-    with _alone(out / "demo.json") as lock:
-        return _run(stages, out, how.quiet, lock)
+    with _alone(out / "demo.json") as held:
+        return _run(stages, out, how.quiet, held)
 
 
 def _check_there(path: str | Path) -> None:
@@ -148,7 +147,7 @@ def _alone(plan: Path) -> Iterator[int]:
     handle = os.open(plan, os.O_RDONLY)
     try:
         deadline = time.monotonic() + PATIENCE
-        while not _locked(handle):
+        while not lock(handle):
             if time.monotonic() > deadline:
                 raise NsfaceError(
                     f"another demo is running in {shown(plan.parent)}; wait for it, or choose another --out"
@@ -159,17 +158,7 @@ def _alone(plan: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # some network file systems have no locks
-    return True
-
-
-def _run(stages: list[Stage], out: Path, quiet: bool, lock: int) -> int | None:
+def _run(stages: list[Stage], out: Path, quiet: bool, held: int) -> int | None:
     """Run what is not done yet; the status of a stage that fails or is interrupted."""
     from nsface.cli.demo_plan import overview
 
@@ -182,7 +171,7 @@ def _run(stages: list[Stage], out: Path, quiet: bool, lock: int) -> int | None:
             continue
         say(head)
         say(f"  {shlex.join([*program, *stage.arguments])}")
-        status = _call([*stage.arguments, *(["--quiet"] if quiet else [])], lock)
+        status = _call([*stage.arguments, *(["--quiet"] if quiet else [])], held)
         if status:
             what = "interrupted" if status == 130 else "failed"
             again = shlex.join([*program, *sys.argv[1:]])
@@ -194,17 +183,17 @@ def _run(stages: list[Stage], out: Path, quiet: bool, lock: int) -> int | None:
     return None
 
 
-def _call(arguments: list[str], lock: int) -> int:
+def _call(arguments: list[str], held: int) -> int:
     """Run `nsface ARGUMENTS` to its end; an interruption is handed on once, and waited for.
 
     In a session of its own, so that Ctrl-C reaches it from here alone: a training takes a second one as the
     order to stop without saving. When this process is killed, the one it started ends too, by the pipe that
-    it watches, and until then has the `lock`.
+    it watches, and until then has the lock of the file `held` too.
     """
     watched, ours = os.pipe()
     command = [sys.executable, "-m", "nsface.cli.watched", str(watched), *arguments]
     try:
-        with subprocess.Popen(command, start_new_session=True, pass_fds=(watched, lock)) as process:
+        with subprocess.Popen(command, start_new_session=True, pass_fds=(watched, held)) as process:
             with signals.taken_by(lambda *_: process.send_signal(signal.SIGINT)):
                 status = process.wait()
             return status if status >= 0 else 128 - status

@@ -66,6 +66,7 @@ def devices() -> list[dict[str, Any]]:
     import torch
 
     from nsface.device import pick_device, pick_precision
+    from nsface.images.room import main_memory
 
     found = []
     for name in (["cuda"] if torch.cuda.is_available() else []) + ["cpu"]:
@@ -77,20 +78,12 @@ def devices() -> list[dict[str, Any]]:
                 {
                     "device": f"cuda:{index}" if gpu else "cpu",
                     "name": gpu.name if gpu else platform.processor() or platform.machine(),
-                    "memory": gpu.total_memory if gpu else _memory(),
+                    "memory": gpu.total_memory if gpu else main_memory(),
                     "bfloat16": auto == "bfloat16",
                     "auto_precision": auto,
                 }
             )
     return found
-
-
-def _memory() -> int | None:
-    """Bytes of main memory, where the system tells."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return None
 
 
 def packages() -> dict[str, str | None]:
@@ -160,10 +153,10 @@ def _table(result: dict[str, Any]) -> str:
         "devices",
     ]
     for device in result["devices"]:
-        memory = f", {device['memory'] / 2**30:.1f} GiB" if device["memory"] else ""
+        memory = f"{device['memory'] / 2**30:.1f} GiB"
         how = "bfloat16 in hardware" if device["bfloat16"] else "no bfloat16 in hardware"
         auto = f"--precision auto is {device['auto_precision']}"
-        lines.append(f"  {device['device']}: {device['name']}{memory}; {how}, {auto}")
+        lines.append(f"  {device['device']}: {device['name']}, {memory}; {how}, {auto}")
     if len(result["devices"]) == 1:
         lines.append("  no usable CUDA device: training large networks will take long")
     lines += ["", "a training step of every network on this processor", *_steps(result)]

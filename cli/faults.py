@@ -36,7 +36,6 @@ _OF_MACHINES = {
     errno.ENOMEM: "not enough memory; give less data at a time, or close other programs",
     errno.EAGAIN: "no more processes or threads are allowed; lower --workers, or raise the limit (ulimit -u)",
 }
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def users_fault(error: BaseException, arguments: Sequence[str]) -> str | None:
@@ -57,10 +56,12 @@ def users_fault(error: BaseException, arguments: Sequence[str]) -> str | None:
 
 
 def _of_the_system(error: OSError, arguments: Sequence[str]) -> str | None:
+    from nsface.files import FULL  # here, because `nsface --help` does without
+
     number = error.errno or 0
     words = (error.strerror or str(error)).lower()
     paths = [os.fsdecode(path) for path in (error.filename, error.filename2) if isinstance(path, str | bytes)]
-    if number in _DISK:
+    if number in FULL:
         return f"cannot write: {words}"
     if number in _OF_MACHINES:
         return _OF_MACHINES[number]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -115,8 +114,6 @@ def command(
         raise click.UsageError(
             "--montage and --pictures need --train-images and --test-images, and they need one of them"
         )
-    if threshold is not None and math.isnan(threshold):
-        raise click.UsageError("--threshold needs a number from -1 to 1")
     trained, tested = load(train), load(test)
     for embeddings in (trained, tested):
         note_zeros(embeddings)
@@ -128,29 +125,20 @@ def command(
     matches = find_overlap(trained, tested, known, shared)
     if sort == "lead":
         matches.sort(key=lambda match: -match.lead)
-    found_by: dict[Way, list[Match]] = {}
-    if named:
-        found_by["names"] = [match for match in matches if match.by_name]
-    if pictures:
-        found_by["pictures"] = [match for match in matches if match.by_picture]
-    if threshold is not None:
-        found_by["embeddings"] = [match for match in matches if match.score >= threshold]
-    seen = {match.identity for ways in found_by.values() for match in ways}
+    found_by = _found_by(matches, named > 0, pictures, threshold)
+    seen = {identity for identities in found_by.values() for identity in identities}
     found = [match for match in matches if match.identity in seen]
     rest = [match for match in matches if match.identity not in seen]
     listed = found + rest[: max(0, top - len(found))]
     if exclude:
-        lines = [f"{_listable(identity, exclude)}\n" for identity in sorted(seen)]
         ways = ["by name"] + ["by a picture"] * pictures
         ways += [] if threshold is None else [f"by a cosine of at least {threshold:g}"]
-        how = " or ".join(ways)
-        head = f"# identities of {shown(train)} that seem to be in {shown(test)}, {how}\n"
-        write_text(exclude, head + "".join(lines))
+        head = f"# identities of {shown(train)} that seem to be in {shown(test)}, {' or '.join(ways)}"
+        write_text(exclude, "\n".join([head, *(_listable(one, exclude) for one in sorted(seen)), ""]))
     if montage and train_images and test_images:
         _draw(montage, listed, train_images, test_images)
     for run in runs:
-        identities = {way: [match.identity for match in ways] for way, ways in found_by.items()}
-        record(run, trained, tested, identities, threshold)
+        record(run, trained, tested, found_by, threshold)
     result: dict[str, Any] = {
         "train": str(train),
         "test": str(test),
@@ -165,6 +153,20 @@ def command(
         "matches": [_entry(match) for match in listed],
     }
     emit(result, _table(result, matches, found, listed), json_to)
+
+
+def _found_by(
+    matches: Sequence[Match], named: bool, pictures: bool, threshold: float | None
+) -> dict[Way, list[str]]:
+    """Identities that seem to be in the test set, by each way in which the sets were compared."""
+    found: dict[Way, list[str]] = {}
+    if named:
+        found["names"] = [match.identity for match in matches if match.by_name]
+    if pictures:
+        found["pictures"] = [match.identity for match in matches if match.by_picture]
+    if threshold is not None:
+        found["embeddings"] = [match.identity for match in matches if match.score >= threshold]
+    return found
 
 
 def _listable(identity: str, exclude: Path) -> str:

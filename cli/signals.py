@@ -118,5 +118,4 @@ def _end() -> NoReturn:
 
 
 # A forked process has the pipe too, and its signals are not ours.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1) and None)
+os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1) and None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sys
@@ -11,13 +12,14 @@ from contextlib import ExitStack, contextmanager
 from errno import EACCES, EBADF, EDQUOT, EFBIG, EINVAL, ENOSPC, ENOSYS, ENOTSUP, EPERM
 from itertools import chain, islice
 from pathlib import Path
+from typing import IO
 
 from nsface.errors import NsfaceError, shown
 from nsface.unfinished import share, unfinished
 
 __all__ = [
-    "FULL", "check_folder", "check_new_folder", "check_writable", "new_folder", "place_folder", "reason",
-    "replacing", "share", "sync", "write_text",
+    "FULL", "check_folder", "check_new_folder", "check_writable", "lock", "make_folder", "new_folder",
+    "place_folder", "reason", "replacing", "share", "sync", "write_text",
 ]  # fmt: skip
 
 FULL = {ENOSPC, EDQUOT, EFBIG}  # what writing to a full disk, or beyond a limit, gives
@@ -129,6 +131,20 @@ def _sync_all(folder: Path) -> None:
         sync(path)
 
 
+def lock(file: int | IO[bytes] | IO[str]) -> bool:
+    """Take an open file or folder for this process, until it is closed; false where another has it.
+
+    On a file system without locks, such as some over a network, it is always true.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def check_new_folder(target: Path) -> None:
     """Raise an NsfaceError where `target` exists and is not an empty folder."""
     _check_name(target)
@@ -138,6 +154,18 @@ def check_new_folder(target: Path) -> None:
         raise _unwritable(target, error) from error
     if not free:
         raise NsfaceError(f"{shown(target)} exists and is not an empty folder; remove it or choose another")
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` with its parents where it is not there.
+
+    Raises:
+        NsfaceError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NsfaceError(f"cannot make the folder {shown(folder)}: {reason(error)}") from error
 
 
 def place_folder(made: Path, target: Path) -> None:
@@ -173,9 +201,14 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     if os.path.isdir(target):
         raise NsfaceError(f"cannot write {shown(target)}: it is a folder")
     parent = os.path.dirname(os.path.realpath(target))
-    if not _is_special(target) and not os.access(parent, os.W_OK | os.X_OK):
+    if not _is_special(target) and not _may_write_into(parent):
         why = "permission denied" if os.path.isdir(parent) else "no such folder"
         raise NsfaceError(f"cannot write {shown(target)}: {why}: {shown(parent)}")
+
+
+def _may_write_into(folder: str | Path) -> bool:
+    """Whether files can be made in `folder`, by the effective user: who opening one would go by."""
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _is_special(path: Path) -> bool:
@@ -186,7 +219,7 @@ def check_folder(path: str | os.PathLike[str]) -> None:
     """Raise an NsfaceError where the folder `path` cannot be made, with its parents, or written into."""
     target = Path(path)
     nearest = next(folder for folder in [target, *target.absolute().parents] if os.path.lexists(folder))
-    if not os.path.isdir(nearest) or not os.access(nearest, os.W_OK | os.X_OK):
+    if not os.path.isdir(nearest) or not _may_write_into(nearest):
         why = "permission denied" if os.path.isdir(nearest) else "not a folder"
         raise NsfaceError(f"cannot make the folder {shown(target)}: {shown(nearest)}: {why}")
 

@@ -23,6 +23,7 @@ from nsface.arguments import ArgumentError
 from nsface.errors import ModelError, NsfaceError, listing, shown
 from nsface.files import reason, replacing
 from nsface.finite import not_finite
+from nsface.untrusted import first_fault
 
 HEADER = "nsface"
 SIDE = 4096  # the most pixels that an image is high or wide
@@ -184,9 +185,8 @@ def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[s
     try:
         return found, Description.model_validate_json(header)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "header"
-        raise ModelError(f"{where}: a damaged header ({shown(place)}: {first['msg']})") from error
+        place, problem = first_fault(error)
+        raise ModelError(f"{where}: a damaged header ({place or 'header'}: {problem})") from error
 
 
 def _check_shapes(description: Description, weights: Mapping[str, Tensor]) -> None:

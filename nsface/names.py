@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
@@ -53,6 +54,13 @@ class Places:
         """The place of `name`; None where there is none, or where several would fit."""
         place = self._exact.get(name)
         return self._by_stem.get(stem(name)) if place is None else place
+
+
+def repeated(names: Sequence[str]) -> str | None:
+    """A name that stands twice in `names`; None where none does."""
+    if len(set(names)) == len(names):
+        return None
+    return Counter(names).most_common(1)[0][0]
 
 
 def renamed(names: Sequence[str], prefix: str) -> list[str]:

@@ -19,8 +19,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from nsface.auxiliary import AUXILIARY
 from nsface.device import DeviceChoice, PrecisionChoice
-from nsface.errors import ModelError, RecipeError, shown
-from nsface.files import reason
+from nsface.errors import DataError, ModelError, RecipeError, shown
 from nsface.images.augment import Augmentation
 from nsface.model import Preprocessing
 from nsface.recipe_choices import AuxiliaryChoice, HeadChoice, NetworkChoice, Section
@@ -28,6 +27,7 @@ from nsface.recipe_faults import key_lines, problem
 from nsface.recipe_length import LENGTHS, fit_schedule, length
 from nsface.recipe_names import recipe_text
 from nsface.recipe_text import Dumper, parse_value, read_yaml
+from nsface.text import read_text
 
 __all__ = ["INDIFFERENT", "Optimizer", "Recipe", "Sampler", "Schedule", "load_recipe", "parse_value"]
 
@@ -127,11 +127,9 @@ class Recipe(Section):
         if not isinstance(value, str):
             return value
         try:
-            lines = Path(value).read_text(encoding="utf-8-sig").splitlines()
-        except OSError as error:
-            raise ValueError(f"{value}: cannot be read: {reason(error)}") from error
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{value}: not a text file in UTF-8") from error
+            lines = read_text(Path(value)).splitlines()
+        except DataError as error:
+            raise ValueError(str(error)) from error
         return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
     @model_validator(mode="after")

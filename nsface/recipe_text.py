@@ -9,7 +9,9 @@ import yaml
 
 from nsface.errors import RecipeError
 
-ALIASED = 10_000  # values that aliases may add to those written out
+ALIASED = 10_000  # values that aliases of a recipe may add to those written out
+# what PyYAML raises: of values such as `!!bool x`, `!!int ''` and 2000-99-99 not its own errors
+_NO_YAML = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 class _Loader(yaml.SafeLoader):
@@ -37,8 +39,11 @@ for _kind in (_Loader, Dumper):
     )
 
 
-def read_yaml(text: str) -> tuple[yaml.Node | None, Any]:
+def read_yaml(text: str, aliased: int = ALIASED) -> tuple[yaml.Node | None, Any]:
     """The root node of a YAML document, which knows lines, and its value.
+
+    Args:
+        aliased: values that aliases may add to those written out.
 
     Raises:
         RecipeError: not YAML, nested too deep, text that cannot be written, or aliases that stand for far
@@ -50,11 +55,19 @@ def read_yaml(text: str) -> tuple[yaml.Node | None, Any]:
         if node is None:
             return None, None
         sizes: dict[int, int] = {}
-        if _size(node, sizes) > len(sizes) + ALIASED:
-            raise RecipeError(f"not valid YAML (aliases stand for more than {ALIASED:,} values)")
+        if _size(node, sizes) > len(sizes) + aliased:
+            raise RecipeError(f"not valid YAML (aliases stand for more than {aliased:,} values)")
         return node, loader.construct_document(node)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except _NO_YAML as error:
         raise RecipeError(_problem(error)) from error
+
+
+def dotted(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key: those of dictionaries within `values` too."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
 
 
 def parse_value(text: str) -> Any:

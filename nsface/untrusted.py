@@ -19,11 +19,14 @@ import tokenize
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from nsface.errors import DataError, NsfaceError, shown
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 Result = TypeVar("Result")
 # what NumPy raises of a header that is no such thing
@@ -60,6 +63,13 @@ def parse_json(text: str | bytes, where: str) -> Any:
     except ValueError:  # int() refuses more than some 4,300 digits
         problem = "a number has too many digits"
     raise DataError(f"{shown(where)}: not the JSON that nsface reads: {problem}")
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """The first thing that pydantic refuses: its dotted key, '' for the whole, and what is wrong with it."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return shown(place), shown(first["msg"].removeprefix("Value error, "))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from nsface.files import reason
 from nsface.metrics.all_pairs import genuine_pairs, tar_over_all_pairs
 from nsface.protocols.identification import Measured, Trial, identify
 from nsface.protocols.identification_lists import named
-from nsface.protocols.lists import Line, read_lines, shorten
+from nsface.protocols.lists import Line, blocks, read_lines, shorten
 from nsface.untrusted import isolated, limit_memory
 
 TAR_FARS, DIR_FARS = (0.001,), (0.01,)
@@ -138,22 +138,8 @@ def _spread(name: str, values: list[float]) -> dict[str, float | None]:
 def _read_sets(path: Path) -> list[list[str]]:
     """Images of each trial: a number of trials, then for each a count and lines `index, Name_0001.jpg`."""
     lines = read_lines(path)
-    trials, position = lines[0].integer(lines[0].text.strip(), "number of trials"), 1
-    sets = []
-    for trial in range(1, trials + 1):
-        if position == len(lines):
-            raise lines[-1].error(f"the list ends after {trial - 1} of {trials} trials", "get the whole list")
-        count = lines[position].integer(lines[position].text.strip(), "number of images")
-        images = [_image(line) for line in lines[position + 1 : position + 1 + count]]
-        if len(images) < count:
-            raise lines[-1].error(
-                f"{len(images)} of the {count} images of trial {trial}", "get the whole list"
-            )
-        sets.append(images)
-        position += 1 + count
-    if position < len(lines):
-        raise lines[position].error(f"a line beyond the {trials} trials", "remove it or correct the counts")
-    return sets
+    trials = lines[0].integer(lines[0].text.strip(), "number of trials")
+    return [[_image(line) for line in trial] for trial in blocks(lines, 1, trials, "trial", "images")]
 
 
 def _image(line: Line) -> str:

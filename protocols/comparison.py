@@ -120,9 +120,7 @@ def compare_templates(
 
 def worst_errors(system: Verification, count: int) -> npt.NDArray[np.int64]:
     """Row numbers of at most `count` wrong pairs, the furthest on the wrong side of the threshold first."""
-    thresholds = np.array([fold.threshold for fold in system.folds])
-    place = np.searchsorted(np.unique(system.trials.fold), system.trials.fold)
-    margin = (system.scores - thresholds[place]) * np.where(system.trials.same, -1, 1)
+    margin = (system.scores - system.thresholds()) * np.where(system.trials.same, -1, 1)
     wrong = np.flatnonzero(system.decisions() != system.trials.same)
     return wrong[np.argsort(-margin[wrong], kind="stable")][:count]
 

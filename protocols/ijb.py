@@ -27,7 +27,7 @@ from nsface.metrics.roc import Roc, auc, eer, roc, tar_at_far
 from nsface.metrics.shared_people import SharedPeople, rate_interval
 from nsface.metrics.similarity import unit
 from nsface.protocols.lists import Line, read_lines
-from nsface.text import is_utf16
+from nsface.text import refuse_utf16
 
 FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 Ints = npt.NDArray[np.int64]
@@ -142,10 +142,8 @@ def _numbers(path: Path, known: Ints | None) -> Iterator[npt.NDArray[np.int32]]:
             done = 0
             while chunk := file.read(_CHUNK_BYTES):
                 chunk += file.readline()
-                if not done and is_utf16(chunk):
-                    raise DataError(
-                        f"{shown(path)}:1: this is UTF-16 text; convert it with `iconv -f UTF-16 -t UTF-8`"
-                    )
+                if not done:
+                    refuse_utf16(chunk, f"{path}:1")
                 if rows := _parsed(chunk, known):
                     yield rows[0].astype(np.int32)
                 elif chunk.strip():

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 
 from nsface.errors import DataError, shown
-from nsface.protocols.lists import Line, read_lines
+from nsface.protocols.lists import Line, blocks, read_lines
 from nsface.protocols.trials import Trials, trials
 
 MOST_IMAGES = 1_000_000  # in a list of people: LFW has 13,233
@@ -109,23 +109,11 @@ def read_people(path: str | os.PathLike[str]) -> list[list[Person]]:
 def _people(lines: list[Line]) -> list[list[Person]]:
     second_is_count = len(lines) > 1 and len(lines[1].text.split()) == 1
     folds = lines[0].integer(lines[0].text.strip(), "number of folds") if second_is_count else 1
-    position = 1 if second_is_count else 0
-    people: list[list[Person]] = []
     seen: set[str] = set()
-    for fold in range(folds):
-        if position == len(lines):
-            raise lines[-1].error(f"the list ends after {fold} of {folds} folds", "get the whole list")
-        count = lines[position].integer(lines[position].text.strip(), "number of people")
-        members = [_person(line, seen) for line in lines[position + 1 : position + 1 + count]]
-        if len(members) < count:
-            raise lines[-1].error(
-                f"{len(members)} of the {count} people of fold {fold + 1}", "get the whole list"
-            )
-        people.append(members)
-        position += 1 + count
-    if position < len(lines):
-        raise lines[position].error(f"a line beyond the {folds} folds", "remove it or correct the counts")
-    return people
+    return [
+        [_person(line, seen) for line in fold]
+        for fold in blocks(lines, int(second_is_count), folds, "fold", "people")
+    ]
 
 
 def _person(line: Line, seen: set[str]) -> Person:

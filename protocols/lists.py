@@ -7,12 +7,13 @@ expected is an error of one line with file and line number.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nsface.errors import DataError, shown
 from nsface.files import reason
-from nsface.text import is_utf16
+from nsface.text import refuse_utf16
 
 _LONGEST_LINE = 4096  # bytes; the longest line of any published list is below 200
 
@@ -50,9 +51,8 @@ class Line:
 
 
 def shorten(text: str, length: int = 60) -> str:
-    """`text` printable and cut to `length` characters, for messages."""
-    clean = "".join(c if c.isprintable() else " " for c in text[: length + 1])
-    return clean if len(clean) <= length else clean[:length] + "…"
+    """`text` cut to `length` characters, for messages, where `Line.error` escapes it."""
+    return text if len(text) <= length else text[:length] + "…"
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[Line]:
@@ -66,8 +66,7 @@ def read_lines(path: str | os.PathLike[str]) -> list[Line]:
         data = source.read_bytes()
     except OSError as error:
         raise DataError(f"{shown(source)}: cannot be read: {reason(error)}") from error
-    if is_utf16(data):
-        raise DataError(f"{shown(source)}:1: this is UTF-16 text; convert it with `iconv -f UTF-16 -t UTF-8`")
+    refuse_utf16(data, f"{source}:1")
     lines = [
         _decoded(raw, i, source) for i, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1)
     ]
@@ -95,3 +94,28 @@ def _decoded(raw: bytes, number: int, source: Path) -> Line:
     if "\0" in text:
         raise DataError(f"{shown(source)}:{number}: holds zero bytes; give a text list, not a binary file")
     return Line(text, number, source)
+
+
+def blocks(lines: list[Line], start: int, count: int, block: str, items: str) -> Iterator[list[Line]]:
+    """The lines of each of `count` blocks, which follow each other from line `start` on to the end.
+
+    A block has its number of lines before it; `block` and `items` are what to call it and them in messages.
+
+    Raises:
+        DataError: there are more lines than the numbers say, or fewer.
+    """
+    for number in range(1, count + 1):
+        if start == len(lines):
+            raise lines[-1].error(
+                f"the list ends after {number - 1} of {count} {block}s", "get the whole list"
+            )
+        size = lines[start].integer(lines[start].text.strip(), f"number of {items}")
+        here = lines[start + 1 : start + 1 + size]
+        if len(here) < size:
+            raise lines[-1].error(
+                f"{len(here)} of the {size} {items} of {block} {number}", "get the whole list"
+            )
+        yield here
+        start += 1 + size
+    if start < len(lines):
+        raise lines[start].error(f"a line beyond the {count} {block}s", "remove it or correct the counts")

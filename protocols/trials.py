@@ -42,6 +42,11 @@ class Trials:
         """How many folds there are."""
         return len(np.unique(self.fold))
 
+    @cached_property
+    def fold_place(self) -> npt.NDArray[np.int64]:
+        """(P,) place of each pair's fold among the folds, from 0."""
+        return np.asarray(np.unique(self.fold, return_inverse=True)[1])
+
     def people_in_several_folds(self) -> list[str]:
         """Identities (the folder of a name) met in more than one fold, sorted: none in a sound protocol."""
         met: dict[str, set[int]] = {}

@@ -63,10 +63,13 @@ class Verification:
 
     def decisions(self) -> npt.NDArray[np.bool_]:
         """(P,) whether each pair was called the same person, at its own fold's threshold."""
+        return np.asarray(self.scores >= self.thresholds())
+
+    def thresholds(self) -> Floats:
+        """(P,) the threshold of each pair's fold."""
         if not self.folds:
             raise DataError(f"{self.trials.source}: without folds there is no threshold to decide with")
-        thresholds = np.array([fold.threshold for fold in self.folds])
-        return np.asarray(self.scores >= thresholds[self._place()])
+        return np.array([fold.threshold for fold in self.folds])[self.trials.fold_place]
 
     def result(self) -> dict[str, Any]:
         """The documented JSON object."""
@@ -97,17 +100,13 @@ class Verification:
     def weights(self) -> Floats:
         """(P,) of the pairs in the accuracy, a mean over folds: equal where folds are of one size."""
         sizes = np.array([fold.pairs for fold in self.folds])
-        return 1.0 / sizes[self._place()]
+        return 1.0 / sizes[self.trials.fold_place]
 
     def choice_variance(self) -> float:
         """What choosing thresholds adds to the variance of the accuracy; 0 where they are given."""
         if self.kfold is None:
             return 0.0
         return choice_variance(self.scores, self.trials.same, self.decisions() == self.trials.same)
-
-    def _place(self) -> npt.NDArray[np.int64]:
-        """(P,) place of each pair's fold among the folds."""
-        return np.asarray(np.searchsorted(np.unique(self.trials.fold), self.trials.fold))
 
     def _accuracy(self) -> dict[str, Any]:
         if not self.folds:
@@ -199,8 +198,7 @@ def verify(
     elif trials.folds > 1 and transform:
         by_fold = _scores_by_fold(embeddings, rows, trials, similarity, transform)
         kfold = kfold_accuracy(by_fold, trials.same, trials.fold)
-        place = np.searchsorted(np.unique(trials.fold), trials.fold)
-        scores = by_fold[place, np.arange(len(trials))]
+        scores = by_fold[trials.fold_place, np.arange(len(trials))]
     else:
         scores = pair_scores(embeddings.vectors, rows[0], rows[1], similarity)
         return measure(protocol, trials, scores, similarity, fars)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nsface.names import IMAGE_EXTENSIONS, Places, has_image_extension, plain
+from nsface.names import IMAGE_EXTENSIONS, Places, has_image_extension, plain, repeated
 
 PARTS = st.sampled_from(["a", ".", "..", "jpg", ".jpg", ".JPEG", ".txt", "/", "é.png", " "])
 
@@ -38,3 +38,9 @@ def test_a_plain_name_is_the_one_spelling_of_its_path(name: str) -> None:
 )
 def test_places_are_clear_or_none(names: list[str], name: str, place: int | None) -> None:
     assert Places(names).find(name) == place
+
+
+def test_a_name_that_stands_twice_is_found_in_one_walk() -> None:
+    names = [f"a/{number}.jpg" for number in range(200_000)]
+    assert repeated(names) is None
+    assert repeated([*names, names[-1]]) == names[-1]

@@ -320,6 +320,9 @@ BOMB = "a0: &a0 {x: 1, y: 2}\n" + "".join(
         ("data: !!python/object/apply:os.system [ls]\n", "not valid YAML"),
         ("seed: " + "9" * 5000, "not valid YAML"),
         ("? [a, b]\n: 1\n", "not valid YAML"),
+        ("seed: !!bool x\n", "not valid YAML"),
+        ("seed: !!int ''\n", "not valid YAML"),
+        ("seed: !!timestamp x\n", "not valid YAML"),
     ],
 )
 def test_work_is_bounded_by_the_size_of_the_text(tmp_path: Path, text: str, message: str) -> None:
@@ -460,8 +463,8 @@ def test_lengths_in_either_order(tmp_path: Path, first: str) -> None:
 @settings(max_examples=100)
 def test_a_mangled_recipe_is_a_recipe_error_or_still_a_recipe(data: st.DataObject) -> None:
     """Pieces of YAML put anywhere into a good one."""
-    whole = ["0x" + "f" * 5000, '"\\udcff"', "1:30:59", "1e999", ".nan", "<<: *a", "!!binary ", "!!set "]
-    pieces = [*whole, "&a ", "*a", "!!omap ", *"?[]{}:-~%\n "]
+    whole = ["0x" + "f" * 5000, '"\\udcff"', "1:30:59", "1e999", ".nan", "<<: *a"]
+    pieces = [*whole, "&a ", "*a", "!!omap ", "!!binary ", "!!set ", "!!bool ", *"?[]{}:-~%\n "]
     text = GOOD
     for piece in data.draw(st.lists(st.sampled_from(pieces), min_size=1, max_size=6)):
         place = data.draw(st.integers(0, len(text)))

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,7 +25,7 @@ from nsface.embeddings.archive import read_archive, read_array
 from nsface.embeddings.meta import FRAMES
 from nsface.errors import DataError, listing, shown
 from nsface.files import check_writable, reason, replacing
-from nsface.names import prefix_between, renamed, stem
+from nsface.names import prefix_between, renamed, repeated, stem
 from nsface.stored_rows import Vectors
 
 _ROWS = 8192  # looked at together
@@ -160,8 +159,7 @@ def save(path: str | os.PathLike[str], embeddings: Embeddings) -> None:
     target = Path(path)
     vectors = np.asarray(embeddings.vectors, dtype=np.float32)
     _check_finite(embeddings.names, vectors, str(path))
-    if len(set(embeddings.names)) < len(embeddings.names):
-        name = next(name for name, number in Counter(embeddings.names).items() if number > 1)
+    if (name := repeated(embeddings.names)) is not None:
         raise DataError(
             f"{shown(path)}: not written: several images are called {shown(name)}; "
             "give them names of their own"
@@ -212,8 +210,7 @@ def load(path: str | os.PathLike[str]) -> Embeddings:
             f"{shown(source)}: {len(loaded.names)} names and {len(frames)} numbers under '{FRAMES}' in "
             "its meta; leave it out, or extract the embeddings again"
         )
-    if len(set(loaded.names)) != len(loaded.names):
-        name = next(name for name, number in Counter(loaded.names).items() if number > 1)
+    if (name := repeated(loaded.names)) is not None:
         raise DataError(f"{shown(source)}: '{shown(name)}' occurs twice among its names; keep one of them")
     _check_finite(loaded.names, loaded.vectors, str(source))
     return loaded

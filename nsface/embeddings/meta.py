@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from nsface.errors import DataError, shown
-from nsface.untrusted import parse_json
+from nsface.untrusted import first_fault, parse_json
 
 # Keys of a file that holds templates: how they were pooled, and a list with the number of images behind each.
 POOLING, FRAMES = "pooling", "frames_per_template"
@@ -46,10 +46,9 @@ def parse_meta(text: str | bytes, where: str) -> dict[str, Any]:
     try:
         _Meta.model_validate(meta)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        place, problem = first_fault(error)
         raise DataError(
-            f"{shown(where)}: '{shown(place)}' is not what `nsface extract` writes ({first['msg'].lower()}); "
+            f"{shown(where)}: '{place}' is not what `nsface extract` writes ({problem.lower()}); "
             "leave it out, or extract the embeddings again"
         ) from error
     return meta

@@ -18,10 +18,9 @@ import numpy.typing as npt
 from nsface.embeddings.file import Embeddings
 from nsface.embeddings.pooling import group_rows
 from nsface.errors import DataError, shown
-from nsface.files import reason
 from nsface.metrics.similarity import unit
 from nsface.names import stem
-from nsface.text import decode
+from nsface.text import read_text
 
 Vectors = npt.NDArray[np.float32]
 _BLOCK = 1024  # training identities at once
@@ -189,11 +188,7 @@ def read_names(path: Path) -> dict[str, str]:
         DataError: cannot be read, a line without a name, or an identity with two; file and line are named.
     """
     found: dict[str, str] = {}
-    try:
-        text = decode(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(f"{shown(path)}: cannot be read: {reason(error)}") from error
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         entry = line.strip()
         if not entry or entry.startswith("#"):
             continue

@@ -18,7 +18,7 @@ from nsface.images.dimensions import dimensions, image_extension
 from nsface.images.jpeg import Picture, first_picture
 
 # What Pillow takes for a decompression bomb; its 537 MB of pixels are more than any camera's.
-MAX_PIXELS = 178_956_970
+MAX_PIXELS = room.PIXELS
 # A photograph has a byte for at most some 20 pixels. A file that promises far more is no face, but fills the
 # memory: 20 KB of PNG can be 500 MB of pixels.
 SMALL_PIXELS = 1 << 24

@@ -7,7 +7,6 @@ plan begins anew. Two processes cannot work on one folder.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,7 +17,7 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ValidationError
 
 from nsface.errors import NsfaceError
-from nsface.files import reason, share
+from nsface.files import lock, reason, share
 
 PLAN, JOURNAL = "plan.json", "journal.jsonl"
 
@@ -82,11 +81,9 @@ class Partial:
             raise NsfaceError(f"cannot write {folder}: {reason(error)}") from error
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._plan, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not lock(self._plan):
             self._plan.close()
-            raise NsfaceError(f"{self.folder} is being written by another process") from error
+            raise NsfaceError(f"{self.folder} is being written by another process")
 
     def _resume(self, start: int) -> None:
         """Take what the journal has and the data file bears out, and cut off the rest of both."""

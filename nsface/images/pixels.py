@@ -119,7 +119,7 @@ def load_pixels(
     """
     shape = (len(indices), height, width, 3)
     if cache is None:
-        needed, memory = int(np.prod(shape)), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        needed, memory = int(np.prod(shape)), room.main_memory()
         if needed > memory // 2:
             raise DataError(
                 f"{source.location}: {needed / 2**30:.1f} GiB of pixels against {memory / 2**30:.1f} GiB of "

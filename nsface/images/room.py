@@ -6,15 +6,21 @@ more than there is, so whoever decodes images of unknown sizes on several thread
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PIXELS = 178_956_970  # at a time; a larger picture has to be alone
+PIXELS = 178_956_970  # at a time, and of one picture: 512 MiB
 SMALL = 1 << 20  # pixels; of pictures up to this size no number of threads fills the memory
 
 _changed = threading.Condition()
 _in_use = 0
+
+
+def main_memory() -> int:
+    """Bytes of main memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class _Own(threading.local):

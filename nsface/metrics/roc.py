@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
+from nsface.metrics.verification import checked_scores
 
 Floats = npt.NDArray[np.float64]
 
@@ -95,17 +96,11 @@ def det(scores: npt.ArrayLike, same: npt.ArrayLike) -> Det:
 
 
 def _checked(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    values, labels = np.asarray(scores, dtype=np.float64), np.asarray(same, dtype=bool)
-    if values.ndim != 1 or values.shape != labels.shape:
-        raise DataError(f"scores of shape {values.shape} do not fit labels of shape {labels.shape}")
+    values, labels = checked_scores(scores, same)
     if labels.all() or not labels.any():
-        missing = "different" if len(labels) and labels.all() else "the same"
+        missing = "different" if labels.all() else "the same"
         raise DataError(
             f"an ROC needs pairs of the same and of different people; none are of {missing} people"
-        )
-    if not np.isfinite(values).all():
-        raise DataError(
-            f"{int((~np.isfinite(values)).sum())} scores are not finite; extract the embeddings again"
         )
     return values, labels
 

@@ -78,7 +78,9 @@ class _Mean:
 
 
 def _mean(values: npt.ArrayLike, shared: SharedPeople, weights: npt.ArrayLike | None, added: float) -> _Mean:
-    """The estimate is never smaller than if pairs were independent: near the ceiling chance can even make it
+    """The mean of (P,) `values` by `weights`, and its identity-aware variance with what is `added`.
+
+    The estimate is never smaller than if pairs were independent: near the ceiling chance can even make it
     negative, as the sum has products of both signs. With G people in effect, G / (G − 1) makes up for the
     residuals' being taken from the sample's own mean.
     """

@@ -111,8 +111,7 @@ def paired_folds(first: npt.ArrayLike, second: npt.ArrayLike) -> Difference:
     """Paired t test on the accuracies of two systems over the same k ≥ 2 folds.
 
     What the folds have in common, being easy or hard, cancels. Where all differences are equal there is no
-    spread
-    to judge by: p is 1 if they are 0, else 0.
+    spread to judge by: p is 1 if they are 0, else 0.
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape:

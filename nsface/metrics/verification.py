@@ -57,7 +57,7 @@ def best_threshold(scores: npt.ArrayLike, same: npt.ArrayLike) -> float:
     Raises:
         DataError: no pairs, lengths that differ, or scores that are not finite.
     """
-    candidates, correct = _candidates(*_checked(scores, same))
+    candidates, correct = _candidates(*checked_scores(scores, same))
     return float(candidates[correct == correct.max()].mean())
 
 
@@ -73,7 +73,7 @@ def choice_variance(scores: npt.ArrayLike, same: npt.ArrayLike, right: npt.Array
         scores, same: (N,), as for `best_threshold`.
         right: (N,) whether each pair was decided rightly, by a threshold chosen on other folds.
     """
-    values, labels = _checked(scores, same)
+    values, labels = checked_scores(scores, same)
     optimism = float(
         _candidates(values, labels)[1].max() / len(values) - np.asarray(right, dtype=bool).mean()
     )
@@ -84,9 +84,7 @@ def _candidates(values: Floats, labels: Bools) -> tuple[Floats, npt.NDArray[np.i
     """All candidate thresholds, ascending, and the number of right decisions at each."""
     order = np.argsort(values, kind="stable")
     values, labels = values[order], labels[order]
-    last = np.flatnonzero(
-        np.append(values[1:] != values[:-1], True)
-    )  # last place of each run of equal scores
+    last = np.flatnonzero(np.append(values[1:] != values[:-1], True))  # of each run of equal scores
     below = np.append(0, last + 1)  # pairs rejected at each candidate …
     same_below = np.append(0, np.cumsum(labels)[last])  # … and those of them that are the same person
     correct = (below - same_below) + (labels.sum() - same_below)
@@ -97,9 +95,8 @@ def _between(distinct: Floats) -> Floats:
     """Candidate thresholds below, between and above ascending `distinct` scores; (M,) → (M + 1,)."""
     low, high = distinct[:-1], distinct[1:]
     middle = low + (high - low) / 2
-    middle = np.where(
-        middle > low, middle, high
-    )  # neighbouring floats have no midpoint: "≥ high" decides alike
+    # neighbouring floats have no midpoint: "≥ high" decides alike
+    middle = np.where(middle > low, middle, high)
     return np.concatenate(
         [[np.nextafter(distinct[0], -np.inf)], middle, [np.nextafter(distinct[-1], np.inf)]]
     )
@@ -107,7 +104,7 @@ def _between(distinct: Floats) -> Floats:
 
 def accuracy_at(scores: npt.ArrayLike, same: npt.ArrayLike, threshold: float) -> float:
     """Share of pairs decided rightly when score ≥ `threshold` means same; both arrays (N,)."""
-    values, labels = _checked(scores, same)
+    values, labels = checked_scores(scores, same)
     return float(((values >= threshold) == labels).mean())
 
 
@@ -144,7 +141,12 @@ def kfold_accuracy(scores: npt.ArrayLike, same: npt.ArrayLike, folds: npt.ArrayL
     )
 
 
-def _checked(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Floats, Bools]:
+def checked_scores(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Floats, Bools]:
+    """(`scores`, `same`) as arrays, both (N,).
+
+    Raises:
+        DataError: no pairs, lengths that differ, or scores that are not finite.
+    """
     values, labels = np.asarray(scores, dtype=np.float64), np.asarray(same, dtype=bool)
     if values.ndim != 1 or values.shape != labels.shape:
         raise DataError(f"scores of shape {values.shape} do not fit labels of shape {labels.shape}")

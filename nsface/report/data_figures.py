@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from nsface.errors import DataError, NsfaceError
-from nsface.files import reason, replacing
+from nsface.errors import DataError
+from nsface.files import make_folder, replacing
 from nsface.images.alignment.templates import template
 from nsface.images.sources import Source
 from nsface.report.montage import Tile, draw_montage
@@ -40,10 +40,7 @@ def draw_inspection(
     Raises:
         NsfaceError: the folder cannot be made or written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NsfaceError(f"cannot make the folder {folder}: {reason(error)}") from error
+    make_folder(folder)
     _draw_histogram(folder, result)
     _write_png(folder / "mean-face.png", mean_face)
     _write_png(folder / "alignment.png", marked(mean_face))

@@ -14,8 +14,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nsface.errors import NsfaceError
-from nsface.files import reason, replacing
+from nsface.files import make_folder, replacing
 from nsface.metrics.identification import cmc, dir_curve
 from nsface.metrics.roc import Det, Roc, det
 from nsface.report.curves import score_range
@@ -89,9 +88,9 @@ def draw_det(folder: Path, curves: Mapping[str, Det], protocol: str) -> None:
         rates = np.concatenate([curve.far, curve.frr])
         lowest = min(lowest, float(rates[rates > 0].min(initial=1)))
         seen = np.unique(np.linspace(0, len(curve.far) - 1, _POINTS).astype(np.int64))
-        axes.step(curve.far[seen], curve.frr[seen], where="post", label=name, **_style(index))
+        axes.step(curve.far[seen], curve.frr[seen], where="post", label=literal(name), **_style(index))
     axes.set(xlim=(lowest, 1), ylim=(lowest, 1))
-    axes.set(xscale="log", yscale="log", title=f"DET, {protocol}")
+    axes.set(xscale="log", yscale="log", title=f"DET, {literal(protocol)}")
     _legend(axes, len(curves))
     _save(figure, folder, "det")
 
@@ -218,10 +217,7 @@ def _figure(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
 
 
 def _save(figure: Figure, folder: Path, name: str) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NsfaceError(f"cannot make the folder {folder}: {reason(error)}") from error
+    make_folder(folder)
     for suffix in ("png", "svg"):
         with replacing(folder / f"{name}.{suffix}") as temporary:
             figure.savefig(temporary, dpi=150, metadata={"Date": None} if suffix == "svg" else None)

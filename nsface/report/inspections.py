@@ -8,7 +8,8 @@ from typing import Any
 
 from nsface.errors import DataError, listing, shown
 from nsface.files import reason
-from nsface.report.results import Inspection, checked
+from nsface.report.checked import checked
+from nsface.report.results import Inspection
 from nsface.untrusted import parse_json
 
 _COUNTS = {  # of names or groups; the first of these are shown even where there are none

@@ -15,7 +15,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nsface import __version__
 from nsface.errors import listing, shown
+from nsface.recipe_text import dotted
 from nsface.report.charts import LOSS, SATURATION, result_charts, training_charts
+from nsface.report.differences import differences
 from nsface.report.inspections import facts
 from nsface.report.published import COLUMNS, PUBLISHED, figures
 from nsface.report.runs import Run
@@ -68,8 +70,8 @@ def render(
         saturation=training_charts(runs, SATURATION),
         protocols=protocols(runs, thumbnail),
         comparisons=comparisons(runs),
-        recipes=rows_of([flat(run.recipe) for run in runs], differing=True),
-        environments=rows_of([flat(run.environment) for run in runs], differing=False),
+        recipes=rows_of([dotted(run.recipe) for run in runs], differing=True),
+        environments=rows_of([dotted(run.environment) for run in runs], differing=False),
         checks=checks(runs),
         inspected=rows_of([facts(result) for result in inspected], differing=False),
         places=[result["location"] for result in inspected],
@@ -190,56 +192,8 @@ def comparisons(runs: Sequence[Run]) -> list[dict[str, Any]]:
                 files = [Path(system) for system in result["systems"]]
                 named = [places.get(file.parent.resolve(), str(file)) for file in files]
                 title = TITLES.get(result["protocol"], result["protocol"])
-                rows += [{"title": title, "names": named, **row} for row in _differences(result)]
+                rows += [{"title": title, "names": named, **row} for row in differences(result)]
     return sorted(rows, key=lambda row: _order(row["title"]))
-
-
-def _differences(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """What one `compare` found: accuracy, Rank-1 and DIR, or TAR, each by each test."""
-    if "mcnemar" in result:
-        again = {"difference": result["difference"], "interval": None, "p": result["mcnemar"]["mid_p"]}
-        people = again | _identity_aware(result)
-        return [
-            _row(result, f"accuracy, {result['test']}"),
-            people | {"test": "accuracy, identity-aware"},
-            again | {"test": "accuracy, McNemar, mid-p"},
-        ]
-    rows = []
-    if rank := result.get("rank_1"):
-        p, test = rank["mcnemar"]["mid_p"], "Rank-1, McNemar, mid-p"
-        rows.append(
-            _identity_aware(rank) | {"difference": rank["difference"], "test": "Rank-1, identity-aware"}
-        )
-        rows.append({"difference": rank["difference"], "interval": None, "p": p, "test": test})
-    for point in result.get("dir", []):
-        rows.append(_row(point, f"DIR at FAR {100 * point['far']:g} %, {point['test']}"))
-    for point in result.get("tar_at_far", []):
-        what = f"TAR at FAR {100 * point['far']:g} %"
-        again = {"difference": point["difference"], "interval": None, "p": point["mcnemar"]["mid_p"]}
-        rows.append(again | _identity_aware(point) | {"test": f"{what}, identity-aware"})
-        rows.append(again | {"test": f"{what}, McNemar, mid-p"})
-    return rows
-
-
-def _identity_aware(result: dict[str, Any]) -> dict[str, Any]:
-    """Interval and p; none in results that were written before there were such."""
-    return {"interval": result.get("identity_interval"), "p": result.get("identity_p_value")}
-
-
-def _row(result: dict[str, Any], test: str) -> dict[str, Any]:
-    interval = result["confidence_interval"]
-    return {"difference": result["difference"], "interval": interval, "p": result["p_value"], "test": test}
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots."""
-    result: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            result |= flat(value, f"{prefix}{key}.")
-        else:
-            result[f"{prefix}{key}"] = value
-    return result
 
 
 def rows_of(columns: Sequence[dict[str, Any]], differing: bool) -> list[tuple[str, list[Any]]]:

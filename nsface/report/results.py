@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from nsface.errors import DataError, shown
+from nsface.report.checked import checked
 from nsface.report.published import PAIRS
 from nsface.untrusted import parse_json
 
@@ -20,7 +20,6 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 Mean = Annotated[float, Field(ge=0, le=1e15)]  # a count, or its mean over trials
 Interval = Annotated[list[Number], Field(min_length=2, max_length=2)]
 _Path = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-DEEPEST = 20  # levels of JSON; the deepest of ours has 6
 
 
 class _Part(BaseModel):
@@ -197,7 +196,6 @@ class _McNemar(_Part):
 class _Tested(_Part):
     difference: Number
     mcnemar: _McNemar
-    identity_bootstrap_interval: Interval | None = None
     identity_interval: Interval | None = None
     identity_p_value: Share | None = None
 
@@ -224,7 +222,6 @@ class Comparison(_Part):
     p_value: Share | None = None
     test: str = ""
     mcnemar: _McNemar | None = None
-    identity_bootstrap_interval: Interval | None = None
     identity_interval: Interval | None = None
     identity_p_value: Share | None = None
     rank_1: _Tested | None = None
@@ -283,40 +280,6 @@ class Inspection(_Part):
     passed_over: Listed = 0
 
 
-def checked(model: type[BaseModel], content: Any, where: str, remedy: str) -> dict[str, Any]:
-    """`content`, a JSON object that `model` describes, as it is.
-
-    Raises:
-        DataError: it is another thing; the message says what, `where`, and the `remedy`.
-    """
-    if not isinstance(content, dict):
-        raise DataError(f"{shown(where)}: not a JSON object; {remedy}")
-    if _deeper_than(content, DEEPEST):
-        raise DataError(f"{shown(where)}: nested deeper than {DEEPEST} levels; {remedy}")
-    try:
-        model.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        told = first["msg"].removeprefix("Value error, ")
-        why = f"'{place}': {told}" if place else told
-        raise DataError(f"{shown(where)}: {shown(why)}; {remedy}") from error
-    return content
-
-
-def _deeper_than(content: Any, most: int) -> bool:
-    """Whether dictionaries and lists in `content` are nested more than `most` levels deep."""
-    level = [content]
-    for _ in range(most):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-    return bool(level)
-
-
 def read_result(text: str | bytes, path: Path) -> dict[str, Any] | None:
     """The result of an `eval-*` or of `compare` in a JSON text; None where it is something else.
 
@@ -328,5 +291,4 @@ def read_result(text: str | bytes, path: Path) -> dict[str, Any] | None:
         return None
     if "systems" not in content:
         return checked(Result, content, str(path), "write it again with --json")
-    checked(Comparison, content, str(path), "write it again with `nsface compare --json`")
-    return {"identity_bootstrap_interval": None, **content}
+    return checked(Comparison, content, str(path), "write it again with `nsface compare --json`")

@@ -13,21 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nsface.embeddings.overlap_record import Entry, read_record
-from nsface.errors import DataError, shown
+from nsface.errors import DataError, RecipeError, shown
 from nsface.files import reason
-from nsface.report.results import DEEPEST, Environment, LogLine, Recipe, checked, read_result
+from nsface.recipe_text import read_yaml
+from nsface.report.checked import checked
+from nsface.report.results import Environment, LogLine, Recipe, read_result
 from nsface.untrusted import parse_json
 
 Line = dict[str, float]
 _LONGEST_RECIPE = 1 << 20  # characters
-_MOST_ALIASES = 10
-# what PyYAML raises, of values such as `!!bool x` and 2000-99-99 too
-_NO_YAML = (
-    yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError,
-)  # fmt: skip
+_MOST_ALIASED = 10  # values, each of which may be long
 
 
 @dataclass(frozen=True)
@@ -98,22 +94,10 @@ def _recipe(text: str, path: Path) -> dict[str, Any]:
     if len(text) > _LONGEST_RECIPE:
         raise DataError(f"{shown(path)}: {len(text):,} characters are no recipe; train again")
     try:
-        _check_size(text, path)
-        recipe = yaml.safe_load(text)
-    except _NO_YAML as error:
-        raise DataError(f"{shown(path)}: not valid YAML; train again") from error
+        recipe = read_yaml(text, _MOST_ALIASED)[1]
+    except RecipeError as error:
+        raise DataError(f"{shown(path)}: {shown(error)}; train again") from error
     return checked(Recipe, recipe, str(path), "train again")
-
-
-def _check_size(text: str, path: Path) -> None:
-    """Refuse YAML that costs out of all proportion to its length: nested deep, or full of aliases."""
-    depth = aliases = 0
-    for event in yaml.parse(text):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        aliases += isinstance(event, yaml.AliasEvent)
-        if depth > DEEPEST or aliases > _MOST_ALIASES:
-            what = f"nested deeper than {DEEPEST} levels" if depth > DEEPEST else "full of aliases (*name)"
-            raise DataError(f"{shown(path)}: {what}; train again")
 
 
 def _log(folder: Path) -> list[Line]:

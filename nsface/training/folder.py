@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from nsface.files import reason, write_text
 from nsface.model import read_description
 from nsface.recipe import INDIFFERENT, Recipe, load_recipe
 from nsface.recipe_length import LENGTHS
+from nsface.recipe_text import dotted
 from nsface.training.checkpoint import LATEST, PREVIOUS, saved
 from nsface.untrusted import parse_json
 
@@ -130,16 +130,9 @@ def differences(one: Recipe, other: Recipe) -> list[str]:
 
 def changes(before: Recipe, recipe: Recipe) -> dict[str, Any]:
     """By dotted key, what differs: the value before and after."""
-    left, right = _dotted(before.model_dump()), _dotted(recipe.model_dump())
+    left, right = dotted(before.model_dump()), dotted(recipe.model_dump())
     keys = [key for key in left | right if key.split(".")[0] not in INDIFFERENT]
     return {key: [left.get(key), right.get(key)] for key in keys if left.get(key) != right.get(key)}
-
-
-def _dotted(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
 
 
 def finished(recipe: Recipe, out: Path) -> bool:
@@ -195,15 +188,11 @@ def claimed(recipe: Recipe, out: Path, resume: bool, changed: bool = False) -> I
             f"cannot make the run folder {shown(out)}: {reason(error)}; choose another --out"
         ) from error
     try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not files.lock(folder):
             raise NsfaceError(
                 f"{shown(out)}: another process is training in this folder; wait for it, or choose another "
                 "--out"
-            ) from error
-        except OSError:
-            pass  # some network file systems have no locks
+            )
         check_folder(recipe, out, resume, changed)  # again: it takes long to read the images
         written = out / RECIPE
         if written.exists():

@@ -115,19 +115,10 @@ def train(
         trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
         if begun:
             restore_newest(checkpoints, device, trainer.restore, note, mend=ranks.first)
-        environment = describe_environment(device, dtype) | {
-            "ranks": ranks.count,
-            "data": fingerprint,
-            "images": len(chosen),
-            "identities": len(identities),
-            "parameters": sum(p.numel() for p in network.parameters()),
-            "classifier": head.classifier(recipe.batch_size),
-        }
-        earlier = begun_with(out / ENVIRONMENT).changes if begun else []
-        if altered and begun:
-            earlier.append({"step": trainer.step, **altered})
-        if earlier:
-            environment["changes"] = earlier
+        data = {"data": fingerprint, "images": len(chosen), "identities": len(identities)}
+        environment = describe_environment(device, dtype) | data | describe_parts(trainer)
+        if begun and (changes := changes_so_far(out / ENVIRONMENT, trainer.step, altered)):
+            environment["changes"] = changes
         ranks.wait()  # until all have read what the first now writes
         if ranks.first:
             write_text(out / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
@@ -136,20 +127,39 @@ def train(
             note(opening(recipe, environment))
         with loader:
             follow(trainer, out, note)
-        description = Description(
-            network=recipe.network.name,
-            network_arguments=recipe.network.arguments,
-            embedding_size=recipe.network.embedding_size,
-            input=recipe.input,
-            head=recipe.head.name,
-            head_arguments=recipe.head.arguments,
-            identities=len(identities),
-            recipe_digest=recipe.digest(),
-        )
         if ranks.first:
-            save_model(out / MODEL, network, description)
+            save_model(out / MODEL, network, describe_model(recipe, len(identities)))
         ranks.wait()  # until the model is there
         return out / MODEL
+
+
+def describe_parts(trainer: Trainer) -> dict[str, Any]:
+    """How many processes train how many weights, and in which form the classifier is computed."""
+    return {
+        "ranks": trainer.ranks.count,
+        "parameters": sum(p.numel() for p in trainer.network.parameters()),
+        "classifier": trainer.head.classifier(trainer.recipe.batch_size),
+    }
+
+
+def changes_so_far(environment: Path, step: int, altered: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was changed in a run on purpose: what `environment` records, and `altered`, after `step`."""
+    earlier = begun_with(environment).changes
+    return [*earlier, {"step": step, **altered}] if altered else earlier
+
+
+def describe_model(recipe: Recipe, identities: int) -> Description:
+    """The header of the model that `recipe` leads to."""
+    return Description(
+        network=recipe.network.name,
+        network_arguments=recipe.network.arguments,
+        embedding_size=recipe.network.embedding_size,
+        input=recipe.input,
+        head=recipe.head.name,
+        head_arguments=recipe.head.arguments,
+        identities=identities,
+        recipe_digest=recipe.digest(),
+    )
 
 
 def check_batch(recipe: Recipe, parts: int) -> None:

@@ -219,27 +219,6 @@ def test_an_identity_with_two_names_is_refused(tmp_path: Path, text: str, proble
         read_names(tmp_path / "names.txt")
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("reader", ["pairs", "people", "ijb", "errata", "names", "gallery"])
-def test_lists_in_utf16_are_named_as_such(tmp_path: Path, encoding: str, reader: str) -> None:
-    from nsface.embeddings.overlap import read_names
-    from nsface.protocols import identification_lists, ijb, lfw, pairs
-
-    path = tmp_path / "list.txt"
-    path.write_bytes("1 2 1\nb.jpg c.jpg 1\n".encode(encoding))
-    faces = ijb.Faces(["x"], np.array([1]), np.array([1]))
-    readers: dict[str, Callable[[], object]] = {
-        "pairs": lambda: pairs.read_pairs(path),
-        "people": lambda: lfw.read_people(path),
-        "ijb": lambda: ijb.read_template_pairs(path, faces),
-        "errata": lambda: lfw.read_pairs(path),
-        "names": lambda: read_names(path),
-        "gallery": lambda: identification_lists.read_named(path),
-    }
-    with pytest.raises(DataError, match=r"list\.txt(:1)?: this is UTF-16 text; convert it with `iconv"):
-        readers[reader]()
-
-
 @pytest.mark.parametrize("lines", ["1\n1\nA\t999999999\n", "1\n2\nA\t999999\nB\t2\n", "1000001\n" + "A\t1\n"])
 def test_people_with_more_images_than_can_be(tmp_path: Path, lines: str) -> None:
     from nsface.protocols.lfw import read_people

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import io
 import json
@@ -17,6 +19,7 @@ from pictures import encoded, picture
 from records import insightface, write_rec
 
 from nsface.errors import DataError, NsfaceError
+from nsface.images.alignment.journal import Journal
 from nsface.images.augment import Augmentation
 from nsface.images.loader import Loader
 from nsface.images.packing import npy_header, pack
@@ -171,6 +174,16 @@ def test_two_at_once_and_folders_in_the_way(tar: Source, tmp_path: Path) -> None
         with pytest.raises(NsfaceError, match="is being written by another process"):
             pack(tar, tmp_path / "other")
         holder.kill()
+
+
+def test_a_file_system_without_locks(tar: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    assert pack(tar, tmp_path / "store").images == len(tar)
+    with Journal(tmp_path / "aligned", ".journal", "done.json", {}) as journal:
+        assert not journal.complete
 
 
 def test_damage_is_found_and_named(tar: Source, tmp_path: Path) -> None:

@@ -322,14 +322,6 @@ def test_paths_that_cannot_be_are_one_line(tmp_path: Path, name: str) -> None:
     assert str(error.value).isprintable()
 
 
-@pytest.mark.parametrize("start", [b"\xff\xfe", b"\xfe\xff"])
-def test_lists_in_utf16_are_called_so(tmp_path: Path, start: bytes) -> None:
-    text = "a/1.jpg\n".encode("utf-16-le" if start == b"\xff\xfe" else "utf-16-be")
-    (tmp_path / "list.txt").write_bytes(start + text)
-    with pytest.raises(DataError, match=r"list\.txt:1: this is UTF-16 text"):
-        open_source(str(tmp_path / "list.txt"))
-
-
 def test_numbers_of_any_length_are_numbered_in_order() -> None:
     long = "9" * 5000
     numbers, found = numbered([long, "10", "9", "0" + long, "1" + "0" * 5000])

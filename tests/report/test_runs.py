@@ -76,7 +76,7 @@ def damaged(value: dict[str, Any], *place: str | int, to: Any) -> dict[str, Any]
     return copy
 
 
-@pytest.mark.parametrize("result", [LFW, IDENT, COMPARED])
+@pytest.mark.parametrize("result", [LFW, IDENT, COMPARED, damaged(COMPARED, "mcnemar", to=None)])
 def test_sound_results_are_drawn(run: Path, result: dict[str, Any]) -> None:
     (run / "result.json").write_text(json.dumps(result))
     assert "<svg" in render(read_runs([run]))
@@ -122,7 +122,7 @@ def test_a_line_of_the_log_that_is_none(run: Path, line: bytes) -> None:
         "head: {name: [x]}\nnetwork: {name: x}",
         "head: {name: x}\nnetwork: 5",
         RECIPE.replace("[]", "5"),
-        RECIPE + "a: 2000-99-99",
+        RECIPE + "a: !!timestamp 2000-99-99",
         RECIPE + "a: !!bool x",
         RECIPE + "a: !!python/object/apply:os.getcwd []",
         RECIPE + "a: [",
@@ -222,17 +222,18 @@ def test_names_are_drawn_as_they_are(name: str, tmp_path: Path) -> None:
     """In PNG and SVG: as title, in the legend and as file name."""
     import numpy as np
 
-    from nsface.metrics.roc import roc
-    from nsface.report.figures import draw_roc, draw_scores
+    from nsface.metrics.roc import det, roc
+    from nsface.report.figures import draw_det, draw_roc, draw_scores
     from nsface.report.montage import Tile, draw_montage
 
     scores, same = np.array([0.1, 0.9, 0.4, 0.5]), np.array([False, True, False, True])
     draw_roc(tmp_path, {name: roc(scores, same), "b": roc(scores, same)}, name)
+    draw_det(tmp_path, {name: det(scores, same), "b": det(scores, same)}, name)
     draw_scores(tmp_path, "scores", f"Scores, {name}", scores, same, "score", [0.3])
     image = np.zeros((4, 4, 3), np.uint8)
     draw_montage(tmp_path / "montage.png", [(name, [Tile(image, image, f"{name}\n{name}")])])
-    drawn = {path.name for path in tmp_path.iterdir()}
-    assert drawn == {"roc.png", "roc.svg", "scores.png", "scores.svg", "montage.png"}
+    figures = {f"{figure}.{kind}" for figure in ("roc", "det", "scores") for kind in ("png", "svg")}
+    assert {path.name for path in tmp_path.iterdir()} == figures | {"montage.png"}
 
 
 def test_literal_text_is_what_matplotlib_draws() -> None:

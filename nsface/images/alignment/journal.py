@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nsface.errors import NsfaceError
-from nsface.files import reason, write_text
+from nsface.files import lock, reason, write_text
 
 
 class Done(BaseModel):
@@ -51,11 +50,12 @@ class Journal:
         except OSError as error:
             raise NsfaceError(f"cannot write {folder}: {reason(error)}") from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not lock(self._file):
+                raise NsfaceError(f"{folder} is being written by another process")
             self._resume(folder)
         except OSError as error:
             self._file.close()
-            raise NsfaceError(f"{folder} is being written by another process") from error
+            raise NsfaceError(f"cannot write {folder}: {reason(error)}") from error
         except NsfaceError:
             self._file.close()
             raise

@@ -9,10 +9,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from nsface.errors import DataError, shown
-from nsface.files import reason
 from nsface.images.alignment.similarity import residual
 from nsface.images.alignment.templates import Points, template
 from nsface.names import stem
+from nsface.text import read_text
 
 Order = Literal["auto", "xyxy", "xxyy"]
 _NUMBERS = 10
@@ -57,14 +57,8 @@ def read_landmarks(path: Path, order: Order = "auto") -> Landmarks:
         DataError: cannot be read, a line of another form, a name twice, or no recognisable order; file
             and line are named.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file in UTF-8") from error
     rows: dict[str, tuple[int, list[float]]] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         name, values = _parsed(line, f"{path}:{number}")

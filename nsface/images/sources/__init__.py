@@ -18,7 +18,7 @@ from nsface.images.sources.parquet import ParquetSource, is_parquet, one_split
 from nsface.images.sources.rec import RecSource
 from nsface.images.sources.recordio import MAGIC
 from nsface.images.sources.store import StoreSource, is_store
-from nsface.images.sources.tar import TarSource
+from nsface.images.sources.tar import DAMAGED, TarSource
 from nsface.images.sources.video import VideoSource, find_videos
 
 __all__ = [
@@ -135,7 +135,7 @@ def _is_tar(path: Path) -> bool:
             return True
     except tarfile.TarError:
         return False
-    except (ValueError, OverflowError, RecursionError, KeyError, TypeError, IndexError, EOFError):
+    except DAMAGED:
         return True  # TarSource says what is wrong with it
 
 

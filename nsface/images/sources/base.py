@@ -17,8 +17,8 @@ from nsface.images.decode import decode
 from nsface.names import has_foreign_extension, has_image_extension, plain
 
 _NOT_READ = ("not followed", "not read")  # how reasons end that a user may not expect
-# control characters, line ends of all kinds, and what stands for bytes that are not UTF-8
 _NEGATIVE = re.compile(r"\s*-\s*0*[1-9][0-9]*(\.0*)?\s*", re.ASCII)
+# control characters, line ends of all kinds, and what stands for bytes that are not UTF-8
 _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -191,10 +191,8 @@ def is_hidden(name: str) -> bool:
 def without_common_folder(names: Sequence[str]) -> list[str]:
     """Drop leading folders common to all `names`, while every name keeps a folder (its identity)."""
     names = [plain(name) for name in names]
-    first, last = (
-        min(names, default="").split("/"),
-        max(names, default="").split("/"),
-    )  # all begin as these two
+    # all begin as these two do
+    first, last = min(names, default="").split("/"), max(names, default="").split("/")
     common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
     drop = max(0, min(common, min((name.count("/") for name in names), default=0) - 1))
     return [name.split("/", drop)[drop] for name in names] if drop else names

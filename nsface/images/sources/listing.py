@@ -13,9 +13,9 @@ from nsface.files import reason
 from nsface.images.sources.base import identity_of, readable, without_common_folder
 from nsface.images.sources.files import FilesSource
 from nsface.names import IMAGE_EXTENSIONS, has_image_extension, plain
+from nsface.text import refuse_utf16
 
 HEAD = 1 << 16
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 _A_PATH = re.compile("|".join(re.escape(extension) for extension in IMAGE_EXTENSIONS), re.IGNORECASE)
 
@@ -78,8 +78,7 @@ class ListSource(FilesSource):
                 data += file.read() if text else b""
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-        if data.startswith(_UTF16):
-            raise DataError(f"{path}:1: this is UTF-16 text; convert it with `iconv -f UTF-16 -t UTF-8`")
+        refuse_utf16(data, f"{path}:1")
         lines = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
         if not text or (_NOT_UTF8.search(lines) and not _A_PATH.search(lines)):
             raise DataError(

@@ -32,7 +32,7 @@ from nsface.errors import DataError, listing, shown
 from nsface.files import reason
 from nsface.images.pixel_file import PixelFile
 from nsface.images.sources.base import Source, identity_of, readable
-from nsface.untrusted import read_array_header
+from nsface.untrusted import first_fault, read_array_header
 
 HEADER, NAMES, LABELS, IDENTITIES = "header.json", "names.txt", "labels.npy", "identities.txt"
 PIXELS, IMAGES, OFFSETS = "pixels.npy", "images.bin", "offsets.npy"
@@ -232,11 +232,8 @@ def _read_header(path: Path) -> Header:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {reason(error)}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(
-            f"{path}: not the header of a store ({shown(place)}: {shown(first['msg'])}); pack it again"
-        ) from error
+        place, problem = first_fault(error)
+        raise DataError(f"{path}: not the header of a store ({place}: {problem}); pack it again") from error
     blocks = header.data.blocks
     images, size = sum(block.images for block in blocks), sum(block.bytes for block in blocks)
     if (images, size) != (header.images, header.data.bytes):

@@ -21,7 +21,7 @@ from nsface.images.sources.base import (
     why_passed_over,
     without_common_folder,
 )
-from nsface.names import has_image_extension, plain
+from nsface.names import has_image_extension, plain, repeated
 from nsface.untrusted import parse_json
 
 _LABEL_FILES = {".cls", ".json"}
@@ -29,7 +29,7 @@ _LABEL = "label"
 _LONGEST_LABEL_FILE = 1 << 20
 _WHOLE_NUMBER = re.compile(rb"\s*-?[0-9]{1,18}\s*")
 # what tarfile raises on damaged headers besides its own errors
-_DAMAGED = (
+DAMAGED = (
     tarfile.TarError,
     ValueError,
     OverflowError,
@@ -90,8 +90,7 @@ class TarSource(Source):
         for path in paths:
             self._add_shard(path)
         names = [member.name for member in self._members]
-        if len(paths) > 1 and len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
+        if (twice := repeated(names)) is not None:
             raise DataError(f"{location}: {readable(twice)} stands in two shards; names must differ")
         if self._json_keys is not None and not self._labels:
             raise DataError(
@@ -120,7 +119,7 @@ class TarSource(Source):
                     self.passed_over.append((readable(member.name), why))
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise DataError(
                 f"{path}: not an intact uncompressed tar ({shown(error)[:120]}); decompress it, or copy it "
                 "again"

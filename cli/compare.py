@@ -213,7 +213,7 @@ def _identity_aware(result: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _titles(names: Sequence[str]) -> tuple[tuple[str, str], list[str]]:
-    """Titles of the systems' columns, and the lines that explain them: `first` and `second` for long names."""
+    """Titles of the systems' columns, and the lines that explain `first` and `second`, for long names."""
     first, second = names
     if max(len(first), len(second)) <= SHORT:
         return (first, second), []

@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 
 def complete_recipe(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of recipes, and files: these first, as click's script for bash forgets what stands before them."""
+    """Names of recipes, and files: these first, as click's script for bash drops what is before them."""
     from nsface.recipe_names import shipped, summary
 
     fitting = [name for name in shipped() if name.startswith(incomplete)]

@@ -79,7 +79,6 @@ class HeadChoice(Named):
             HEADS[self.name](1, 2, **self.arguments)
         return self
 
-
     def _elsewhere(self) -> str:
         """What to add to a message about an argument that other heads have, as `alpha2` for `softmax`."""
         known = {name: own_arguments(head) for name, head in HEADS.items()}

@@ -175,8 +175,8 @@ def _plain(name: str) -> str:
 def named_identities(train: Embeddings, test: Embeddings, names: Mapping[str, str] | None = None) -> int:
     """How many identities of `train` have a name to compare with those of `test`.
 
-    Numbers are no names, nor are numbers with a word before them (`celeba_00001`), unless `test` has such with
-    the same word.
+    Numbers are no names, nor are numbers with a word before them (`celeba_00001`), unless `test` has such
+    with the same word.
     """
     people = {_plain(folder) for folder in {name.rpartition("/")[0] for name in test.names}} - {""}
     if not people:

@@ -38,7 +38,7 @@ _COLUMN = 8  # pairs in a column of the montage
     type=click.IntRange(1, 1_000_000),
     default=20,
     show_default=True,
-    help="Matches shown.",
+    help="Matches shown; those found are all shown.",
 )
 @click.option(
     "--sort",

@@ -67,8 +67,9 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else "see `nsface --help`"
+            beginning = [name for name in COMMANDS if name.startswith(args[0])]
+            near = beginning or difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `nsface --help`"
             raise click.UsageError(f"no command '{args[0]}'; {hint}", ctx)
         return super().resolve_command(ctx, args)
 

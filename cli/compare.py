@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ READERS = {
     "pairs": pairs.read_pairs,
     "bin": _read_bin,
 }
+SHORT = 10  # the longest name of a system that is the title of a column
 SHOWN = 8  # worst errors of each system in a montage, disagreements in the table
 
 
@@ -104,12 +106,14 @@ def command(
     if protocol == "ident":
         if people is None or subjects is None or pairs_file or faces or montage:
             raise click.UsageError(
-                "ident needs --people and --subjects, and takes no other list or --montage"
+                "--protocol ident needs --people and --subjects, and takes no other list or --montage"
             )
         _identification(first, second, names, people, subjects, plots, json_to)
         return
-    if pairs_file is None or people or subjects:
-        raise click.UsageError(f"{protocol} needs --pairs, and takes no --people and --subjects")
+    if pairs_file is None:
+        raise click.UsageError(f"--protocol {protocol} needs --pairs")
+    if people or subjects:
+        raise click.UsageError(f"--protocol {protocol} takes no --people and --subjects; ident does")
     if (protocol == "ijb") != (faces is not None):
         raise click.UsageError("--protocol ijb and --faces go together")
     if faces:
@@ -156,13 +160,14 @@ def _identification(
         from nsface.report.figures import draw_identification
 
         draw_identification(plots, dict(zip(names, measured, strict=True)))
-    rows: list[tuple[str, ...]] = [("", *names, "difference", "95 % interval", "p")]
+    titles, legend = _titles(names)
+    rows: list[tuple[str, ...]] = [("", *titles, "difference", "95 % interval", "p")]
     rank = result["rank_1"]
     rows.append(("Rank-1", *map(percent, rank["rank_1"]), *_identity_aware(rank)))
     for point in result["dir"]:
         what = f"DIR at FAR {100 * point['far']:g} %"
         rows.append((what, *map(percent, point["dir"]), *_tested(point)))
-    emit(result, columns(rows, indent=""), json_to)
+    emit(result, "\n".join(["ident", *legend, columns(rows)]), json_to)
 
 
 def _templates(
@@ -187,12 +192,13 @@ def _templates(
         curves = [ijb.curve_of(system, wanted) for system in scores]
         draw_roc(plots, dict(zip(names, curves, strict=True)), "ijb")
     head = f"ijb: {result['pairs']} pairs, {result['genuine']} genuine of {result['people']} people"
-    titles = ("difference", "95 % interval", "p", "p (McNemar)")
-    rows: list[tuple[str, ...]] = [("TAR at FAR", *names, *titles)]
+    titles, legend = _titles(names)
+    tests = ("difference", "95 % interval", "p", "p (McNemar)")
+    rows: list[tuple[str, ...]] = [("TAR at FAR", *titles, *tests)]
     for point in result["tar_at_far"]:
         shares = (f"{point['far']:g}", *map(percent, point["tar"]))
         rows.append((*shares, *_identity_aware(point), f"{point['mcnemar']['mid_p']:.3g}"))
-    emit(result, f"{head}\n{columns(rows)}", json_to)
+    emit(result, "\n".join([head, *legend, columns(rows)]), json_to)
 
 
 def _tested(result: dict[str, Any]) -> tuple[str, str, str]:
@@ -206,29 +212,35 @@ def _identity_aware(result: dict[str, Any]) -> tuple[str, str, str]:
     return percent(result["difference"]), interval(result["identity_interval"]), shown
 
 
+def _titles(names: Sequence[str]) -> tuple[tuple[str, str], list[str]]:
+    """Titles of the systems' columns, and the lines that explain `first` and `second`, for long names."""
+    first, second = names
+    if max(len(first), len(second)) <= SHORT:
+        return (first, second), []
+    return ("first", "second"), [f"  first:  {first}", f"  second: {second}"]
+
+
 def _table(result: dict[str, Any]) -> str:
-    first, second = result["systems"]
+    titles, legend = _titles(result["systems"])
     test = result["mcnemar"]
-    rows: list[tuple[str, ...]] = [("", first, second, "difference", "95 % interval", "p")]
+    rows: list[tuple[str, ...]] = [("accuracy", *titles, "difference", "95 % interval", "p")]
     if result["identity_interval"]:
-        rows.append(("accuracy, identity-aware", *map(percent, result["accuracy"]), *_identity_aware(result)))
-    rows.append((f"accuracy, {result['test']}", *map(percent, result["accuracy"]), *_tested(result)))
-    lines = [f"{result['protocol']}: {result['pairs']} pairs", columns(rows)]
-    lines.append(
-        f"  only {first} right: {test['only_first']}; only {second} right: {test['only_second']}; "
-        f"McNemar exact p {test['exact']:.3g}, mid-p {test['mid_p']:.3g}"
-    )
+        rows.append(("identity-aware", *map(percent, result["accuracy"]), *_identity_aware(result)))
+    rows.append((result["test"], *map(percent, result["accuracy"]), *_tested(result)))
+    lines = [f"{result['protocol']}: {result['pairs']} pairs", *legend, columns(rows)]
+    lines += [
+        f"  only {titles[0]} right: {test['only_first']}; only {titles[1]} right: {test['only_second']}",
+        f"  McNemar's test: exact p {test['exact']:.3g}, mid-p {test['mid_p']:.3g}",
+    ]
     shown = result["disagreements"][:SHOWN]
     if shown:
-        more = len(result["disagreements"]) - len(shown)
-        lines.append(f"  they disagree on (all with --json){f', {more} more' if more else ''}:")
-        rows = [("left", "right", "same", first, second, "right system")]
+        of = f"{len(shown)} of the {len(result['disagreements'])}" if len(shown) == SHOWN else str(len(shown))
+        lines.append(f"  {of} pairs that only one of them has right (all with --json):")
+        rows = [("left", "right", "same", *titles, "right is")]
         for pair in shown:
             scores = [f"{score:.4f}" for score in pair["scores"]]
-            right = result["systems"][pair["right_system"] - 1]
-            rows.append(
-                (pair["left"], pair["right"], "yes" if pair["same"] else "no", scores[0], scores[1], right)
-            )
+            right = titles[pair["right_system"] - 1]
+            rows.append((pair["left"], pair["right"], "yes" if pair["same"] else "no", *scores, right))
         lines.append(columns(rows, indent="    "))
     return "\n".join(lines)
 

@@ -9,12 +9,12 @@ from click.shell_completion import CompletionItem
 
 
 def complete_recipe(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of recipes, and files."""
+    """Names of recipes, and files: these first, as click's script for bash drops what is before them."""
     from nsface.recipe_names import shipped, summary
 
     fitting = [name for name in shipped() if name.startswith(incomplete)]
     files = [] if parameter.name == "name" else [CompletionItem(incomplete, type="file")]
-    return [CompletionItem(name, help=summary(shipped()[name])) for name in fitting] + files
+    return files + [CompletionItem(name, help=summary(shipped()[name])) for name in fitting]
 
 
 def complete_head(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

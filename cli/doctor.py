@@ -145,10 +145,15 @@ def training() -> dict[str, dict[str, Any]]:
     return found
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _table(result: dict[str, Any]) -> str:
     lines = [
         f"nsface {result['nsface']}, Python {result['python']}, {result['platform']}",
-        f"{result['cores']} cores, {result['threads']} threads, {result['vector_instructions']}",
+        f"{_counted(result['cores'], 'core')}, {_counted(result['threads'], 'thread')}, "
+        f"{result['vector_instructions']}",
         "",
         "devices",
     ]

@@ -77,6 +77,8 @@ def command(
         raise click.UsageError("give a model (or several) and images: MODEL... IMAGES")
     if template_depth is not None and splits is not None:
         raise click.UsageError("--template-depth and --splits are two ways to say what is pooled; give one")
+    if models[-1].endswith(".safetensors"):
+        raise click.UsageError(f"{models[-1]}: a model stands before the images: MODEL... IMAGES")
     check_target(output)
     source = open_source(models[-1])
     if source.unread:

@@ -37,7 +37,7 @@ _COLUMN = 8  # pairs in a column of the montage
     type=click.IntRange(1, 1_000_000),
     default=20,
     show_default=True,
-    help="Matches shown.",
+    help="Matches shown; those found are all shown.",
 )
 @click.option(
     "--sort",
@@ -131,9 +131,10 @@ def command(
     rest = [match for match in matches if match.identity not in seen]
     listed = found + rest[: max(0, top - len(found))]
     if exclude:
-        ways = ["by name"] + ["by a picture"] * pictures
+        ways = ["by name"] * bool(named) + ["by a picture"] * pictures
         ways += [] if threshold is None else [f"by a cosine of at least {threshold:g}"]
-        head = f"# identities of {shown(train)} that seem to be in {shown(test)}, {' or '.join(ways)}"
+        how = " or ".join(ways) or "but nothing says who it is"
+        head = f"# identities of {shown(train)} that seem to be in {shown(test)}, {how}"
         write_text(exclude, "\n".join([head, *(_listable(one, exclude) for one in sorted(seen)), ""]))
     if montage and train_images and test_images:
         _draw(montage, listed, train_images, test_images)
@@ -193,18 +194,16 @@ def _table(
     result: dict[str, Any], matches: Sequence[Match], found: Sequence[Match], listed: Sequence[Match]
 ) -> str:
     named = sum(match.by_name for match in found)
-    by_name = f"{named} in the test set by name"
-    if result["named"] < len(matches):
-        by_name += f" ({result['named']} have a name to compare)"
+    have = f" ({result['named']} have a name to compare)" if result["named"] < len(matches) else ""
+    lines = [f"{len(matches)} identities; in the test set seem to be", f"  {named} by name{have}"]
     seen = sum(match.by_picture and not match.by_name for match in found)
-    head = f"{len(matches)} identities: {by_name}"
     if result["pictures"]:
-        head += f", {seen} others by a picture"
+        lines.append(f"  {seen} more by a picture")
     if result["threshold"] is not None:
         others = len(found) - named - seen
-        head += f", {others} others by a cosine of at least {result['threshold']:g}"
+        lines.append(f"  {others} more by a cosine of at least {result['threshold']:g}")
     else:
-        head += "; nobody is found by embeddings without --threshold"
+        lines.append("  nobody by embeddings, since no --threshold was given; the most alike are")
     rows: list[Sequence[str]] = [("identity", "most like", "score", "lead", "best images", "")]
     rows += [
         (
@@ -217,7 +216,7 @@ def _table(
         )
         for m in listed
     ]
-    return f"{head}\n{columns(rows)}"
+    return "\n".join([*lines, columns(rows)])
 
 
 def _how(match: Match) -> str:

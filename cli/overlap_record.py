@@ -87,7 +87,9 @@ def note_overlap(embeddings: Embeddings) -> None:
                 f"`nsface overlap TRAIN.npz TEST.npz --threshold X --run {shown(run)}` compares embeddings"
             )
         if entry.found:
+            number = len(entry.found)
+            who = "an identity that seems" if number == 1 else f"{number} identities that seem"
             note(
-                f"{shown(run)} was trained on {len(entry.found)} identities that seem to be in this test set "
+                f"{shown(run)} was trained on {who} to be in this test set "
                 f"({listing(entry.found, 3)}): scores may be too high"
             )

@@ -35,7 +35,12 @@ _PAIRS = click.IntRange(0, 30_000)
 )
 @click.option("--tar", is_flag=True, help="Write the training images as train.tar, not as a folder.")
 @click.option(
-    "--folds", metavar="N", type=click.IntRange(2, 100), default=10, show_default=True, help="Of LFW and YTF."
+    "--folds",
+    metavar="N",
+    type=click.IntRange(2, 100),
+    default=10,
+    show_default=True,
+    help="Of LFW and YTF; eval-fglfw needs 10.",
 )
 @click.option(
     "--lfw-pairs",

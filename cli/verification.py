@@ -145,13 +145,12 @@ def _pairs_of(rows: list[tuple[str, str]]) -> str:
 
 def _table(result: dict[str, Any]) -> str:
     how = f"{result['similarity']}, transform {result['transform']}, flip {result['flip'] or 'unknown'}"
-    head = f"{result['protocol']}: {result['pairs']} pairs ({result['genuine']} genuine), {how}"
+    kinds = f"{result['genuine']} genuine, {result['pairs'] - result['genuine']} impostors"
+    head = f"{result['protocol']}: {result['pairs']} pairs ({kinds})\n  {how}"
     title = "95 % interval"
-    points = [("FAR", "TAR", title, "achieved FAR", title, "threshold", "impostors")]
+    points = [("FAR", "TAR", title, "achieved FAR", title, "threshold")]
     for p in result["tar_at_far"]:
         shares = (percent(p["tar"]), interval(p["identity_interval"]))
         achieved = (percent(p["achieved_far"], 4), interval(p["far_identity_interval"], 4))
-        points.append(
-            (f"{100 * p['far']:g} %", *shares, *achieved, f"{p['threshold']:.4f}", str(p["impostors"]))
-        )
+        points.append((f"{100 * p['far']:g} %", *shares, *achieved, f"{p['threshold']:.4f}"))
     return "\n".join([head, _pairs_of(_accuracy_rows(result)), columns(points)])

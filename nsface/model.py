@@ -170,6 +170,8 @@ def read_description(path: str | os.PathLike[str]) -> Description:
 
 def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[str, Tensor], Description]:
     where = shown(path)
+    if os.path.isdir(path):
+        raise ModelError(f"{where}: a folder, not a model file; give the model.safetensors of a run")
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(HEADER)

@@ -8,10 +8,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import nn
 
-from nsface.arguments import check_arguments, near
+from nsface.arguments import ArgumentError, check_arguments, near, own_arguments
 from nsface.auxiliary import AUXILIARY
+from nsface.errors import listing
 from nsface.heads import HEADS
 from nsface.model import Preprocessing, build_network, check_whole_numbers
+from nsface.networks import NETWORKS
 
 NUMBERS = 1_000_000  # the largest whole number that an argument may be
 
@@ -45,6 +47,13 @@ class NetworkChoice(Named):
 
     embedding_size: int = Field(default=512, ge=1, le=1 << 20)
 
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in NETWORKS:
+            raise ValueError(f"unknown network '{name}'{near(name, NETWORKS)}")
+        return name
+
     def build(self, images: Preprocessing) -> nn.Module:
         """The network for images of that size, with fresh weights from torch's global generator."""
         return build_network(self.name, images, self.embedding_size, self.arguments)
@@ -62,10 +71,22 @@ class HeadChoice(Named):
 
     @model_validator(mode="after")
     def _possible(self) -> HeadChoice:
-        check_arguments(self.name, HEADS[self.name], self.arguments)
+        try:
+            check_arguments(self.name, HEADS[self.name], self.arguments)
+        except ArgumentError as error:
+            raise ArgumentError(f"{error}{self._elsewhere()}") from error
         with torch.device("meta"):  # refuses what is out of range, and draws no weights
             HEADS[self.name](1, 2, **self.arguments)
         return self
+
+    def _elsewhere(self) -> str:
+        """What to add to a message about an argument that other heads have, as `alpha2` for `softmax`."""
+        known = {name: own_arguments(head) for name, head in HEADS.items()}
+        for key in self.arguments:
+            heads = [name for name in known if key in known[name]]
+            if heads and self.name not in heads:
+                return f"; heads with {key}: {listing(heads, 3)}"
+        return ""
 
 
 class AuxiliaryChoice(Named):

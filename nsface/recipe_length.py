@@ -44,7 +44,12 @@ def fit_schedule(content: dict[str, Any], own: tuple[str, int] | None, given: Co
         scaled = [m * steps / own_steps for m in (value if isinstance(value, list) else [value])]
         schedule[key] = scaled if isinstance(value, list) else scaled[0]
         changed.append(f"schedule.{key} is {_said(schedule[key])} in place of {_said(value)}")
-    return f"{', '.join(changed)}: in proportion to {unit} {steps} in place of {own_unit} {own_steps}"
+    lengths = f"{_counted(steps, unit)} in place of {_counted(own_steps, own_unit)}"
+    return f"{', '.join(changed)}: scaled with the length of the run, {lengths}"
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit.removesuffix('s') if number == 1 else unit}"
 
 
 def _said(value: Any) -> str:

@@ -25,7 +25,10 @@ from nsface.untrusted import ArrayHeader, read_array_header
 # compressible, and names of images shrink to about a tenth.
 _EXPANSION, _LITTLE = 16, 1 << 24
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError)
-_WRITE_ONE = 'numpy.savez("FILE.npz", names=NAMES, embeddings=VECTORS) in Python writes one'
+_WRITE_ONE = (
+    "`nsface extract MODEL IMAGES -o FILE.npz` writes one, and so does "
+    'numpy.savez("FILE.npz", names=NAMES, embeddings=VECTORS) in Python'
+)
 
 
 class Content(NamedTuple):

@@ -172,11 +172,24 @@ def _plain(name: str) -> str:
 
 
 def named_identities(train: Embeddings, test: Embeddings, names: Mapping[str, str] | None = None) -> int:
-    """How many identities of `train` have a name to compare with those of `test`; numbers are no names."""
-    if not any(map(_plain, {name.rpartition("/")[0] for name in test.names})):
+    """How many identities of `train` have a name to compare with those of `test`.
+
+    Numbers are no names, nor are numbers with a word before them (`celeba_00001`), unless `test` has such
+    with the same word.
+    """
+    people = {_plain(folder) for folder in {name.rpartition("/")[0] for name in test.names}} - {""}
+    if not people:
         return 0
+    series = set(map(_series, people)) - {None}
     identities = {name.rpartition("/")[0] for name in train.names}
-    return sum(_plain((names or {}).get(identity, identity)) != "" for identity in identities)
+    called = [_plain((names or {}).get(identity, identity)) for identity in identities]
+    return sum(name != "" and (_series(name) is None or _series(name) in series) for name in called)
+
+
+def _series(plain: str) -> str | None:
+    """Of a plain name with a number its words; None of one without."""
+    words = plain.split()
+    return None if all(map(str.isalpha, words)) else " ".join(filter(str.isalpha, words))
 
 
 def read_names(path: Path) -> dict[str, str]:

@@ -51,7 +51,7 @@ class Entry(BaseModel):
         """How the sets were compared, in words: `by name only`, `by name and embedding`."""
         words = [WAYS[way] for way in self.ways]
         if not words:
-            return "in no way, since the names do not say who it is"
+            return "by name only, and no name says who it is"
         joined = " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
         return f"by {joined}" + ("" if "embeddings" in self.ways else " only")
 

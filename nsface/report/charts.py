@@ -121,7 +121,7 @@ def _score_chart(name: str, run: str, number: int, counts: dict[str, Any], resul
     impostors = result["pairs"] - result["genuine"]
     said = f"scores of {result['genuine']} genuine pairs and {impostors} impostors, {run}"
     svg = histogram(name, said, x, (counts["genuine"], counts["impostor"]), thresholds, number)
-    caption = f"scores, {run}: line same person, area different people, bar range of thresholds"
+    caption = f"scores of {run}; line: same person, area: different people, bar: range of thresholds"
     return Chart(svg, caption, [])
 
 

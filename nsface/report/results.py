@@ -163,6 +163,7 @@ class Result(_Part):
     accuracy: Share | None = None
     standard_error: Share | None = None
     confidence_interval: Interval | None = None
+    identity_interval: Interval | None = None
     auc: Share = 0
     eer: Share = 0
     folds: list[_Fold] = []

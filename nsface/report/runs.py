@@ -113,7 +113,7 @@ def _log(folder: Path) -> list[Line]:
 def _text(path: Path, folder: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"{shown(folder)}: no {shown(path.name)} in it; give a folder that `nsface train --out` made"
         ) from error

@@ -195,7 +195,7 @@ def test_evaluations_note_what_was_never_checked_and_who_was_kept(nsface: Run, p
         cv2.imwrite(f"people/{name}", np.full((112, 96, 3), 9, np.uint8))
     assert nsface("overlap", "train.npz", "test.npz", "--threshold", 0.99, "--run", "run", *look).status == 0
     assert cv2.imread("look.png") is not None
-    assert "trained on 1 identities that seem to be in this test set (1)" in notes()
+    assert "trained on an identity that seems to be in this test set (1)" in notes()
     Path("run/recipe.yaml").write_text(recipe + "exclude: ['1']\n")
     assert nsface("overlap", "train.npz", "test.npz", "--threshold", 0.99, "--run", "run").status == 0
     assert "test set" not in notes()

@@ -116,6 +116,10 @@ def test_options(place: Path, nsface: Run) -> None:
     refused(train(nsface, "--data", "train", "--epochs", "0"), "epochs")
     refused(train(nsface, "--epoch", "3"), "--epoch", "--epochs")
     refused(nsface("trian", "recipe.yaml"), "did you mean 'train'?")
+    refused(nsface("eval", "x.npz"), "did you mean 'eval-lfw' or 'eval-fglfw' or 'eval-ytf' or ")
+    missing = ("alpha2: softmax has no such argument", "heads with alpha2: noisy-softmax, ")
+    refused(train(nsface, "--data", "train", "--head", "softmax", "--alpha2", "0.1"), *missing)
+    refused(train(nsface, "--data", "train", "--network", "light"), "command line: network.name: unknown net")
     refused(nsface("train", "nothing.yaml"), "nothing.yaml", "no such file")
 
 
@@ -155,6 +159,12 @@ def test_extraction(place: Path, nsface: Run, model: str) -> None:
         "nothing.safetensors",
         "no such file",
     )
+    refused(
+        nsface("extract", "run", "train", "-o", "x.npz"),
+        "run: a folder, not a model file",
+        "model.safetensors",
+    )
+    refused(nsface("report", "recipe.yaml"), "recipe.yaml: no recipe.yaml in it; give a folder")
     refused(nsface("extract", "recipe.yaml", "train", "-o", "x.npz"), "recipe.yaml", "not a model file")
     write_image("large/A/1.png", np.zeros((112, 112, 3), np.uint8))
     refused(nsface("extract", model, "large", "-o", "x.npz"), "A/1.png: 112×112", "112×96")
@@ -195,3 +205,12 @@ def test_scoring(place: Path, nsface: Run) -> None:
     refused(nsface("eval-lfw", "whole.npz", "--pairs", "nothing.txt"), "nothing.txt", "no such file")
     refused(nsface("eval-lfw", "nothing.npz", "--pairs", lfw.pairs), "nothing.npz", "no such file")
     refused(nsface("eval-lfw", "whole.npz"), "--pairs")
+    refused(nsface("compare", "whole.npz", "half.npz"), "--protocol lfw needs --pairs")
+    refused(
+        nsface("compare", "whole.npz", "half.npz", "--pairs", lfw.pairs, "--people", lfw.people),
+        "no --people",
+    )
+    refused(nsface("eval-lfw", "lfw", "--pairs", lfw.pairs), "lfw")
+    refused(nsface("eval-lfw", lfw.pairs, "--pairs", lfw.pairs), ".npz")
+    Path("binary").write_bytes(bytes(99))
+    refused(nsface("eval-lfw", "binary", "--pairs", lfw.pairs), "`nsface extract MODEL IMAGES -o FILE.npz`")

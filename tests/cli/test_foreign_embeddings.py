@@ -191,7 +191,7 @@ def test_numbers_are_no_names_that_were_compared(nsface: Run, run: Path) -> None
     save("test.npz", Embeddings(names, np.eye(3, 4, dtype=np.float32), load("test.npz").meta))
     outcome = nsface("overlap", "train.npz", "test.npz", "--run", "run")
     assert "(0 have a name to compare)" in outcome.out
-    assert recorded(run).compared() == "in no way, since the names do not say who it is"
+    assert recorded(run).compared() == "by name only, and no name says who it is"
     assert json.loads((run / "overlap.json").read_text())
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,7 @@ def test_they_are_listed_and_printed(nsface: Run, tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     listed = nsface("recipes")
     assert [line.split()[0] for line in listed.out.splitlines()] == list(shipped())
-    assert max(map(len, listed.out.splitlines())) < 140
+    assert max(map(len, listed.out.splitlines())) <= 80
     assert nsface("recipes", "lfw-small").out == shipped()["lfw-small"]
     outcome = nsface("recipes", "lfw-smal")
     assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
@@ -71,3 +75,25 @@ def completed(arguments: list[str], incomplete: str) -> list[str]:
 def test_completion(arguments: list[str], incomplete: str, expected: list[str]) -> None:
     assert isinstance(group, click.Group)
     assert completed(arguments, incomplete) == expected
+
+
+@pytest.mark.parametrize(("word", "expected"), [("lfw", ["lfw-quick", "lfw-small"]), ("./mine", [])])
+def test_bash_offers_recipes_and_files(tmp_path: Path, word: str, expected: list[str]) -> None:
+    if (bash := shutil.which("bash")) is None:
+        pytest.skip("no bash")
+    program = tmp_path / "nsface"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nsface "$@"\n')
+    program.chmod(0o755)
+    script = f"""
+        compopt() {{ [ "$2" = default ] && files=yes; }}
+        eval "$(_NSFACE_COMPLETE=bash_source nsface)"
+        COMP_WORDS=(nsface train {word}) COMP_CWORD=2
+        _nsface_completion nsface
+        echo "$files"; printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    said = subprocess.run(
+        [bash, "-c", script], cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert said.stdout.split() == ["yes", *expected], said.stderr

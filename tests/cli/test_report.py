@@ -108,6 +108,8 @@ def test_the_page_says_what_the_results_say(runs: list[Path], nsface: Run, tmp_p
         assert f"{100 * lfw['auc']:.3f}" in page.cells
         assert f"{100 * ident['closed_set']['rank']['5']:.2f}" in page.cells
         assert run.name in page.cells, "a name with < and & is text"
+        for ends in (lfw["confidence_interval"], lfw["identity_interval"]):
+            assert f"{100 * ends[0]:.2f} – {100 * ends[1]:.2f}" in page.cells
     difference = json.loads((runs[1] / "compare.json").read_text())["difference"]
     assert f"{round(100 * difference, 2) + 0.0:.2f}" in page.cells
     assert "99.18" in page.cells, "the published row"

@@ -107,4 +107,4 @@ def test_protocol(
         Embeddings(names, np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)),
     )
     assert status("eval-csv", tmp_path / "e.npz", "--pairs", tmp_path / "pairs.csv") == 0
-    assert capsys.readouterr().out.startswith("csv: 8 pairs (4 genuine)")
+    assert capsys.readouterr().out.startswith("csv: 8 pairs (4 genuine, 4 impostors)")

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from nsface.embeddings import Embeddings
-from nsface.embeddings.overlap import find_overlap
+from nsface.embeddings.overlap import find_overlap, named_identities
 
 
 def embedded(*names: str) -> Embeddings:
@@ -26,6 +26,23 @@ def test_photographs_and_videos_are_matched_by_the_name_of_the_person(test: str)
 def test_numbers_are_no_names() -> None:
     matches = find_overlap(embedded("0000003/1.jpg", "0/2.jpg"), embedded("7/1.jpg", "0/0.1.jpg"))
     assert not any(match.by_name for match in matches)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "named"),
+    [
+        (["celeba_00001", "celeba_00002", "Ann_Lee"], ["Bo_Ek"], 1),
+        (["id-7", "n000001", "vggface2_n000001"], ["Bo_Ek"], 0),
+        (["celeba_00001", "id 2"], ["celeba_00009", "Bo_Ek"], 1),
+        (["Ann_Lee", "Cy"], ["celeba_00009", "17"], 2),
+        (["Ann_Lee", "Cy"], ["0001", "17"], 0),
+    ],
+)
+def test_numbers_with_a_word_are_names_only_beside_others_of_that_word(
+    train: list[str], test: list[str], named: int
+) -> None:
+    one, two = (embedded(*(f"{folder}/1.jpg" for folder in folders)) for folders in (train, test))
+    assert named_identities(one, two) == named
 
 
 def test_lead_is_over_the_other_identity_that_is_most_like_the_person() -> None:

@@ -261,7 +261,7 @@ def overlap(**keys: Any) -> str:
     [
         (overlap(found_by={"names": []}), "compared by name only, and nobody was found that way"),
         (overlap(found_by={"names": [], "pictures": []}), "compared by name and picture only"),
-        (overlap(found_by={}), "compared in no way, since the names do not say who it is"),
+        (overlap(found_by={}), "compared by name only, and no name says who it is"),
         (
             overlap(found_by={"embeddings": []}, threshold=0.5),
             "a test set of 10 images: none (compared by embedd",

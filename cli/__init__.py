@@ -162,6 +162,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = run(args, how)
         if how.verbose:
             print(f"nsface: {spent(time.monotonic() - start)}", file=sys.stderr)
+    if arguments is None and status == signals.STATUS:
+        signals.hasten()
     sys.exit(status)
 
 

@@ -46,6 +46,10 @@ WORK = {
         "[pool.submit(time.sleep, 30) for _ in range(20)]; time.sleep(60)",
     ),
     "queue of a pool": ("import queue", "queue.Queue().get()"),
+    "slow to take apart": (  # as a process with torch is
+        "import time; kept = type('Slow', (), {'__del__': lambda self: time.sleep(9)})(); sys.kept = kept",
+        "time.sleep(60)",
+    ),
 }
 SECONDS = 1.0
 BUSY = 1.0  # more, on a machine that has other work
@@ -75,6 +79,34 @@ def test_a_command_ends_within_a_second(kind: str, number: int) -> None:
     assert took < SECONDS + BUSY
 
 
+def test_exit_handlers_run_and_what_was_printed_arrives() -> None:
+    prepare = "import atexit, os; atexit.register(lambda: print('put away'))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(prepare=prepare, work="while True: pass")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGTERM)
+    output, error = process.communicate(timeout=30)
+    assert (process.returncode, output, error) == (130, "put away\n", "nsface: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "program", "expected"),
+    [
+        ("", "nsface.__main__", -signal.SIGINT),  # at once, without a traceback
+        ("signal.signal(signal.SIGINT, signal.SIG_IGN)", "nsface.__main__", 7),  # as a shell's & has it
+        ("signal.signal(signal.SIGINT, lambda *_: None)", "nsface.__main__", 7),
+        ("signal.signal(signal.SIGINT, lambda *_: None)", "nsface.cli", 7),
+    ],
+)
+def test_interrupted_before_the_command_line_is_there(before: str, program: str, expected: int) -> None:
+    code = f"import signal, sys\n{before}\nimport {program}\nsignal.raise_signal(signal.SIGINT)\nsys.exit(7)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (expected, "")
+
+
 def rendering(out: Path) -> subprocess.Popen[str]:
     """`nsface synth` with two processes, when it has begun to write."""
     options = ("--identities", "5000", "--lfw-pairs", "0", "--ytf-pairs", "0", "--workers", "2")
@@ -97,6 +129,14 @@ def running(group: int) -> list[str]:
     return [words[2] for words in lines if words[0] == str(group) and not words[1].startswith("Z")]
 
 
+def gone_soon(group: int) -> None:
+    """Workers, and multiprocessing's tracker, end by themselves when they see that their parent has."""
+    until = time.monotonic() + 10
+    while left := running(group):
+        assert time.monotonic() < until, left
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_rendering_leaves_nothing(number: int, tmp_path: Path) -> None:
     process = rendering(tmp_path / "faces")
@@ -104,7 +144,7 @@ def test_rendering_leaves_nothing(number: int, tmp_path: Path) -> None:
     assert (process.returncode, error) == (130, "nsface: interrupted\n")
     assert took < SECONDS + BUSY
     assert list(tmp_path.iterdir()) == []
-    assert running(process.pid) == []
+    gone_soon(process.pid)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="ps -o sid is Linux's")
@@ -113,10 +153,7 @@ def test_workers_end_with_a_killed_command(tmp_path: Path) -> None:
     assert len(running(process.pid)) > 2
     process.kill()
     process.communicate(timeout=30)
-    until = time.monotonic() + 10
-    while running(process.pid):
-        assert time.monotonic() < until, running(process.pid)
-        time.sleep(0.1)
+    gone_soon(process.pid)
 
 
 def test_handlers_are_put_back() -> None:

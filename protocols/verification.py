@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.embeddings.file import Embeddings
-from nsface.errors import DataError
+from nsface.errors import DataError, shown
 from nsface.metrics.roc import Roc, TarAtFar, auc, eer, roc, tar_at_far
 from nsface.metrics.shared_people import SharedPeople, rate_interval
 from nsface.metrics.similarity import Similarity, pair_scores
@@ -64,7 +64,9 @@ class Verification:
     def decisions(self) -> npt.NDArray[np.bool_]:
         """(P,) whether each pair was called the same person, at its own fold's threshold."""
         if not self.folds:
-            raise DataError(f"{self.trials.source}: without folds there is no threshold to decide with")
+            raise DataError(
+                f"{self.trials.source}: without folds there is no threshold to decide with; add a fold column"
+            )
         thresholds = np.array([fold.threshold for fold in self.folds])
         return np.asarray(self.scores >= thresholds[self._place()])
 
@@ -180,6 +182,7 @@ def verify(
         raise DataError(
             f"{trials.source}: '{transform.name}' needs training pairs, and this list has no folds"
         )
+    _check_kinds(trials)
     rows = _rows(embeddings, trials)
     kfold, held_out, by_fold = None, None, None
     if training is not None:
@@ -211,6 +214,15 @@ def verify(
     )
 
 
+def _check_kinds(trials: Trials) -> None:
+    kinds = ["one person", "different people"]
+    if trials.same.all() or not trials.same.any():
+        found, missing = kinds if trials.same.all() else kinds[::-1]
+        raise DataError(
+            f"{shown(trials.source)}: all pairs are of {found}; add pairs of {missing}, both are needed"
+        )
+
+
 def _rows(embeddings: Embeddings, trials: Trials) -> npt.NDArray[np.int64]:
     """(2, P) rows of both images of every pair."""
     rows = embeddings.rows(trials.left + trials.right).reshape(2, -1)
@@ -232,6 +244,7 @@ def measure(
     protocol: str, trials: Trials, scores: Floats, similarity: Similarity, fars: Sequence[float] = FARS
 ) -> Verification:
     """Measure `trials` by (P,) `scores` that were computed elsewhere."""
+    _check_kinds(trials)
     kfold = kfold_accuracy(scores, trials.same, trials.fold) if trials.folds > 1 else None
     curve = roc(scores, trials.same)
     points = tuple(tar_at_far(curve, far) for far in fars)

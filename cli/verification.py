@@ -119,6 +119,12 @@ def _notes(trials: Trials) -> None:
             f"{shown(trials.source)}: {len(shared)} people occur in several folds ({listing(shared, 3)}): "
             "a threshold was chosen on people on whom it is tested"
         )
+    if not trials.folders_are_people:
+        note(
+            f"{shown(trials.source)}: {trials.contradictions} of {len(trials)} pairs show one person in two "
+            "folders, or two people in one: folders are not taken for people, and no interval is "
+            "identity-aware"
+        )
     if repeated := trials.repeated():
         note(f"{shown(trials.source)}: {repeated} pairs are repeated; each counts as often as it is listed")
 

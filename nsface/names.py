@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
@@ -40,20 +41,27 @@ def stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix("")) if has_image_extension(name) else name
 
 
+def stem_key(name: str) -> str:
+    """`stem(name)` in Unicode's normal form C: some file systems give é as e and an accent."""
+    return unicodedata.normalize("NFC", stem(name))
+
+
 class Places:
-    """Where names stand in a list. A missing or different image extension is tolerated where it is clear."""
+    """Where names stand in a list. A missing or different image extension is tolerated where it is clear, and
+    decomposed Unicode.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._exact = {name: place for place, name in enumerate(names)}
         self._by_stem: dict[str, int | None] = {}
         for name, place in self._exact.items():
-            key = stem(name)
+            key = stem_key(name)
             self._by_stem[key] = None if key in self._by_stem else place
 
     def find(self, name: str) -> int | None:
         """The place of `name`; None where there is none, or where several would fit."""
         place = self._exact.get(name)
-        return self._by_stem.get(stem(name)) if place is None else place
+        return self._by_stem.get(stem_key(name)) if place is None else place
 
 
 def repeated(names: Sequence[str]) -> str | None:

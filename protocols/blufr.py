@@ -28,6 +28,7 @@ from nsface.untrusted import isolated, limit_memory
 TAR_FARS, DIR_FARS = (0.001,), (0.01,)
 TRIALS, GALLERY = 10, 1000
 _FILES = ("gallery_set.txt", "probe_set.txt")
+_MAT = "blufr_lfw_config.mat"
 _ROOM, _EXPANSION = 1 << 27, 64  # bytes that reading a .mat may take: so many, and so many times the file
 
 
@@ -45,12 +46,21 @@ class BlufrTrial:
 
 
 def read_trials(path: str | os.PathLike[str]) -> list[BlufrTrial]:
-    """Read the trials from a folder with `gallery_set.txt` and `probe_set.txt`, or from a MATLAB file.
+    """Read the trials from a folder with `gallery_set.txt` and `probe_set.txt`, or from a MATLAB file, which
+    may also be given by its folder.
 
     Raises:
         DataError: a file that is missing or malformed, or trials that differ between the files.
     """
     source = Path(path)
+    if not os.path.isfile(source / _FILES[0]):
+        if os.path.isfile(source / _MAT):
+            source /= _MAT
+        elif source.suffix != ".mat":
+            raise DataError(
+                f"{shown(source)}: neither {' nor '.join((_FILES[0], _MAT))} in it; give the toolkit's "
+                "folder list/lfw, or its blufr_lfw_config.mat"
+            )
     sets = _read_mat(source) if source.suffix == ".mat" else [_read_sets(source / name) for name in _FILES]
     if len(sets[0]) != len(sets[1]):
         raise DataError(

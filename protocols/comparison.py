@@ -35,7 +35,11 @@ def compare_verification(first: Verification, second: Verification) -> dict[str,
     if first.kfold is None or second.kfold is None:
         raise DataError(f"{trials.source}: a comparison needs folds; give a list that has them")
     folds = [[fold.accuracy for fold in system.folds] for system in (first, second)]
-    added = (first.choice_variance() + second.choice_variance()) / 2  # the choices are alike in part
+    added = (first.choice_variance() + second.choice_variance()) / 2  # the choices are alike in part,
+    if np.array_equal(
+        right[0], right[1]
+    ):  # or in all: a system differs from itself by 0, whatever the threshold
+        added = 0.0
     shared, aware = first.shared(), None
     if shared:
         aware = paired_difference(right[0], right[1], shared, weights=first.weights(), added=added)

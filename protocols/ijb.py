@@ -103,7 +103,8 @@ def read_template_pairs(path: str | os.PathLike[str], faces: Faces, failures: bo
         failures: keep pairs of templates without faces, as failed to enrol, instead of refusing the list.
 
     Raises:
-        DataError: a malformed line, a pair with two labels, or, unless `failures`, a template without faces.
+        DataError: a malformed line, a template paired with itself, a pair with two labels, or, unless
+            `failures`, a template without faces.
     """
     enrolled = np.unique(faces.templates)
     parts = list(_numbers(Path(path), None if failures else enrolled))
@@ -116,6 +117,11 @@ def read_template_pairs(path: str | os.PathLike[str], faces: Faces, failures: bo
     )
     same = np.concatenate([part[:, 2] == 1 for part in parts])
     pairs = TemplatePairs(templates, left, right, same, np.flatnonzero(~np.isin(templates, enrolled)))
+    if len(alone := np.flatnonzero(left == right)):
+        raise DataError(
+            f"{shown(path)}:{int(alone[0]) + 1}: template {int(templates[left[alone[0]]])} is paired with "
+            "itself; two templates are needed"
+        )
     _check_labels(pairs, Path(path))
     return pairs
 

@@ -122,11 +122,11 @@ def with_disjoint_folds(wanted: Trials, folds: int = FOLDS) -> Trials | None:
 
     People linked by a pair must stay together. Groups so linked are dealt out, the largest first, each to the
     fold with the fewest pairs. It fails where names have no folder that says who they are, where there are
-    fewer groups than folds, or where one group is so large that its fold would hold more than twice its
-    share.
+    fewer groups than folds, where one group is so large that its fold would hold more than twice its share,
+    or where the labels contradict the folders.
     """
     people = [identity(name) for name in wanted.left + wanted.right]
-    if not all(people):
+    if not all(people) or not wanted.folders_are_people:
         return None
     group = _linked(people)
     sizes = np.bincount(group)

@@ -15,6 +15,7 @@ from nsface.names import stem
 from nsface.protocols.lists import read_lines
 
 _MOST_FOLDS = 100
+_CONTRADICTIONS = 0.05  # of the pairs: a list may have a few wrong labels, or be corrected by errata
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,31 @@ class Trials:
         """(P,) place of each pair's fold among the folds, from 0."""
         return np.asarray(np.unique(self.fold, return_inverse=True)[1])
 
+    @cached_property
+    def contradictions(self) -> int:
+        """Pairs of one person in two folders, or of two people in one."""
+        return sum(
+            bool(one) and bool(two) and (one == two) != same
+            for one, two, same in zip(*self._folders(), self.same.tolist(), strict=True)
+        )
+
+    @property
+    def folders_are_people(self) -> bool:
+        """Whether the folders of the names say who is who, as far as the labels tell.
+
+        In `PERSON/frontal/1.jpg` or `camera-2/1.jpg` they do not.
+        """
+        return self.contradictions <= _CONTRADICTIONS * len(self)
+
+    def _folders(self) -> list[list[str]]:
+        return [[identity(name) for name in side] for side in (self.left, self.right)]
+
     def people_in_several_folds(self) -> list[str]:
-        """Identities (the folder of a name) met in more than one fold, sorted: none in a sound protocol."""
+        """Identities (the folder of a name) met in more than one fold, sorted: none in a sound protocol, and
+        none where folders are not people."""
         met: dict[str, set[int]] = {}
+        if not self.folders_are_people:
+            return []
         for names in (self.left, self.right):
             for name, fold in zip(names, self.fold.tolist(), strict=True):
                 if person := identity(name):  # a name without a folder does not say who it is
@@ -58,9 +81,10 @@ class Trials:
 
     @cached_property
     def people(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
-        """Who is in each pair, as numbers, (P,) for left and right; None where a name has no folder."""
-        names = [[identity(name) for name in side] for side in (self.left, self.right)]
-        if not all(map(all, names)):
+        """Who is in each pair, as numbers, (P,) for left and right; None where a name has no folder, or where
+        folders are not people."""
+        names = self._folders()
+        if not all(map(all, names)) or not self.folders_are_people:
             return None
         left, right = numbered(names[0] + names[1]).reshape(2, -1)
         return left, right

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.embeddings.file import Embeddings
-from nsface.errors import DataError
+from nsface.errors import DataError, shown
 from nsface.metrics.roc import Roc, TarAtFar, auc, eer, roc, tar_at_far
 from nsface.metrics.shared_people import SharedPeople, rate_interval
 from nsface.metrics.similarity import Similarity, pair_scores
@@ -68,7 +68,9 @@ class Verification:
     def thresholds(self) -> Floats:
         """(P,) the threshold of each pair's fold."""
         if not self.folds:
-            raise DataError(f"{self.trials.source}: without folds there is no threshold to decide with")
+            raise DataError(
+                f"{self.trials.source}: without folds there is no threshold to decide with; add a fold column"
+            )
         return np.array([fold.threshold for fold in self.folds])[self.trials.fold_place]
 
     def result(self) -> dict[str, Any]:
@@ -179,6 +181,7 @@ def verify(
         raise DataError(
             f"{trials.source}: '{transform.name}' needs training pairs, and this list has no folds"
         )
+    _check_kinds(trials)
     rows = _rows(embeddings, trials)
     kfold, held_out, by_fold = None, None, None
     if training is not None:
@@ -209,6 +212,15 @@ def verify(
     )
 
 
+def _check_kinds(trials: Trials) -> None:
+    kinds = ["one person", "different people"]
+    if trials.same.all() or not trials.same.any():
+        found, missing = kinds if trials.same.all() else kinds[::-1]
+        raise DataError(
+            f"{shown(trials.source)}: all pairs are of {found}; add pairs of {missing}, both are needed"
+        )
+
+
 def _rows(embeddings: Embeddings, trials: Trials) -> npt.NDArray[np.int64]:
     """(2, P) rows of both images of every pair."""
     rows = embeddings.rows(trials.left + trials.right).reshape(2, -1)
@@ -230,6 +242,7 @@ def measure(
     protocol: str, trials: Trials, scores: Floats, similarity: Similarity, fars: Sequence[float] = FARS
 ) -> Verification:
     """Measure `trials` by (P,) `scores` that were computed elsewhere."""
+    _check_kinds(trials)
     kfold = kfold_accuracy(scores, trials.same, trials.fold) if trials.folds > 1 else None
     curve = roc(scores, trials.same)
     points = tuple(tar_at_far(curve, far) for far in fars)

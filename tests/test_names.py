@@ -34,6 +34,8 @@ def test_a_plain_name_is_the_one_spelling_of_its_path(name: str) -> None:
         (["a/1.jpg", "a/1.png"], "a/1", None),
         (["a/1.jpg", "a/1.png", "a/1"], "a/1", 2),
         (["a/1.jpg"], "b/1.jpg", None),
+        (["Jose\u0301/1.jpg"], "Jos\xe9/1.png", 0),
+        (["Jose\u0301/1.jpg", "Jos\xe9/1.png"], "Jos\xe9/1", None),
     ],
 )
 def test_places_are_clear_or_none(names: list[str], name: str, place: int | None) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,7 +24,7 @@ from nsface.embeddings.archive import read_archive, read_array
 from nsface.embeddings.meta import FRAMES
 from nsface.errors import DataError, listing, shown
 from nsface.files import check_writable, reason, replacing
-from nsface.names import prefix_between, renamed, repeated, stem
+from nsface.names import prefix_between, renamed, repeated, stem_key
 from nsface.stored_rows import Vectors
 
 _ROWS = 8192  # looked at together
@@ -63,7 +62,7 @@ class Embeddings:
     def _by_stem(self) -> dict[str, int]:
         rows: dict[str, int] = {}
         for row, name in enumerate(self.names):
-            key = _composed(stem(name))
+            key = stem_key(name)
             rows[key] = _AMBIGUOUS if key in rows else row
         return rows
 
@@ -78,7 +77,7 @@ class Embeddings:
         rows = [self._by_name.get(name, _ABSENT) for name in wanted]
         if _ABSENT in rows:
             rows = [
-                self._by_stem.get(_composed(stem(name)), _ABSENT) if row == _ABSENT else row
+                self._by_stem.get(stem_key(name), _ABSENT) if row == _ABSENT else row
                 for name, row in zip(wanted, rows, strict=True)
             ]
         if min(rows, default=0) < 0:
@@ -87,13 +86,13 @@ class Embeddings:
 
     def has(self, names: Iterable[str]) -> list[bool]:
         """Whether there is an embedding for each name, found as by `rows`."""
-        return [name in self._by_name or _composed(stem(name)) in self._by_stem for name in names]
+        return [name in self._by_name or stem_key(name) in self._by_stem for name in names]
 
     def _refuse(self, wanted: Sequence[str], rows: Sequence[int]) -> None:
         missing = sorted({name for name, row in zip(wanted, rows, strict=True) if row == _ABSENT})
         if not missing:
             name = wanted[rows.index(_AMBIGUOUS)]
-            fitting = [one for one in self.names if _composed(stem(one)) == _composed(stem(name))]
+            fitting = [one for one in self.names if stem_key(one) == stem_key(name)]
             raise DataError(
                 f"{shown(self.source)}: '{shown(name)}' may be any of {listing(fitting)}; "
                 "write its extension in the list, or leave one of them out"
@@ -126,11 +125,6 @@ class Embeddings:
         if len(set(names)) < len(names):
             raise DataError(f"{shown(self.source)}: without '{shown(prefix)}' two images have one name")
         return replace(self, names=names)
-
-
-def _composed(name: str) -> str:
-    """`name` in Unicode's normal form C: some file systems give é as e and an accent."""
-    return unicodedata.normalize("NFC", name)
 
 
 def check_target(path: str | os.PathLike[str]) -> None:

@@ -226,3 +226,29 @@ def test_people_with_more_images_than_can_be(tmp_path: Path, lines: str) -> None
     (tmp_path / "people.txt").write_text(lines)
     with pytest.raises(DataError, match=r"people\.txt:"):
         read_people(tmp_path / "people.txt")
+
+
+@pytest.mark.parametrize(("label", "found"), [("1", "one person"), ("0", "different people")])
+def test_a_list_of_one_kind_of_pairs_is_named(
+    nsface: Run, faces: Path, own_pairs: Path, tmp_path: Path, label: str, found: str
+) -> None:
+    lines = [line for line in own_pairs.read_text().splitlines() if line.split("\t")[2] == label]
+    path = tmp_path / "one-kind.txt"
+    path.write_text("\n".join(lines))
+    refused = nsface("eval-pairs", faces, "--pairs", path)
+    assert refused.status == 2
+    assert f"one-kind.txt: all pairs are of {found}; add pairs of " in refused.err
+
+
+def test_folders_that_are_no_people_have_no_interval_by_people(nsface: Run, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    people = random.normal(size=(30, 8))
+    names = [f"{camera}/{p}.jpg" for camera in ("left", "right") for p in range(30)]
+    vectors = np.concatenate([people, people + random.normal(size=people.shape)]).astype(np.float32)
+    save(tmp_path / "x.npz", Embeddings(names, vectors))
+    rows = [f"left/{p}.jpg\tright/{q % 30}.jpg\t{int(p == q)}" for p in range(30) for q in (p, p + 1)]
+    (tmp_path / "x.txt").write_text("\n".join(rows))
+    ran = nsface("eval-pairs", tmp_path / "x.npz", "--pairs", tmp_path / "x.txt", "--json", "-")
+    assert "30 of 60 pairs show one person in two folders, or two people in one" in ran.err
+    assert ran.json["identity_interval"] is None
+    assert all(point["identity_interval"] is None for point in ran.json["tar_at_far"])

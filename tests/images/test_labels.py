@@ -99,6 +99,14 @@ def test_a_negative_label_is_nobody(tmp_path: Path, write: Callable[[Path], Path
     assert identities == ["0", "2"]
 
 
+def test_nobody_is_not_counted_against_property(tmp_path: Path) -> None:
+    path = rec(tmp_path / "train.rec")
+    (tmp_path / "property").write_text("2,12,10")
+    assert list(open_source(str(path)).remarks) == []
+    (tmp_path / "property").write_text("3,12,10")
+    assert "says 3 identities, and the images have 2" in open_source(str(path)).remarks[0]
+
+
 def test_a_set_of_nobodies_cannot_be_trained_on(tmp_path: Path) -> None:
     write_shard(tmp_path / "x.tar", {"0.png": IMAGES[0], "0.cls": b"-1", "1.png": IMAGES[1], "1.cls": b"-1"})
     recipe = Recipe.model_validate(

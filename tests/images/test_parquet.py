@@ -82,6 +82,9 @@ def test_metadata_that_are_no_json(tmp_path: Path, text: bytes, why: str) -> Non
         ({"__index_level_0__": [3] * 6, "person": PEOPLE}, PEOPLE),
         ({"__index_level_0__": [3] * 6, "__index_level_1__": [3] * 6, "label": PEOPLE}, PEOPLE),
         ({"identity": PEOPLE, "gender": [0] * 6}, PEOPLE),
+        ({"person": [1.0, None, 2.0, 1.0, None, 2.0]}, ["1", "", "2"] * 2),  # pandas' numbers, some missing
+        ({"id": [1.0, float("nan"), 2.0, 1.0, 2.0, 2.0]}, ["1", "", "2", "1", "2", "2"]),
+        ({"person": PEOPLE, "missing": [float("nan")] * 6, "quality": [0.5, 1.0, 2.0] * 2}, PEOPLE),
         ({"label": [5, 6, 7, 8, 9, 10], "other": [0] * 6}, ["5", "6", "7", "8", "9", "10"]),  # called so
         ({"person": PEOPLE, "box": [[1, 2]] * 6, "age": [1.5] * 6}, PEOPLE),  # could not be labels
     ],
@@ -107,6 +110,8 @@ def test_without_labels_the_path_or_nothing_is_the_identity(tmp_path: Path, colu
         ({"person": PEOPLE, "gender": [0] * 6}, "cannot be told: person, gender"),
         ({"id": list(range(6)), "a": PEOPLE, "b": PEOPLE}, "cannot be told: id, a, b"),
         ({"caption": [f"text {row}" for row in range(6)]}, "cannot be told: caption"),  # never repeats
+        ({"person": [1.0, 2.0, None] * 2, "age": [20, 20, 21] * 2}, "cannot be told: person, age"),
+        ({"label": [0] * 6, "identity": PEOPLE}, "label, identity: which of them holds the labels"),
         ({"label": [[0], [1], [2], [0], [1], [2]]}, "column label holds list"),
         ({"label": [{"a": 1}] * 6}, "column label holds struct"),
         ({"identity": [True] * 6}, "column identity holds bool"),
@@ -119,6 +124,18 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path, columns: dict[str, Any],
     with pytest.raises(DataError, match=why) as error:
         open_source(str(path))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["id", "person"])
+def test_texts_that_repeat_in_another_shard_are_labels_and_numbers_of_rows_are_not(
+    tmp_path: Path, name: str
+) -> None:
+    for shard in range(2):
+        columns: dict[str, Any] = {name: list("abcdef")}
+        write(tmp_path / "texts" / f"{shard}.parquet", image=NAMELESS, **columns)
+        write(tmp_path / "rows" / f"{shard}.parquet", image=NAMELESS, id=list(range(6)))
+    assert list(open_source(str(tmp_path / "texts")).identities) == list("abcdef") * 2
+    assert list(open_source(str(tmp_path / "rows")).identities) == [""] * 12
 
 
 def test_the_column_can_be_said(tmp_path: Path) -> None:

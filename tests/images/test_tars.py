@@ -127,14 +127,16 @@ LABELS = {f"{key:04d}": str(key % 3).encode() for key in range(6)}
     "names", [["{}.jpg"], ["{}.face.jpg"], ["{}.face.jpg", "{}.full.png"], ["{}.a.b.c.jpg"]]
 )
 @pytest.mark.parametrize("folder", ["", "batch/", "v1.5/a.b/"])
-@pytest.mark.parametrize("label", ["{}.cls", "{}.face.cls", "{}.json"])
+@pytest.mark.parametrize("label", ["{}.cls", "{}.face.cls", "{}.json", "{}.CLS", "{}.Json"])
 def test_the_key_ends_at_the_first_dot_of_the_base_name(
     tmp_path: Path, names: list[str], folder: str, label: str
 ) -> None:
     files: dict[str, bytes] = {}
     for key, text in LABELS.items():
         files |= {folder + name.format(key): b"x" for name in names}
-        files[folder + label.format(key)] = b'{"label": %s}' % text if label.endswith("json") else text
+        files[folder + label.format(key)] = (
+            b'{"label": %s}' % text if label.lower().endswith("json") else text
+        )
     write_shard(tmp_path / "x.tar", files)
     source = open_source(str(tmp_path / "x.tar"))
     assert (source.kind, len(source)) == ("webdataset", 6 * len(names))
@@ -149,6 +151,17 @@ def test_a_cls_counts_more_than_json_and_two_labels_of_one_key_are_refused(tmp_p
     write_shard(tmp_path / "x.tar", {"1.5.jpg": b"a", "1.5.cls": b"1", "1.6.jpg": b"b", "1.6.cls": b"2"})
     with pytest.raises(DataError, match=r"1\.6\.cls: another label than that of 1 above"):
         open_source(str(tmp_path / "x.tar"))
+
+
+@pytest.mark.parametrize("others", [b"null", b'""', b"-1", b'"-1"'])
+def test_a_label_that_is_null_is_nobody(tmp_path: Path, others: bytes) -> None:
+    label = {key: b'{"label": %s}' % (b'"Ada"' if key == "1" else others) for key in "123"}
+    files = {f"p/{key}.jpg": b"x" for key in label} | {f"p/{key}.json": text for key, text in label.items()}
+    write_shard(tmp_path / "x.tar", files)
+    assert list(open_source(str(tmp_path / "x.tar")).identities) == ["Ada", "", ""]
+    write_shard(tmp_path / "y.tar", {name: text for name, text in files.items() if "1" not in name})
+    source = open_source(str(tmp_path / "y.tar"))
+    assert (list(source.identities), source.without_label) == (["", ""], 2)
 
 
 @pytest.mark.parametrize(

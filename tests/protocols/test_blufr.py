@@ -45,6 +45,8 @@ def write_mat(path: Path) -> Path:
 def test_both_forms_hold_the_same(tmp_path: Path) -> None:
     trials = read_trials(write_lists(tmp_path))
     assert trials == read_trials(write_mat(tmp_path / "config.mat"))
+    (tmp_path / "toolkit").mkdir()
+    assert trials == read_trials(write_mat(tmp_path / "toolkit" / "blufr_lfw_config.mat").parent)
     assert [trial.name for trial in trials] == ["trial01", "trial02"]
     assert trials[1].gallery == ["P_A/P_A_0001.jpg", "P_D/P_D_0001.jpg"]
     assert trials[0].probes == [place(i) for i in TRIALS[0][1]]
@@ -147,7 +149,7 @@ def test_malformed_lists(tmp_path: Path, file: str, change: object, problem: str
 
 
 def test_no_such_lists(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"gallery_set\.txt: cannot be read"):
+    with pytest.raises(DataError, match=r": neither gallery_set\.txt nor blufr_lfw_config\.mat in it; give "):
         read_trials(tmp_path)
     with pytest.raises(DataError, match="no such file"):
         read_trials(tmp_path / "x.mat")

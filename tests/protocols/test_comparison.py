@@ -5,8 +5,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nsface.protocols.comparison import compare_templates
+from nsface.embeddings import Embeddings
+from nsface.protocols.comparison import compare_templates, compare_verification
 from nsface.protocols.ijb import TemplatePairs
+from nsface.protocols.trials import trials
+from nsface.protocols.verification import verify
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 1e-3])
+def test_a_system_differs_from_itself_by_nothing(scale: float) -> None:
+    random = np.random.default_rng(0)
+    names = [f"{person}/{image}.jpg" for person in range(40) for image in (1, 2)]
+    vectors = random.normal(size=(80, 4)).astype(np.float32)
+    pairs = [(names[2 * i], names[2 * i + 1], True, i // 4) for i in range(40)]
+    pairs += [(names[2 * i], names[(2 * i + 3) % 80], False, i // 4) for i in range(40)]
+    listed = trials(pairs, "pairs.txt")
+    systems = [verify("pairs", Embeddings(names, factor * vectors), listed) for factor in (1.0, scale)]
+    found = compare_verification(systems[0], systems[1])
+    assert found["identity_interval"] == [0.0, 0.0]
+    assert found["identity_p_value"] == found["p_value"] == found["mcnemar"]["exact"] == 1.0
 
 
 def test_accepted_pairs_are_those_of_the_tar_even_with_ties_at_the_top() -> None:

@@ -19,7 +19,7 @@ YTF = "1, 1, A/1, A/2, 1\n1, 2, A/1, B/0, 0\n"
 PAIRS = "A/1.jpg\tA/2.jpg\t1\nA/1.jpg\tB/1.jpg\t0\n"
 NAMED = "A/1.jpg\nB/1.jpg\tB\n"
 FACES = "1.jpg 1 1\n2.jpg 2 1\n"
-TEMPLATES = "1 2 0\n1 1 1\n"
+TEMPLATES = "1 2 0\n1 3 1\n"
 FGLFW = "".join(
     f"P{k}/1.jpg\nP{k}/2.jpg\n" if half == 0 else f"P{k}/1.jpg\nQ{k}/1.jpg\n"
     for fold in range(10)
@@ -30,7 +30,9 @@ LONG = "x" * 10_000_000
 
 
 def template_pairs(path: Path) -> Any:
-    return ijb.read_template_pairs(path, ijb.Faces(["1.jpg", "2.jpg"], np.array([1, 2]), np.array([1, 1])))
+    return ijb.read_template_pairs(
+        path, ijb.Faces(["1.jpg", "2.jpg", "3.jpg"], np.array([1, 2, 3]), np.ones(3, dtype=int))
+    )
 
 
 def subjects(path: Path) -> list[str]:
@@ -142,10 +144,10 @@ BAD = [
     ("subjects.txt", "two names", "A B\n", 1),
     ("faces.txt", "medium missing", FACES.replace("2.jpg 2 1", "2.jpg 2"), 2),
     ("faces.txt", "negative template", FACES.replace("2.jpg 2", "2.jpg -2"), 2),
-    ("templates.txt", "unknown template", TEMPLATES.replace("1 1 1", "1 9 1"), 2),
+    ("templates.txt", "unknown template", TEMPLATES.replace("1 3 1", "1 9 1"), 2),
     ("templates.txt", "label missing", TEMPLATES.replace("1 2 0", "1 2"), 1),
-    ("templates.txt", "label 2", TEMPLATES.replace("1 1 1", "1 1 2"), 2),
-    ("templates.txt", "words", TEMPLATES.replace("1 1 1", "one 1 1"), 2),
+    ("templates.txt", "label 2", TEMPLATES.replace("1 3 1", "1 3 2"), 2),
+    ("templates.txt", "words", TEMPLATES.replace("1 3 1", "one 3 1"), 2),
 ]
 
 

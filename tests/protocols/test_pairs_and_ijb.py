@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,7 @@ def test_ijb_lists_in_parts_give_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     random = np.random.default_rng(0)
     ids = np.array([2, 5, 9, 700])
     faces = ijb.Faces(["x"] * 4, ids, np.ones(4, dtype=int))
-    left, right = random.choice(ids, (2, 500))
+    left, right = random.choice(list(itertools.permutations(ids, 2)), 500).T
     rows = np.column_stack([left, right, (left + right) % 2])
     path = tmp_path / "pairs.txt"
     path.write_text("\n".join(" ".join(map(str, row)) for row in rows))
@@ -147,7 +148,7 @@ def test_a_pair_with_two_labels_is_refused_with_both_lines(
         read_pairs(path)
 
 
-@pytest.mark.parametrize("text", ["2 5 1\n2 9 0\n2 5 0\n", "9 5 0\n2 9 0\n5 9 1\n", "2 2 0\n5 9 0\n2 2 1\n"])
+@pytest.mark.parametrize("text", ["2 5 1\n2 9 0\n2 5 0\n", "9 5 0\n2 9 0\n5 9 1\n", "5 2 0\n5 9 0\n2 5 1\n"])
 @pytest.mark.parametrize("failures", [False, True])
 def test_template_pairs_with_two_labels_are_refused(tmp_path: Path, text: str, failures: bool) -> None:
     path = tmp_path / "pairs.txt"
@@ -264,6 +265,55 @@ def test_a_template_pair_that_is_none(tmp_path: Path, line: str, failures: bool)
     faces = ijb.Faces(["x", "y"], np.array([1, 2]), np.array([1, 1]))
     with pytest.raises(DataError, match=r"pairs\.txt:[12]: "):
         ijb.read_template_pairs(path, faces, failures)
+
+
+@pytest.mark.parametrize("text", ["2 2 1\n", "2 5 1\n5 5 0\n", "5 2 1\n2 9 0\n9 9 1\n9 9 0\n"])
+@pytest.mark.parametrize("failures", [False, True])
+def test_a_template_is_not_compared_with_itself(tmp_path: Path, text: str, failures: bool) -> None:
+    path = tmp_path / "pairs.txt"
+    path.write_text(text)
+    faces = ijb.Faces(["x"] * 3, np.array([2, 5, 9]), np.ones(3, dtype=int))
+    line = next(
+        number for number, pair in enumerate(text.split("\n"), 1) if pair.split()[0] == pair.split()[1]
+    )
+    with pytest.raises(
+        DataError, match=rf"pairs\.txt:{line}: template {text.split(chr(10))[line - 1][0]} is "
+    ):
+        ijb.read_template_pairs(path, faces, failures)
+
+
+# one person in two folders, two people in one, or both: the folders are not people
+def _no_people(kind: str) -> str:
+    lines = []
+    for p in range(40):
+        q = (p + 1) % 40
+        names = {
+            "parts": (f"{p}/front/1.jpg", f"{p}/side/1.jpg", f"{q}/side/1.jpg"),
+            "cameras": (f"one/{p}.jpg", f"two/{p}.jpg", f"two/{q}.jpg"),
+            "batches": (f"{p % 7}/{p}.jpg", f"{p % 7}/{p}b.jpg", f"{p % 7}/{q}.jpg"),
+        }[kind]
+        lines += [f"{names[0]}\t{names[1]}\t1\t{p % 4}\n", f"{names[0]}\t{names[2]}\t0\t{p % 4}\n"]
+    return "".join(lines)
+
+
+@pytest.mark.parametrize("kind", ["parts", "cameras", "batches"])
+def test_folders_that_the_labels_contradict_are_not_people(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "pairs.txt"
+    path.write_text(_no_people(kind))
+    trials = read_pairs(path)
+    assert trials.contradictions >= 40
+    assert trials.people is None
+    assert trials.people_in_several_folds() == []
+    assert with_disjoint_folds(trials) is None
+
+
+def test_a_few_wrong_labels_leave_folders_people(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.txt"
+    lines = [f"{p}/1.jpg\t{p}/2.jpg\t{int(p > 0)}\n{p}/1.jpg\t{p + 1}/2.jpg\t0\n" for p in range(20)]
+    path.write_text("".join(lines))
+    trials = read_pairs(path)
+    assert trials.contradictions == 1
+    assert trials.people is not None
 
 
 def test_failures_to_enrol_score_below_all_others_and_are_counted(tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ def _parsed(line: str, place: str) -> tuple[str, list[float]]:
         values = []
     if len(values) not in (_NUMBERS, _NUMBERS + 1) or not all(abs(value) < _FARTHEST for value in values):
         raise DataError(
-            f"{place}: a name, ten numbers and perhaps a confidence are needed, not "
+            f"{place}: a name, ten numbers and perhaps a confidence are needed (with tabs between, "
+            "if the name has blanks), not "
             f"{shown(line.strip())[:80]!r}"
         )
     return name, values

@@ -49,7 +49,10 @@ class ListSource(FilesSource):
             path = f"/{plain(path)}" if path.startswith("/") else plain(path)  # one spelling an image
             place = f"{location}:{number}"
             if not has_image_extension(path):
-                raise DataError(f"{place}: not the path of an image: {readable(path[:120])}")
+                raise DataError(
+                    f"{place}: not the path of an image: {readable(path[:120])}; a line is PATH, "
+                    "PATH<TAB>LABEL or `PATH LABEL`, and PATH ends as images do (.jpg, .png, …)"
+                )
             if labels.setdefault(path, label) != label:
                 raise DataError(f"{place}: {readable(path)[:300]} stands above with another label")
             if (label is None) != (next(iter(labels.values())) is None):

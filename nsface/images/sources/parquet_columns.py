@@ -51,8 +51,13 @@ def columns(types: Any, schema: Any, place: str, asked: str | None) -> Columns:
         DataError: no column of images, or a column of labels that holds something else.
     """
     image, inside, has_path = _image_column(types, schema, place)
+    names = [name for name in _SURE if name in schema.names]
+    if asked is None and len(names) > 1:
+        raise DataError(
+            f"{place}: {listing(names)}: which of them holds the labels cannot be told. {_say(place)}"
+        )
     rest = [field for field in schema if field.name != image and not _INDEX.fullmatch(field.name)]
-    wanted = [asked] if asked not in (None, FOLDER) else [name for name in _SURE if name in schema.names][:1]
+    wanted = [asked] if asked not in (None, FOLDER) else names
     for name in wanted:
         field = next((field for field in rest if field.name == name), None)
         if field is None:
@@ -62,7 +67,9 @@ def columns(types: Any, schema: Any, place: str, asked: str | None) -> Columns:
                 f"{place}: the column {shown(name)} holds {shown(field.type)[:60]}; a label is a whole "
                 "number or a text"
             )
-    labels = wanted or [field.name for field in rest if _is_label(types, field.type)]
+    labels = wanted or [
+        field.name for field in rest if _is_label(types, field.type) or types.is_floating(field.type)
+    ]
     return Columns(image, inside, has_path, labels, list(schema.names))
 
 
@@ -72,13 +79,15 @@ def label_column(
     """The column that holds the labels, None where there is none.
 
     It is called `label` or `identity`, or `id`, or is the only one that could. A column of another name than
-    the first two whose values never repeat within a file numbers its rows, and labels nothing.
+    the first two whose values never repeat numbers its rows, and labels nothing; columns with fractions do
+    neither.
 
     Raises:
         DataError: it is not clear which.
     """
     if asked is not None or (candidates and candidates[0] in _SURE):
         return candidates[0] if asked != FOLDER else None
+    candidates = [name for name in candidates if _is_whole(files, name)]
     if _NUMBER in candidates and _repeats(files, _NUMBER):
         return _NUMBER
     others = [name for name in candidates if name != _NUMBER]
@@ -88,8 +97,14 @@ def label_column(
         return None
     raise DataError(
         f"{where}: no column is called `label`, and which one holds the labels cannot be told: "
-        f"{listing(list(candidates))}. Say it with {where}#label=COLUMN, or {where}#label={FOLDER} where the "
-        "folder in the image's path is the identity"
+        f"{listing(list(candidates))}. {_say(where)}"
+    )
+
+
+def _say(where: str) -> str:
+    return (
+        f"Say it with {where}#label=COLUMN, or {where}#label={FOLDER} where the folder in the image's path "
+        "is the identity"
     )
 
 
@@ -177,7 +192,8 @@ def _image_column(types: Any, schema: Any, place: str) -> tuple[str, bool, bool]
 
 
 def _repeats(files: Iterable[Any], column: str) -> bool:
-    """Whether a value stands twice in a file."""
+    """Whether a value stands twice in a file, or a text in two: numbers of rows may begin anew in each."""
+    texts: set[str] = set()
     for file in files:
         seen: set[Any] = set()
         for part in values(file, column):
@@ -186,7 +202,28 @@ def _repeats(files: Iterable[Any], column: str) -> bool:
             seen.update(present)
             if len(seen) < size + len(present):
                 return True
+        here = {value for value in seen if isinstance(value, str)}
+        if not texts.isdisjoint(here):
+            return True
+        texts |= here
     return False
+
+
+def _is_whole(files: Iterable[Any], column: str) -> bool:
+    """Whether a column can hold labels: something, and no fractions. pandas makes floats of whole numbers
+    where some are missing."""
+    found = False
+    for file in files:
+        for group in range(file.num_row_groups):
+            for value in file.read_row_group(group, [column]).column(0).to_pylist():
+                if value is None or value != value:
+                    continue
+                if not isinstance(value, float):
+                    return True
+                if not value.is_integer():
+                    return False
+                found = True
+    return found
 
 
 def _whole(value: float, column: str) -> int | None:

@@ -110,7 +110,7 @@ class RecSource(Source):
             raise DataError(f"{path}: record {key}: label {label} is no whole number, so no identity")
         self._identities = ["" if value < 0 else str(int(value)) for value in values]
         self.names = _Names(table, self._classes, self._identities)
-        self.remarks = _property_remarks(path.with_name("property"), len(self._identities))
+        self.remarks = _property_remarks(path.with_name("property"), len({*self._identities} - {""}))
 
     def _open(self) -> None:
         self._records = RecordFile(Path(self.location))

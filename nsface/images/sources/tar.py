@@ -133,7 +133,7 @@ class TarSource(Source):
         """Read the labels in `files` of the samples `keys`; a `.cls` counts more than a `.json`."""
         found: dict[str, tuple[str, str]] = {}
         for name, member in files.items():
-            key, extension = _key(name), posixpath.splitext(name)[1]
+            key, extension = _key(name), _extension(name)
             if key not in keys:
                 self.passed_over.append((readable(name), "a label without an image"))
                 continue
@@ -158,16 +158,18 @@ class TarSource(Source):
             text = self._bytes(member)
         except OSError as error:
             raise DataError(f"{place}: {reason(error)}") from error
-        if member.name.endswith(".cls"):
+        if _extension(member.name) == ".cls":
             if not _WHOLE_NUMBER.fullmatch(text):
                 raise DataError(f"{place}: not a whole number: {text[:40]!r}")
             return identity_of(int(text))
         content = parse_json(text, place)
-        label = content.get(self._label_key) if isinstance(content, dict) else None
-        if label is None:
-            keys = content if isinstance(content, dict) else {}
+        keys = content if isinstance(content, dict) else {}
+        if self._label_key not in keys:
             self._json_keys = (self._json_keys or {}) | dict.fromkeys(keys)
             return None
+        label = keys[self._label_key]
+        if label is None:
+            return ""
         if isinstance(label, bool) or not isinstance(label, int | str) or len(str(label)) > 1000:
             key = shown(self._label_key)
             raise DataError(f"{place}: `{key}` is neither a whole number nor a name: {shown(label)[:40]}")
@@ -207,6 +209,10 @@ def _key(name: str) -> str:
     return folder + slash + base.partition(".")[0]
 
 
+def _extension(name: str) -> str:
+    return posixpath.splitext(name)[1].lower()
+
+
 def _members(path: Path, shard: int) -> Iterator[tuple[Member, str | None, str]]:
     """Images and label files of a tar; for what is passed over, the reason; and what a hard link stands for,
     which is an earlier member, or ''."""
@@ -225,7 +231,7 @@ def _members(path: Path, shard: int) -> Iterator[tuple[Member, str | None, str]]
                 yield member, "a path with `..`, not read", ""
             elif is_hidden(name):
                 yield member, "hidden file", ""
-            elif posixpath.splitext(name)[1] not in _LABEL_FILES and (why := why_passed_over(name)):
+            elif _extension(name) not in _LABEL_FILES and (why := why_passed_over(name)):
                 yield member, why, ""
             elif found.islnk():
                 yield member, _NOT_REGULAR[found.type], plain(found.linkname)

@@ -116,7 +116,7 @@ def overridden(settings: tuple[str, ...], options: dict[str, Any]) -> dict[str, 
     overrides = {key: options[name] for name, key in OPTIONS.items() if options[name] is not None}
     for setting in settings:
         key, equals, value = setting.partition("=")
-        if not equals or not key:
+        if not equals or not all(key.split(".")):
             raise RecipeError(f"--set {setting}: write it as KEY=VALUE, such as --set schedule.warmup=2")
         overrides[key] = parse_value(value)
     return overrides

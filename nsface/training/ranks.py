@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -136,6 +137,7 @@ def joined() -> Iterator[Ranks]:
     if not os.environ.keys() >= SET_BY_TORCHRUN or os.environ["WORLD_SIZE"] == "1":
         yield ALONE
         return
+    _end_with_parent()
     store, rank, count = next(rendezvous("env://"))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
@@ -149,6 +151,18 @@ def joined() -> Iterator[Ranks]:
         time.sleep(1)
         raise SystemExit(1) from error
     dist.destroy_process_group()
+
+
+def _end_with_parent() -> None:
+    """Have this process get SIGTERM when torchrun is killed, which leaves its ranks running or waiting."""
+    parent = os.getppid()
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _is_first(store: Any) -> bool:

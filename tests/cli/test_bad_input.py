@@ -112,6 +112,8 @@ def test_options(place: Path, nsface: Run) -> None:
     refused(train(nsface, "--data", "train", "--head", "softmax", "--alpha2", "1"), "alpha2", "softmax")
     refused(train(nsface, "--data", "train", "--network", "resnet"), "resnet")
     refused(train(nsface, "--data", "train", "--set", "epochs"), "KEY=VALUE")
+    for key in (".", "optimizer.", ".learning_rate", "optimizer..learning_rate"):
+        refused(train(nsface, "--data", "train", "--set", f"{key}=3"), "KEY=VALUE")
     refused(train(nsface, "--data", "train", "--set", "epoch=3"), "epoch", "did you mean 'epochs'")
     refused(train(nsface, "--data", "train", "--epochs", "0"), "epochs")
     refused(train(nsface, "--epoch", "3"), "--epoch", "--epochs")

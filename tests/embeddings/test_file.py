@@ -304,7 +304,7 @@ def test_names_of_either_byte_order(tmp_path: Path, order: Literal["<", ">"]) ->
 @pytest.mark.parametrize("name", ["x.csv", "x.mat", "x.pkl", "x.h5", "x.pt"])
 def test_other_formats_are_refused_in_plain_words(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"0.1,0.2\n0.3,0.4\n")
-    with pytest.raises(DataError, match=rf"from {name[1:]}; numpy.savez"):
+    with pytest.raises(DataError, match=rf"from {name[1:]}; .*numpy.savez"):
         load(tmp_path / name)
 
 

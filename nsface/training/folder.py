@@ -90,11 +90,11 @@ def _check_recipe(before: Recipe, recipe: Recipe, out: Path, changed: bool) -> N
             "choose another --out"
         )
     why = ""
-    if set(differing) <= set(LENGTHS):
+    if set(LENGTHS) & set(differing) and set(differing) <= {*LENGTHS, "schedule"}:
         reason_against = no_other_length(before, recipe)
-        if reason_against is None:
+        if reason_against is None and "schedule" not in differing:
             return
-        why = f": {reason_against}"
+        why = f": {reason_against or 'with another schedule the steps done would have had other rates'}"
     remedy = "repeat the options of that run, "
     if begun and not fixed:
         remedy += "give --changed to go on with these on purpose, "

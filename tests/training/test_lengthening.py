@@ -63,6 +63,16 @@ def test_killed_while_it_becomes_longer_it_goes_on(
         ({"schedule": {"kind": "poly"}}, {"epochs": 3}, "a poly schedule falls to 0 at the end of"),
         ({}, {"epochs": None, "iterations": 20}, "one counts epochs, the other iterations"),
         (
+            {"schedule": {"kind": "cosine", "warmup": 0.5}},
+            {"epochs": 3, "schedule": {"kind": "cosine", "warmup": 0.75}},
+            "a cosine schedule falls to 0 at the end of",
+        ),
+        (
+            {"schedule": {"kind": "step", "milestones": [1]}},
+            {"epochs": 4, "schedule": {"kind": "step", "milestones": [2]}},
+            "with another schedule the steps done would have had other rates",
+        ),
+        (
             {"head": {"name": "noisy-softmax", "alpha_schedule": "cosine"}},
             {"epochs": 3},
             "head.alpha_schedule follows the share of the run",

@@ -131,6 +131,8 @@ def _end() -> NoReturn:
         if processes := sys.modules.get("multiprocessing"):
             for child in processes.active_children():
                 child.kill()
+        if writing := sys.modules.get("nsface.unfinished"):
+            writing.abandon()
         if not _said.is_set():
             os.write(2, b"nsface: interrupted\n")  # past sys.stderr, which the main thread may hold
     os._exit(STATUS)

@@ -2,7 +2,7 @@
 
 from pathlib import Path as _Path
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 # In a source checkout cli/ and protocols/ lie beside this folder instead of in it (setup.cfg, package_dir).
 # This lets `python -m nsface` run from the checkout, whatever is installed.

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from nsface.files import new_folder, replacing, write_text
-from nsface.unfinished import unfinished
+from nsface.unfinished import abandon, unfinished
 
 WRITER = """\
 import sys, time
 from pathlib import Path
-from nsface.unfinished import unfinished
+from nsface.unfinished import abandon, unfinished
 with unfinished(Path(sys.argv[1]), folder=sys.argv[2] == "folder") as path:
     (path / "half" if path.is_dir() else path).write_text("half")
     print(path, flush=True)
@@ -144,3 +144,13 @@ def test_a_writer_that_put_its_file_in_place_keeps_it(tmp_path: Path) -> None:
     write_text(tmp_path / "x", "next")
     os.close(late)
     assert (tmp_path / "x").read_text() == "next"
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_what_is_abandoned_is_gone_but_not_what_has_its_name(tmp_path: Path, folder: bool) -> None:
+    with unfinished(tmp_path / "a", folder=folder) as renamed, unfinished(tmp_path / "b") as left:
+        renamed.rename(tmp_path / "a")
+        renamed.write_text("another's")
+        abandon()
+        assert not left.exists()
+        assert sorted(tmp_path.iterdir()) == [renamed, tmp_path / "a"]

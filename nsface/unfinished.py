@@ -21,12 +21,12 @@ _TAKEN = {EACCES, EISDIR, ELOOP, ENOTDIR, EPERM}  # there is something that is n
 _SLOTS = 64  # writers of one name at a time
 
 
-_in_work: dict[Path, int] = {}  # what this process is writing, and the open files that have the locks
+_in_work: dict[int, Path] = {}  # the open files that have the locks of what this process is writing
 
 
 def abandon() -> None:
     """Remove all that this process is writing: it is about to end without leaving `unfinished`."""
-    for path, handle in list(_in_work.items()):
+    for handle, path in list(_in_work.items()):
         if _same(path, handle):
             _remove(path)
 
@@ -42,11 +42,11 @@ def unfinished(place: Path, *, folder: bool = False) -> Iterator[Path]:
         OSError: it cannot be made.
     """
     path, handle = _first_free(place, folder)
-    _in_work[path] = handle
+    _in_work[handle] = path
     try:
         yield path
     finally:
-        del _in_work[path]
+        del _in_work[handle]
         if _same(path, handle):  # not renamed, so that another may have begun one of the same name
             _remove(path)
         os.close(handle)  # and with it the lock: not before the name is free

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,8 @@ def test_threads_that_write_one_name_do_not_meet(tmp_path: Path) -> None:
         for _ in range(20):
             write_text(tmp_path / "x", str(number) * 1000)
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
     text = (tmp_path / "x").read_text()
     assert text == text[0] * 1000
     assert [path.name for path in tmp_path.iterdir()] == ["x"]

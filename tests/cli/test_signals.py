@@ -95,7 +95,11 @@ def test_exit_handlers_run_and_what_was_printed_arrives() -> None:
 @pytest.mark.parametrize(
     ("before", "program", "expected"),
     [
-        ("", "nsface.__main__", -signal.SIGINT),  # at once, without a traceback
+        (  # at once, without a traceback
+            "signal.signal(signal.SIGINT, signal.default_int_handler)",
+            "nsface.__main__",
+            -signal.SIGINT,
+        ),
         ("signal.signal(signal.SIGINT, signal.SIG_IGN)", "nsface.__main__", 7),  # as a shell's & has it
         ("signal.signal(signal.SIGINT, lambda *_: None)", "nsface.__main__", 7),
         ("signal.signal(signal.SIGINT, lambda *_: None)", "nsface.cli", 7),

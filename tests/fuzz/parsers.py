@@ -289,7 +289,7 @@ PARSERS: dict[str, Parser] = {
     "fglfw": Parser(fglfw, _one("l.txt", seeds.FGLFW)),
     "splits": Parser(splits, _one("l.txt", seeds.SPLITS)),
     "pairs": Parser(own_pairs, _one("l.txt", seeds.OWN)),
-    "pairs-two-lines": Parser(own_pairs, _one("l.txt", seeds.CPLFW), may_refuse=True),
+    "pairs-two-lines": Parser(own_pairs, _one("l.txt", seeds.CPLFW)),
     "own-lists": Parser(own_lists, lambda: [_OWN_LISTS]),
     "given-lists": Parser(given_lists, lambda: [_IDENTIFICATION]),
     "ijb": Parser(ijb, lambda: [{"faces.txt": seeds.IJB_FACES, "pairs.txt": seeds.IJB_PAIRS}]),

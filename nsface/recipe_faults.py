@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -85,7 +85,8 @@ def dotted_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
 def _section(annotation: Any) -> type[BaseModel] | None:
     """The section that a field holds, or may hold."""
     kinds = (annotation, *get_args(annotation))
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    classes = (kind for kind in kinds if isinstance(kind, type) and get_origin(kind) is None)
+    return next((kind for kind in classes if issubclass(kind, BaseModel)), None)
 
 
 def keys_beside(parts: list[str], model: type[BaseModel]) -> list[str]:

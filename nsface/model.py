@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -24,6 +23,7 @@ from nsface.errors import ModelError, NsfaceError, listing, shown
 from nsface.files import reason, replacing
 from nsface.finite import not_finite
 from nsface.untrusted import first_fault
+from nsface.weightless import weightless
 
 HEADER = "nsface"
 SIDE = 4096  # the most pixels that an image is high or wide
@@ -86,6 +86,18 @@ def build_network(
     """The network `name` for such images, with fresh weights from torch's global generator.
 
     Raises:
+        ModelError, ArgumentError: as `plan_network`.
+    """
+    plan_network(name, images, embedding_size, arguments)
+    return _network(name, images, embedding_size, arguments)
+
+
+def plan_network(
+    name: str, images: Preprocessing, embedding_size: int, arguments: Mapping[str, Any]
+) -> nn.Module:
+    """The network `name` for such images without its weights: nothing is allocated or drawn.
+
+    Raises:
         ModelError: no such network, sizes that do not fit, or more weights than are allowed.
         ArgumentError: no such argument, or a value of another type or beyond all bounds.
     """
@@ -96,16 +108,19 @@ def build_network(
             )
         check_whole_numbers(key, value, NUMBERS)
 
-    def build() -> nn.Module:
-        return networks.build(
-            name, height=images.height, width=images.width, embedding_size=embedding_size, **arguments
-        )
-
-    with torch.device("meta"):  # which allocates nothing
-        weights = sum(p.numel() for p in build().parameters())
-    if weights > WEIGHTS:
+    with weightless():
+        network = _network(name, images, embedding_size, arguments)
+    if (weights := sum(p.numel() for p in network.parameters())) > WEIGHTS:
         raise ModelError(f"{name} would have {weights:,} weights; nsface takes at most {WEIGHTS:,}")
-    return build()
+    return network
+
+
+def _network(
+    name: str, images: Preprocessing, embedding_size: int, arguments: Mapping[str, Any]
+) -> nn.Module:
+    return networks.build(
+        name, height=images.height, width=images.width, embedding_size=embedding_size, **arguments
+    )
 
 
 def check_whole_numbers(key: str, value: Any, most: int) -> None:
@@ -197,8 +212,10 @@ def _check_shapes(description: Description, weights: Mapping[str, Tensor]) -> No
     Raises:
         ModelError: they do not fit.
     """
-    with torch.device("meta"):
-        expected = description.build().state_dict()
+    planned = plan_network(
+        description.network, description.input, description.embedding_size, description.network_arguments
+    )
+    expected = planned.state_dict()
     for name, tensor in expected.items():
         if name not in weights:
             raise ModelError(f"no {name} among the weights")

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -115,8 +114,7 @@ class Recipe(Section):
         if size is None:  # which is wrong, and named itself
             return choice
         try:
-            with torch.device("meta"):  # refuses what cannot be, and draws no weights
-                choice.build(size)
+            choice.plan(size)
         except ModelError as error:
             raise ValueError(str(error)) from error
         return choice

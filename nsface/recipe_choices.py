@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import nn
 
@@ -12,8 +11,9 @@ from nsface.arguments import ArgumentError, check_arguments, near, own_arguments
 from nsface.auxiliary import AUXILIARY
 from nsface.errors import listing
 from nsface.heads import HEADS
-from nsface.model import Preprocessing, build_network, check_whole_numbers
+from nsface.model import Preprocessing, build_network, check_whole_numbers, plan_network
 from nsface.networks import NETWORKS
+from nsface.weightless import weightless
 
 NUMBERS = 1_000_000  # the largest whole number that an argument may be
 
@@ -58,6 +58,10 @@ class NetworkChoice(Named):
         """The network for images of that size, with fresh weights from torch's global generator."""
         return build_network(self.name, images, self.embedding_size, self.arguments)
 
+    def plan(self, images: Preprocessing) -> nn.Module:
+        """The network for images of that size without its weights; refuses what cannot be."""
+        return plan_network(self.name, images, self.embedding_size, self.arguments)
+
 
 class HeadChoice(Named):
     """A training objective, whose arguments are all known to it and in their range."""
@@ -75,7 +79,7 @@ class HeadChoice(Named):
             check_arguments(self.name, HEADS[self.name], self.arguments)
         except ArgumentError as error:
             raise ArgumentError(f"{error}{self._elsewhere()}") from error
-        with torch.device("meta"):  # refuses what is out of range, and draws no weights
+        with weightless():  # refuses what is out of range
             HEADS[self.name](1, 2, **self.arguments)
         return self
 

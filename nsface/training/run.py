@@ -46,6 +46,7 @@ from nsface.training.interruption import Interruption
 from nsface.training.progress import Progress
 from nsface.training.ranks import ALONE, Ranks
 from nsface.training.trainer import Diverged, Line, Trainer
+from nsface.weightless import weightless
 
 
 class Interrupted(Exception):
@@ -84,9 +85,9 @@ def train(
         return out / MODEL
     device = ranks.place(pick_device(recipe.device))
     dtype = pick_precision(recipe.precision, device)
-    with torch.device("meta"):  # what is impossible should be said before the images are read
+    with weightless():  # what is impossible should be said before the images are read
         build_head(recipe, ranks.count + 1, ranks)
-        check_batch(recipe, 1 if device.type == "cuda" else ranks.count)
+    check_batch(recipe, 1 if device.type == "cuda" else ranks.count)
 
     note = note if ranks.first else None
     source, chosen, labels, identities = training_set(recipe)
@@ -166,7 +167,7 @@ def check_batch(recipe: Recipe, parts: int) -> None:
     """Refuse a batch of one image where the network normalises over it, in each of so many `parts`."""
     if recipe.batch_size >= 2 * parts:
         return
-    if any(isinstance(m, nn.BatchNorm1d) for m in recipe.network.build(recipe.input).modules()):
+    if any(isinstance(m, nn.BatchNorm1d) for m in recipe.network.plan(recipe.input).modules()):
         raise RecipeError(
             f"batch_size: {recipe.network.name} normalises over the images of a batch; "
             f"give at least {2 * parts}"

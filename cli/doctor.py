@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from nsface.cli.results import emit, json_option
+from nsface.errors import counted
 
 MOST_AT_ONCE = 4  # networks that take a step at the same time, each in up to 1 GiB
 # packages that bring the same modules
@@ -145,14 +146,10 @@ def training() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def _table(result: dict[str, Any]) -> str:
     lines = [
         f"nsface {result['nsface']}, Python {result['python']}, {result['platform']}",
-        f"{_counted(result['cores'], 'core')}, {_counted(result['threads'], 'thread')}, "
+        f"{counted(result['cores'], 'core')}, {counted(result['threads'], 'thread')}, "
         f"{result['vector_instructions']}",
         "",
         "devices",

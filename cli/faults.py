@@ -56,13 +56,12 @@ def users_fault(error: BaseException, arguments: Sequence[str]) -> str | None:
 
 
 def _of_the_system(error: OSError, arguments: Sequence[str]) -> str | None:
-    from nsface.files import FULL  # here, because `nsface --help` does without
+    from nsface.files import FULL, reason  # here, because `nsface --help` does without
 
     number = error.errno or 0
-    words = (error.strerror or str(error)).lower()
     paths = [os.fsdecode(path) for path in (error.filename, error.filename2) if isinstance(path, str | bytes)]
     if number in FULL:
-        return f"cannot write: {words}"
+        return f"cannot write: {reason(error)}"
     if number in _OF_MACHINES:
         return _OF_MACHINES[number]
     if paths == ["standard output"]:

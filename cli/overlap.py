@@ -206,14 +206,7 @@ def _table(
         lines.append("  nobody by embeddings, since no --threshold was given; the most alike are")
     rows: list[Sequence[str]] = [("identity", "most like", "score", "lead", "best images", "")]
     rows += [
-        (
-            shown(m.identity),
-            shown(m.person),
-            f"{m.score:.3f}",
-            f"{m.lead:.3f}",
-            f"{m.image_score:.3f}",
-            _how(m),
-        )
+        (m.identity, m.person, f"{m.score:.3f}", f"{m.lead:.3f}", f"{m.image_score:.3f}", _how(m))
         for m in listed
     ]
     return "\n".join([*lines, columns(rows)])

@@ -27,6 +27,11 @@ def listing(items: list[str], most: int = 10) -> str:
     return ", ".join(map(shown, items[:most])) + more
 
 
+def counted(number: int, noun: str) -> str:
+    """`counted(1, "core")` → `1 core`, `counted(2, "core")` → `2 cores`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def shown(text: object) -> str:
     """`text` as one line that a terminal, a table or a list can hold: what is not printable is escaped.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from nsface.errors import counted
+
 LENGTHS = ("epochs", "iterations")
 TIMES = ("warmup", "milestones")
 
@@ -44,12 +46,9 @@ def fit_schedule(content: dict[str, Any], own: tuple[str, int] | None, given: Co
         scaled = [m * steps / own_steps for m in (value if isinstance(value, list) else [value])]
         schedule[key] = scaled if isinstance(value, list) else scaled[0]
         changed.append(f"schedule.{key} is {_said(schedule[key])} in place of {_said(value)}")
-    lengths = f"{_counted(steps, unit)} in place of {_counted(own_steps, own_unit)}"
+    one, other = unit.removesuffix("s"), own_unit.removesuffix("s")
+    lengths = f"{counted(steps, one)} in place of {counted(own_steps, other)}"
     return f"{', '.join(changed)}: scaled with the length of the run, {lengths}"
-
-
-def _counted(number: int, unit: str) -> str:
-    return f"{number} {unit.removesuffix('s') if number == 1 else unit}"
 
 
 def _said(value: Any) -> str:

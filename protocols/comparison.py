@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nsface.errors import DataError
 from nsface.metrics.identification import bootstrap_dir
 from nsface.metrics.roc import roc, tar_at_far, tar_slope
-from nsface.metrics.shared_people import SharedPeople, paired_difference
+from nsface.metrics.shared_people import paired_difference, shared_people
 from nsface.metrics.statistics import Difference, bootstrap_difference, mcnemar, paired_folds
 from nsface.protocols.identification import FARS, Measured
 from nsface.protocols.ijb import FARS as IJB_FARS
@@ -35,11 +35,9 @@ def compare_verification(first: Verification, second: Verification) -> dict[str,
     if first.kfold is None or second.kfold is None:
         raise DataError(f"{trials.source}: a comparison needs folds; give a list that has them")
     folds = [[fold.accuracy for fold in system.folds] for system in (first, second)]
-    added = (first.choice_variance() + second.choice_variance()) / 2  # the choices are alike in part,
-    if np.array_equal(
-        right[0], right[1]
-    ):  # or in all: a system differs from itself by 0, whatever the threshold
-        added = 0.0
+    # The choices are alike in part; a system differs from itself by 0, whatever the threshold.
+    alike = np.array_equal(right[0], right[1])
+    added = 0.0 if alike else (first.choice_variance() + second.choice_variance()) / 2
     shared, aware = first.shared(), None
     if shared:
         aware = paired_difference(right[0], right[1], shared, weights=first.weights(), added=added)
@@ -142,9 +140,8 @@ def _clustered(
     right: Sequence[npt.NDArray[np.bool_]], people: npt.NDArray[np.int64] | None, added: float = 0.0
 ) -> Difference | None:
     """The difference of two systems' rates over probes or pairs of one person; None where all are of one."""
-    if people is None or len(np.unique(people)) < 2:
-        return None
-    return paired_difference(right[0], right[1], SharedPeople(people, people), added=added)
+    shared = None if people is None else shared_people(people)
+    return paired_difference(right[0], right[1], shared, added=added) if shared else None
 
 
 def _identity_aware(found: Difference | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from nsface.embeddings.pooling import group_rows, pooled
 from nsface.errors import DataError, listing
 from nsface.metrics.identification import OpenSet, dir_at_far, rank_rate
 from nsface.metrics.search import Found, Gallery, Progress, find, highest
-from nsface.metrics.shared_people import SharedPeople, rate_interval
+from nsface.metrics.shared_people import rate_interval, shared_people
 from nsface.metrics.similarity import Rows, Similarity
 from nsface.names import stem
 from nsface.protocols.transforms import Transform
@@ -99,7 +99,7 @@ def identify(
         _check_images(embeddings, gallery, probes)
         closed = _find(embeddings, gallery, probes, fuse, similarity, progress)
         people = numbered(probes.people)
-        shared = SharedPeople(people, people) if len(set(probes.people)) > 1 else None
+        shared = shared_people(people)
         result["closed_set"] = {
             "gallery": len(gallery),
             "probes": len(probes),

@@ -24,7 +24,7 @@ from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
 from nsface.files import reason
 from nsface.metrics.roc import Roc, auc, eer, roc, tar_at_far
-from nsface.metrics.shared_people import SharedPeople, rate_interval
+from nsface.metrics.shared_people import rate_interval, shared_people
 from nsface.metrics.similarity import unit
 from nsface.protocols.lists import Line, read_lines
 from nsface.text import refuse_utf16
@@ -291,7 +291,7 @@ def result(
 ) -> dict[str, Any]:
     """The documented JSON object."""
     person, genuine = people_of(pairs), scores[pairs.same]
-    shared = SharedPeople(person, person) if len(np.unique(person)) > 1 else None
+    shared = shared_people(person)
     points = []
     for point in (tar_at_far(curve, far) for far in fars):
         interval = rate_interval(genuine >= np.float64(point.threshold), shared) if shared else None

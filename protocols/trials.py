@@ -53,7 +53,7 @@ class Trials:
         """Pairs of one person in two folders, or of two people in one."""
         return sum(
             bool(one) and bool(two) and (one == two) != same
-            for one, two, same in zip(*self._folders(), self.same.tolist(), strict=True)
+            for one, two, same in zip(*self._folders, self.same.tolist(), strict=True)
         )
 
     @property
@@ -64,6 +64,7 @@ class Trials:
         """
         return self.contradictions <= _CONTRADICTIONS * len(self)
 
+    @cached_property
     def _folders(self) -> list[list[str]]:
         return [[identity(name) for name in side] for side in (self.left, self.right)]
 
@@ -83,7 +84,7 @@ class Trials:
     def people(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
         """Who is in each pair, as numbers, (P,) for left and right; None where a name has no folder, or where
         folders are not people."""
-        names = self._folders()
+        names = self._folders
         if not all(map(all, names)) or not self.folders_are_people:
             return None
         left, right = numbered(names[0] + names[1]).reshape(2, -1)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
 from nsface.metrics.roc import Roc, TarAtFar, auc, eer, roc, tar_at_far
-from nsface.metrics.shared_people import SharedPeople, rate_interval
+from nsface.metrics.shared_people import SharedPeople, rate_interval, shared_people
 from nsface.metrics.similarity import Similarity, pair_scores
 from nsface.metrics.statistics import wilson_interval
 from nsface.metrics.verification import (
@@ -96,8 +96,7 @@ class Verification:
         people = self.trials.people
         if people is None:
             return None
-        left, right = people if kind is None else (side[kind] for side in people)
-        return SharedPeople(left, right) if len(np.unique([left, right])) > 1 else None
+        return shared_people(*(people if kind is None else (side[kind] for side in people)))
 
     def weights(self) -> Floats:
         """(P,) of the pairs in the accuracy, a mean over folds: equal where folds are of one size."""
@@ -183,7 +182,7 @@ def verify(
         )
     _check_kinds(trials)
     rows = _rows(embeddings, trials)
-    kfold, held_out, by_fold = None, None, None
+    held_out, by_fold = None, None
     if training is not None:
         training_rows = _rows(embeddings, training)
         if shared := len(_pairs(rows) & _pairs(training_rows)):
@@ -200,16 +199,10 @@ def verify(
         held_out = Fold(accuracy_at(scores, trials.same, threshold), threshold, len(trials))
     elif trials.folds > 1 and transform:
         by_fold = _scores_by_fold(embeddings, rows, trials, similarity, transform)
-        kfold = kfold_accuracy(by_fold, trials.same, trials.fold)
         scores = by_fold[trials.fold_place, np.arange(len(trials))]
     else:
         scores = pair_scores(embeddings.vectors, rows[0], rows[1], similarity)
-        return measure(protocol, trials, scores, similarity, fars)
-    curve = roc(scores, trials.same)
-    points = tuple(tar_at_far(curve, far) for far in fars)
-    return Verification(
-        protocol, trials, scores, kfold, held_out, curve, points, similarity, transform, by_fold
-    )
+    return measure(protocol, trials, scores, similarity, fars, held_out, transform, by_fold)
 
 
 def _check_kinds(trials: Trials) -> None:
@@ -239,14 +232,29 @@ def _pairs(rows: npt.NDArray[np.int64]) -> set[tuple[int, int]]:
 
 
 def measure(
-    protocol: str, trials: Trials, scores: Floats, similarity: Similarity, fars: Sequence[float] = FARS
+    protocol: str,
+    trials: Trials,
+    scores: Floats,
+    similarity: Similarity,
+    fars: Sequence[float] = FARS,
+    held_out: Fold | None = None,
+    transform: Transform | None = None,
+    by_fold: Floats | None = None,
 ) -> Verification:
-    """Measure `trials` by (P,) `scores` that were computed elsewhere."""
+    """Measure `trials` by (P,) `scores` that were computed elsewhere.
+
+    Args:
+        held_out, transform, by_fold: see `Verification`.
+    """
     _check_kinds(trials)
-    kfold = kfold_accuracy(scores, trials.same, trials.fold) if trials.folds > 1 else None
+    known = scores if by_fold is None else by_fold
+    kfold = kfold_accuracy(known, trials.same, trials.fold) if trials.folds > 1 else None
     curve = roc(scores, trials.same)
     points = tuple(tar_at_far(curve, far) for far in fars)
-    return Verification(protocol, trials, scores, kfold, None, curve, points, similarity, Transform())
+    transform = transform or Transform()
+    return Verification(
+        protocol, trials, scores, kfold, held_out, curve, points, similarity, transform, by_fold
+    )
 
 
 def _scores_by_fold(

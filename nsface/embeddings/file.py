@@ -122,7 +122,7 @@ class Embeddings:
             DataError: two images would have one name.
         """
         names = renamed(self.names, prefix)
-        if len(set(names)) < len(names):
+        if repeated(names) is not None:
             raise DataError(f"{shown(self.source)}: without '{shown(prefix)}' two images have one name")
         return replace(self, names=names)
 

@@ -27,6 +27,9 @@ class SharedPeople:
     Args:
         left, right: (P,) integers or strings, the two people of each pair; equal where both images show one.
 
+    Attributes:
+        people: how many there are.
+
     Raises:
         DataError: no pairs, or lengths that differ.
     """
@@ -36,11 +39,11 @@ class SharedPeople:
         if first.ndim != 1 or first.shape != second.shape or not len(first):
             raise DataError(f"people of shapes {first.shape} and {second.shape} are in no pairs")
         people, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-        self._people = len(people)
+        self.people = len(people)
         self._left, self._right = places[: len(first)], places[len(first) :]
         self._two = self._left != self._right
         low, high = np.minimum(self._left, self._right), np.maximum(self._left, self._right)
-        couples = low[self._two].astype(np.int64) * self._people + high[self._two]
+        couples = low[self._two].astype(np.int64) * self.people + high[self._two]
         self._couple = np.unique(couples, return_inverse=True)[1]
 
     def __len__(self) -> int:
@@ -48,8 +51,8 @@ class SharedPeople:
 
     def _by_person(self, values: Floats) -> Floats:
         """(people,) sums of the values of all pairs that a person is in."""
-        one = np.bincount(self._left, values, self._people)
-        two = np.bincount(self._right[self._two], values[self._two], self._people)
+        one = np.bincount(self._left, values, self.people)
+        two = np.bincount(self._right[self._two], values[self._two], self.people)
         return np.asarray(one + two, dtype=np.float64)
 
     def products(self, values: Floats) -> float:
@@ -66,6 +69,17 @@ class SharedPeople:
         """(Σ d)² / Σ d², d the weight of the pairs that each person is in: people, if all were in as many."""
         degrees = self._by_person(weights)
         return float(degrees.sum() ** 2 / (degrees @ degrees))
+
+
+def shared_people(left: npt.ArrayLike, right: npt.ArrayLike | None = None) -> SharedPeople | None:
+    """`SharedPeople` of pairs, or, without `right`, of images; None where all show one person, or none do.
+
+    What other people would change cannot be told then.
+    """
+    if not len(np.asarray(left)):
+        return None
+    shared = SharedPeople(left, left if right is None else right)
+    return shared if shared.people > 1 else None
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ PYTHON_OLDEST ?= python3.10
 VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
-BESIDE_TESTS := $(filter-out $(wildcard tests/*/test_*.py tests/*/conftest.py),$(wildcard tests/*/*.py))
 
-.PHONY: demo test test-oldest lint build/lint clean
+.PHONY: demo test test-oldest lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,7 +37,7 @@ $(OLDEST)/installed: setup.cfg pyproject.toml
 test-oldest: $(OLDEST)/installed
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/pytest --numprocesses auto
 
-lint: $(VENV)/installed build/lint
+lint: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -48,7 +47,6 @@ build/lint:
 	rm -rf $@
 	mkdir -p $@/nsface
 	cd $@/nsface && ln -s ../../../nsface/* ../../../cli ../../../protocols ../../../recipes .
-	cd $@ && ln -s $(addprefix ../../,$(BESIDE_TESTS)) .
-
+	cd $@ && ln -s $(addprefix ../../,$(
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist *.egg-info

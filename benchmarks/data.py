@@ -20,14 +20,14 @@ from pathlib import Path
 import click
 import torch
 
-from nsface.images.augment import Augmentation
-from nsface.images.loader import Loader
-from nsface.images.packing import pack
+from nsface.images.batches.augmentation import Augmentation
+from nsface.images.batches.loader import Loader
+from nsface.images.batches.sampling import Shuffled
+from nsface.images.batches.streaming import StreamingLoader
 from nsface.images.pixels import load_pixels
-from nsface.images.sampling import Shuffled
 from nsface.images.sources import Source, StoreSource, numbered, open_source
-from nsface.images.streaming import StreamingLoader
-from nsface.images.unpacking import write_folder
+from nsface.images.store.packing import pack
+from nsface.images.store.unpacking import write_folder
 
 BATCH = 256
 

@@ -52,10 +52,10 @@ from nsface.auxiliary import AUXILIARY
 from nsface.files import write_text
 from nsface.heads import HEADS, DisturbLabel, Head, others
 from nsface.heads.noise import Noise
-from nsface.images.packing import pack
 from nsface.images.sources import open_source
+from nsface.images.store.packing import pack
 from nsface.networks import NETWORKS, build
-from nsface.recipe import Optimizer, Recipe
+from nsface.recipe.schema import Optimizer, Recipe
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.data import make_loader, training_set
 from nsface.training.ranks import ALONE

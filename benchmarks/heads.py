@@ -25,7 +25,7 @@ from small_faces import RECIPE, markdown
 from torch import nn
 
 from nsface.heads import HEADS, Head, others
-from nsface.recipe import Optimizer, Recipe, load_recipe
+from nsface.recipe.schema import Optimizer, Recipe, load_recipe
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.trainer import make_optimizer
 

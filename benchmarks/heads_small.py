@@ -26,7 +26,7 @@ from heads import added, step_times
 from small_faces import RECIPES, markdown, scores, train_and_score
 
 from nsface.errors import DataError
-from nsface.recipe import Recipe, load_recipe
+from nsface.recipe.schema import Recipe, load_recipe
 from nsface.report.runs import Run, read_runs
 
 Settings = dict[str, Any]

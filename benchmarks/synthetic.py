@@ -134,7 +134,7 @@ def read_look_alikes(path: Path, pairs: int) -> Trials:
 def untrained(model: str, folder: Path) -> str:
     """A model file in `folder` with the weights that the training of `model` began with, by its recipe."""
     from nsface.model import load_model, save_model
-    from nsface.recipe import load_recipe
+    from nsface.recipe.schema import load_recipe
     from nsface.seeds import derived_seed
 
     recipe = load_recipe(Path(model).parent / "recipe.yaml")

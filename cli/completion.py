@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 def complete_recipe(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of recipes, and files: these first, as click's script for bash drops what is before them."""
-    from nsface.recipe_names import shipped, summary
+    from nsface.recipe.names import shipped, summary
 
     fitting = [name for name in shipped() if name.startswith(incomplete)]
     files = [] if parameter.name == "name" else [CompletionItem(incomplete, type="file")]
@@ -33,8 +33,8 @@ def complete_key(ctx: click.Context, parameter: click.Parameter, incomplete: str
     """Keys of a recipe, with the `=` that follows; arguments of the head that `--head` gives."""
     from nsface.arguments import own_arguments
     from nsface.heads import HEADS
-    from nsface.recipe import Recipe
-    from nsface.recipe_faults import dotted_keys
+    from nsface.recipe.faults import dotted_keys
+    from nsface.recipe.schema import Recipe
 
     keys = dotted_keys(Recipe)
     if (head := ctx.params.get("head")) in HEADS:

@@ -88,7 +88,7 @@ def command(how: Manners, /, out: Path, recipe: str | None, **options: Any) -> i
           --people people.txt --subjects lfw_ytf_596.txt
     """
     from nsface.cli.demo_plan import Lists, Rendered, plan, remember
-    from nsface.recipe_names import recipe_text
+    from nsface.recipe.names import recipe_text
 
     given = {key: options[key] for key in ("pairs", "people", "subjects", "look_alikes", "ytf", "splits")}
     real = _checked(options["faces"], options["lfw"], given)

@@ -42,8 +42,8 @@ def command(data: str, deep: bool, plots: Path | None, workers: int | None, json
     """
     from tqdm import tqdm
 
-    from nsface.images.inspection import look
-    from nsface.images.inspection_result import describe
+    from nsface.images.inspection.result import describe
+    from nsface.images.inspection.scan import look
     from nsface.images.sources import StoreSource, open_source
 
     source = open_source(data)

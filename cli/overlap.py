@@ -224,7 +224,7 @@ def _shared(
     """Rows of both files whose pictures look the same."""
     from tqdm import tqdm
 
-    from nsface.images.shared_pictures import shared_pictures
+    from nsface.images.inspection.shared_pictures import shared_pictures
     from nsface.images.sources import open_source
     from nsface.names import Places
 

@@ -33,7 +33,7 @@ def record(
         DataError: `run` is no run folder, or was trained on identities that are not in `train`.
     """
     from nsface.images.sources import open_source
-    from nsface.recipe import load_recipe
+    from nsface.recipe.schema import load_recipe
 
     if not os.path.isfile(run / "recipe.yaml"):
         raise DataError(f"{shown(run)}: not a run folder, there is no recipe.yaml in it")

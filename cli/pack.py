@@ -35,9 +35,9 @@ def command(
     """
     from tqdm import tqdm
 
-    from nsface.images.packing import pack
     from nsface.images.sources import open_source
-    from nsface.images.unpacking import write_folder
+    from nsface.images.store.packing import pack
+    from nsface.images.store.unpacking import write_folder
 
     if encoded and folder:
         raise click.UsageError("--encoded is about a store; a folder always has the encoded images")

@@ -19,7 +19,7 @@ def command(name: str | None) -> None:
       nsface recipes
       nsface recipes lfw-small > mine.yaml
     """
-    from nsface.recipe_names import shipped, summary
+    from nsface.recipe.names import shipped, summary
 
     known = shipped()
     if name is None:

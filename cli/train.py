@@ -85,7 +85,7 @@ def command(
       nsface train lfw-small --set schedule.warmup=2 --set optimizer.clip_norm=5
       torchrun --standalone --nproc-per-node 4 -m nsface train casia-noisy --data casia.store
     """
-    from nsface.recipe import load_recipe
+    from nsface.recipe.schema import load_recipe
     from nsface.training.ranks import joined
     from nsface.training.run import Interrupted, train
 
@@ -111,7 +111,7 @@ def command(
 
 def overridden(settings: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
     """What the command line gives in place of the recipe's values, by dotted key."""
-    from nsface.recipe import parse_value
+    from nsface.recipe.text import parse_value
 
     overrides = {key: options[name] for name, key in OPTIONS.items() if options[name] is not None}
     for setting in settings:

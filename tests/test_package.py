@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from packaging.requirements import Requirement
+
+import nsface
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,8 +20,20 @@ def test_every_package_is_installed_and_none_besides() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     listed = config["options"]["packages"].split()
-    found = [".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "nsface").rglob("__init__.py")]
-    assert sorted(listed) == sorted([*found, "nsface.cli", "nsface.protocols", "nsface.recipes"])
+    walked = os.walk(ROOT / "nsface", followlinks=True)
+    found = [
+        ".".join(Path(folder).relative_to(ROOT).parts)
+        for folder, _, names in walked
+        if "__init__.py" in names
+    ]
+    assert sorted(listed) == sorted(found)
+
+
+def test_each_module_exists_once() -> None:
+    assert nsface.__path__ == [str(ROOT / "nsface")]
+    assert importlib.util.find_spec("nsface.nsface") is None
+    for name in ("cli", "protocols", "recipes"):
+        assert (ROOT / "nsface" / name).resolve() == ROOT / name
 
 
 def test_every_requirement_has_one_bound_that_can_be_installed() -> None:

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsface.errors import RecipeError
-from nsface.recipe import load_recipe, parse_value
+from nsface.recipe.schema import load_recipe
+from nsface.recipe.text import parse_value
 
 GOOD = """\
 network: {name: sphereface-20}

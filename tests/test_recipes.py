@@ -9,8 +9,8 @@ import torch
 import yaml
 
 from nsface.errors import RecipeError
-from nsface.recipe import load_recipe
-from nsface.recipe_names import shipped, summary
+from nsface.recipe.names import shipped, summary
+from nsface.recipe.schema import load_recipe
 from nsface.training.build import build_head
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"

@@ -14,7 +14,7 @@ from nsface.images.alignment.landmarks import read_landmarks
 from nsface.images.sources import open_source
 from nsface.protocols.ijb import Faces, read_template_pairs
 from nsface.protocols.lists import read_lines
-from nsface.recipe import load_recipe
+from nsface.recipe.schema import load_recipe
 from nsface.text import read_text
 
 

@@ -1,1 +1,1 @@
-"""Images: sources of encoded pictures, decoding, pixel stores, augmentation and batches."""
+"""Images: sources, alignment, stores, inspection, batches, and the decoding that they share."""

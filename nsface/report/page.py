@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nsface import __version__
 from nsface.errors import listing, shown
-from nsface.recipe_text import dotted
+from nsface.recipe.text import dotted
 from nsface.report.charts import LOSS, SATURATION, result_charts, training_charts
 from nsface.report.differences import differences
 from nsface.report.inspections import facts

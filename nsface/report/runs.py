@@ -16,7 +16,7 @@ from typing import Any
 from nsface.embeddings.overlap_record import Entry, read_record
 from nsface.errors import DataError, RecipeError, shown
 from nsface.files import reason
-from nsface.recipe_text import read_yaml
+from nsface.recipe.text import read_yaml
 from nsface.report.checked import checked
 from nsface.report.results import Environment, LogLine, Recipe, read_result
 from nsface.untrusted import parse_json

@@ -8,7 +8,7 @@ from nsface.auxiliary import AUXILIARY
 from nsface.errors import RecipeError
 from nsface.heads import HEADS, Head
 from nsface.heads.shard import Shard
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.training.ranks import ALONE, Ranks
 
 

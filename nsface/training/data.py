@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from nsface.errors import DataError, RecipeError, listing
-from nsface.images.loader import BatchLoader, Loader
+from nsface.images.batches.loader import BatchLoader, Loader
+from nsface.images.batches.sampling import IdentityBalanced, Sampler, Shuffled
+from nsface.images.batches.streaming import StreamingLoader
 from nsface.images.pixel_file import PixelFile
 from nsface.images.pixels import Pixels, load_pixels, stored_pixels
-from nsface.images.sampling import IdentityBalanced, Sampler, Shuffled
 from nsface.images.sources import Source, numbered, open_source
-from nsface.images.streaming import StreamingLoader
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.training.progress import Progress
 from nsface.training.ranks import Ranks
 

@@ -14,9 +14,9 @@ from nsface import files
 from nsface.errors import DataError, ModelError, NsfaceError, RecipeError, listing, shown
 from nsface.files import reason, write_text
 from nsface.model import read_description
-from nsface.recipe import INDIFFERENT, Recipe, load_recipe
-from nsface.recipe_length import LENGTHS
-from nsface.recipe_text import dotted
+from nsface.recipe.length import LENGTHS
+from nsface.recipe.schema import INDIFFERENT, Recipe, load_recipe
+from nsface.recipe.text import dotted
 from nsface.training.checkpoint import LATEST, PREVIOUS, saved
 from nsface.untrusted import parse_json
 

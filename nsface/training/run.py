@@ -24,7 +24,7 @@ from nsface.errors import NsfaceError, RecipeError, listing, shown
 from nsface.files import sync, write_text
 from nsface.finite import not_finite
 from nsface.model import Description, save_model
-from nsface.recipe import Recipe, load_recipe
+from nsface.recipe.schema import Recipe, load_recipe
 from nsface.seeds import derived_seed
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.checkpoint import LATEST, restore_newest, save_checkpoint, saved, tensors

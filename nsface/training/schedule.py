@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nsface.recipe import Schedule
+from nsface.recipe.schema import Schedule
 
 
 def learning_rate(schedule: Schedule, base: float, time: float, length: float) -> float:

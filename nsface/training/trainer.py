@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from nsface.errors import ModelError, NsfaceError, RecipeError
 from nsface.heads import Head
-from nsface.images.loader import BatchLoader
+from nsface.images.batches.loader import BatchLoader
 from nsface.networks.activations import NoisyActivation
-from nsface.recipe import Optimizer, Recipe
+from nsface.recipe.schema import Optimizer, Recipe
 from nsface.seeds import derived_seed
 from nsface.training.meter import Meter
 from nsface.training.ranks import ALONE, Ranks

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-import numpy as np
-import pytest
-from scipy.stats import norm
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import coverage
 import coverage_models as models
+import numpy as np
+import pytest
 from coverage_page import Row, page
+from scipy.stats import norm
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.5])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import gpu
 import pytest
 import torch
 from torch import Tensor
@@ -16,10 +16,6 @@ from nsface.auxiliary import AUXILIARY
 from nsface.heads import HEADS, ArcFace, Target, others
 from nsface.networks import NETWORKS
 from nsface.training.trainer import Trainer
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-import gpu
 
 CHECKS = ["networks", "heads", "waits", "trainings", "resumed", "classifier"]
 FORMS = ["in device memory", "in host memory", "cache", "packed pixels", "streamed"]

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import heads
+import heads_small
 import pytest
 
 from nsface.auxiliary import AUXILIARY
 from nsface.errors import DataError
 from nsface.heads import HEADS
-from nsface.recipe import load_recipe
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-import heads
-import heads_small
+from nsface.recipe.schema import load_recipe
 
 ARMS = heads_small.ARMS
 

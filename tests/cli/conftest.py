@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,7 @@ from typing import Any
 import pytest
 
 from nsface.cli import main
-
-sys.path.insert(0, str(Path(__file__).parent))  # for `evaluation`
-from evaluation import PEOPLE, made
+from tests.cli.evaluation import PEOPLE, made
 
 
 @dataclass(frozen=True)

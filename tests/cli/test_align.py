@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from nsface.embeddings import Embeddings, save
-from nsface.recipe import load_recipe
+from nsface.recipe.schema import load_recipe
 
 Run = Callable[..., Any]
 POINTS = "30.2946 51.6963 65.5318 51.5014 48.0252 71.7366 33.5493 92.3655 62.7299 92.2041"

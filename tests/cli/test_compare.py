@@ -10,9 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from evaluation import PEOPLE, drawn, made
 
 from nsface.embeddings import Embeddings, save
+from tests.cli.evaluation import PEOPLE, drawn, made
 
 Run = Callable[..., Any]
 

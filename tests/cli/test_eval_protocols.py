@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation import PEOPLE, drawn, made
+
+from tests.cli.evaluation import PEOPLE, drawn, made
 
 Run = Callable[..., Any]
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import click
 import pytest
-from evaluation import PEOPLE, made
 
 from nsface.cli import COMMANDS, group
 from nsface.synthetic import write_training_set
+from tests.cli.evaluation import PEOPLE, made
 
 Run = Callable[..., Any]
 LIMIT = 5  # seconds of work

@@ -18,8 +18,8 @@ from nsface.arguments import own_arguments
 from nsface.cli import group
 from nsface.heads import HEADS
 from nsface.networks import NETWORKS
-from nsface.recipe import Schedule
-from nsface.recipe_names import shipped
+from nsface.recipe.names import shipped
+from nsface.recipe.schema import Schedule
 
 Run = Callable[..., Any]
 

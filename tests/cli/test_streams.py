@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation import PEOPLE, made
 
 import nsface.cli
 from nsface.errors import shown
+from tests.cli.evaluation import PEOPLE, made
 
 Run = Callable[..., Any]
 CLI = [sys.executable, "-m", "nsface"]

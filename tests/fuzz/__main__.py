@@ -34,8 +34,8 @@ _LIBRARIES = (
     "nsface.training.checkpoint",
     "nsface.model",
     "nsface.recipe",
-    "nsface.images.packing",
-    "nsface.images.inspection_result",
+    "nsface.images.store.packing",
+    "nsface.images.inspection.result",
     "nsface.protocols.blufr",
     "nsface.report.runs",
 )

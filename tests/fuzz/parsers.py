@@ -56,13 +56,13 @@ def _joined(name: str, join: Callable[[Files], bytes]) -> Callable[[Files], File
 
 
 def recipe(folder: Path) -> object:
-    from nsface.recipe import load_recipe
+    from nsface.recipe.schema import load_recipe
 
     return load_recipe(folder / "r.yaml").to_yaml()
 
 
 def override(folder: Path) -> object:
-    from nsface.recipe import parse_value
+    from nsface.recipe.text import parse_value
 
     return parse_value((folder / "value").read_bytes().decode("utf-8", "surrogateescape"))
 
@@ -235,8 +235,8 @@ def _inspection() -> list[Files]:
     def write(folder: Path) -> None:
         import json
 
-        from nsface.images.inspection import look
-        from nsface.images.inspection_result import describe
+        from nsface.images.inspection.result import describe
+        from nsface.images.inspection.scan import look
         from nsface.images.sources import open_source
 
         for i in range(4):

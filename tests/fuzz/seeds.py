@@ -218,8 +218,8 @@ def lmdb(folder: Path) -> None:
 
 def store(encoded: bool) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
-        from nsface.images.packing import pack
         from nsface.images.sources import open_source
+        from nsface.images.store.packing import pack
 
         with tempfile.TemporaryDirectory() as name:
             for i in range(6):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # for `tests.fuzz`
 from tests.fuzz.harness import attempt, damaged, fuzz, make_inputs, write
 from tests.fuzz.mutations import Files
 from tests.fuzz.parsers import PARSERS

@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import batch, cosines, cross_entropy, few, ready, target_of
 from torch import Tensor
 
 from nsface.heads import AdaFace, NormFace
+from tests.heads.oracle import batch, cosines, cross_entropy, few, ready, target_of
 
 
 @few

@@ -18,11 +18,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import batch, few, ready, xi
 
 from nsface.errors import RecipeError
 from nsface.heads import NoisySoftmax, Softmax
-from nsface.recipe import load_recipe
+from nsface.recipe.schema import load_recipe
+from tests.heads.oracle import batch, few, ready, xi
 
 Array = npt.NDArray[np.float64]
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import batch, ready
 from torch import Tensor
 from torch.nn import functional
 
 from nsface.heads import HEADS, AdaFace, CurricularFace, Head, Softmax
+from tests.heads.oracle import batch, ready
 
 
 def made(name: str, size: int, identities: int, **wanted: Any) -> Head:

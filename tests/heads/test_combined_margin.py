@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from oracle import assert_loss_is, batch, cosines, cross_entropy, few, ready, target_of
 from torch import Tensor
 
 from nsface.heads import ArcFace, CombinedMargin, CosFace, Head, NormFace, SphereFace
+from tests.heads.oracle import assert_loss_is, batch, cosines, cross_entropy, few, ready, target_of
 
 
 @few

@@ -10,7 +10,7 @@ import torch
 
 from nsface.errors import RecipeError
 from nsface.heads import HEADS, NormalisedHead
-from nsface.recipe import Recipe, load_recipe
+from nsface.recipe.schema import Recipe, load_recipe
 from nsface.training.build import build_head
 
 WITHOUT_NOISE = {"softmax", "label-smoothing", "disturb-label"}

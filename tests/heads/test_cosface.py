@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import assert_loss_is, batch, cosines, cross_entropy, few, ready, target_of
 from torch import Tensor
 
 from nsface.heads import CosFace, NormFace
+from tests.heads.oracle import assert_loss_is, batch, cosines, cross_entropy, few, ready, target_of
 
 
 @few

@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import assert_loss_is, batch, cosines, cross_entropy, few, ready, target_of, xi
 from torch import Tensor
 
 from nsface.heads import LSoftmax, Softmax
+from tests.heads.oracle import assert_loss_is, batch, cosines, cross_entropy, few, ready, target_of, xi
 
 
 @few

@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import assert_loss_is, batch, few, ready
 from torch import Tensor
 from torch.nn import functional
 
 from nsface.heads import LabelSmoothing, Softmax
+from tests.heads.oracle import assert_loss_is, batch, few, ready
 
 
 @few

@@ -9,11 +9,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import assert_loss_is, batch, cosines, cross_entropy, few, ready, target_of, xi
 from torch import Tensor
 
 from nsface.heads import NoisySoftmax, Softmax, Target
 from nsface.heads.others import others
+from tests.heads.oracle import assert_loss_is, batch, cosines, cross_entropy, few, ready, target_of, xi
 
 DRAWS = 1_000_000
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import batch, built, cosines, cross_entropy, few, ready, target_of, xi
 from torch import Tensor
 from torch.nn import functional
 
 from nsface.heads import HEADS, CosFace, Head, NormalisedHead, NormFace
 from nsface.heads.normalised import angle
+from tests.heads.oracle import batch, built, cosines, cross_entropy, few, ready, target_of, xi
 
 NORMALISED = [name for name, head in HEADS.items() if issubclass(head, NormalisedHead)]
 

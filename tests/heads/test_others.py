@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import batch, built, few, ready
 from torch import Tensor
 
 from nsface.heads import HEADS, others
 from nsface.heads.others import Classes, blocked, form, plain
+from tests.heads.oracle import batch, built, few, ready
 
 
 @few

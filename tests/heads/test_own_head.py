@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from oracle import batch, ready
 from pydantic import ValidationError
 
 from nsface.heads import HEADS, NormFace
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.training.build import build_head
+from tests.heads.oracle import batch, ready
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "objectives.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^```python\n# (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import few
 
 from nsface.heads.psi import annealed, psi, psi_of_multiple
+from tests.heads.oracle import few
 
 
 def by_definition(angle: float, m: float) -> float:

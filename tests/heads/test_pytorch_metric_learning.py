@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import batch, few, ready
 from pytorch_metric_learning import losses
 
 from nsface.heads import ArcFace, CosFace, Head, NormFace, SphereFace
+from tests.heads.oracle import batch, few, ready
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.synthetic import write_training_set
 from nsface.training import trainer as trainer_module
 from nsface.training.run import train

@@ -1,13 +1,10 @@
-import sys
 from pathlib import Path
 
 import pytest
 
-from nsface.images import packing
 from nsface.images.sources import Source, open_source
-
-sys.path.insert(0, str(Path(__file__).parent))  # for `pictures`
-from pictures import write_tar
+from nsface.images.store import packing
+from tests.images.pictures import write_tar
 
 
 @pytest.fixture

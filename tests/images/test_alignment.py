@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import encoded, picture
 
 from nsface.errors import DataError
 from nsface.images.alignment import read_landmarks, template, umeyama, warp
 from nsface.images.alignment.aligning import Finder, align
 from nsface.images.alignment.detectors import Face, chosen
 from nsface.images.sources import open_source
+from tests.images.pictures import encoded, picture
 
 POINTS = [(30.2946, 51.6963), (65.5318, 51.5014), (48.0252, 71.7366), (33.5493, 92.3655), (62.7299, 92.2041)]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nsface.images.augment import Augmentation, augment
-from nsface.images.degrade import compressed
+from nsface.images.batches.augmentation import Augmentation, augment
+from nsface.images.batches.degradation import compressed
 
 HEIGHT, WIDTH = 9, 7
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from nsface.errors import DataError
-from nsface.images.packing import pack
 from nsface.images.sources import Source, StoreSource, open_source
+from nsface.images.store.packing import pack
 
 
 def npy(values: Any, kind: Any = np.int64) -> bytes:

@@ -11,10 +11,10 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from pictures import encoded, picture
 
 from nsface.errors import DataError
 from nsface.images.decode import decode
+from tests.images.pictures import encoded, picture
 
 VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + np.random.default_rng(5).bytes(50_000)
 

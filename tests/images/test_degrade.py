@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nsface.images.degrade import blurred, compressed
+from nsface.images.batches.degradation import blurred, compressed
 
 
 def scenes(batch: int, height: int, width: int) -> npt.NDArray[np.uint8]:

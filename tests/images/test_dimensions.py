@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import encoded, picture
 
 from nsface.errors import DataError
 from nsface.images.decode import decode
 from nsface.images.dimensions import dimensions, image_extension
+from tests.images.pictures import encoded, picture
 
 EXTENSIONS = [".jpg", ".png", ".bmp", ".tif", ".webp"]
 

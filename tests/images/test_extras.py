@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from containers import write_lmdb, write_parquet
-from pictures import encoded, opened_or_refused, picture
 
 from nsface.errors import DataError
 from nsface.images.sources import open_source
+from tests.images.containers import write_lmdb, write_parquet
+from tests.images.pictures import encoded, opened_or_refused, picture
 
 IMAGES = [encoded(picture(seed=number), ".jpg" if number % 2 else ".png") for number in range(6)]
 

@@ -11,14 +11,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from pictures import encoded, picture
-from records import content, write_rec
 
 from nsface.errors import DataError
-from nsface.images.inspection import look
-from nsface.images.inspection_result import describe, label_gaps, odd_name
+from nsface.images.inspection.result import describe, label_gaps, odd_name
+from nsface.images.inspection.scan import look
 from nsface.images.sources import open_source
 from nsface.report.data_figures import contact_sheet, draw_inspection
+from tests.images.pictures import encoded, picture
+from tests.images.records import content, write_rec
 
 SIZE = (28, 24)
 

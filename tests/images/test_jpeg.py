@@ -8,9 +8,9 @@ import cv2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import picture
 
 from nsface.images.jpeg import first_picture
+from tests.images.pictures import picture
 
 
 def jpeg(*options: int) -> bytes:

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from containers import write_lmdb, write_parquet, write_shard
-from pictures import encoded, picture
-from records import content, write_rec
 
 from nsface.errors import DataError
-from nsface.images.packing import pack
 from nsface.images.sources import open_source
 from nsface.images.sources.base import identity_of
-from nsface.recipe import Recipe
+from nsface.images.store.packing import pack
+from nsface.recipe.schema import Recipe
 from nsface.training.data import training_set
+from tests.images.containers import write_lmdb, write_parquet, write_shard
+from tests.images.pictures import encoded, picture
+from tests.images.records import content, write_rec
 
 IMAGES = [encoded(picture(112, 96, seed=number)) for number in range(8)]
 LABELS = [-1, 2, 0, 2, -1, 0, -7, 2]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from nsface.images.augment import Augmentation
-from nsface.images.loader import Loader
-from nsface.images.sampling import Shuffled
+from nsface.images.batches.augmentation import Augmentation
+from nsface.images.batches.loader import Loader
+from nsface.images.batches.sampling import Shuffled
 
 
 def loader(

@@ -7,9 +7,16 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import picture
 
-from nsface.images.near_duplicates import FREQUENCIES, NEAR, SIDE, groups, near_pairs, perceptual_hashes
+from nsface.images.inspection.near_duplicates import (
+    FREQUENCIES,
+    NEAR,
+    SIDE,
+    groups,
+    near_pairs,
+    perceptual_hashes,
+)
+from tests.images.pictures import picture
 
 
 def small(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

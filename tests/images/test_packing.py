@@ -15,21 +15,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import encoded, picture
-from records import insightface, write_rec
 
 from nsface.errors import DataError, NsfaceError
 from nsface.images.alignment.journal import Journal
-from nsface.images.augment import Augmentation
-from nsface.images.loader import Loader
-from nsface.images.packing import npy_header, pack
+from nsface.images.batches.augmentation import Augmentation
+from nsface.images.batches.loader import Loader
+from nsface.images.batches.sampling import Shuffled
 from nsface.images.pixels import stored_pixels
-from nsface.images.sampling import Shuffled
 from nsface.images.sources import Source, StoreSource, open_source
+from nsface.images.store.packing import npy_header, pack
 from nsface.model import Preprocessing
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.training.data import decoded, training_set
 from nsface.training.ranks import ALONE
+from tests.images.pictures import encoded, picture
+from tests.images.records import insightface, write_rec
 
 SIZE = (12, 10)
 

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import write_tar
 
-from nsface.images.packing import pack
 from nsface.images.sources import Source, StoreSource, open_source
+from nsface.images.store.packing import pack
+from tests.images.pictures import write_tar
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from nsface.images import packing, partial
+from nsface.images.store import packing
+from nsface.images.store import partial
 from nsface.images.sources import open_source
 packing.BLOCK = 8
 add, calls = partial.Partial.add, 0

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import encoded, opened_or_refused, picture
 
 from nsface.errors import DataError
 from nsface.images.sources import open_source
 from nsface.images.sources.asked import asked_for
+from tests.images.pictures import encoded, opened_or_refused, picture
 
 arrow: Any = pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import encoded, picture
 
 from nsface.errors import DataError, NsfaceError
 from nsface.images.pixel_file import PixelFile, Pixels
 from nsface.images.pixels import load_pixels
 from nsface.images.sources import Source, open_source
+from tests.images.pictures import encoded, picture
 
 FullDisk = Callable[[int], AbstractContextManager[None]]
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import encoded, picture
-from records import MAGIC, content, frame, insightface, write_rec
 
 from nsface.errors import DataError
 from nsface.images.sources import RecSource, open_source
 from nsface.images.sources.recordio import RecordFile
+from tests.images.pictures import encoded, picture
+from tests.images.records import MAGIC, content, frame, insightface, write_rec
 
 IMAGES = [encoded(picture(seed=number), ".jpg" if number % 2 else ".png") for number in range(5)]
 LABELS = [0, 0, 3, 3, 7]

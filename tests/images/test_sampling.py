@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsface.errors import RecipeError
-from nsface.images.sampling import IdentityBalanced
+from nsface.images.batches.sampling import IdentityBalanced
 
 counts_of_images = st.lists(st.integers(1, 9), min_size=2, max_size=8)
 

@@ -14,20 +14,20 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from pictures import encoded, picture, write_tar
-from records import content, write_rec
 from torch.multiprocessing.reductions import shared_cache
 
 from nsface.errors import DataError, NsfaceError
-from nsface.images import streaming
-from nsface.images.augment import Augmentation
-from nsface.images.loader import BatchLoader, Loader
-from nsface.images.packing import pack
+from nsface.images.batches import streaming
+from nsface.images.batches.augmentation import Augmentation
+from nsface.images.batches.loader import BatchLoader, Loader
+from nsface.images.batches.sampling import IdentityBalanced, Shuffled
+from nsface.images.batches.streaming import StreamingLoader
 from nsface.images.pixels import load_pixels
-from nsface.images.sampling import IdentityBalanced, Shuffled
 from nsface.images.sources import Source, numbered, open_source
-from nsface.images.streaming import StreamingLoader
-from nsface.images.unpacking import write_folder
+from nsface.images.store.packing import pack
+from nsface.images.store.unpacking import write_folder
+from tests.images.pictures import encoded, picture, write_tar
+from tests.images.records import content, write_rec
 
 CPU = torch.device("cpu")
 HOW = Augmentation(mirror=True, shift=2, brightness=0.2, rotation=5, erase=0.3)

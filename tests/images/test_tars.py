@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from containers import add, write_shard
-from pictures import opened_or_refused
 
 from nsface.errors import DataError
 from nsface.images.sources import open_source
+from tests.images.containers import add, write_shard
+from tests.images.pictures import opened_or_refused
 
 
 def test_later_tar_members_replace_earlier_ones_and_links_are_passed_over(tmp_path: Path) -> None:

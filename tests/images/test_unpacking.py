@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import encoded, picture, write_tar
 
 from nsface.errors import DataError
-from nsface.images.packing import pack
 from nsface.images.sources import open_source
-from nsface.images.unpacking import write_folder
+from nsface.images.store.packing import pack
+from nsface.images.store.unpacking import write_folder
+from tests.images.pictures import encoded, picture, write_tar
 
 
 def test_back_to_a_folder(tmp_path: Path) -> None:

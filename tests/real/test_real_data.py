@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from nsface.images.inspection import look
-from nsface.images.inspection_result import describe
-from nsface.images.loader import Loader
-from nsface.images.packing import pack
-from nsface.images.sampling import Shuffled
+from nsface.images.batches.loader import Loader
+from nsface.images.batches.sampling import Shuffled
+from nsface.images.inspection.result import describe
+from nsface.images.inspection.scan import look
 from nsface.images.sources import open_source
-from nsface.recipe import load_recipe
+from nsface.images.store.packing import pack
+from nsface.recipe.schema import load_recipe
 from nsface.training.data import decoded, training_set
 from nsface.training.ranks import ALONE
 

@@ -10,7 +10,7 @@ import pytest
 from nsface.images.pixels import load_pixels
 from nsface.images.sources import open_source
 from nsface.protocols.lfw import read_pairs
-from nsface.recipe import load_recipe
+from nsface.recipe.schema import load_recipe
 from nsface.training.data import training_set
 
 pytestmark = pytest.mark.real

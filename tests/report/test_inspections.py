@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nsface.errors import DataError
-from nsface.images.inspection import look
-from nsface.images.inspection_result import describe
+from nsface.images.inspection.result import describe
+from nsface.images.inspection.scan import look
 from nsface.images.sources import open_source
 from nsface.report.inspections import facts, read_inspections
 from nsface.synthetic import write_training_set

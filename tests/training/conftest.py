@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.synthetic import write_training_set
 
 SETTINGS: dict[str, Any] = {

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from nsface.errors import ModelError, NsfaceError, RecipeError
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.training.checkpoint import load_checkpoint, save_checkpoint, saved
 from nsface.training.run import train
 

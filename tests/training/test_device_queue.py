@@ -18,10 +18,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nsface.auxiliary import AUXILIARY
 from nsface.heads import HEADS, others
-from nsface.images.augment import Augmentation, augment
-from nsface.images.loader import Loader
-from nsface.images.sampling import Shuffled
-from nsface.recipe import Recipe
+from nsface.images.batches.augmentation import Augmentation, augment
+from nsface.images.batches.loader import Loader
+from nsface.images.batches.sampling import Shuffled
+from nsface.recipe.schema import Recipe
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.trainer import Trainer
 

@@ -26,7 +26,7 @@ from nsface.errors import NsfaceError, RecipeError
 from nsface.heads import HEADS, Head
 from nsface.heads.others import Classes, blocked, plain
 from nsface.heads.shard import Shard
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.training.ranks import Ranks, joined
 from nsface.training.run import Interrupted, train
 from nsface.training.trainer import Trainer

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from nsface.errors import NsfaceError, RecipeError
 from nsface.finite import not_finite
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.training.checkpoint import load_checkpoint, tensors
 from nsface.training.run import train
 from nsface.training.trainer import Diverged, Trainer

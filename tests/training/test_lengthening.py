@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from nsface.errors import RecipeError
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.training import run as run_module
 from nsface.training.run import train
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.training import progress as module
 from nsface.training.progress import Progress
 from nsface.training.run import train

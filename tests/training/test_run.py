@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from nsface.errors import DataError, NsfaceError, RecipeError
 from nsface.heads import NoisySoftmax, Softmax
 from nsface.model import load_model
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.synthetic import write_training_set
 from nsface.training import trainer as trainer_module
 from nsface.training.run import Interrupted, train
@@ -253,9 +253,9 @@ def test_weight_decay_spares_vectors() -> None:
 
 def test_one_step_by_hand(faces: Path) -> None:
     """A step of the trainer against SGD with Nesterov momentum written out."""
-    from nsface.images.augment import Augmentation
-    from nsface.images.loader import Loader
-    from nsface.images.sampling import Shuffled
+    from nsface.images.batches.augmentation import Augmentation
+    from nsface.images.batches.loader import Loader
+    from nsface.images.batches.sampling import Shuffled
 
     settings = recipe(
         faces,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nsface.errors import DataError, NsfaceError, RecipeError
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.synthetic import write_training_set
 from nsface.training import run as run_module
 from nsface.training.data import make_loader

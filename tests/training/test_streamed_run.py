@@ -16,7 +16,7 @@ import yaml
 from safetensors.torch import load_file
 
 from nsface.errors import DataError
-from nsface.recipe import Recipe
+from nsface.recipe.schema import Recipe
 from nsface.synthetic import write_training_set
 from nsface.training import run
 from nsface.training.checkpoint import load_checkpoint, save_checkpoint

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from nsface.errors import DataError
-from nsface.images.lmdb_content import FILE, check_size, environment, read_all, unreadable
 from nsface.images.sources.base import Source, identity_of, readable, without_common_folder
+from nsface.images.sources.lmdb_content import FILE, check_size, environment, read_all, unreadable
 from nsface.untrusted import isolated
 
 _IMAGE = b"image"

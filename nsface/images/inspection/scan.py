@@ -16,11 +16,11 @@ import numpy.typing as npt
 from nsface.errors import DataError
 from nsface.files import reason
 from nsface.images import room
-from nsface.images.near_duplicates import SIDE, perceptual_hashes
-from nsface.images.packing import common_size
+from nsface.images.inspection.near_duplicates import SIDE, perceptual_hashes
 from nsface.images.parallel import in_order
 from nsface.images.pixels import Progress
 from nsface.images.sources import Source
+from nsface.images.store.packing import common_size
 
 CHUNK = 128  # images
 GREY = 6  # the largest difference between the channels, of 255, in a grey image saved in colour

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nsface.images.augment import Augmentation, augment
+from nsface.images.batches.augmentation import Augmentation, augment
+from nsface.images.batches.sampling import Sampler
 from nsface.images.pixel_file import PixelFile
-from nsface.images.sampling import Sampler
 from nsface.seeds import derived_seed
 
 Self = TypeVar("Self", bound="BatchLoader")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nsface.images.inspection import Looks
-from nsface.images.near_duplicates import groups, near_pairs
+from nsface.images.inspection.near_duplicates import groups, near_pairs
+from nsface.images.inspection.scan import Looks
 from nsface.images.sources import Source
 from nsface.images.sources.base import readable
 

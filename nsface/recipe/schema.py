@@ -19,13 +19,13 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from nsface.auxiliary import AUXILIARY
 from nsface.device import DeviceChoice, PrecisionChoice
 from nsface.errors import DataError, ModelError, RecipeError, shown
-from nsface.images.augment import Augmentation
+from nsface.images.batches.augmentation import Augmentation
 from nsface.model import Preprocessing
-from nsface.recipe_choices import AuxiliaryChoice, HeadChoice, NetworkChoice, Section
-from nsface.recipe_faults import key_lines, problem
-from nsface.recipe_length import LENGTHS, fit_schedule, length
-from nsface.recipe_names import recipe_text
-from nsface.recipe_text import Dumper, parse_value, read_yaml
+from nsface.recipe.choices import AuxiliaryChoice, HeadChoice, NetworkChoice, Section
+from nsface.recipe.faults import key_lines, problem
+from nsface.recipe.length import LENGTHS, fit_schedule, length
+from nsface.recipe.names import recipe_text
+from nsface.recipe.text import Dumper, parse_value, read_yaml
 from nsface.text import read_text
 
 __all__ = ["INDIFFERENT", "Optimizer", "Recipe", "Sampler", "Schedule", "load_recipe", "parse_value"]

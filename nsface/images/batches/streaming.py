@@ -16,10 +16,10 @@ from torch.multiprocessing.reductions import shared_cache
 from torch.utils.data import DataLoader, Dataset
 
 from nsface.errors import DataError, NsfaceError
-from nsface.images.augment import Augmentation
-from nsface.images.loader import BatchLoader
+from nsface.images.batches.augmentation import Augmentation
+from nsface.images.batches.loader import BatchLoader
+from nsface.images.batches.sampling import Sampler
 from nsface.images.pixels import fill, read_image, refuse_bad, stored_pixels
-from nsface.images.sampling import Sampler
 from nsface.images.sources import Source, VideoSource
 
 SAMPLE = 256

@@ -20,7 +20,6 @@ from nsface.errors import DataError, NsfaceError
 from nsface.files import check_new_folder, place_folder, reason
 from nsface.images import room
 from nsface.images.parallel import in_order
-from nsface.images.partial import Entry, Partial, discard_journal
 from nsface.images.pixels import Progress, read_image, refuse_bad
 from nsface.images.sources import Source, numbered
 from nsface.images.sources.base import readable
@@ -39,6 +38,7 @@ from nsface.images.sources.store import (
     Origin,
     Part,
 )
+from nsface.images.store.partial import Entry, Partial, discard_journal
 
 BLOCK = 512  # images
 SAMPLE = 101

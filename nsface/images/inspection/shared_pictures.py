@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nsface.images.inspection import look
-from nsface.images.near_duplicates import groups, near_pairs
+from nsface.images.inspection.near_duplicates import groups, near_pairs
+from nsface.images.inspection.scan import look
 from nsface.images.pixels import Progress
 from nsface.images.sources import Source
 

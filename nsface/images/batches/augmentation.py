@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from nsface.images.degrade import blurred, compressed, luma
+from nsface.images.batches.degradation import blurred, compressed, luma
 
 
 class Augmentation(BaseModel):

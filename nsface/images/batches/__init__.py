@@ -1,0 +1,1 @@
+"""Batches for training: which images, augmented how, and brought to the device."""

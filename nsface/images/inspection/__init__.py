@@ -1,0 +1,1 @@
+"""What a set of images is like, and what is wrong with it."""

@@ -1,0 +1,1 @@
+"""Stores: any source packed into decoded pixels, or unpacked into a folder."""

@@ -42,11 +42,5 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# links that give mypy the package as it is installed, and the modules that tests import from beside them
-build/lint:
-	rm -rf $@
-	mkdir -p $@/nsface
-	cd $@/nsface && ln -s ../../../nsface/* ../../../cli ../../../protocols ../../../recipes .
-	cd $@ && ln -s $(addprefix ../../,$(
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist *.egg-info

@@ -13,64 +13,72 @@ import sklearn
 
 INTERVALS, TESTS = (0.93, 0.97), (0.035, 0.065)
 
-HEAD = """# Do intervals hold what they say?
+HEAD = """# Coverage of intervals and tests
 
-Every interval and test that nsface prints, on simulated scores: how often a nominal 95 % interval holds the
-true value, and how often a 5 % test rejects a true null. The target is 93 to 97 %, and 3.5 to 6.5 %.
-*Italics* are outside by no more than two standard errors, **bold** by more; below each list stands why.
-What has no interval or test is not here: AUC, EER, calibration error, standard deviations over trials.
+nsface prints intervals and tests. This page shows, on simulated scores, how often a nominal 95 % interval
+contains the true value and how often a 5 % test rejects a true null hypothesis. The target is 93 to 97 %
+for intervals and 3.5 to 6.5 % for tests. *Italics* mark values that miss the target by no more than two
+standard errors, **bold** those that miss it by more; the reasons stand below each list. Numbers without an
+interval or test are not included: AUC, EER, calibration error, standard deviations over trials.
 
-Scores are normal, with the same variance everywhere, of which the share "people" comes from the people
-shown (0 or 0.5: half of what makes a score high or low belongs to the faces, not to the pair). The two
-systems of a comparison are equally good, and their scores correlate by one half. The true value of an
-accuracy or a DIR is its mean over all replicates: what the protocol would give in the mean on other people.
-That of TAR and FAR is the law's at the threshold that was found. With 1,000 replicates the standard error
-is 0.7 points (at 95 or 5 %), with 300 it is 1.3, with 100 it is 2.2.
+Scores are normal with the same variance everywhere. The column "people" has the share of this variance
+that comes from the people shown: 0, or 0.5 where half of what makes a score high or low belongs to the
+faces and not to the pair. The two systems of a comparison are equally good, and the correlation of their
+scores is one half. The true value of an accuracy or a DIR is its mean over all replicates, which is what the
+protocol would give on average on other people. The true value of TAR and FAR is that of the distribution at
+the threshold that was found. The standard error (at 95 or 5 %) is 0.7 points with 1,000 replicates, 1.3 with
+300, and 2.2 with 100.
 """
 
 REASONS = {
     "accuracy, t over folds": (
-        "folds share training pairs and thresholds, and ten values say little of a skewed law near "
-        "the ceiling. It is the custom of the protocol and printed under its name; take the "
-        "identity-aware one."
+        "folds share training pairs and thresholds, and near the ceiling ten values say little about a "
+        "skewed distribution. The interval is customary for the protocol and is printed under its name; use "
+        "the identity-aware one."
     ),
-    "accuracy difference, t over folds": ("as of the accuracy. Take the identity-aware one."),
+    "accuracy difference, t over folds": (
+        "for the same reason as the accuracy. Use the identity-aware interval and test."
+    ),
     "accuracy, identity-aware": (
-        "half the squared optimism is what choosing a threshold costs in the mean; in short lists "
-        "without people's effects it is a little too much."
+        "half the squared optimism is the average cost of choosing a threshold; in short lists without "
+        "effects of people it is slightly too much."
     ),
     "accuracy difference, identity-aware": (
-        "of what two choices of a threshold add, half is taken to cancel, which is not right for "
-        "every pair of systems."
+        "half of what two choices of a threshold add is assumed to cancel, which is not correct for every "
+        "pair of systems."
     ),
     "McNemar": (
-        "it takes pairs (probes) as independent and decisions as given; people who are in many "
-        "pairs, and thresholds chosen on the same pairs, make it reject too often. Take the "
-        "identity-aware test."
+        "the test treats pairs (probes) as independent and decisions as fixed. People who are in many pairs, "
+        "and thresholds chosen on the same pairs, make it reject too often. Use the identity-aware test."
     ),
-    "TAR at": ("hardly a genuine pair is refused: an interval for a handful of events holds too much."),
+    "TAR at": (
+        "hardly any genuine pair is refused, and an interval for so few events contains the true value too "
+        "often."
+    ),
     "FAR at": (
-        "with no impostor at the threshold, or a handful, the interval holds too much; with half of "
-        "the variance from 40 people, who share all the impostor pairs, it holds too little."
+        "with few impostor pairs at the threshold, or none, the interval contains the true value too often. "
+        "If half of the variance comes from 40 people, who share all impostor pairs, it does so too seldom."
     ),
-    "accuracy at a given": ("a handful of errors."),
-    "Rank-k": ("with half of the variance from 596 people, a handful of them decides near the ends."),
-    "Rank-1": ("as of Rank-k."),
+    "accuracy at a given": ("there are only a few errors."),
+    "Rank-k": ("half of the variance comes from 596 people, and near the ends a few of them decide."),
+    "Rank-1": ("for the same reason as Rank-k."),
     "DIR, people": (
-        "a threshold that rests on some twenty impostors moves more in the bootstrap than it does "
-        "by itself, and at 0.99 errors are a handful."
+        "a threshold that rests on about twenty impostors varies more in the bootstrap than it does in "
+        "reality, and at 0.99 there are only a few errors."
     ),
     "DIR difference": (
-        "a threshold that rests on some twenty impostors moves more in the bootstrap than it does "
-        "by itself, and differences are whole probes: the interval holds too much, the test rejects "
-        "too seldom."
+        "a threshold that rests on about twenty impostors varies more in the bootstrap than it does in "
+        "reality, and differences are whole probes. The interval contains the true value too often, and the "
+        "test rejects too seldom."
     ),
     "IJB: TAR difference, identity-aware": (
-        "thirty impostors decide the thresholds, and how they move TAR is known to first order only."
+        "thirty impostor pairs decide the thresholds, and their effect on the TAR is known to first order "
+        "only."
     ),
-    "IJB: TAR": ("few genuine pairs are refused, and people have six pairs each."),
+    "IJB: TAR": ("few genuine pairs are refused, and each person has six pairs."),
     "IJB: McNemar": (
-        "it takes the thresholds as given, and they rest on thirty impostors. Take the identity-aware test."
+        "the test treats the thresholds as fixed, and they rest on thirty impostor pairs. Use the "
+        "identity-aware test."
     ),
 }
 
@@ -118,7 +126,7 @@ def page(rows: Sequence[Row], speed: dict[int, tuple[float, float, float]], seco
     groups = list(dict.fromkeys(row.group for row in rows))
     parts = [HEAD, _made(seconds, seed)]
     parts += [_section(group, [row for row in rows if row.group == group]) for group in groups]
-    return "\n".join([*parts, _tried(), _speed(speed)])
+    return "\n".join([*parts, _speed(speed)])
 
 
 def _section(group: str, rows: Sequence[Row]) -> str:
@@ -175,26 +183,6 @@ def _processor() -> str:
     return named[0] if named else platform.processor() or "an unknown processor"
 
 
-def _tried() -> str:
-    return """## What else was tried
-
-Once, by hand, with the same models of scores; `coverage.py` does not repeat it.
-
-- Resampling people with weights d_i · d_j (nsface 0.3) is √3 too wide on pairs of two people: it held
-  99.5 %. Double-or-nothing weights have the same fault.
-- Choosing the threshold anew on people resampled (double-or-nothing, 60 samples) or left out one by one
-  (jackknife), on 1,000 pairs of 100 people, 200 replicates: standard errors 1.3 to 2.0 and 1.5 to 2.5
-  times too large; the jackknife held 98.5 to 100 %, double-or-nothing 88.5 to 97 %.
-- Wilson's form with the identity-aware variance alone held 91.5 to 93.5 % on LFW's list, and the test of
-  a difference rejected 4.9 to 9.4 %: the choice of the threshold adds up to 15 % to the standard error at
-  every accuracy. Half the squared optimism (`nsface.metrics.verification.choice_variance`) fits what it
-  adds.
-- Percentiles of the bootstrap for DIR itself: a system without errors had an interval of one point.
-- TAR differences of IJB at thresholds taken as given: with thirty impostors behind each, the test
-  rejected 46 %.
-"""
-
-
 def _speed(speed: dict[int, tuple[float, float, float]]) -> str:
     rows = "\n".join(
         f"| {pairs:,} | {build:.3f} s | {use:.3f} s | {peak:.0f} MiB |"
@@ -204,7 +192,7 @@ def _speed(speed: dict[int, tuple[float, float, float]]) -> str:
 
     python benchmarks/coverage.py --speed
 
-| pairs | who shares whom | interval and test | peak memory of the process |
+| pairs | finding shared people | interval and test | peak memory of the process |
 |---|---|---|---|
 {rows}
 """

@@ -73,7 +73,7 @@ def test_page_marks_what_misses_the_target_and_says_why() -> None:
     text = page(rows, {6000: (0.1, 0.2, 300.0)}, 60, 0)
     assert "| accuracy, identity-aware | interval, 95 % | 0 | 95.0 | *97.5* |" in text
     assert "| McNemar, exact, of accuracy | test, 5 % | 0 | **20.0** |  |" in text
-    assert "- McNemar, exact, of accuracy: it takes pairs (probes) as independent" in text
+    assert "- McNemar, exact, of accuracy: the test treats pairs (probes) as" in text
     assert "- never heard of: not explained." in text
     assert "| 6,000 | 0.100 s | 0.200 s | 300 MiB |" in text
 

@@ -20,9 +20,7 @@ def test_keys_of_inspect(nsface: Run, tmp_path: Path) -> None:
     write_training_set(tmp_path / "faces", identities=2, images=2)
     assert nsface("pack", tmp_path / "faces", tmp_path / "store").status == 0
     result = nsface("inspect", tmp_path / "store", "--deep", "--json", "-").json
-    table = DATA.partition("The keys of its JSON object")[2].partition("##")[0]
-    named = {key for cell in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in code(cell)}
-    assert named == set(result)
+    assert documented("The keys of its JSON object") == set(result)
 
 
 def test_keys_of_overlap(nsface: Run, tmp_path: Path) -> None:
@@ -30,9 +28,11 @@ def test_keys_of_overlap(nsface: Run, tmp_path: Path) -> None:
         vectors = Embeddings(["A/1.jpg", "B/1.jpg"], np.eye(2, dtype=np.float32))
         save(tmp_path / f"{name}.npz", vectors)
     result = nsface("overlap", tmp_path / "train.npz", tmp_path / "test.npz", "--json", "-").json
-    text = DATA.partition("In the JSON object `found`")[2].partition("    nsface")[0]
-    assert code("`found` " + text) - {"--exclude", "{person, score}"} == {*result, *result["matches"][0]}
+    assert documented("The keys of the JSON object of `overlap`") == {*result, *result["matches"][0]}
 
 
-def code(text: str) -> set[str]:
-    return set(re.findall(r"`([^`]+)`", text))
+def documented(sentence: str) -> set[str]:
+    """The keys in the first column of the table that follows the sentence in docs/data.md."""
+    table = DATA.partition(sentence)[2].partition("##")[0]
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    return {key for cell in cells for key in re.findall(r"`([^`]+)`", cell)}

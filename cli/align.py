@@ -23,36 +23,43 @@ from nsface.errors import DataError, listing
     show_default=True,
     help="sphereface (112x96), arcface (112x112), or HEIGHTxWIDTH, derived from them.",
 )
-@click.option("--detector", type=click.Choice(["yunet", "mtcnn"]), help="What finds the five points.")
+@click.option(
+    "--detector", type=click.Choice(["yunet", "mtcnn"]), help="Detector that finds the five points."
+)
 @click.option("--model", metavar="FILE", type=click.Path(path_type=Path), help="YuNet's .onnx file.")
 @click.option(
     "--landmarks",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The points, given.",
+    help="Points from a file: a name and ten numbers per line.",
 )
 @click.option(
     "--order",
     type=click.Choice(["auto", "xyxy", "xxyy"]),
     default="auto",
     show_default=True,
-    help="Of the numbers in --landmarks: x1 y1 … x5 y5, or x1 … x5 y1 … y5.",
+    help="Order of the numbers in --landmarks: x1 y1 … x5 y5, or x1 … x5 y1 … y5.",
 )
 @click.option(
     "--face",
     type=click.Choice(["largest", "central"]),
     default="largest",
     show_default=True,
-    help="Which of several faces in an image.",
+    help="Which face to take if an image has several.",
 )
 @click.option(
-    "--format", "form", type=click.Choice(["jpg", "png"]), default="jpg", show_default=True, help="Of DST."
+    "--format",
+    "form",
+    type=click.Choice(["jpg", "png"]),
+    default="jpg",
+    show_default=True,
+    help="Format of the images in DST.",
 )
 @click.option(
-    "--quality", metavar="N", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG."
+    "--quality", metavar="N", type=click.IntRange(1, 100), default=95, show_default=True, help="JPEG quality."
 )
-@click.option("--skip-bad", is_flag=True, help="Exit with 0 though images were left out.")
-@click.option("--workers", metavar="N", type=WORKERS, help="Threads.  [default: one a core]")
+@click.option("--skip-bad", is_flag=True, help="Exit with 0 even if images were left out.")
+@click.option("--workers", metavar="N", type=WORKERS, help="Threads.  [default: one per core]")
 def command(
     source: str,
     target: Path,
@@ -69,10 +76,10 @@ def command(
 ) -> None:
     """Align the faces in SRC to a five-point template, into the folder DST with the same tree.
 
-    SRC is anything that `nsface pack` takes. What lies outside an image is black. DST/landmarks.txt has the
-    points and confidences, DST/left_out.txt the images without a face, those whose given points are no face,
-    and the unreadable ones; the others are written all the same, and the exit status is 2 without --skip-bad.
-    Interrupted, the same command goes on where it was.
+    SRC is anything that `nsface pack` takes. Areas outside an image become black. DST/landmarks.txt has the
+    points and confidences. DST/left_out.txt has the images that have no face, whose points are not those of a
+    face, or that cannot be read. All other images are written, and the exit status is 2 if any were left out,
+    unless --skip-bad is given. After an interruption the same command continues.
 
     \b
     Examples:

@@ -47,13 +47,15 @@ PATIENCE = 60.0  # seconds that what a killed demo left running may take to save
 @click.option("--ytf", metavar="PATH", help="With --splits: aligned frames of YouTube Faces.")
 @click.option("--splits", metavar="FILE", type=PATH, help="With --ytf: splits.txt.")
 @click.option(
-    "--recipe", metavar="RECIPE", help="Name or file, of both trainings. [default: demo, or lfw-small]"
+    "--recipe",
+    metavar="RECIPE",
+    help="Recipe of both trainings: a name or a file. [default: demo, or lfw-small]",
 )
 @click.option(
     "--epochs",
     metavar="N",
     type=click.IntRange(1, 1_000_000),
-    help="Of each training. [default: the recipe's]",
+    help="Length of each training. [default: the recipe's]",
 )
 @click.option(
     "--identities",
@@ -61,7 +63,7 @@ PATIENCE = 60.0  # seconds that what a killed demo left running may take to save
     type=click.IntRange(2, 1_000_000),
     default=150,
     show_default=True,
-    help="People rendered.",
+    help="People to render.",
 )
 @click.option(
     "--seed",
@@ -69,17 +71,17 @@ PATIENCE = 60.0  # seconds that what a killed demo left running may take to save
     type=SEED,
     default=0,
     show_default=True,
-    help="Of rendering and of both trainings.",
+    help="Seed of rendering and of both trainings.",
 )
 @click.pass_obj
 def command(how: Manners, /, out: Path, recipe: str | None, **options: Any) -> int | None:
-    """Train Softmax and Noisy Softmax on equal terms, score both on four protocols, write a report.
+    """Train Softmax and Noisy Softmax on equal terms, score both on four protocols, and write a report.
 
     Without options it renders people who do not exist, and needs no data. Every command is printed before it
-    runs, so that it can be repeated alone. What an interrupted or killed demo has finished is not done again:
-    give the same command once more.
+    runs, so that it can be repeated alone. After an interruption, give the same command
+    again: steps that are finished are not repeated.
 
-    With --faces and --lfw the same runs on real faces; protocols whose lists are not given are left out.
+    With --faces and --lfw the demo uses real faces, and leaves out protocols whose lists are not given.
 
     \b
     Examples:

@@ -22,28 +22,28 @@ from nsface.errors import DataError, listing
     metavar="FILE",
     type=click.Path(path_type=Path),
     required=True,
-    help="FILE.npz, or .npy.",
+    help="Embeddings file, .npz or .npy.",
 )
 @network_options
 @click.option(
     "--template-depth",
     metavar="N",
     type=click.IntRange(1, 100),
-    help="Pool images whose first N folders are the same into one template: 2 for PERSON/VIDEO/frame.jpg.",
+    help="Pool images whose names share the first N folders into one template: 2 for PERSON/VIDEO/frame.jpg.",
 )
 @click.option(
     "--splits",
     type=click.Path(path_type=Path),
     help="Pool the frames of each video in YTF's splits.txt into one template; leave out all other images.",
 )
-@click.option("--skip-bad", is_flag=True, help="Leave out unreadable images, and name them.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, and name them.")
 @click.option(
     "--batch-size",
     metavar="N",
     type=BATCH,
     default=128,
     show_default=True,
-    help="Images at a time.",
+    help="Images per batch.",
 )
 def command(
     models: tuple[str, ...],
@@ -56,7 +56,8 @@ def command(
 
     IMAGES is a folder of images or of videos, a tar, a list of paths, - for paths on standard input, or any
     other set that `nsface train` reads. Size, colour order and normalisation come from the model; images of
-    another size are refused. With several models each embedding is normalised, and they are concatenated.
+    another size are refused. With several models, the embeddings of an image are normalised and
+    concatenated.
 
     \b
     Examples:

@@ -20,9 +20,9 @@ _HOME, _IMAGES = "lfw_home", "lfw_funneled"  # scikit-learn's own names
 def command(what: str, folder: Path) -> None:
     """Download LFW into DIR: DIR/lfw/Name_Surname/*.jpg (funneled, 250×250) and DIR/pairs*.txt.
 
-    scikit-learn downloads (about 250 MB) and checks what it downloads. Without a network, place
+    scikit-learn downloads about 250 MB and compares them with checksums. Without a network, place
     lfw-funneled.tgz and the three lists in DIR/lfw_home by hand: they are unpacked, but not compared with a
-    checksum. The images are to be aligned before they are embedded.
+    checksum. The images must be aligned before they are embedded.
 
     \b
     Examples:

@@ -20,10 +20,10 @@ from nsface.embeddings.fusion import fuse
     metavar="FILE",
     type=click.Path(path_type=Path),
     required=True,
-    help="FILE.npz, or .npy.",
+    help="Embeddings file, .npz or .npy.",
 )
 def command(files: tuple[Path, ...], output: Path) -> None:
-    """Fuse embeddings files of the same images: each normalised, then concatenated.
+    """Normalise the embeddings in several files of the same images, and concatenate them.
 
     The files must name the same images, in any order; image extensions may differ or be missing.
 

@@ -23,16 +23,16 @@ FAULTS = {
 
 @click.command(name="inspect")
 @click.argument("data", metavar="DATA")
-@click.option("--deep", is_flag=True, help="Compare all bytes of a packed store with their checksums too.")
+@click.option("--deep", is_flag=True, help="Also compare all bytes of a packed store with their checksums.")
 @plots_option
-@click.option("--workers", metavar="N", type=WORKERS, help="Threads.  [default: one a core]")
+@click.option("--workers", metavar="N", type=WORKERS, help="Threads.  [default: one per core]")
 @json_option
 def command(data: str, deep: bool, plots: Path | None, workers: int | None, json_to: str | None) -> None:
     """Say what is in DATA, and what is wrong with it. Every image is decoded.
 
-    DATA is anything that `nsface pack` takes, or a store. The table names the first ten of each fault, the
-    JSON object all. --plots writes the mean face with the template's five points, a contact sheet, equal and
-    similar images, and how many images the identities have.
+    DATA is anything that `nsface pack` takes, or a store. The table names the first ten images with each
+    fault; the JSON object names all of them. --plots draws the mean face with the template's five points, a
+    contact sheet, equal and similar images, and a histogram of the number of images per identity.
 
     \b
     Examples:

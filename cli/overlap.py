@@ -24,12 +24,17 @@ _COLUMN = 8  # pairs in a column of the montage
 @click.command(name="overlap")
 @click.argument("train", metavar="TRAIN.npz", type=click.Path(path_type=Path))
 @click.argument("test", metavar="TEST.npz", type=click.Path(path_type=Path))
-@click.option("--threshold", metavar="X", type=Finite(-1, 1), help="Cosine from which it is one person.")
+@click.option(
+    "--threshold",
+    metavar="X",
+    type=Finite(-1, 1),
+    help="Take two identities for one person from this cosine upwards.",
+)
 @click.option(
     "--names",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Names of training identities.",
+    help="Names of the training identities: a file with one identity and name per line.",
 )
 @click.option(
     "--top",
@@ -37,30 +42,30 @@ _COLUMN = 8  # pairs in a column of the montage
     type=click.IntRange(1, 1_000_000),
     default=20,
     show_default=True,
-    help="Matches shown; those found are all shown.",
+    help="Number of matches to show. Found identities are always shown.",
 )
 @click.option(
     "--sort",
     type=click.Choice(["score", "lead"]),
     default="score",
     show_default=True,
-    help="What the matches are sorted by, from the highest.",
+    help="Sort the matches by this, from the highest.",
 )
 @click.option(
     "--exclude",
     metavar="FILE",
     type=click.Path(path_type=Path),
     callback=writable,
-    help="Write those found, for `exclude:`.",
+    help="Write the found identities to a file for `exclude:`.",
 )
 @click.option(
     "--montage",
     metavar="FILE.png",
     type=click.Path(path_type=Path),
     callback=writable,
-    help="Draw what is shown.",
+    help="Draw the matches that are shown.",
 )
-@click.option("--pictures", is_flag=True, help="Find pictures that are in both sets, too.")
+@click.option("--pictures", is_flag=True, help="Also find pictures that are in both sets.")
 @click.option("--train-images", metavar="SRC", help="Images of TRAIN, for --montage and --pictures.")
 @click.option("--test-images", metavar="SRC", help="Images of TEST, for --montage and --pictures.")
 @click.option(
@@ -69,7 +74,7 @@ _COLUMN = 8  # pairs in a column of the montage
     metavar="RUN",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Record in this run folder how its data were checked: by name, picture, embedding.",
+    help="Record in this run folder how its data were compared: by name, picture, embedding.",
 )
 @json_option
 def command(
@@ -90,10 +95,12 @@ def command(
     """Say which identities of a training set seem to appear in a test set.
 
     TRAIN.npz and TEST.npz are embeddings by one model, of images called IDENTITY/IMAGE.jpg. The score of two
-    identities is the cosine of their mean embeddings; its lead is how far it is above the score of the person
-    with any other identity. Found are those of one name, with --pictures those with one picture in both sets,
-    and with --threshold those that score at least that; look at the montage before you believe a threshold.
-    --names takes lines such as `n000001,"Dalai_Lama"`.
+    identities is the cosine of their mean embeddings. The lead is the score minus the highest score of the
+    same person with any other identity.
+
+    An identity is found if its name is in both sets, if a picture of it is in both sets (--pictures), or if
+    its score reaches --threshold. Look at the montage before you rely on a threshold. --names takes lines
+    such as `n000001,"Dalai_Lama"`.
 
     \b
     Examples:

@@ -16,15 +16,15 @@ from nsface.cli.results import note, say
 @click.option("--encoded", is_flag=True, help="Keep the encoded bytes instead of the pixels.")
 @click.option("--folder", is_flag=True, help="Write a folder of images instead of a store.")
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be used, and name them.")
-@click.option("--workers", metavar="N", type=WORKERS, help="Threads.  [default: one a core]")
+@click.option("--workers", metavar="N", type=WORKERS, help="Threads.  [default: one per core]")
 def command(
     source: str, target: Path, encoded: bool, folder: bool, skip_bad: bool, workers: int | None
 ) -> None:
     """Pack the images of SRC into the new folder STORE, from which training reads without decoding.
 
     SRC is a folder, a list of paths (with or without labels), a tar or shards{0000..0123}.tar, an MXNet .rec,
-    an InsightFace .bin, LMDB, Parquet, or a store. Every image is decoded once. Interrupted, the same command
-    goes on where it was; the store appears when it is complete.
+    an InsightFace .bin, LMDB, Parquet, or a store. Every image is decoded once. The store appears
+    when it is complete. After an interruption the same command continues.
 
     \b
     Examples:

@@ -19,15 +19,15 @@ from nsface.files import check_writable
     "figure",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Draw all runs on one figure: .svg, .png or .pdf.",
+    help="Draw all runs in one figure: .svg, .png or .pdf.",
 )
 @json_option
 def command(runs: tuple[Path, ...], figure: Path | None, json_to: str | None) -> None:
     """Show how the samples saturated in the training RUNs, run folders of `nsface train`.
 
-    The mean softmax probability p_y of the label, the share of samples with p_y > 0.999, and the mean
-    gradient on the target logit (for Softmax 1 − p_y): in the table after each quarter of a run, in the
-    figure and in JSON at every logged step.
+    Three quantities are shown: the mean softmax probability p_y of the label, the share of samples with
+    p_y > 0.999, and the mean gradient on the target logit (for Softmax 1 − p_y). The table has them after
+    each quarter of a run; the figure and the JSON have them at every logged step.
 
     \b
     Examples:

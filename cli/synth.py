@@ -31,7 +31,7 @@ _PAIRS = click.IntRange(0, 30_000)
     type=click.IntRange(1, 10_000),
     default=24,
     show_default=True,
-    help="Images of each.",
+    help="Images of each of them.",
 )
 @click.option("--tar", is_flag=True, help="Write the training images as train.tar, not as a folder.")
 @click.option(
@@ -40,7 +40,7 @@ _PAIRS = click.IntRange(0, 30_000)
     type=click.IntRange(2, 100),
     default=10,
     show_default=True,
-    help="Of LFW and YTF; eval-fglfw needs 10.",
+    help="Folds of the LFW-shaped and YTF-shaped lists; eval-fglfw needs 10.",
 )
 @click.option(
     "--lfw-pairs",
@@ -48,13 +48,13 @@ _PAIRS = click.IntRange(0, 30_000)
     type=_PAIRS,
     default=300,
     show_default=True,
-    help="Pairs of each kind in an LFW fold; 0: no LFW-shaped set.",
+    help="Pairs of each kind in a fold of the LFW-shaped list; 0 makes no such set.",
 )
 @click.option(
     "--lfw-people",
     metavar="N",
     type=PEOPLE,
-    help="People in all folds.  [default: as in LFW, 575 to 300 pairs]",
+    help="People in all LFW-shaped folds.  [default: as in LFW, 575 for 300 pairs]",
 )
 @click.option(
     "--ytf-pairs",
@@ -62,7 +62,7 @@ _PAIRS = click.IntRange(0, 30_000)
     type=_PAIRS,
     default=50,
     show_default=True,
-    help="Pairs of videos of each kind in a YTF fold; 0: no YTF-shaped set.",
+    help="Pairs of videos of each kind in a fold of the YTF-shaped list; 0 makes no such set.",
 )
 @click.option(
     "--frames",
@@ -70,19 +70,19 @@ _PAIRS = click.IntRange(0, 30_000)
     type=click.IntRange(1, 10_000),
     default=8,
     show_default=True,
-    help="Frames of a video.",
+    help="Frames per video.",
 )
 @click.option(
     "--size",
     type=click.Choice(["112x96", "112x112"]),
     default="112x96",
     show_default=True,
-    help="Height x width.",
+    help="Height x width of the images.",
 )
 @click.option(
-    "--seed", metavar="N", type=SEED, default=0, show_default=True, help="Of everything that is drawn."
+    "--seed", metavar="N", type=SEED, default=0, show_default=True, help="Seed of everything that is drawn."
 )
-@click.option("--workers", metavar="N", type=WORKERS, help="Processes.  [default: one a core]")
+@click.option("--workers", metavar="N", type=WORKERS, help="Processes.  [default: one per core]")
 def command(
     out: Path,
     identities: int,

@@ -30,7 +30,7 @@ OPTIONS = {
 @click.option(
     "--data",
     metavar="PATH",
-    help="Training faces: a folder or tar with one folder an identity, a packed store, .rec, …",
+    help="Training faces: a folder or tar with one folder per identity, a packed store, .rec, …",
 )
 @click.option(
     "--out",
@@ -42,23 +42,23 @@ OPTIONS = {
     "--head",
     metavar="NAME",
     shell_complete=complete_head,
-    help="Training objective; with its default arguments if it is another.",
+    help="Training objective. If the recipe has another one, this one gets its default arguments.",
 )
 @click.option("--alpha2", metavar="X", type=float, help="α², the variance of Noisy Softmax's noise.")
 @click.option(
     "--network",
     metavar="NAME",
     shell_complete=complete_network,
-    help="Network; with its default arguments if it is another.",
+    help="Network. If the recipe has another one, this one gets its default arguments.",
 )
 @click.option("--epochs", metavar="N", type=int, help="Length of the run.")
-@click.option("--batch-size", metavar="N", type=int, help="Images a step.")
+@click.option("--batch-size", metavar="N", type=int, help="Images per step.")
 @click.option("--seed", metavar="N", type=int, help="Seed of everything that is drawn.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to train.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Arithmetic of the network.")
-@click.option("--resume", is_flag=True, help="Go on with the run in the folder, to the same bits.")
+@click.option("--resume", is_flag=True, help="Continue the run in the folder; the result has the same bits.")
 @click.option(
-    "--changed", is_flag=True, help="With --resume: go on with another rate, schedule or length on purpose."
+    "--changed", is_flag=True, help="With --resume: continue although rate, schedule or length differ."
 )
 @click.option(
     "--set",
@@ -66,17 +66,17 @@ OPTIONS = {
     metavar="KEY=VALUE",
     multiple=True,
     shell_complete=complete_key,
-    help="Any key of the recipe.",
+    help="Change any key of the recipe.",
 )
 def command(
     recipe: str, out: Path | None, resume: bool, changed: bool, settings: tuple[str, ...], **options: Any
 ) -> int | None:
     """Train a network as RECIPE describes: the name of one that comes with nsface, or a YAML file.
 
-    Options take the place of the recipe's values. The path of the finished model goes to standard output.
+    Options replace the values of the recipe. The path of the finished model goes to standard output.
     `nsface recipes` lists the recipes that come with nsface. Ctrl-C or SIGTERM finishes the step, saves and
-    exits; the same command with --resume goes on. Started by torchrun, several processes train one model
-    (docs/scaling.md).
+    exits; the same command with --resume continues the run. If torchrun starts several processes, they train
+    one model together (docs/scaling.md).
 
     \b
     Examples:

@@ -1,24 +1,29 @@
-"""Processes that we start end when we do."""
+"""A process that another one of ours has started ends when that one does."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import signal
 import threading
-from multiprocessing.connection import wait
+import time
+
+_INTERVAL = 0.2  # seconds
 
 
-def end_with_parent() -> None:
-    """In a process of `multiprocessing`: end when the one that started it does, however that ends.
+def end_with_parent(parent: int | None = None) -> None:
+    """Have this process get SIGTERM as soon as its parent has ended, however that ended.
 
-    A worker that waits for a task would otherwise wait for ever, since it holds both ends of its queue.
+    A worker that waits for a task, or a rank that waits for the others, would otherwise wait for ever.
+
+    Args:
+        parent: the number of the process that started this one, where that may have ended already; without
+            it, the present parent.
     """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
+    expected = os.getppid() if parent is None else parent
 
     def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
+        while os.getppid() == expected:
+            time.sleep(_INTERVAL)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

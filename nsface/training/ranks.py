@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
 from nsface.errors import NsfaceError, RecipeError
+from nsface.processes import end_with_parent
 
 SET_BY_TORCHRUN = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 # How long ranks wait for one another: one of them may have millions of images to decode for all.
@@ -137,7 +137,7 @@ def joined() -> Iterator[Ranks]:
     if not os.environ.keys() >= SET_BY_TORCHRUN or os.environ["WORLD_SIZE"] == "1":
         yield ALONE
         return
-    _end_with_parent()
+    end_with_parent()  # torchrun, when it is killed, leaves its ranks running or waiting
     store, rank, count = next(rendezvous("env://"))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
@@ -151,18 +151,6 @@ def joined() -> Iterator[Ranks]:
         time.sleep(1)
         raise SystemExit(1) from error
     dist.destroy_process_group()
-
-
-def _end_with_parent() -> None:
-    """Have this process get SIGTERM when torchrun is killed, which leaves its ranks running or waiting."""
-    parent = os.getppid()
-
-    def wait() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _is_first(store: Any) -> bool:

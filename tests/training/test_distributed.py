@@ -332,21 +332,6 @@ def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"no {file}")
 
 
-def test_a_rank_ends_when_its_torchrun_is_killed() -> None:
-    rank = (
-        "import time; from nsface.training.ranks import _end_with_parent; _end_with_parent(); "
-        "print('begun', flush=True); time.sleep(60)"
-    )
-    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {rank!r}])"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == "begun\n"
-        parent.kill()
-        start = time.monotonic()
-        assert parent.stdout.read() == ""  # until the rank, which has it too, has ended
-        assert time.monotonic() - start < 30
-
-
 if __name__ == "__main__":
     with joined() as ranks_here:
         globals()[sys.argv[1]](ranks_here, *map(Path, sys.argv[2:]))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nsface.synthetic.canvas import Canvas, edge, positive
 from nsface.synthetic.conditions import Conditions
-from nsface.synthetic.pose import View, along
+from nsface.synthetic.pose import View, per_image
 from nsface.synthetic.textures import Layer
 
 Pixels = npt.NDArray[np.uint8]
@@ -29,16 +29,16 @@ def light(canvas: Canvas, view: View, conditions: Conditions, slopes: Iterable[L
     """
     right, down, towards = conditions.light
     amount = view.plane(right / 44, down / 60)
-    amount += view.depth * along(towards / 44)
+    amount += view.depth * per_image(towards / 44)
     for slope, direction in zip(slopes, (right, down), strict=True):
-        slope *= along(direction)
+        slope *= per_image(direction)
         amount -= slope
     positive(amount)
-    amount += along(conditions.ambient)
+    amount += per_image(conditions.ambient)
     some = np.flatnonzero(conditions.shadow)
     x, y, offset = conditions.shadow_edge[:, some]
-    shadow = edge(view.plane(x, y, some) + along(offset), 4.0)
-    shadow *= along(conditions.shadow[some])
+    shadow = edge(view.plane(x, y, some) + per_image(offset), 4.0)
+    shadow *= per_image(conditions.shadow[some])
     amount[some] *= 1 - shadow
     canvas.colours *= amount
 
@@ -51,8 +51,8 @@ def photograph(canvas: Canvas, conditions: Conditions) -> list[Pixels]:
     levels = np.empty((3, *canvas.colours.shape[1:]), np.int16)
     for plane, white, level in zip(canvas.colours, conditions.white, levels, strict=True):
         white = np.where(conditions.grey, 1.0, white)
-        plane *= along(white * conditions.exposure * conditions.contrast)
-        plane += along(112 * (1 - conditions.contrast))
+        plane *= per_image(white * conditions.exposure * conditions.contrast)
+        plane += per_image(112 * (1 - conditions.contrast))
         level[:] = plane
     levels += levels.clip(0, 190)
     levels >>= 1  # what is above 190 counts half, so that bright skin keeps its shape
@@ -71,7 +71,7 @@ def _developed(planes: Levels, grain: Levels, blur: int) -> Pixels:
 
 
 def _merged(*planes: Levels) -> Levels:
-    """Height × width × 3, as a copy: much faster than NumPy's transpose."""
+    """Height × width × 3, as a copy; OpenCV makes it much faster than NumPy's transpose."""
     return np.asarray(cv2.merge(planes), np.int16)
 
 

@@ -1,4 +1,4 @@
-"""What differs from image to image of one person: pose, expression, light, what is worn, camera."""
+"""What differs between the images of one person: pose, expression, light, hats and glasses, camera."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.synthetic.draws import Draws, ManyDraws
-from nsface.synthetic.features import LOOKS
+from nsface.synthetic.features import MOUTHS
 from nsface.synthetic.identity import Person, population_draws
 
 _PHOTO, _VIDEO, _FRAME = 2, 3, 4  # kinds of draws; identity.py has 0 and 1
@@ -17,7 +17,7 @@ _CYCLE = 48  # frames from one pose of a video to the other
 _CLEAR, DARK = 1, 2  # glasses
 _BLURS = np.array([0, 0, 0, 1, 1, 2, 4, 6])
 
-Each = npt.NDArray[Any]  # of N: one for each image
+PerImage = npt.NDArray[Any]  # N values, one for each image
 
 
 class Conditions(NamedTuple):
@@ -26,54 +26,54 @@ class Conditions(NamedTuple):
     Angles are given as tangents of half the angle; light is relative to 1; colours are RGB, 0 to 255.
     """
 
-    texture: Each  # seeds the choice of textures
-    noise: Each  # `Draws` of the grain, the only thing independent between frames of a video
+    texture: PerImage  # seeds the choice of textures
+    noise: PerImage  # `Draws` of the grain, the only thing independent between frames of a video
 
-    yaw: Each
-    pitch: Each
-    shift: Each  # error of the alignment, pixels: to the right, down
-    turn: Each  # rotation left by the alignment
-    zoom: Each
+    yaw: PerImage
+    pitch: PerImage
+    shift: PerImage  # error of the alignment, pixels: to the right, down
+    turn: PerImage  # rotation left by the alignment
+    zoom: PerImage
 
-    smile: Each
-    look: Each  # which of `features.LOOKS`
-    squint: Each
-    brows: Each
+    smile: PerImage
+    mouth: PerImage  # which of `features.MOUTHS`
+    squint: PerImage
+    brows: PerImage
 
-    light: Each  # direction and strength of the main light: to the right, down, towards the viewer
-    ambient: Each
-    white: Each  # RGB
-    exposure: Each
-    contrast: Each
-    shadow: Each  # 0 none
-    shadow_edge: Each  # a, b, c of the line a·x + b·y + c = 0
-    grey: Each  # true or false
+    light: PerImage  # direction and strength of the main light: to the right, down, towards the viewer
+    ambient: PerImage
+    white: PerImage  # RGB
+    exposure: PerImage
+    contrast: PerImage
+    shadow: PerImage  # 0 none
+    shadow_edge: PerImage  # a, b, c of the line a·x + b·y + c = 0
+    grey: PerImage  # true or false
 
-    backdrop: Each  # two colours
-    accent: Each  # colour of hats, spectacle frames and what covers the face
-    hair_change: Each
-    fringe: Each
-    glasses: Each  # 0 none, else clear or `DARK`
-    frame_size: Each
-    hat: Each  # true or false
-    covered: Each  # true or false: something is in front
-    cover: Each  # its x, y and radius
+    backdrop: PerImage  # two colours
+    accent: PerImage  # colour of hats, spectacle frames and what covers the face
+    hair_change: PerImage
+    fringe: PerImage
+    glasses: PerImage  # 0 none, else clear or `DARK`
+    frame_size: PerImage
+    hat: PerImage  # true or false
+    covered: PerImage  # true or false: something is in front
+    cover: PerImage  # its x, y and radius
 
-    blur: Each
-    grain: Each
-    quality: Each
+    blur: PerImage
+    grain: PerImage
+    quality: PerImage
 
     @classmethod
     def of_photographs(cls, person: Person, seed: int, sessions: Sequence[int]) -> Conditions:
-        """Those of the photographs with these numbers."""
+        """The conditions of the photographs with these numbers."""
         draws = population_draws(seed, person.population, _PHOTO)
         return cls._draw(person, [draws.branch(person.number, session) for session in sessions])
 
     @classmethod
     def of_frames(cls, person: Person, seed: int, session: int, frames: Sequence[int]) -> Conditions:
-        """Those of frames of video `session`.
+        """The conditions of frames of video `session`.
 
-        Pose and expression move to and fro between two states; all else stays but the grain.
+        Pose and expression move to and fro between two states; the rest stays the same, except the grain.
         """
         video, own = (population_draws(seed, person.population, kind) for kind in (_VIDEO, _FRAME))
         ends = cls._draw(person, [video.branch(person.number, session, end) for end in (0, 1)])
@@ -102,7 +102,7 @@ class Conditions(NamedTuple):
             turn=0.04 * d.bell(),
             zoom=1 + 0.04 * d.bell(),
             smile=np.maximum(0.8 * d.bell() + 0.4, -0.8),
-            look=d.below(len(LOOKS)),
+            mouth=d.below(len(MOUTHS)),
             squint=0.25 * d.bell(),
             brows=1.2 * d.bell(),
             light=np.array([0.48 * d.bell(), -0.25 + 0.3 * d.bell(), d.uniform(0.3, 0.8)]),
@@ -128,13 +128,13 @@ class Conditions(NamedTuple):
             noise=np.array(streams),
         )
 
-    def part(self, images: Each) -> Conditions:
-        """The conditions of the images with these places."""
+    def part(self, images: PerImage) -> Conditions:
+        """The conditions of the images at these positions."""
         return Conditions(*(values[..., images] for values in self))
 
 
 _MOVING = ("yaw", "pitch", "smile", "squint", "brows")  # in a video
 
 
-def _colour(draws: ManyDraws) -> Each:
+def _colour(draws: ManyDraws) -> PerImage:
     return np.array([draws.uniform(10, 245), draws.uniform(10, 245), draws.uniform(10, 245)])

@@ -1,8 +1,8 @@
 """Random numbers that are the same on every machine, in every process and in any order.
 
-NumPy promises that `SeedSequence` and the raw words of `Philox` never change; it does not promise that of
-the distributions built on them, and those call the platform's `log` and `exp`. So everything here is made
-from raw words with integer arithmetic and exactly rounded float operations only.
+NumPy promises that `SeedSequence` and the raw words of `Philox` never change. It does not promise that of
+the distributions built on them, which call the platform's `log` and `exp`. So everything here is made from
+raw words, with integer arithmetic and exactly rounded float operations only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 Item = TypeVar("Item")
 Words = npt.NDArray[np.uint64]
-Numbers = npt.NDArray[Any]  # float64; NumPy's types forget that where Python numbers take part
+Numbers = npt.NDArray[Any]  # float64; NumPy's types lose the dtype in arithmetic with Python numbers
 
 _BLOCK = 96  # words fetched at a time: about what one image needs
 _ROOT_3 = 1.7320508075688772
@@ -36,7 +36,7 @@ class Draws:
         self.word: Callable[[], int] = self._words().__next__
 
     def branch(self, first: int, second: int = 0, third: int = 0) -> Draws:
-        """An independent stream for each three numbers, 0 to 2⁶⁴ − 2; much faster made than by key.
+        """The independent stream of these three numbers, 0 to 2⁶⁴ − 2; much faster to make than one by key.
 
         It does not matter in which order a stream and its branches are drawn from.
         """
@@ -89,7 +89,7 @@ class Draws:
 
 
 class ManyDraws:
-    """Draws from N fresh streams side by side: arrays of N. There are 96 of them."""
+    """Draws from N fresh streams side by side, as arrays of N; 96 draws can be made."""
 
     def __init__(self, streams: Sequence[Draws]) -> None:
         words = np.array([stream.raw(_BLOCK) for stream in streams])

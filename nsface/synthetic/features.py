@@ -9,7 +9,7 @@ from nsface.synthetic.identity import Colour, Person, blend
 from nsface.synthetic.sheet import LEFT_RIGHT, Sheet
 from nsface.synthetic.textures import cut
 
-LOOKS = ((0.0, 0.0), (1.8, 0.5), (4.2, 0.2), (0.0, 1.0))  # how far the mouth is open (pixels), lipstick
+MOUTHS = ((0.0, 0.0), (1.8, 0.5), (4.2, 0.2), (0.0, 1.0))  # how far the mouth is open (pixels), lipstick
 
 
 def paint_face(sheet: Sheet, person: Person) -> None:
@@ -29,7 +29,7 @@ def _paint_eyes(sheet: Sheet, person: Person) -> None:
     open_, lower = max(person.eye_open, 0.8), max(person.eye_lower, 0.6)
     with sheet.sides(person.eye_gap, height, half * 1.7, 13) as both:
         dx, dy = both.x - LEFT_RIGHT * person.eye_gap, both.y - y
-        both.raise_(EVERYWHERE, blob(dx, dy, half * 1.7, 10) * -(1.0 + 1.6 * person.socket))
+        both.add_relief(EVERYWHERE, blob(dx, dy, half * 1.7, 10) * -(1.0 + 1.6 * person.socket))
         shade = blob(dx + 3 * LEFT_RIGHT, dy + 2, half * 1.5, 10) * (0.24 * person.socket + 0.07)
         both.darken(EVERYWHERE, shade)
 
@@ -72,7 +72,7 @@ def _paint_brows(sheet: Sheet, person: Person) -> None:
         cover *= unit((1 - np.abs(out)) * 3)
         cover *= min(max(person.brow_dark, 0.25), 0.95)
         both.paint(EVERYWHERE, cover, blend(person.hair, (24.0, 18.0, 16.0), 0.4))
-        both.raise_(EVERYWHERE, blob(dx, dy, half + 2, 9) * (0.4 if person.female else 1.0))
+        both.add_relief(EVERYWHERE, blob(dx, dy, half + 2, 9) * (0.4 if person.female else 1.0))
 
 
 def _paint_nose(sheet: Sheet, person: Person) -> None:
@@ -85,11 +85,11 @@ def _paint_nose(sheet: Sheet, person: Person) -> None:
     across = x / wide
     ridge = positive(1 - across * across)
     high = 6.5 * max(person.nose_high, 0.3)
-    sheet.raise_(
+    sheet.add_relief(
         here, ridge * ridge * ((0.3 + 0.7 * along) * edge(end + 1 - y, 6.0) * edge(y - top + 4, 10.0) * high)
     )
     tip = person.nose_tip
-    sheet.raise_(here, blob(x, y - end + 3.5, tip * 1.3, tip * 1.1) * (1.6 * max(person.nose_high, 0.3)))
+    sheet.add_relief(here, blob(x, y - end + 3.5, tip * 1.3, tip * 1.1) * (1.6 * max(person.nose_high, 0.3)))
 
     here = sheet.window(0, end - 1, person.nose_width + 4, 6)
     x, y = sheet.offsets(here, 0.4 * person.asymmetry, 0)
@@ -114,8 +114,8 @@ def _half_mouth(person: Person) -> float:
 
 
 def paint_mouth(sheet: Sheet, person: Person) -> None:
-    """Paint the lips and what lies around them on a copy of the sheet for each of the `LOOKS`."""
-    gape = np.array([gape for gape, _ in LOOKS], np.float32).reshape(-1, 1, 1)
+    """Paint the lips and what lies around them on a copy of the sheet for each of the `MOUTHS`."""
+    gape = np.array([gape for gape, _ in MOUTHS], np.float32).reshape(-1, 1, 1)
     half = _half_mouth(person)
     dx, dy = sheet.offsets(EVERYWHERE, 0, person.mouth_height)
     across = dx * (1 / half)
@@ -131,10 +131,10 @@ def paint_mouth(sheet: Sheet, person: Person) -> None:
     corners = unit(6 * bow)
     cover = edge(np.minimum(top, bottom), 1.4) * corners
     sheet.paint(
-        EVERYWHERE, cover * 0.85, flat_each(np.array([_lips(person, lipstick) for _, lipstick in LOOKS]).T)
+        EVERYWHERE, cover * 0.85, flat_each(np.array([_lips(person, lipstick) for _, lipstick in MOUTHS]).T)
     )
     sheet.darken(EVERYWHERE, cover * edge(-dy) * 0.15)
-    sheet.raise_(EVERYWHERE, cover * bow * 1.2)
+    sheet.add_relief(EVERYWHERE, cover * bow * 1.2)
     opening = edge(np.minimum(line, 0.65 * gape * bow - dy), 1.2) * corners * (gape > 0)
     sheet.paint(EVERYWHERE, opening, (46.0, 18.0, 18.0))
     teeth = opening * edge(0.15 * gape * bow - dy + 0.5) * unit(3 * bow - 0.3)
@@ -156,7 +156,7 @@ def _paint_cheeks(sheet: Sheet, person: Person) -> None:
     x, y = person.width - 15, person.cheek_height + 4
     with sheet.sides(x, y + 3, 15, 15) as both:
         dx, dy = both.x - LEFT_RIGHT * x, both.y - y
-        both.raise_(EVERYWHERE, blob(dx, dy, 15, 12) * (0.8 + 2.0 * person.cheekbone))
+        both.add_relief(EVERYWHERE, blob(dx, dy, 15, 12) * (0.8 + 2.0 * person.cheekbone))
         red = blob(dx, dy - 3, 14, 12) * max(0.1 + 0.06 * person.ruddy, 0.0)
         both.paint(EVERYWHERE, red, (196.0, 84.0, 76.0))
     deep = 0.3 * person.folds + 0.4 * (person.age - 0.3)

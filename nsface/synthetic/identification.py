@@ -10,7 +10,7 @@ from nsface.synthetic.lists import Fold, Member
 
 TRIALS = 10
 _KEY = 12  # first part of the key of the draws; `lists` has the others
-_SINGLES = 3653 / 4069  # LFW: of 4,069 people with one image so many join the closed gallery
+_SINGLES = 3653 / 4069  # LFW: of 4,069 people with one image this share joins the closed gallery
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Draw:
         singles = [member for fold in folds for member in fold if member.count == 1]
         chosen = draws.shuffled(singles)[: round(len(singles) * _SINGLES)]
         gallery = [member.image(i) for member, i in zip(subjects, enrolled, strict=True)]
-        taken = set(gallery)
+        enrolled_names = set(gallery)
         images = [member.image(i) for member in subjects for i in range(1, member.count + 1)]
         return cls(
             sorted(gallery + [member.image(1) for member in chosen]),
-            sorted(name for name in images if name not in taken),
+            sorted(name for name in images if name not in enrolled_names),
             sorted(member.image(i) for member, (i, _) in zip(subjects, pairs, strict=True)),
             sorted(member.image(i) for member, (_, i) in zip(subjects, pairs, strict=True)),
         )

@@ -15,10 +15,11 @@ encoder may give other files from the same pixels.
 
 from __future__ import annotations
 
+import io
 import os
 import tarfile
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from nsface.errors import NsfaceError
@@ -41,7 +42,7 @@ class LfwSet:
         pairs, people, look_alikes: lists in the form of LFW's and FGLFW's.
         subjects: names of the people for identification, one a line.
         trials: folders with the lists of one random draw of that protocol each.
-        familiar: the numbers of those people: give them to `write_ytf_set`.
+        familiar: the numbers of these people, for `write_ytf_set`; known once the set is written.
     """
 
     images: Path
@@ -50,7 +51,16 @@ class LfwSet:
     look_alikes: Path
     subjects: Path
     trials: tuple[Path, ...]
-    familiar: tuple[int, ...]
+    familiar: tuple[int, ...] = ()
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> LfwSet:
+        """The places that `write_lfw_set` writes to, whether it has done so or not."""
+        pairs, people, look_alikes, subjects = (
+            folder / f"{name}.txt" for name in ("pairs", "people", "pair_FGLFW", "subjects")
+        )
+        trials = tuple(folder / "lfw_identification" / f"trial{i:02d}" for i in range(1, TRIALS + 1))
+        return cls(folder / "lfw", pairs, people, look_alikes, subjects, trials)
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,11 @@ class YtfSet:
 
     images: Path
     splits: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> YtfSet:
+        """The places that `write_ytf_set` writes to, whether it has done so or not."""
+        return cls(folder / "ytf" / "frame_images_DB", folder / "splits.txt")
 
 
 def write_training_set(
@@ -84,7 +99,7 @@ def write_training_set(
         for identity in range(identities)
         for image in range(1, images + 1)
     )
-    files = _watched(produce(shots, seed, size, workers), identities * images, progress)
+    files = _reporting(produce(shots, seed, size, workers), identities * images, progress)
     if target.suffix == ".tar":
         _write_tar(target, files)
     else:
@@ -118,23 +133,14 @@ def write_lfw_set(
     alike = [lists.look_alike_pairs(seed, i, fold, pairs) for i, fold in enumerate(members)]
     familiar = lists.subjects(members)
 
-    root = Path(folder)
+    result = LfwSet.in_folder(Path(folder))
     shots = [
         Shot(member.image(image), TEST, member.number, image)
         for fold in members
         for member in fold
         for image in range(1, member.count + 1)
     ]
-    _write_files(root / "lfw", _watched(produce(shots, seed, size, workers), len(shots), progress))
-    result = LfwSet(
-        images=root / "lfw",
-        pairs=root / "pairs.txt",
-        people=root / "people.txt",
-        look_alikes=root / "pair_FGLFW.txt",
-        subjects=root / "subjects.txt",
-        trials=tuple(root / "lfw_identification" / f"trial{i:02d}" for i in range(1, TRIALS + 1)),
-        familiar=tuple(member.number for member in familiar),
-    )
+    _write_files(result.images, _reporting(produce(shots, seed, size, workers), len(shots), progress))
     write_text(result.pairs, lists.pairs_text(list(zip(same, different, strict=True))))
     write_text(result.people, lists.people_text(members))
     write_text(result.look_alikes, lists.look_alike_text(list(zip(same, alike, strict=True))))
@@ -142,7 +148,7 @@ def write_lfw_set(
     for number, trial in enumerate(result.trials):
         drawn = asdict(Draw.of(seed, number, members, familiar))
         _write_files(trial, ((f"{name}.txt", _lines(images)) for name, images in drawn.items()))
-    return result
+    return replace(result, familiar=tuple(member.number for member in familiar))
 
 
 def write_ytf_set(
@@ -170,7 +176,7 @@ def write_ytf_set(
     different = [
         lists.different_pairs(seed, 1000 + i, fold, pairs, first=0) for i, fold in enumerate(members)
     ]
-    result = YtfSet(Path(folder) / "ytf" / "frame_images_DB", Path(folder) / "splits.txt")
+    result = YtfSet.in_folder(Path(folder))
     shots = [
         Shot(f"{member.name}/{video}/{video}.{frame}.jpg", TEST, member.number, video, frame)
         for fold in members
@@ -178,7 +184,7 @@ def write_ytf_set(
         for video in range(member.count)
         for frame in range(1, frames + 1)
     ]
-    _write_files(result.images, _watched(produce(shots, seed, size, workers), len(shots), progress))
+    _write_files(result.images, _reporting(produce(shots, seed, size, workers), len(shots), progress))
     write_text(result.splits, lists.splits_text(list(zip(same, different, strict=True))))
     return result
 
@@ -190,7 +196,8 @@ def _lines(names: list[str]) -> bytes:
     return "".join(f"{name}\n" for name in names).encode()
 
 
-def _watched(files: Files, total: int, progress: Progress | None) -> Files:
+def _reporting(files: Files, total: int, progress: Progress | None) -> Files:
+    """`files`; after each has been taken, `progress` is called."""
     for done, file in enumerate(files, 1):
         yield file
         if progress:
@@ -218,28 +225,14 @@ def _write_files(folder: Path, files: Files) -> None:
 def _write_tar(path: Path, files: Files) -> None:
     """Write `files` to a tar, below `train/`; no times or owners, so that equal images give equal tars."""
     try:
-        with replacing(path) as temporary, temporary.open("wb", buffering=1 << 20) as tar:
+        with (
+            replacing(path) as temporary,
+            tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar,
+        ):
             for name, data in files:
-                tar.write(_tar_header(f"train/{name}", len(data)) + data)
-                tar.write(bytes(-len(data) % tarfile.BLOCKSIZE))
-            tar.write(bytes(2 * tarfile.BLOCKSIZE))
-            tar.write(bytes(-tar.tell() % tarfile.RECORDSIZE))
+                member = tarfile.TarInfo(f"train/{name}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+                tar.members.clear()  # type: ignore[attr-defined]  # they would fill the memory
     except OSError as error:
         raise NsfaceError(f"cannot write {path}: {reason(error)}") from error
-
-
-def _tar_header(name: str, size: int) -> bytes:
-    """What `tarfile` writes before a file, eight times as fast: drawing an image takes only 20 times that.
-
-    Args:
-        name: at most 100 bytes.
-    """
-    header = bytearray(_EMPTY_HEADER)
-    header[: len(name)] = name.encode("ascii")
-    header[124:135] = b"%011o" % size
-    header[148:156] = b" " * 8  # counted as such
-    header[148:155] = b"%06o\0" % sum(header)
-    return bytes(header)
-
-
-_EMPTY_HEADER = tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT)

@@ -21,7 +21,7 @@ _LOOK_ALIKE_USES = 4  # so that one average face does not stand in half of a fol
 
 @dataclass(frozen=True)
 class Member:
-    """Person `number` of the test population, with so many images (or videos)."""
+    """Person `number` of the test population, with `count` images (or videos)."""
 
     number: int
     count: int
@@ -76,16 +76,16 @@ def _extra(draws: Draws) -> int:
 
 
 def video_folds(seed: int, folds: int, pairs: int, familiar: Sequence[int]) -> list[Fold]:
-    """People with videos, in identity-disjoint folds: the `familiar` numbers and as many others as needed."""
+    """People with videos, in identity-disjoint folds: the `familiar` numbers, and others as needed."""
     _require(folds >= 2 and pairs >= 1, "at least two folds and one pair are needed")
     result = []
-    others = 0
+    newcomers = 0
     for fold in range(folds):
         draws = Draws(seed, _COUNTS, 1000 + fold)
         numbers = list(familiar[len(familiar) * fold // folds : len(familiar) * (fold + 1) // folds])
         missing = max(4, round(pairs * 1595 / 2500)) - len(numbers)
-        numbers += [2 * (others + i) + 1 for i in range(missing)]
-        others += max(missing, 0)
+        numbers += [2 * (newcomers + i) + 1 for i in range(missing)]
+        newcomers += max(missing, 0)
         counts = [1 + draws.below(4) for _ in numbers]
         while sum(n * (n - 1) // 2 for n in counts) < pairs:
             counts[draws.below(len(counts))] += 1
@@ -136,7 +136,7 @@ def look_alike_pairs(seed: int, fold: int, members: Fold, pairs: int) -> list[Pa
     draws = Draws(seed, _TRIALS, fold, 2)
     chosen: set[Pair] = set()
     allowed = _LOOK_ALIKE_USES
-    while len(chosen) < pairs:  # a round a limit: small folds need more than one
+    while len(chosen) < pairs:  # each round allows more uses; small folds need several
         uses: Counter[int] = Counter()
         for a, b in near:
             if len(chosen) < pairs and uses[a] < allowed and uses[b] < allowed:
@@ -148,7 +148,7 @@ def look_alike_pairs(seed: int, fold: int, members: Fold, pairs: int) -> list[Pa
 
 
 def _nearest(seed: int, members: Fold, pairs: int) -> list[tuple[int, int]]:
-    """Places of two members each, the most alike first; enough of them for `pairs` pairs of images."""
+    """Pairs of positions in `members`, the most alike first; enough for `pairs` pairs of images."""
     traits = np.array([Person.draw(seed, TEST, member.number).traits for member in members])
     neighbours = 8
     while True:

@@ -1,4 +1,4 @@
-"""A person's face, unrolled and unlit: painted once, then posed, lit and photographed many times."""
+"""A person's face, flat and without light: painted once, then posed, lit and photographed many times."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.synthetic.canvas import blob, edge, positive
-from nsface.synthetic.conditions import Each
-from nsface.synthetic.features import LOOKS, mouth_window, paint_face, paint_mouth
+from nsface.synthetic.conditions import PerImage
+from nsface.synthetic.features import MOUTHS, mouth_window, paint_face, paint_mouth
 from nsface.synthetic.identity import Person
 from nsface.synthetic.sheet import COLUMNS, ROWS, Sheet
 from nsface.synthetic.textures import Layer, cut
@@ -16,10 +16,10 @@ Points = npt.NDArray[np.intp]  # N × height × width, indices into a layer of a
 
 
 class Portrait:
-    """The face of `person`, in each of the `LOOKS`.
+    """The face of `person`, in each of the `MOUTHS`.
 
     Attributes:
-        sheet: the rows above the mouth, then those from there on as often as there are looks.
+        sheet: the rows above the mouth, then the rows from there on, once for each kind of mouth.
     """
 
     def __init__(self, person: Person) -> None:
@@ -28,27 +28,28 @@ class Portrait:
         _paint_skin(sheet, person)
         paint_face(sheet, person)
         _paint_hairline(sheet, person)
-        sheet.work_out_slopes()
+        sheet.set_slopes()
         rows, columns = mouth_window(sheet, person)
-        mouths = sheet.copies((rows, columns), len(LOOKS))
+        mouths = sheet.copies((rows, columns), len(MOUTHS))
         paint_mouth(mouths, person)
-        mouths.work_out_slopes()
-        self._fork, self._apart = rows.start, ROWS - rows.start
-        self.sheet = sheet.forked(self._fork, len(LOOKS))
-        for look, mouth in enumerate(mouths.layers.swapaxes(0, 1)):
-            first = self._fork + look * self._apart
+        mouths.set_slopes()
+        self._fork, self._rows_below = rows.start, ROWS - rows.start
+        self.sheet = sheet.forked(self._fork, len(MOUTHS))
+        for number, mouth in enumerate(mouths.layers.swapaxes(0, 1)):
+            first = self._fork + number * self._rows_below
             self.sheet.layers[:, first : first + mouth.shape[1], columns] = mouth
 
-    def points(self, column: Layer, row: Layer, look: Each) -> Points:
-        """Indices into a layer of the sheet: its nearest points to N × height × width places, in N looks.
+    def points(self, column: Layer, row: Layer, mouth: PerImage) -> Points:
+        """Indices into a layer of the sheet: the points nearest to N × height × width places.
 
         Args:
-            column, row: counted as if there were a single look.
+            column, row: the places, counted as if there were a single mouth.
+            mouth: N, the number of each image's mouth.
         """
         columns, rows = column.astype(np.int16), row.astype(np.int16)
         columns.clip(0, COLUMNS - 1, out=columns)
         rows.clip(0, ROWS - 1, out=rows)
-        further = (look * self._apart).astype(np.int16)
+        further = (mouth * self._rows_below).astype(np.int16)
         rows += (rows >= self._fork) * further[:, None, None]
         points = rows.view(np.uint16)  # there are fewer than 2¹⁶, for mouths lie in the lower half
         points *= COLUMNS
@@ -81,6 +82,6 @@ def _paint_skin(sheet: Sheet, person: Person) -> None:
         np.multiply(mottled, primary, out=plane)
     chin = sheet.window(0, person.chin - 8, 12, 10)
     dx, dy = sheet.offsets(chin, 0, person.chin - 8)
-    sheet.raise_(chin, blob(dx, dy, 11, 9) * (1.5 + 1.5 * person.jaw))
+    sheet.add_relief(chin, blob(dx, dy, 11, 9) * (1.5 + 1.5 * person.jaw))
     if person.cleft > 1:
-        sheet.raise_(chin, blob(dx, dy - 1, 1.8, 5) * -1.0)
+        sheet.add_relief(chin, blob(dx, dy - 1, 1.8, 5) * -1.0)

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nsface.images.alignment.templates import template
 from nsface.synthetic.canvas import blob, positive, unit
-from nsface.synthetic.conditions import Conditions, Each
+from nsface.synthetic.conditions import Conditions, PerImage
 from nsface.synthetic.identity import Person
 from nsface.synthetic.portrait import Points, Portrait
 from nsface.synthetic.sheet import FINENESS, LEFT, TOP
@@ -25,12 +26,8 @@ Numbers = npt.NDArray[np.float64]
 Angles = tuple[Numbers, Numbers]  # cosines and sines
 
 _CENTRE = (48.0, 72.0)  # pixel of the 112 × 96 crop where the face's own coordinates begin
-_TEMPLATE = np.array(  # x and y of eyes, nose, mouth corners in the 112 × 96 crop
-    [
-        [30.2946, 65.5318, 48.0252, 33.5493, 62.7299],
-        [51.6963, 51.5014, 71.7366, 92.3655, 92.2041],
-    ]
-)
+# x and y, 2 × 5: eyes, nose, mouth corners in the 112 × 96 crop; four decimals, as they are published
+_TEMPLATE = np.round(template("sphereface").points.T, 4)
 _HEAD_MIDDLE, _HEAD_HALF = -10.0, 68.0  # of the ellipsoid, down the image
 _SMILE = np.array(  # how a smile moves them
     [
@@ -90,8 +87,8 @@ class Pose(NamedTuple):
         lower = _MEAN[1] - (b * mean_x + a * mean_y) + conditions.shift[1]
         return cls(*turn, *nod, a, b, right, lower)
 
-    def part(self, images: Each) -> Pose:
-        """Those of the images with these places."""
+    def part(self, images: PerImage) -> Pose:
+        """The poses of the images at these positions."""
         return Pose(*(values[images] for values in self))
 
 
@@ -108,54 +105,56 @@ class View:
     def __init__(self, person: Person, conditions: Conditions, pose: Pose, size: Size) -> None:
         columns, rows = _grid(size)
         self._upright = np.array([pose.a, pose.b]) / (pose.a * pose.a + pose.b * pose.b)
-        self._columns, self._rows = columns - along(pose.right), rows - along(pose.lower)
+        self._columns, self._rows = columns - per_image(pose.right), rows - per_image(pose.lower)
         across, down = self.plane(1.0, 0.0), self.plane(0.0, 1.0)
         self.depth = _surface(across, down, _radius(person))
-        self.sine, self._nod_sine = along(pose.sine), along(pose.nod_sine)
-        self.x: Layer = along(pose.cosine) * across
+        self.sine, self._nod_sine = per_image(pose.sine), per_image(pose.nod_sine)
+        self.x: Layer = per_image(pose.cosine) * across
         self.x -= self.sine * self.depth
-        self.y: Layer = along(pose.nod_cosine) * down
+        self.y: Layer = per_image(pose.nod_cosine) * down
         self.y -= self._nod_sine * self.depth
         self._express(person, conditions)
 
-    def plane(self, right: Each | float, down: Each | float, images: Each | slice = slice(None)) -> Layer:
+    def plane(
+        self, right: PerImage | float, down: PerImage | float, images: PerImage | slice = slice(None)
+    ) -> Layer:
         """0 at the face's origin, rising by `right` and `down` a pixel to the right and downwards of it.
 
         As the upright image has them; of some of the `images` or of all: float32, N × height × width.
         """
         c, s = self._upright[:, images]
-        by_column: Layer = self._columns[images] * along(c * right - s * down)
-        by_row: Layer = self._rows[images] * along(s * right + c * down)
+        by_column: Layer = self._columns[images] * per_image(c * right - s * down)
+        by_row: Layer = self._rows[images] * per_image(s * right + c * down)
         return by_column + by_row
 
-    def points(self, portrait: Portrait, look: Each) -> Points:
+    def points(self, portrait: Portrait, mouth: PerImage) -> Points:
         """The points of the sheet of `portrait` that the pixels show. What stands out moves further."""
         column, row = self.x * FINENESS, self.y * FINENESS
         column += 0.5 - LEFT * FINENESS
         row += 0.5 - TOP * FINENESS
-        # By every other row: so smooth is the relief, and so long this takes.
-        lift = portrait.sheet.relief.take(portrait.points(column[:, ::2], row[:, ::2], look))[:, :, None]
-        pairs = len(look), -1, 2, column.shape[2]
+        # The relief is so smooth that every other row is enough; this takes long.
+        lift = portrait.sheet.relief.take(portrait.points(column[:, ::2], row[:, ::2], mouth))[:, :, None]
+        pairs = len(mouth), -1, 2, column.shape[2]
         column.reshape(pairs)[...] -= lift * (self.sine * FINENESS)[:, None]
         row.reshape(pairs)[...] -= lift * (self._nod_sine * FINENESS)[:, None]
-        return portrait.points(column, row, look)
+        return portrait.points(column, row, mouth)
 
     def _express(self, person: Person, conditions: Conditions) -> None:
         """Pull brows, eyes and the corners of the mouth: a pixel then shows another point of the face."""
         height = person.eye_height + person.brow_height
         x, y = self._near(height, 12)
         pull = blob(x, y - height, 34, 12)
-        pull *= along(conditions.brows)
+        pull *= per_image(conditions.brows)
         y += pull
         _, y = self._near(person.eye_height, 8)
         dy = y - person.eye_height
         pull = unit(1 - np.abs(dy) * 0.125)
         pull *= dy
-        pull *= along(conditions.squint + 0.1 * np.maximum(conditions.smile, 0.0))
+        pull *= per_image(conditions.squint + 0.1 * np.maximum(conditions.smile, 0.0))
         y += pull
         x, y = self._near(person.mouth_height, 15)
         pull = blob(x, y - person.mouth_height, person.mouth_width + 10, 15)
-        pull *= along(conditions.smile)
+        pull *= per_image(conditions.smile)
         pull *= x
         pull *= 0.1
         rise = x * (24 / (person.mouth_width * person.mouth_width))
@@ -169,7 +168,7 @@ class View:
         return self.x[:, rows], self.y[:, rows]
 
 
-def along(numbers: Numbers) -> Layer:
+def per_image(numbers: Numbers) -> Layer:
     """A number for each of N images, to go with N × height × width: float32, N × 1 × 1."""
     return numbers.astype(np.float32)[:, None, None]
 

@@ -1,4 +1,4 @@
-"""Encoded images, in order, from as many processes as one likes."""
+"""Encoded images in order, made by one process or by several."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from itertools import chain, groupby, islice
 from typing import NamedTuple
 
 import cv2
-import numpy as np
 
 from nsface.errors import NsfaceError
 from nsface.processes import end_with_parent
@@ -22,10 +21,9 @@ from nsface.synthetic.identity import Person
 from nsface.synthetic.portrait import Portrait
 from nsface.synthetic.rendering import Pixels, Size, render
 
-_LARGE = 31 << 20  # bytes
-_FEW = 256  # fewer images are made before a worker has started
+_FEW = 256  # fewer images are made sooner than a worker has started
 _CHUNK = 64  # images a task: a fraction of a second's work
-_AHEAD = 4  # tasks in flight for each worker, so that memory stays small whatever the number of images
+_AHEAD = 4  # tasks submitted ahead for each worker: a limit, so that memory does not grow with the set
 
 
 class Shot(NamedTuple):
@@ -53,7 +51,7 @@ def pixels(shot: Shot, seed: int = 0, size: Size = Size.H112_W96) -> Pixels:
 
 
 def encoded(shots: Iterable[Shot], seed: int, size: Size) -> Iterator[bytes]:
-    """Render `shots` and encode them as JPEG; those of one person that follow each other are made at once."""
+    """Render `shots` and encode them as JPEG; consecutive images of one person are made together."""
     for _, group in groupby(shots, key=_together):
         some = list(group)
         portrait = _portrait(seed, some[0].population, some[0].person)
@@ -66,7 +64,7 @@ def encoded(shots: Iterable[Shot], seed: int, size: Size) -> Iterator[bytes]:
 
 
 def _together(shot: Shot) -> tuple[int, int, int | None]:
-    """The same for shots of one person, or of one of their videos."""
+    """The key of what is rendered together: the photographs of a person, or one of their videos."""
     return shot.population, shot.person, None if shot.frame is None else shot.session
 
 
@@ -87,11 +85,10 @@ def produce(shots: Iterable[Shot], seed: int, size: Size, workers: int) -> Itera
     few = list(islice(source, _FEW))
     chunks = _chunks(chain(few, source))
     if workers <= 1 or len(few) < _FEW:
-        _keep_memory()
         for chunk in chunks:
             yield from _encode_all(chunk, seed, size)
         return
-    # Spawned, not forked: the caller may have started threads.
+    # Spawned, not forked, because the caller may have started threads.
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_work)
     try:
         waiting: deque[Future[list[tuple[str, bytes]]]] = deque()
@@ -105,7 +102,7 @@ def produce(shots: Iterable[Shot], seed: int, size: Size, workers: int) -> Itera
         raise NsfaceError(
             "a process that renders has ended; memory may be too small: give fewer --workers"
         ) from error
-    except BaseException:  # nobody waits for what is being drawn
+    except BaseException:  # do not wait for images that nobody will use
         for worker in list((pool._processes or {}).values()):
             worker.kill()
         raise
@@ -114,7 +111,7 @@ def produce(shots: Iterable[Shot], seed: int, size: Size, workers: int) -> Itera
 
 
 def _chunks(shots: Iterable[Shot]) -> Iterator[list[Shot]]:
-    """Some `_CHUNK` shots at a time; a person's are torn apart only where they are more."""
+    """Lists of about `_CHUNK` shots; a person's shots are split only where there are more than that."""
     chunk: list[Shot] = []
     for _, group in groupby(shots, key=_together):
         while some := list(islice(group, _CHUNK)):
@@ -128,17 +125,9 @@ def _chunks(shots: Iterable[Shot]) -> Iterator[list[Shot]]:
 
 def _begin_work() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's
-    end_with_parent()
+    parent = multiprocessing.parent_process()
+    end_with_parent(None if parent is None else parent.pid)
     cv2.setNumThreads(1)  # there is a process a core
-    _keep_memory()
-
-
-def _keep_memory() -> None:
-    """Let glibc keep freed arrays for the next ones: fresh pages cost as much as what is painted on them.
-
-    It returns to the system only blocks larger than the largest freed before, which it notes up to 32 MiB.
-    """
-    np.empty(_LARGE, np.uint8)
 
 
 def _encode_all(shots: list[Shot], seed: int, size: Size) -> list[tuple[str, bytes]]:

@@ -2,11 +2,12 @@
 
 Everything is painted with elementwise float32 and integer arithmetic of NumPy: sums, products, quotients
 and square roots are rounded exactly by the standard, so the pixels are the same with any vector width,
-number of threads or version. Nothing here calls what is not: exp, sin, matrix products, sums of many floats.
-OpenCV does what leaves it no choice: it looks up, interleaves, and filters with sums that are exact.
+number of threads or version. Functions that are not exactly rounded are not used: exp, sin, matrix products,
+sums of many floats. OpenCV is used only where its results are exact: for table lookups, for interleaving,
+and for filters whose sums are exact.
 
-An array holds several images of one person, N × height × width: NumPy's calls cost as much as the work on
-one image would.
+An array holds several images of one person, N × height × width, because for a single image the overhead of
+NumPy's calls would be as large as the work.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from nsface.synthetic.surroundings import hairless, paint_behind, paint_in_front
 
 __all__ = ["Pixels", "Size", "render"]
 
-_TOGETHER = 24  # images drawn at once: enough that NumPy's calls cost little, few enough for the cache
+_TOGETHER = 24  # images drawn at once: enough to hide the overhead of NumPy's calls, few enough for the cache
 
 
 def render(portrait: Portrait, conditions: Conditions, size: Size = Size.H112_W96) -> list[Pixels]:
@@ -30,7 +31,7 @@ def render(portrait: Portrait, conditions: Conditions, size: Size = Size.H112_W9
 
     An image does not depend on those it is drawn together with.
     """
-    count = len(conditions.look)
+    count = len(conditions.mouth)
     pose = Pose.of(portrait.person, conditions)
     images: list[Pixels] = []
     for some in np.array_split(np.arange(count), -(-count // _TOGETHER)):
@@ -42,7 +43,7 @@ def render(portrait: Portrait, conditions: Conditions, size: Size = Size.H112_W9
 def _photographs(portrait: Portrait, view: View, conditions: Conditions) -> list[Pixels]:
     """A face, and all around it, seen in N ways."""
     person, sheet = portrait.person, portrait.sheet
-    points = view.points(portrait, conditions.look)
+    points = view.points(portrait, conditions.mouth)
     canvas = Canvas(np.empty((3, *view.x.shape), np.float32))
     paint_behind(canvas, view, person, conditions)
     cover = sheet.cover.take(points)

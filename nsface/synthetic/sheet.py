@@ -1,4 +1,4 @@
-"""The sheet that a face is painted on: its own coordinates, finer than the pixels of the image."""
+"""The sheet that a face is painted on; it has its own coordinates, finer than the pixels of the image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS, ROWS = int(92 * FINENESS), int(124 * FINENESS)
 
 
 class Sheet(Canvas):
-    """Colours, what of them is the face, and how far the skin stands out.
+    """Colours, which of them belong to the face, and how far the skin stands out.
 
     Attributes:
         x, y: coordinates of the points, pixels from the face's origin; 1 × columns and rows × 1.
@@ -36,17 +36,17 @@ class Sheet(Canvas):
 
     @classmethod
     def empty(cls) -> Sheet:
-        """A whole sheet; nothing is the face, nothing stands out."""
+        """A whole sheet without a face and without relief."""
         return cls(np.zeros((8, ROWS, COLUMNS), np.float32), _X, _Y)
 
     def copies(self, window: Window, count: int) -> Sheet:
-        """A window of this sheet, so many times: 8 × `count` × its rows and columns."""
+        """`count` copies of a window of this sheet: 8 × `count` × rows × columns."""
         rows, columns = window
         layers = np.repeat(self.layers[:, None, rows, columns], count, axis=1)
         return Sheet(layers, self.x[:, columns], self.y[rows])
 
     def forked(self, row: int, count: int) -> Sheet:
-        """The rows above this one, then those from there on, so many times."""
+        """The rows above `row` once, then the rows from there on `count` times."""
 
         def repeated(rows: Layer) -> Layer:
             return np.concatenate([rows[..., :row, :], *[rows[..., row:, :]] * count], axis=-2)
@@ -55,9 +55,9 @@ class Sheet(Canvas):
 
     @contextmanager
     def sides(self, x: float, y: float, reach_x: float, reach_y: float) -> Iterator[Sheet]:
-        """The parts within reach of (−x, y) and of (x, y), up to the middle of the face, to paint at once.
+        """The parts within reach of (−x, y) and of (x, y), up to the middle of the face, painted together.
 
-        They are one sheet of 8 × 2 × rows × columns, with an `x` of 2 × 1 × columns.
+        They form one sheet of 8 × 2 × rows × columns, with an `x` of 2 × 1 × columns.
         """
         rows, right = self.window(x, y, reach_x, reach_y)
         right = slice(max(right.start, COLUMNS // 2), max(right.stop, COLUMNS // 2 + 1))
@@ -76,13 +76,13 @@ class Sheet(Canvas):
         """Coordinates of the window's points relative to (x, y): 1 × width and height × 1."""
         return self.x[:, window[1]] - x, self.y[window[0]] - y
 
-    def raise_(self, window: Window, amount: Layer) -> None:
+    def add_relief(self, window: Window, amount: Layer) -> None:
         """Add to the relief."""
         part = self.relief[..., window[0], window[1]]
         part += amount  # in place: on an element of an array, += would copy the sum back
 
-    def work_out_slopes(self) -> None:
-        """Set the slopes from the relief; on the border of the sheet they stay as they are."""
+    def set_slopes(self) -> None:
+        """Compute the slopes of the relief; on the border of the sheet they stay as they are."""
         right, down = self.slopes
         np.subtract(self.relief[..., 2:], self.relief[..., :-2], out=right[..., 1:-1])
         np.subtract(self.relief[..., 2:, :], self.relief[..., :-2, :], out=down[..., 1:-1, :])

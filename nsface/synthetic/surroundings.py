@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from nsface.synthetic.canvas import EVERYWHERE, Canvas, blob, edge, flat_each, unit
-from nsface.synthetic.conditions import DARK, Conditions, Each
+from nsface.synthetic.conditions import DARK, Conditions, PerImage
 from nsface.synthetic.identity import Person, blend
 from nsface.synthetic.portrait import Points, Portrait
-from nsface.synthetic.pose import View, along, band
+from nsface.synthetic.pose import View, band, per_image
 from nsface.synthetic.textures import Layer, cut
 
 _DARK_LENS, _CLEAR_LENS, _FRAME = np.array([[30, 28, 30], [230, 236, 240], [24, 20, 20]], float)[:, :, None]
@@ -43,11 +43,11 @@ def _paint_hair(canvas: Canvas, view: View, person: Person, conditions: Conditio
     wide = person.width + volume + 3.0 * max(length, 0.0)
     far = unit((y + 22) * (-1 / 62))  # the outline narrows towards the crown
     far *= far
-    beside = view.x[:, rows] * along(1 / wide)
+    beside = view.x[:, rows] * per_image(1 / wide)
     beside *= beside
     far += beside
     np.subtract(1, far, out=far)
-    far *= along(wide / 2)
+    far *= per_image(wide / 2)
     cover = edge(far, 2.0)
     cover *= edge(down - y, 4.0)
     kind = "curls" if person.curl > 0.7 else "strands"
@@ -70,13 +70,13 @@ def hairless(view: View, portrait: Portrait, points: Points, conditions: Conditi
     """0 above the hairline, 1 where the face is free; for the upper rows of the images."""
     person, rows = portrait.person, _above(0)
     below = portrait.sheet.forehead.take(points[:, rows])
-    below -= along(_hairline(person, conditions))
+    below -= per_image(_hairline(person, conditions))
     parted = (5.0 * person.parting + 2.0 * conditions.fringe).clip(-8.0, 8.0) / person.width
-    below -= view.x[:, rows] * along(parted)
+    below -= view.x[:, rows] * per_image(parted)
     return edge(below, 3.0)
 
 
-def _hairline(person: Person, conditions: Conditions) -> Each:
+def _hairline(person: Person, conditions: Conditions) -> PerImage:
     """How far down the hair grows, but for parting, widow's peak and temples."""
     line = person.hairline + 1.5 * conditions.hair_change
     if person.bald:
@@ -113,18 +113,18 @@ def _paint_glasses(canvas: Canvas, view: View, person: Person, conditions: Condi
     part = Canvas(canvas.colours[:, worn, rows])
     x, y = np.abs(view.x[worn, rows] - 5 * view.sine[worn]) - gap, view.y[worn, rows] - middle
     wide = 12.5 * size
-    u, v = x * along(1 / wide), y * along(1 / (9.0 * size))
+    u, v = x * per_image(1 / wide), y * per_image(1 / (9.0 * size))
     u *= u
     v *= v
     square = texture % 3 > 0
     u[square] *= u[square]
     v[square] *= v[square]
     u += v  # 1 along the rim
-    lens = edge(1 - u, 0.15) * along(np.where(dark, 0.92, 0.1))
+    lens = edge(1 - u, 0.15) * per_image(np.where(dark, 0.92, 0.1))
     part.paint(EVERYWHERE, lens, flat_each(np.where(dark, _DARK_LENS, _CLEAR_LENS)))
-    rim = unit(1.6 - np.abs(u - 1) * along(3.0 + texture % 4))
+    rim = unit(1.6 - np.abs(u - 1) * per_image(3.0 + texture % 4))
     bars = edge(0.9 - np.abs(y + 3), 1.2)  # bridge and temples
-    bars *= edge(np.abs(x) - along(wide - 1))
+    bars *= edge(np.abs(x) - per_image(wide - 1))
     frame = np.maximum(rim, bars, out=rim)
     frame *= 0.9
     part.paint(EVERYWHERE, frame, flat_each(0.25 * conditions.accent[:, worn] + 0.75 * _FRAME))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nsface.synthetic.draws import Draws
 
-# float32 but for what is said to be integers; NumPy's types forget that where Python numbers take part.
+# float32, unless said to be integers; NumPy's types lose the dtype in arithmetic with Python numbers.
 Layer = npt.NDArray[Any]
 
 _SIDE = 256

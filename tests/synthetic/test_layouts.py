@@ -51,17 +51,10 @@ def test_training_folder_and_tar_hold_the_same(tmp_path: Path) -> None:
         assert member.read() == (folder / names[0]).read_bytes()
 
 
-def test_tar_is_what_tarfile_would_write(tmp_path: Path) -> None:
-    path = write_training_set(tmp_path / "train.tar", 12, 11)
-    with (
-        tarfile.open(path) as ours,
-        tarfile.open(tmp_path / "its.tar", "w", format=tarfile.USTAR_FORMAT) as its,
-    ):
-        for member in ours:
-            plain = tarfile.TarInfo(member.name)
-            plain.size = member.size
-            its.addfile(plain, ours.extractfile(member))
-    assert path.read_bytes() == (tmp_path / "its.tar").read_bytes()
+def test_tar_has_no_times_and_no_owners(tmp_path: Path) -> None:
+    with tarfile.open(write_training_set(tmp_path / "train.tar", 3, 2)) as tar:
+        facts = {(member.mtime, member.uid, member.gid, member.uname, member.mode) for member in tar}
+    assert facts == {(0, 0, 0, "", 0o644)}
 
 
 def test_lfw_pairs_are_sound(lfw: LfwSet) -> None:

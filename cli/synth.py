@@ -10,79 +10,44 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nsface.cli.numbers import PEOPLE, SEED, WORKERS
+from nsface.cli.numbers import PEOPLE, SEED, WORKERS, number_option
 from nsface.cli.results import say
 
 if TYPE_CHECKING:
     from nsface.synthetic.layouts import Progress
 
-_PAIRS = click.IntRange(0, 30_000)
+_PAIRS, _IMAGES = click.IntRange(0, 30_000), click.IntRange(1, 10_000)
+_FOLDS = click.IntRange(2, 100)
 
 
 @click.command(name="synth")
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
-@click.option(
-    "--identities", metavar="N", type=PEOPLE, default=500, show_default=True, help="People to train on."
-)
-@click.option(
-    "--images-each",
-    "images",
-    metavar="N",
-    type=click.IntRange(1, 10_000),
-    default=24,
-    show_default=True,
-    help="Images of each of them.",
-)
+@number_option("--identities", kind=PEOPLE, default=500, text="People to train on.")
+@number_option("--images-each", "images", kind=_IMAGES, default=24, text="Images of each.")
 @click.option("--tar", is_flag=True, help="Write the training images as train.tar, not as a folder.")
-@click.option(
-    "--folds",
-    metavar="N",
-    type=click.IntRange(2, 100),
-    default=10,
-    show_default=True,
-    help="Folds of the LFW-shaped and YTF-shaped lists; eval-fglfw needs 10.",
+@number_option("--folds", kind=_FOLDS, default=10, text="Of LFW and YTF; eval-fglfw needs 10.")
+@number_option(
+    "--lfw-pairs", kind=_PAIRS, default=300, text="Pairs of each kind in an LFW fold; 0: no LFW-shaped set."
 )
-@click.option(
-    "--lfw-pairs",
-    metavar="N",
-    type=_PAIRS,
-    default=300,
-    show_default=True,
-    help="Pairs of each kind in a fold of the LFW-shaped list; 0 makes no such set.",
+@number_option(
+    "--lfw-people", kind=PEOPLE, text="People in all folds.  [default: as in LFW, 575 to 300 pairs]"
 )
-@click.option(
-    "--lfw-people",
-    metavar="N",
-    type=PEOPLE,
-    help="People in all LFW-shaped folds.  [default: as in LFW, 575 for 300 pairs]",
-)
-@click.option(
+@number_option(
     "--ytf-pairs",
-    metavar="N",
-    type=_PAIRS,
+    kind=_PAIRS,
     default=50,
-    show_default=True,
-    help="Pairs of videos of each kind in a fold of the YTF-shaped list; 0 makes no such set.",
+    text="Video pairs of each kind in a YTF fold; 0: no YTF-shaped set.",
 )
-@click.option(
-    "--frames",
-    metavar="N",
-    type=click.IntRange(1, 10_000),
-    default=8,
-    show_default=True,
-    help="Frames per video.",
-)
+@number_option("--frames", kind=_IMAGES, default=8, text="Frames of a video.")
 @click.option(
     "--size",
     type=click.Choice(["112x96", "112x112"]),
     default="112x96",
     show_default=True,
-    help="Height x width of the images.",
+    help="Height x width.",
 )
-@click.option(
-    "--seed", metavar="N", type=SEED, default=0, show_default=True, help="Seed of everything that is drawn."
-)
-@click.option("--workers", metavar="N", type=WORKERS, help="Processes.  [default: one per core]")
+@number_option("--seed", kind=SEED, default=0, text="Of everything that is drawn.")
+@number_option("--workers", kind=WORKERS, text="Processes.  [default: one a core]")
 def command(
     out: Path,
     identities: int,
@@ -105,6 +70,7 @@ def command(
     OUT/ytf/frame_images_DB/Ala_Ashac/0/0.1.jpg
     OUT/pairs.txt, people.txt, pair_FGLFW.txt, subjects.txt, splits.txt
     OUT/lfw_identification/trial01/closed_gallery.txt  (ten draws, four lists each)
+    OUT/rendered.json           (tells other commands that the faces are rendered)
 
     The same options give the same pixels and lists on every machine, with any number of workers.
 
@@ -114,14 +80,12 @@ def command(
       nsface synth casia-size --identities 10572 --images-each 46 --lfw-pairs 0 --ytf-pairs 0 --tar
     """
     from nsface.files import new_folder
+    from nsface.images.rendered import mark_rendered
     from nsface.synthetic import Size, write_lfw_set, write_training_set, write_ytf_set
 
+    common: dict[str, Any] = {"seed": seed, "size": Size.of(size), "workers": workers or os.cpu_count() or 1}
     with new_folder(out) as folder:
-        common: dict[str, Any] = {
-            "seed": seed,
-            "size": Size.of(size),
-            "workers": workers or os.cpu_count() or 1,
-        }
+        mark_rendered(folder)
         if identities:
             training = folder / ("train.tar" if tar else "train")
             with _bar("training set") as progress:
@@ -132,10 +96,9 @@ def command(
                 lfw = write_lfw_set(folder, folds, lfw_pairs, people=lfw_people, progress=progress, **common)
             familiar = lfw.familiar
         if ytf_pairs:
+            common["familiar"] = familiar
             with _bar("YTF-shaped set") as progress:
-                write_ytf_set(
-                    folder, folds, ytf_pairs, frames, familiar=familiar, progress=progress, **common
-                )
+                write_ytf_set(folder, folds, ytf_pairs, frames, progress=progress, **common)
     say(f"{out}: written")
 
 

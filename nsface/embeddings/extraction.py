@@ -20,6 +20,7 @@ from nsface.embeddings.fusion import fused_meta
 from nsface.embeddings.pooling import TemplatePool, template_meta
 from nsface.errors import DataError, ModelError
 from nsface.images.pixels import Pixels, Progress, fill, refuse_bad
+from nsface.images.rendered import rendered_meta
 from nsface.images.sources import Source
 from nsface.metrics.similarity import unit
 from nsface.model import Description, digest, load_model
@@ -88,7 +89,7 @@ def extract(
         refuse_bad(source, bad, len(indices))
     if not skip_bad:
         refuse_bad(source, bad, len(indices), "mend them, or leave them out with --skip-bad")
-    meta = ensemble.meta() | {"images_skipped": len(bad)}
+    meta = ensemble.meta() | {"images_skipped": len(bad)} | rendered_meta(source.location)
     if templates is None:
         names = [source.names[i] for i in indices if i not in bad]
         return Extraction(

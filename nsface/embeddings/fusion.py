@@ -47,7 +47,8 @@ def fused_meta(metas: Sequence[dict[str, Any]]) -> dict[str, Any]:
     flips = [meta.get("flip") for meta in metas]
     parts = [{key: value for key, value in meta.items() if key != FRAMES} for meta in metas]
     flip = flips[0] if all(flip == flips[0] for flip in flips) else None
-    return {"fused": parts, "flip": flip, "nsface": __version__}
+    rendered = {"rendered": True} if any(meta.get("rendered") for meta in metas) else {}
+    return {"fused": parts, "flip": flip, "nsface": __version__} | rendered
 
 
 def _rows(first: Embeddings, other: Embeddings) -> np.ndarray[Any, np.dtype[np.int64]]:

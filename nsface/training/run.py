@@ -23,6 +23,7 @@ from nsface.device import pick_device, pick_precision
 from nsface.errors import NsfaceError, RecipeError, listing, shown
 from nsface.files import sync, write_text
 from nsface.finite import not_finite
+from nsface.images.rendered import rendered_meta
 from nsface.model import Description, save_model
 from nsface.recipe.schema import Recipe, load_recipe
 from nsface.seeds import derived_seed
@@ -117,6 +118,7 @@ def train(
         if begun:
             restore_newest(checkpoints, device, trainer.restore, note, mend=ranks.first)
         data = {"data": fingerprint, "images": len(chosen), "identities": len(identities)}
+        data |= rendered_meta(source.location)
         environment = describe_environment(device, dtype) | data | describe_parts(trainer)
         if begun and (changes := changes_so_far(out / ENVIRONMENT, trainer.step, altered)):
             environment["changes"] = changes

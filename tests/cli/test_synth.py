@@ -8,22 +8,17 @@ from typing import Any
 
 import pytest
 
+from nsface.images.rendered import is_rendered
 from nsface.protocols.lfw import read_pairs
 
 Run = Callable[..., Any]
 SMALL = (
-    "--identities",
-    3,
-    "--images-each",
-    2,
-    "--folds",
-    2,
-    "--lfw-pairs",
-    3,
-    "--ytf-pairs",
-    2,
-    "--frames",
-    2,
+    *("--identities", 3, "--images-each", 2, "--folds", 2),
+    *("--lfw-pairs", 3, "--ytf-pairs", 2, "--frames", 2),
+)
+TRAINING = (
+    *("--identities", 2, "--images-each", 1, "--tar"),
+    *("--lfw-pairs", 0, "--ytf-pairs", 0, "--workers", 1),
 )
 
 
@@ -34,28 +29,17 @@ def test_everything_small(nsface: Run, tmp_path: Path) -> None:
     assert outcome.err == f"{tmp_path / 'out'}: written\n"
     made = {path.name for path in (tmp_path / "out").iterdir()}
     lists = {"pairs.txt", "people.txt", "pair_FGLFW.txt", "subjects.txt", "splits.txt"}
-    assert made == {"train", "lfw", "ytf", "lfw_identification"} | lists
+    assert made == {"rendered.json", "train", "lfw", "ytf", "lfw_identification"} | lists
     assert len(list((tmp_path / "out" / "train").rglob("*.jpg"))) == 6
     assert len(read_pairs(tmp_path / "out" / "pairs.txt")) == 12
+    for images in ("train", "lfw", "ytf", "ytf/frame_images_DB"):
+        assert is_rendered(str(tmp_path / "out" / images))
 
 
 def test_training_tar_alone(nsface: Run, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()  # an empty folder is filled
-    options = (
-        "--identities",
-        2,
-        "--images-each",
-        1,
-        "--tar",
-        "--lfw-pairs",
-        0,
-        "--ytf-pairs",
-        0,
-        "--workers",
-        1,
-    )
-    assert nsface("synth", tmp_path / "out", *options).status == 0
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["train.tar"]
+    assert nsface("synth", tmp_path / "out", *TRAINING).status == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"rendered.json", "train.tar"}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from nsface.files import check_new_folder, place_folder, reason
 from nsface.images import room
 from nsface.images.parallel import in_order
 from nsface.images.pixels import Progress, read_image, refuse_bad
+from nsface.images.rendered import is_rendered, mark_rendered
 from nsface.images.sources import Source, numbered
 from nsface.images.sources.base import readable
 from nsface.images.sources.store import (
@@ -228,6 +229,8 @@ def _finish(
         )
         text = json.dumps(header.model_dump(), indent=1, ensure_ascii=False)
         (folder / HEADER).write_text(text + "\n", encoding="utf-8")
+        if is_rendered(source.location):
+            mark_rendered(folder)
     except OSError as error:
         raise NsfaceError(f"cannot write {folder}: {reason(error)}") from error
     return len(names)

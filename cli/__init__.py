@@ -11,18 +11,19 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, shell_complete
 
 from nsface import __version__
 from nsface.cli import faults, signals, streams
 from nsface.errors import NsfaceError, shown
 
+COMPLETION = "_NSFACE_COMPLETE"  # the variable by which a shell asks for completions
 COMMANDS = {
     "train": "Train a network as a recipe describes.",
     "recipes": "List the recipes that come with nsface, or print one.",
@@ -51,7 +52,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name and one line each, and imports one when it runs."""
+    """The commands by name, with one line of help each; a command is imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -77,14 +78,6 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with not_by_click():
-            return super().make_context(*args, **kwargs)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with not_by_click():
-            return super().invoke(ctx)
-
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
@@ -92,41 +85,25 @@ class LazyGroup(click.Group):
         return [CompletionItem(name, help=COMMANDS[name]) for name in fitting]  # without importing any
 
 
-class ReaderGone(Exception):
-    """Who reads our standard output (head, jq) has had enough."""
-
-
-class Stopped(Exception):
-    """Ctrl-C or SIGTERM."""
-
-
-@contextmanager
-def not_by_click() -> Iterator[None]:
-    """Keep from click a broken pipe, which it ends by status 1, and Ctrl-C, of which it makes two lines."""
-    try:
-        yield
-    except BrokenPipeError as error:
-        raise ReaderGone from error
-    except KeyboardInterrupt as error:
-        raise Stopped from error
-
-
 @dataclass(frozen=True)
-class Manners:
-    """What may stand anywhere on the line; the object of every command's context."""
+class GlobalOptions:
+    """The options that every command has, anywhere on the line; commands get them as `ctx.obj`."""
 
     quiet: bool
     verbose: bool
     debug: bool
 
 
-def manners(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Show the options of `Manners` in the help and to the shell; `main` takes them off the line itself."""
-    for name, meaning in (
-        ("--debug", "Show the traceback of an error."),
-        ("--verbose", "Say at the end how long it took and how much memory."),
-        ("--quiet", "Neither progress nor notes, only results and errors."),
-    ):
+GLOBAL_OPTIONS = {
+    "--quiet": "Neither progress nor notes, only results and errors.",
+    "--verbose": "Say at the end how long it took and how much memory.",
+    "--debug": "Show the traceback of an error.",
+}
+
+
+def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Show the global options in the help and to the shell; `main` itself takes them off the line."""
+    for name, meaning in reversed(GLOBAL_OPTIONS.items()):
         function = click.option(name, is_flag=True, expose_value=False, help=meaning)(function)
     return function
 
@@ -134,7 +111,7 @@ def manners(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@manners
+@global_options
 @click.version_option(__version__, message="nsface %(version)s")
 def group() -> None:
     """Train face-recognition networks with Noisy Softmax, extract embeddings, score them.
@@ -151,77 +128,81 @@ def group() -> None:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit with its status."""
-    args = list(sys.argv[1:] if arguments is None else arguments)
-    how = Manners("--quiet" in args, "--verbose" in args, "--debug" in args)
-    args = [argument for argument in args if argument not in ("--quiet", "--verbose", "--debug")]
-    if arguments is None:
+    """Run the command line, by default that of this process, and exit with its status."""
+    own_process = arguments is None
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = GlobalOptions("--quiet" in given, "--verbose" in given, "--debug" in given)
+    args = [argument for argument in given if argument not in GLOBAL_OPTIONS]
+    if own_process:
         streams.open_standard_files()
     start = time.monotonic()
-    with streams.usable(), signals.interruptible(whole_process=arguments is None):
-        status = run(args, how)
-        if how.verbose:
-            print(f"nsface: {spent(time.monotonic() - start)}", file=sys.stderr)
-    if arguments is None and status == signals.STATUS:
-        signals.hasten()
+    with streams.safe_streams(), signals.interruptible(own_process):
+        status = run(args, options)
+        if options.verbose:
+            print(f"nsface: {time_and_memory(time.monotonic() - start)}", file=sys.stderr)
+    if own_process and status == signals.STATUS:
+        signals.exit_early()
     sys.exit(status)
 
 
-def run(args: list[str], how: Manners) -> int:
-    """Run one command, say in one line what it ends by, and return its status."""
+def run(args: list[str], options: GlobalOptions) -> int:
+    """Run one command, report an error in one line, and return the exit status."""
     try:
-        if any("\0" in argument for argument in args):
-            raise NsfaceError("an argument has a NUL character in it")
-        with silenced(how.quiet):
-            result: Any = group.main(args, prog_name="nsface", standalone_mode=False, obj=how)
-        return result if isinstance(result, int) else 0
+        return call(args, options)
     except click.exceptions.NoArgsIsHelpError as error:  # `nsface` alone
         print(error.format_message(), file=sys.stderr)
         return 2
     except click.ClickException as error:
-        where = getattr(error, "ctx", None)
-        return fail(where.command_path if where else "nsface", error.format_message(), 2, how.debug)
+        context = getattr(error, "ctx", None)
+        program = context.command_path if context else "nsface"
+        return fail(program, error.format_message(), 2, options.debug)
     except NsfaceError as error:
-        return fail("nsface", str(error), 2, how.debug)
-    except (Stopped, KeyboardInterrupt, click.Abort) as error:
-        signals.saying()
+        return fail("nsface", str(error), 2, options.debug)
+    except (KeyboardInterrupt, click.Abort) as error:
+        signals.interruption_reported()
         return fail("nsface", str(error) or "interrupted", signals.STATUS, False)
-    except (ReaderGone, BrokenPipeError):
+    except BrokenPipeError:  # whoever reads standard output (head, jq) has read enough
         return 0
     except Exception as error:
         if problem := faults.users_fault(error, args):
-            return fail("nsface", problem, 2, how.debug)
+            return fail("nsface", problem, 2, options.debug)
         what = f"{type(error).__name__}: {error} (--debug shows where)"
-        return fail("nsface", f"internal error, please report it: {what}", 1, how.debug)
+        return fail("nsface", f"internal error, please report it: {what}", 1, options.debug)
 
 
-@contextmanager
-def silenced(quiet: bool) -> Iterator[None]:
-    """With `quiet`, nothing that is written to standard error meanwhile is seen."""
-    if not quiet:
-        yield
-        return
-    shown = sys.stderr
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        sys.stderr = nowhere
+def call(args: list[str], options: GlobalOptions) -> int:
+    """Call one command and return its exit status; all errors are raised.
+
+    `click.Group.main` is not used, as it reports broken pipes and Ctrl-C in its own way.
+    """
+    if any("\0" in argument for argument in args):
+        raise NsfaceError("an argument has a NUL character in it")
+    with ExitStack() as stack:
+        if options.quiet:
+            nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(redirect_stderr(nowhere))
+        if instruction := os.environ.get(COMPLETION):
+            return shell_complete(group, {}, "nsface", COMPLETION, instruction)
         try:
-            yield
-        finally:
-            sys.stderr = shown
+            with group.make_context("nsface", args, obj=options) as context:
+                result = group.invoke(context)
+        except click.exceptions.Exit as ended:  # --help, --version
+            return ended.exit_code
+    return result if isinstance(result, int) else 0
 
 
-def spent(seconds: float) -> str:
-    """Time, and the most memory that this process or any that it waited for has had."""
+def time_and_memory(seconds: float) -> str:
+    """`seconds` in words, and the peak memory of this process and of those that it has waited for."""
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
-    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     minutes = f"{seconds // 60:.0f} min {seconds % 60:.0f} s" if seconds >= 60 else f"{seconds:.1f} s"
-    return f"{minutes}, at most {most * unit / 2**30:.2f} GiB of memory in one process"
+    return f"{minutes}, at most {peak * unit / 2**30:.2f} GiB of memory in one process"
 
 
 def fail(program: str, message: str, status: int, debug: bool) -> int:
-    """Print one line (the traceback before it with `debug`) to standard error; return `status`."""
+    """Print one line to standard error, with `debug` after the traceback, and return `status`."""
     if debug:
         import traceback
 

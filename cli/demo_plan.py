@@ -1,37 +1,39 @@
-"""The stages of `nsface demo`: each a command line of nsface, and the file or folder it makes."""
+"""The stages of `nsface demo`: the command lines, the file or folder that each makes, and the results."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from nsface.cli.results import columns, percent
 from nsface.errors import NsfaceError
 from nsface.files import reason, write_text
+from nsface.synthetic import LfwSet, YtfSet
 
-ARMS = {"softmax": "Softmax", "noisy-softmax": "Noisy Softmax"}
+HEADS = {"softmax": "Softmax", "noisy-softmax": "Noisy Softmax"}
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A command.
+    """One command.
 
     Attributes:
-        title: a few words.
+        title: what it does, in a few words.
         arguments: what follows `nsface` on the command line.
-        made: appears, whole, when the command has succeeded.
+        output: a file or folder that appears, whole, when the command has succeeded.
     """
 
     title: str
     arguments: list[str]
-    made: Path
+    output: Path
 
 
 @dataclass(frozen=True)
 class Lists:
-    """Test images and lists; None: that protocol is left out."""
+    """Test images and lists; a protocol whose lists are None is left out."""
 
     lfw: str
     pairs: Path
@@ -42,106 +44,89 @@ class Lists:
     splits: Path | None = None
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """The set that `nsface synth` renders for the demo into `folder`."""
-
-    folder: Path
-    identities: int
-    seed: int
-
-    @property
-    def train(self) -> Path:
-        return self.folder / "train"
-
-    @property
-    def lists(self) -> Lists:
-        names = {"pairs": "pairs", "people": "people", "subjects": "subjects", "look_alikes": "pair_FGLFW"}
-        lists = {key: self.folder / f"{name}.txt" for key, name in names.items()}
-        videos = str(self.folder / "ytf")
-        return Lists(str(self.folder / "lfw"), **lists, ytf=videos, splits=self.folder / "splits.txt")
-
-    @property
-    def stage(self) -> Stage:
-        size = [
-            "--identities",
-            str(self.identities),
-            "--lfw-pairs",
-            "50",
-            "--ytf-pairs",
-            "25",
-            "--frames",
-            "4",
-        ]
-        arguments = ["synth", str(self.folder), *size, "--seed", str(self.seed)]
-        return Stage("render faces of people who do not exist", arguments, self.folder)
+def rendered_sets(folder: Path, identities: int, seed: int) -> tuple[str, Lists, Stage]:
+    """The training images, the test sets and the stage that renders both into `folder`."""
+    size = f"--identities {identities} --lfw-pairs 50 --ytf-pairs 25 --frames 4 --seed {seed}"
+    rendering = _stage("render faces of people who do not exist", folder, "synth", folder, *size.split())
+    lfw, splits, videos = LfwSet.in_folder(folder), YtfSet.in_folder(folder).splits, str(folder / "ytf")
+    lists = Lists(str(lfw.images), lfw.pairs, lfw.people, lfw.subjects, lfw.look_alikes, videos, splits)
+    return str(folder / "train"), lists, rendering
 
 
 def plan(
-    out: Path, faces: str, lists: Lists, recipe: str, settings: list[str], rendered: Rendered | None = None
+    out: Path, faces: str, lists: Lists, recipe: str, settings: list[str], rendering: Stage | None = None
 ) -> list[Stage]:
     """All stages in order; `settings` are further options of both trainings."""
-    stages = [rendered.stage] if rendered else []
-    found = out / "inspect.json"
-    stages.append(Stage("inspect the training set", ["inspect", faces, "--json", str(found)], found))
-    for arm, title in ARMS.items():
-        options = ["--data", faces, "--head", arm, *settings, "--out", str(out / arm), "--resume"]
-        made = out / arm / "model.safetensors"
-        stages.append(Stage(f"train with {title}", ["train", recipe, *options], made))
+    stages = [rendering] if rendering else []
+    inspected, page = out / "inspect.json", out / "report.html"
+    stages.append(_stage("inspect the training set", inspected, "inspect", faces, "--json", inspected))
+    for head, title in HEADS.items():
+        options = ["--data", faces, "--head", head, *settings, "--out", out / head, "--resume"]
+        stages.append(_stage(f"train with {title}", _model(out, head), "train", recipe, *options))
     sets = {"lfw": lists.lfw} | ({"ytf": lists.ytf} if lists.ytf else {})
     for name, images in sets.items():
-        for arm, title in ARMS.items():
-            model, made = out / arm / "model.safetensors", out / arm / f"{name}.npz"
-            extract = ["extract", str(model), images, "-o", str(made)]
-            stages.append(Stage(f"extract {name.upper()} with {title}", extract, made))
-    if rendered:
+        for head, title in HEADS.items():
+            made = out / head / f"{name}.npz"
+            extract = ["extract", _model(out, head), images, "-o", made]
+            stages.append(_stage(f"extract {name.upper()} with {title}", made, *extract))
+    if rendering:
         stages += _overlap(out, faces, list(sets))
-    for protocol, title, embeddings, options in _protocols(lists):
-        for arm, name in ARMS.items():
-            made = out / arm / f"{protocol}.json"
-            score = [f"eval-{protocol}", str(out / arm / embeddings), *options, "--json", str(made)]
-            stages.append(Stage(f"score {name} on {title}", score, made))
-        made = out / "noisy-softmax" / f"compare-{protocol}.json"
-        pair = [str(out / arm / embeddings) for arm in reversed(ARMS)]
-        options = ["--pairs" if option == "--splits" else option for option in options]
-        compare = ["compare", *pair, "--protocol", protocol, *options, "--json", str(made)]
-        stages.append(Stage(f"compare the two on {title}", compare, made))
-    page = out / "report.html"
-    report = ["report", *(str(out / arm) for arm in ARMS), "--inspect", str(found), "-o", str(page)]
-    return [*stages, Stage("write the report", report, page)]
+    stages += _scores(out, lists)
+    runs = [out / head for head in HEADS]
+    return [*stages, _stage("write the report", page, "report", *runs, "--inspect", inspected, "-o", page)]
+
+
+def _stage(title: str, output: Path, *words: object) -> Stage:
+    return Stage(title, [str(word) for word in words], output)
+
+
+def _model(out: Path, head: str) -> Path:
+    return out / head / "model.safetensors"
 
 
 def _overlap(out: Path, faces: str, sets: list[str]) -> list[Stage]:
     """Look for people of the training set in the test sets, and record in both runs that it was done."""
-    first = out / next(iter(ARMS))
-    made = first / "train.npz"
-    arguments = ["extract", str(first / "model.safetensors"), faces, "-o", str(made)]
-    stages = [Stage("extract the training set with Softmax", arguments, made)]
-    runs = [word for arm in ARMS for word in ("--run", str(out / arm))]
+    first = next(iter(HEADS))
+    made = out / first / "train.npz"
+    extract = ["extract", _model(out, first), faces, "-o", made]
+    stages = [_stage(f"extract the training set with {HEADS[first]}", made, *extract)]
+    runs = [word for head in HEADS for word in ("--run", out / head)]
     for name in sets:
         found = out / f"overlap-{name}.json"
-        files = [str(made), str(first / f"{name}.npz")]
-        # rendered people have numbers in place of names; even this network finds no two as alike as 0.9
-        arguments = ["overlap", *files, "--threshold", "0.9", "--top", "3", *runs, "--json", str(found)]
-        stages.append(Stage(f"look for people of the training set in {name.upper()}", arguments, found))
+        # Rendered people have numbers for names; even this network finds no two of them as alike as 0.9.
+        options = ["--threshold", "0.9", "--top", "3", *runs, "--json", found]
+        overlap = ["overlap", made, out / first / f"{name}.npz", *options]
+        stages.append(_stage(f"look for people of the training set in {name.upper()}", found, *overlap))
     return stages
 
 
-def _protocols(lists: Lists) -> list[tuple[str, str, str, list[str]]]:
-    """(name, title, embeddings file, options) of each protocol that there are lists for."""
-    found = [("lfw", "LFW's protocol", "lfw.npz", ["--pairs", str(lists.pairs)])]
-    if lists.look_alikes:
-        found.append(("fglfw", "FGLFW's protocol", "lfw.npz", ["--pairs", str(lists.look_alikes)]))
-    if lists.splits:
-        found.append(("ytf", "YTF's protocol", "ytf.npz", ["--splits", str(lists.splits)]))
-    if lists.people:
-        options = ["--people", str(lists.people), "--subjects", str(lists.subjects)]
-        found.append(("ident", "identification", "lfw.npz", options))
-    return found
+def _scores(out: Path, lists: Lists) -> list[Stage]:
+    """Score both networks by each protocol that there are lists for, and compare them."""
+    protocols: list[tuple[str, str, str, dict[str, Path | None]]] = [
+        ("lfw", "LFW's protocol", "lfw.npz", {"--pairs": lists.pairs}),
+        ("fglfw", "FGLFW's protocol", "lfw.npz", {"--pairs": lists.look_alikes}),
+        ("ytf", "YTF's protocol", "ytf.npz", {"--splits": lists.splits}),
+        ("ident", "identification", "lfw.npz", {"--people": lists.people, "--subjects": lists.subjects}),
+    ]
+    stages = []
+    for protocol, title, embeddings, given in protocols:
+        if None in given.values():
+            continue
+        options = list(chain.from_iterable(given.items()))
+        for head, name in HEADS.items():
+            made = out / head / f"{protocol}.json"
+            score = [f"eval-{protocol}", out / head / embeddings, *options, "--json", made]
+            stages.append(_stage(f"score {name} on {title}", made, *score))
+        made = out / "noisy-softmax" / f"compare-{protocol}.json"
+        pair = [out / head / embeddings for head in reversed(HEADS)]
+        options = ["--pairs" if option == "--splits" else option for option in options]
+        compare = ["compare", *pair, "--protocol", protocol, *options, "--json", made]
+        stages.append(_stage(f"compare the two on {title}", made, *compare))
+    return stages
 
 
-def remember(path: Path, stages: list[Stage]) -> None:
-    """Write the plan to `path`; where one lies there, it must be the same.
+def record_plan(path: Path, stages: list[Stage]) -> None:
+    """Write the plan to `path`; where one is there already, it must be the same.
 
     Raises:
         NsfaceError: `path` holds the plan of another demo, or its folder cannot be made.
@@ -163,16 +148,15 @@ def remember(path: Path, stages: list[Stage]) -> None:
 
 
 def overview(stages: list[Stage]) -> str:
-    """A table of what the stages measured: a row an arm, a column a protocol."""
-    cells: dict[str, dict[str, str]] = {arm: {} for arm in ARMS}
+    """A table of what the stages measured: a row for each head, columns for each protocol."""
+    cells: dict[str, dict[str, str]] = {head: {} for head in HEADS}
     for stage in stages:
         if stage.arguments[0].startswith("eval-"):
-            result = json.loads(stage.made.read_text(encoding="utf-8"))
-            cells[stage.made.parent.name] |= _figures(
-                stage.arguments[0].removeprefix("eval-").upper(), result
-            )
+            title = stage.arguments[0].removeprefix("eval-").upper()
+            result = json.loads(stage.output.read_text(encoding="utf-8"))
+            cells[stage.output.parent.name] |= _figures(title, result)
     titles = list(cells["softmax"])
-    return columns([("", *titles), *((ARMS[arm], *row.values()) for arm, row in cells.items())], indent="")
+    return columns([("", *titles), *((HEADS[head], *row.values()) for head, row in cells.items())], indent="")
 
 
 def _figures(title: str, result: dict[str, Any]) -> dict[str, str]:

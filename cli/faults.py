@@ -1,4 +1,4 @@
-"""Whose fault an exception is that no reader has turned into an NsfaceError: the user's or ours."""
+"""Exceptions that no reader has turned into an NsfaceError: whether the user or nsface is at fault."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-# What the system says of a path, or of the disk below it, whatever a program does right. A file that is not
-# there, or already there, counts only where the user has named it: we may have forgotten to make it.
+# Errors of a path, or of the disk it is on, that no program can prevent. Those in _OF_NAMED, such as a file
+# that is not there, count only where the user has named the path: otherwise nsface may be at fault.
 _OF_PATHS = {
     errno.EACCES: "permission denied",
     errno.EIO: "the disk or the network behind it does not answer (input/output error)",
@@ -39,10 +39,10 @@ _OF_MACHINES = {
 
 
 def users_fault(error: BaseException, arguments: Sequence[str]) -> str | None:
-    """One line on `error` where what the user gave, or the user's machine, has caused it; None otherwise.
+    """One line about `error` where the user's input or machine has caused it; None otherwise.
 
     Args:
-        arguments: of the command line: a path that stands there, and what lies around it, is the user's.
+        arguments: the command line; its paths, and the folders they are in, are those the user has named.
     """
     if isinstance(error, MemoryError):
         return f"not enough memory{f' ({error})' if str(error) else ''}; give less data, or smaller batches"
@@ -82,13 +82,13 @@ def _is_utf8(text: str) -> bool:
 
 
 def _is_ours(path: str) -> bool:
-    """Whether `path` belongs to nsface, to Python or to another package: the user has not written it."""
+    """Whether `path` belongs to nsface, to Python or to another package, so that it is not the user's."""
     places = {str(Path(__file__).parent), sys.prefix, sys.base_prefix}
     return any(os.path.abspath(path).startswith(place + os.sep) for place in places)
 
 
 def _paths(arguments: Iterable[str]) -> Iterator[str]:
-    """All that may be a path on the command line (a word, what follows = or -o), and the folder it is in."""
+    """What may be paths on the command line (words, what follows = or -o), and the folders they are in."""
     for argument in arguments:
         for text in (argument, argument.partition("=")[2], argument[2:] if argument[:1] == "-" else ""):
             if text:

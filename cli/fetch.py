@@ -22,7 +22,7 @@ def command(what: str, folder: Path) -> None:
 
     scikit-learn downloads about 250 MB and compares them with checksums. Without a network, place
     lfw-funneled.tgz and the three lists in DIR/lfw_home by hand: they are unpacked, but not compared with a
-    checksum. The images must be aligned before they are embedded.
+    checksum. Align the images before you embed them.
 
     \b
     Examples:
@@ -52,7 +52,7 @@ def command(what: str, folder: Path) -> None:
 
 
 def _lay_out(folder: Path) -> None:
-    """Move what is in scikit-learn's folder to where nsface's pages have it; the images last."""
+    """Move the files out of scikit-learn's folder to where nsface's documentation has them; images last."""
     import shutil
 
     home = folder / _HOME

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-_ESCAPED = "nsface-escaped"  # an error handler for encoding
+_ESCAPE = "nsface-escape"  # the name of an error handler for encoding
 
 
 def open_standard_files() -> None:
@@ -27,13 +27,13 @@ def open_standard_files() -> None:
 
 
 @contextmanager
-def usable() -> Iterator[None]:
-    """While entered, `sys.stdout` takes every text or says that it cannot; `sys.stderr` never raises."""
+def safe_streams() -> Iterator[None]:
+    """While entered, `sys.stdout` encodes every text or raises if closed; `sys.stderr` never raises."""
     output, messages = sys.stdout, sys.stderr
     if isinstance(output, io.TextIOWrapper):
-        output.reconfigure(errors=_ESCAPED)
+        output.reconfigure(errors=_ESCAPE)
     sys.stdout = output if output is not None else cast(TextIO, _Closed())
-    sys.stderr = cast(TextIO, _Forgiving(messages))
+    sys.stderr = cast(TextIO, _NeverRaising(messages))
     try:
         yield
     finally:
@@ -42,15 +42,15 @@ def usable() -> Iterator[None]:
             try:
                 output.flush()
             except OSError:
-                _give_up(output)
+                _discard(output)
 
 
-def _give_up(output: TextIO) -> None:
-    """Let what `output` still holds go nowhere: its reader has gone, or its disk is full.
+def _discard(output: TextIO) -> None:
+    """Discard what `output` still holds, since its reader has gone or its disk is full.
 
-    The interpreter would try once more on its way out, and end with a status of its own.
+    Otherwise the interpreter would try to write it once more at exit, and end with a status of its own.
     """
-    with suppress(OSError):  # no file, but something that stands for one
+    with suppress(OSError):  # `output` may be an object without a file
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, output.fileno())
         os.close(nowhere)
@@ -58,7 +58,7 @@ def _give_up(output: TextIO) -> None:
 
 
 def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Encode what the encoding has not as `\\u2013`; and bytes of paths that are not UTF-8 as they were."""
+    """Encode what the encoding lacks as `\\u2013`, and bytes of paths that are not UTF-8 as they were."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     written = b""
@@ -69,18 +69,18 @@ def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
     return written, error.end
 
 
-codecs.register_error(_ESCAPED, _escape)
+codecs.register_error(_ESCAPE, _escape)
 
 
 class _Closed(io.TextIOBase):
-    """Standard output that is closed: a result that nobody can get is an error, as on a full disk."""
+    """Standard output that is closed: a result that cannot be written is an error, as on a full disk."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
 
 
-class _Forgiving:
-    """Standard error: messages that nobody can read, or that do not fit a full disk, end no command."""
+class _NeverRaising:
+    """Standard error: a command goes on where its messages cannot be written."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream or io.TextIOWrapper(open(os.devnull, "wb"), "utf-8")  # noqa: SIM115

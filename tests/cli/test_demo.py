@@ -18,7 +18,7 @@ import click
 import pytest
 
 from nsface.cli import COMMANDS, LazyGroup, demo, group
-from nsface.cli.demo_plan import Lists, Rendered, Stage, plan
+from nsface.cli.demo_plan import Lists, Stage, plan, rendered_sets
 from nsface.errors import NsfaceError
 from nsface.synthetic import write_lfw_set, write_training_set, write_ytf_set
 
@@ -139,9 +139,9 @@ def test_two_demos_in_one_folder(place: Path, tmp_path: Path, monkeypatch: pytes
     (tmp_path / "demo.json").write_text("[]")
     monkeypatch.setattr(demo, "PATIENCE", 0.3)
     with (
-        demo._alone(tmp_path / "demo.json"),
+        demo._locked(tmp_path / "demo.json"),
         pytest.raises(NsfaceError, match="another demo is running"),
-        demo._alone(tmp_path / "demo.json"),
+        demo._locked(tmp_path / "demo.json"),
     ):
         pass
 
@@ -157,12 +157,12 @@ def test_a_failing_stage_ends_the_demo_with_its_status(place: Path) -> None:
 
 
 def test_rendered_plan_is_made_of_commands_that_parse(tmp_path: Path) -> None:
-    rendered = Rendered(tmp_path / "faces", 150, 7)
-    stages = plan(tmp_path, str(rendered.train), rendered.lists, "r.yaml", ["--seed", "7"], rendered)
+    faces, lists, rendering = rendered_sets(tmp_path / "faces", 150, 7)
+    stages = plan(tmp_path, faces, lists, "r.yaml", ["--seed", "7"], rendering)
     assert [stage.arguments[0] for stage in stages[:4]] == ["synth", "inspect", "train", "train"]
     for stage in stages:
         parse(stage)
-    assert len({stage.made for stage in stages}) == len(stages) == 24
+    assert len({stage.output for stage in stages}) == len(stages) == 24
     heads = [stage.arguments[stage.arguments.index("--head") + 1] for stage in stages[2:4]]
     softmax, noisy = (" ".join(stage.arguments) for stage in stages[2:4])
     assert softmax.replace(heads[0], heads[1]) == noisy, "the two trainings differ in the head alone"

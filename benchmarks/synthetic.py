@@ -79,18 +79,18 @@ def main() -> None:
 
         names = [path.relative_to(made.images).as_posix() for path in images]
         test = read(images)
-        rows = {"raw pixels": Embeddings(names, test - 127.5)}
+        systems = {"raw pixels": Embeddings(names, test - 127.5)}
         pca = PCA(options.components, whiten=True, svd_solver="randomized", random_state=0)
         pca.fit(read(sorted(train.rglob("*.jpg"))))
-        rows[f"PCA, {options.components} whitened"] = Embeddings(
+        systems[f"PCA, {options.components} whitened"] = Embeddings(
             names, pca.transform(test).astype(np.float32)
         )
         if options.model:
-            rows["network, untrained"] = embedded(untrained(options.model[0], folder), made)
+            systems["network, untrained"] = embedded(untrained(options.model[0], folder), made)
         for model in options.model:
-            rows[f"network, {Path(model).parent.name}"] = embedded(model, made)
+            systems[f"network, {Path(model).parent.name}"] = embedded(model, made)
         print(f"\n{'':24}{'LFW-shaped':>16}{'look-alikes':>16}")
-        for title, embeddings in rows.items():
+        for title, embeddings in systems.items():
             lists = (read_pairs(made.pairs), read_look_alikes(made.look_alikes, options.pairs))
             print(f"{title:24}" + "".join(f"{accuracy(embeddings, pairs):>16}" for pairs in lists))
 
@@ -126,9 +126,9 @@ def read(paths: list[Path]) -> Any:
 def read_look_alikes(path: Path, pairs: int) -> Trials:
     """The two-line list, of any length: in each fold `pairs` of the same, then of different people."""
     lines = path.read_text().splitlines()
-    places = enumerate(zip(lines[::2], lines[1::2], strict=True))
-    rows = [(a, b, i // pairs % 2 == 0, i // (2 * pairs)) for i, (a, b) in places]
-    return trials(rows, str(path))
+    numbered = enumerate(zip(lines[::2], lines[1::2], strict=True))
+    listed = [(a, b, i // pairs % 2 == 0, i // (2 * pairs)) for i, (a, b) in numbered]
+    return trials(listed, str(path))
 
 
 def untrained(model: str, folder: Path) -> str:

@@ -52,22 +52,24 @@ _STAGE = (  # a command that ends with the process whose number is its first arg
 @click.option("--ytf", metavar="PATH", help="With --splits: aligned frames of YouTube Faces.")
 @click.option("--splits", metavar="FILE", type=PATH, help="With --ytf: splits.txt.")
 @click.option(
-    "--recipe", metavar="RECIPE", help="Name or file, of both trainings. [default: demo, or lfw-small]"
+    "--recipe",
+    metavar="RECIPE",
+    help="Recipe of both trainings: a name or a file. [default: demo, or lfw-small]",
 )
 @number_option(
-    "--epochs", kind=click.IntRange(1, 1_000_000), text="Of each training. [default: the recipe's]"
+    "--epochs", kind=click.IntRange(1, 1_000_000), text="Length of each training. [default: the recipe's]"
 )
-@number_option("--identities", kind=_PEOPLE, default=150, text="People rendered.")
-@number_option("--seed", kind=SEED, default=0, text="Of rendering and of both trainings.")
+@number_option("--identities", kind=_PEOPLE, default=150, text="People to render.")
+@number_option("--seed", kind=SEED, default=0, text="Seed of rendering and of both trainings.")
 @click.pass_obj
 def command(global_options: GlobalOptions, /, out: Path, recipe: str | None, **options: Any) -> int | None:
-    """Train Softmax and Noisy Softmax on equal terms, score both on four protocols, write a report.
+    """Train Softmax and Noisy Softmax on equal terms, score both on four protocols, and write a report.
 
     Without options it renders people who do not exist, and needs no data. Every command is printed before it
-    runs, so that it can be repeated alone. What an interrupted or killed demo has finished is not done again:
-    give the same command once more.
+    runs, so that it can be repeated alone. After an interruption, give the same command again: steps that are
+    finished are not repeated.
 
-    With --faces and --lfw the same runs on real faces; protocols whose lists are not given are left out.
+    With --faces and --lfw the demo uses real faces, and leaves out protocols whose lists are not given.
 
     \b
     Examples:

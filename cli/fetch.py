@@ -22,7 +22,7 @@ def command(what: str, folder: Path) -> None:
 
     scikit-learn downloads about 250 MB and compares them with checksums. Without a network, place
     lfw-funneled.tgz and the three lists in DIR/lfw_home by hand: they are unpacked, but not compared with a
-    checksum. Align the images before you embed them.
+    checksum. The images must be aligned before they are embedded.
 
     \b
     Examples:

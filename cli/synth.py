@@ -23,31 +23,36 @@ _FOLDS = click.IntRange(2, 100)
 @click.command(name="synth")
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @number_option("--identities", kind=PEOPLE, default=500, text="People to train on.")
-@number_option("--images-each", "images", kind=_IMAGES, default=24, text="Images of each.")
+@number_option("--images-each", "images", kind=_IMAGES, default=24, text="Images of each of them.")
 @click.option("--tar", is_flag=True, help="Write the training images as train.tar, not as a folder.")
-@number_option("--folds", kind=_FOLDS, default=10, text="Of LFW and YTF; eval-fglfw needs 10.")
+@number_option("--folds", kind=_FOLDS, default=10, text="Folds of the lists; eval-fglfw needs 10.")
 @number_option(
-    "--lfw-pairs", kind=_PAIRS, default=300, text="Pairs of each kind in an LFW fold; 0: no LFW-shaped set."
+    "--lfw-pairs",
+    kind=_PAIRS,
+    default=300,
+    text="Pairs of each kind in an LFW-shaped fold; 0 makes no such set.",
 )
 @number_option(
-    "--lfw-people", kind=PEOPLE, text="People in all folds.  [default: as in LFW, 575 to 300 pairs]"
+    "--lfw-people",
+    kind=PEOPLE,
+    text="People in all LFW-shaped folds.  [default: as in LFW, 575 for 300 pairs]",
 )
 @number_option(
     "--ytf-pairs",
     kind=_PAIRS,
     default=50,
-    text="Video pairs of each kind in a YTF fold; 0: no YTF-shaped set.",
+    text="Pairs of videos of each kind in a YTF-shaped fold; 0 makes no such set.",
 )
-@number_option("--frames", kind=_IMAGES, default=8, text="Frames of a video.")
+@number_option("--frames", kind=_IMAGES, default=8, text="Frames per video.")
 @click.option(
     "--size",
     type=click.Choice(["112x96", "112x112"]),
     default="112x96",
     show_default=True,
-    help="Height x width.",
+    help="Height x width of the images.",
 )
-@number_option("--seed", kind=SEED, default=0, text="Of everything that is drawn.")
-@number_option("--workers", kind=WORKERS, text="Processes.  [default: one a core]")
+@number_option("--seed", kind=SEED, default=0, text="Seed of everything that is drawn.")
+@number_option("--workers", kind=WORKERS, text="Processes.  [default: one per core]")
 def command(
     out: Path,
     identities: int,

@@ -25,16 +25,22 @@ import numpy as np
 from coverage_page import Row, page
 from scipy.stats import norm
 
+from nsface.embeddings import Embeddings
 from nsface.metrics.identification import OpenSet, dir_at_far
 from nsface.metrics.roc import roc, tar_at_far
 from nsface.metrics.search import Found
 from nsface.metrics.shared_people import SharedPeople, paired_difference, rate_interval
 from nsface.metrics.verification import Fold, accuracy_at, best_threshold
-from nsface.protocols import ijb
 from nsface.protocols.comparison import compare_identification, compare_templates, compare_verification
-from nsface.protocols.identification import Measured
+from nsface.protocols.identification import MeasuredTrial
+from nsface.protocols.ijb import ScoredTemplates
+from nsface.protocols.scored_pairs import ScoredPairs
+from nsface.protocols.templates import Faces, TemplatePairs
 from nsface.protocols.transforms import Transform
-from nsface.protocols.verification import FARS, Verification, measure
+from nsface.protocols.verification import FARS, measure
+from nsface.results.identification import DirAtFar as DirResult
+from nsface.results.identification import IdentificationTrial
+from nsface.results.identification import OpenSet as OpenSetResult
 
 ACCURACIES = (0.75, 0.9, 0.98, 0.9965, 0.998)
 EFFECTS = (0.0, 0.5)
@@ -54,7 +60,8 @@ class Tally:
         assert ends is not None
         self.intervals[what].append((ends[0], ends[1], truth))
 
-    def test(self, what: str, p_value: float) -> None:
+    def test(self, what: str, p_value: float | None) -> None:
+        assert p_value is not None
         self.rejected[what].append(p_value <= 0.05)
 
     def rows(self, group: str, level: float, effect: float) -> list[Row]:
@@ -84,22 +91,24 @@ def folds(pairs: models.Pairs, accuracy: float, effect: float, replicates: int, 
             "identity_interval": "accuracy, identity-aware",
         }
         for key, what in names.items():
-            tally.interval(what, result[key])
+            tally.interval(what, getattr(result, key))
             tally.found[what] += [system.kfold.accuracy for system in systems if system.kfold]
         if accuracy in (0.75, 0.98, 0.998):
-            for point in result["tar_at_far"]:
-                truths = norm.sf(point["threshold"] - distance), norm.sf(point["threshold"])
+            for point in result.tar_at_far:
+                truths = norm.sf(point.threshold - distance), norm.sf(point.threshold)
                 for name, key, truth in zip(
                     ("TAR", "FAR"), ("identity_interval", "far_identity_interval"), truths, strict=True
                 ):
-                    tally.interval(f"{name} at the threshold of FAR {point['far']:g}", point[key], truth)
+                    tally.interval(
+                        f"{name} at the threshold of FAR {point.far:g}", getattr(point, key), truth
+                    )
         compared = compare_verification(*systems)
-        tally.interval("accuracy difference, identity-aware", compared["identity_interval"], 0.0)
-        tally.interval("accuracy difference, t over folds", compared["confidence_interval"], 0.0)
-        tally.test("accuracy difference, identity-aware", compared["identity_p_value"])
-        tally.test("accuracy difference, t over folds", compared["p_value"])
-        tally.test("McNemar, exact, of accuracy", compared["mcnemar"]["exact"])
-        tally.test("McNemar, mid-p, of accuracy", compared["mcnemar"]["mid_p"])
+        tally.interval("accuracy difference, identity-aware", compared.identity_interval, 0.0)
+        tally.interval("accuracy difference, t over folds", compared.confidence_interval, 0.0)
+        tally.test("accuracy difference, identity-aware", compared.identity_p_value)
+        tally.test("accuracy difference, t over folds", compared.p_value)
+        tally.test("McNemar, exact, of accuracy", compared.mcnemar.exact)
+        tally.test("McNemar, mid-p, of accuracy", compared.mcnemar.mid_p)
     return tally.rows(f"{pairs.name}; by accuracy", accuracy, effect)
 
 
@@ -114,10 +123,10 @@ def view_1(accuracy: float, effect: float, replicates: int, seed: int) -> list[R
         fold = Fold(accuracy_at(scores, test.trials.same, threshold), threshold, len(scores))
         curve = roc(scores, test.trials.same)
         points = tuple(tar_at_far(curve, far) for far in FARS)
-        measured = Verification("lfw", test.trials, scores, None, fold, curve, points, "cosine", Transform())
+        measured = ScoredPairs("lfw", test.trials, scores, None, fold, curve, points, "cosine", Transform())
         truth = (norm.sf(threshold - distance) + norm.cdf(threshold)) / 2
         tally.interval(
-            "accuracy at a given threshold, identity-aware", measured.result()["identity_interval"], truth
+            "accuracy at a given threshold, identity-aware", measured.result().identity_interval, truth
         )
     return tally.rows("Like View 1, 1,000 pairs of 700 people; by accuracy", accuracy, effect)
 
@@ -131,13 +140,22 @@ def ranks(rate: float, effect: float, replicates: int, seed: int) -> list[Row]:
         shared = SharedPeople(people, people)
         tally.interval("Rank-k, identity-aware", rate_interval(hits[0], shared), rate)
         first, second = (
-            Measured("", Found(np.zeros(len(h)), np.where(h, 1, 2)), None, {}, people) for h in hits
+            MeasuredTrial("", Found(np.zeros(len(h)), np.where(h, 1, 2)), None, IdentificationTrial(), people)
+            for h in hits
         )
-        compared = compare_identification(first, second)["rank_1"]
-        tally.interval("Rank-1 difference, identity-aware", compared["identity_interval"], 0.0)
-        tally.test("Rank-1 difference, identity-aware", compared["identity_p_value"])
-        tally.test("McNemar, mid-p, of Rank-1", compared["mcnemar"]["mid_p"])
+        compared = compare_identification(first, second, ()).rank_1
+        assert compared
+        tally.interval("Rank-1 difference, identity-aware", compared.identity_interval, 0.0)
+        tally.test("Rank-1 difference, identity-aware", compared.identity_p_value)
+        tally.test("McNemar, mid-p, of Rank-1", compared.mcnemar.mid_p)
     return tally.rows(f"Closed set, {len(people):,} probes of 596 people; by Rank-k rate", rate, effect)
+
+
+def rates(dir_: float, far: float) -> OpenSetResult:
+    """A result with one rate, which is all that a comparison reads."""
+    return OpenSetResult(
+        gallery=0, genuine=0, impostors=0, dir=(DirResult(far=far, dir=dir_, threshold=0, achieved_far=far),)
+    )
 
 
 def open_sets(
@@ -160,12 +178,12 @@ def open_sets(
         tally.interval(what, points[0].confidence_interval)
         tally.found[what] += [point.dir for point in points]
         first, second = (
-            Measured("", None, system, {"open_set": {"dir": [{"dir": point.dir}]}})
+            MeasuredTrial("", None, system, IdentificationTrial(open_set=rates(point.dir, far)))
             for system, point in zip(systems, points, strict=True)
         )
-        (compared,) = compare_identification(first, second, fars=(far,))["dir"]
-        tally.interval("DIR difference, paired bootstrap", compared["confidence_interval"], 0.0)
-        tally.test("DIR difference, paired bootstrap", compared["p_value"])
+        (compared,) = compare_identification(first, second, (far,)).dir or ()
+        tally.interval("DIR difference, paired bootstrap", compared.confidence_interval, 0.0)
+        tally.test("DIR difference, paired bootstrap", compared.p_value)
     sizes = f"{size[0]:,} genuine probes, {len(strangers):,} impostors of {size[1]:,} people"
     return tally.rows(f"Open set, {sizes}; by DIR at FAR {far:g}", rate, effect)
 
@@ -181,27 +199,28 @@ def templates(rate: float, effect: float, replicates: int, seed: int) -> list[Ro
     second = (first + random.integers(each, each * (people - 1), 30_000)) % (people * each)
     same = np.arange(len(left) + len(first)) < len(left)
     sides = [np.concatenate(side).astype(np.int32) for side in ((left, first), (right, second))]
-    pairs = ijb.TemplatePairs(np.arange(people * each), sides[0], sides[1], same)
+    pairs = TemplatePairs(np.arange(people * each), sides[0], sides[1], same)
     distance = norm.isf(far) + norm.ppf(rate)
+    nobody = Embeddings([], np.empty((0, 1), dtype=np.float32))
     for _ in range(replicates):
         genuine = models.two_probe_scores(random, left // each, effect)
         scores = [
             np.concatenate([own + distance, random.normal(size=len(first))]).astype(np.float32)
             for own in genuine
         ]
-        curve = ijb.curve_of(scores[0], pairs)
-        (point,) = ijb.result(ijb.Faces([], left, right), pairs, curve, scores[0], (far,))["tar_at_far"]
-        truth = norm.sf(point["threshold"] - distance)
-        tally.interval("IJB: TAR at its threshold, identity-aware", point["identity_interval"], truth)
+        systems = [ScoredTemplates(nobody, Faces([], left, right), pairs, own, (far,)) for own in scores]
+        (point,) = systems[0].result().tar_at_far
+        truth = norm.sf(point.threshold - distance)
+        tally.interval("IJB: TAR at its threshold, identity-aware", point.identity_interval, truth)
         fixed, fixed_other = (own + distance >= norm.isf(far) for own in genuine)
         shared = SharedPeople(left // each, left // each)
         tally.test(
             "IJB: TAR difference at given thresholds", paired_difference(fixed, fixed_other, shared).p_value
         )
-        (compared,) = compare_templates(scores, pairs, (far,))["tar_at_far"]
-        tally.interval("IJB: TAR difference, identity-aware", compared["identity_interval"], 0.0)
-        tally.test("IJB: TAR difference, identity-aware", compared["identity_p_value"])
-        tally.test("IJB: McNemar, mid-p", compared["mcnemar"]["mid_p"])
+        (compared,) = compare_templates(systems[0], systems[1], (far,)).tar_at_far
+        tally.interval("IJB: TAR difference, identity-aware", compared.identity_interval, 0.0)
+        tally.test("IJB: TAR difference, identity-aware", compared.identity_p_value)
+        tally.test("IJB: McNemar, mid-p", compared.mcnemar.mid_p)
     sizes = "3,000 genuine pairs of 500 people, 30,000 impostors"
     return tally.rows(f"Template pairs as of IJB, {sizes}; by TAR at FAR {far:g}", rate, effect)
 

@@ -27,7 +27,8 @@ import numpy as np
 
 from nsface.embeddings import Embeddings, save
 from nsface.metrics.search import Gallery, find, highest
-from nsface.protocols import ijb
+from nsface.protocols import templates as ijb
+from nsface.protocols.ijb import ScoredTemplates
 from nsface.stored_rows import StoredRows
 
 PROBES, ENTRIES = 1024, 8192  # a block of the bare product
@@ -158,7 +159,7 @@ def ijb_pairs(count: int, templates: int, faces: int, dimension: int) -> None:
             "lists read": spent(lambda: ijb.read_template_pairs(pairs, ijb.read_faces(meta))),
             "templates pooled": spent(lambda: ijb.template_vectors(embeddings, known)),
             "pairs scored": spent(lambda: ijb.score_templates(pooled, wanted)),
-            "ROC and TAR": spent(lambda: ijb.result(known, wanted, ijb.curve_of(scores, wanted), scores)),
+            "ROC and TAR": spent(ScoredTemplates(embeddings, known, wanted, scores).result),
         }
         steps["in all"] = Spent(*(float(np.sum(column)) for column in zip(*steps.values(), strict=True)))
         rows = [(name, f"{times.wall:.1f}", f"{times.cpu:.1f}") for name, times in steps.items()]

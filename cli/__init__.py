@@ -22,6 +22,7 @@ from click.shell_completion import CompletionItem, shell_complete
 from nsface import __version__
 from nsface.cli import faults, signals, streams
 from nsface.errors import NsfaceError, shown
+from nsface.protocols import PROTOCOLS
 
 COMPLETION = "_NSFACE_COMPLETE"  # the variable by which a shell asks for completions
 COMMANDS = {
@@ -34,14 +35,7 @@ COMMANDS = {
     "inspect": "Say what is in a set of images, and what is wrong with it.",
     "overlap": "Find people of a training set who are in a test set.",
     "fuse": "Fuse embeddings files of several models into one.",
-    "eval-lfw": "Score embeddings on LFW verification.",
-    "eval-fglfw": "Score embeddings on FGLFW, LFW with look-alikes.",
-    "eval-ytf": "Score embeddings of video frames on YouTube Faces.",
-    "eval-ident": "Score embeddings on closed- and open-set identification.",
-    "eval-blufr": "Score embeddings on BLUFR's ten trials.",
-    "eval-bin": "Score a model on InsightFace verification sets.",
-    "eval-ijb": "Score embeddings on IJB-B or IJB-C templates.",
-    "eval-pairs": "Score embeddings on your own list of pairs.",
+    **{f"eval-{name}": entry.summary for name, entry in PROTOCOLS.items()},
     "compare": "Compare two embeddings files on one protocol.",
     "synth": "Render synthetic faces in the layouts of LFW, YTF and training sets.",
     "saturation": "Show how the samples of training runs saturated.",
@@ -60,7 +54,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module("nsface.cli." + cmd_name.replace("-", "_")).command
+        command = _command(cmd_name)
         command.short_help = COMMANDS[cmd_name]
         return command
 
@@ -83,6 +77,17 @@ class LazyGroup(click.Group):
             return super().shell_complete(ctx, incomplete)
         fitting = [name for name in COMMANDS if name.startswith(incomplete)]
         return [CompletionItem(name, help=COMMANDS[name]) for name in fitting]  # without importing any
+
+
+def _command(name: str) -> click.Command:
+    """The command called `name`; that of a protocol is made from it, but for `eval-bin`."""
+    _, prefix, protocol = name.partition("eval-")
+    if prefix and protocol != "bin":
+        from nsface.cli.evaluate import evaluation
+
+        return evaluation(protocol)
+    found: click.Command = importlib.import_module("nsface.cli." + name.replace("-", "_")).command
+    return found
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from nsface.cli.results import columns, percent
+from nsface.cli.results import terminal_width
 from nsface.errors import NsfaceError
 from nsface.files import reason, write_text
+from nsface.results import read_result
+from nsface.results.text import columns, mean_and_spread
 from nsface.synthetic import LfwSet, YtfSet
 
 HEADS = {"softmax": "Softmax", "noisy-softmax": "Noisy Softmax"}
@@ -148,21 +149,13 @@ def record_plan(path: Path, stages: list[Stage]) -> None:
 
 
 def overview(stages: list[Stage]) -> str:
-    """A table of what the stages measured: a row for each head, columns for each protocol."""
+    """A table of what the stages measured: a row for each head, a column for each figure of merit."""
     cells: dict[str, dict[str, str]] = {head: {} for head in HEADS}
     for stage in stages:
         if stage.arguments[0].startswith("eval-"):
-            title = stage.arguments[0].removeprefix("eval-").upper()
-            result = json.loads(stage.output.read_text(encoding="utf-8"))
-            cells[stage.output.parent.name] |= _figures(title, result)
+            result = read_result(json.loads(stage.output.read_text(encoding="utf-8")), stage.output)
+            for figure in result.headlines() if result else []:
+                cells[stage.output.parent.name][figure.name] = mean_and_spread(figure.value, figure.spread)
     titles = list(cells["softmax"])
-    return columns([("", *titles), *((HEADS[head], *row.values()) for head, row in cells.items())], indent="")
-
-
-def _figures(title: str, result: dict[str, Any]) -> dict[str, str]:
-    if "accuracy" in result:
-        return {title: f"{100 * result['accuracy']:.2f} ± {percent(result['standard_error'])}"}
-    return {
-        "Rank-1": percent(result["closed_set"]["rank"]["1"]),
-        "DIR at FAR 1 %": percent(result["open_set"]["dir"][0]["dir"]),
-    }
+    rows = [("", *titles), *((HEADS[head], *row.values()) for head, row in cells.items())]
+    return columns(rows, indent="", width=terminal_width())

@@ -1,41 +1,41 @@
-"""`nsface eval-bin`: InsightFace's verification sets."""
+"""`nsface eval-bin`: InsightFace's verification sets, which a model is scored on from their own images."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from tqdm import tqdm
 
+from nsface.cli.evaluate import draw, made, protocol_options
 from nsface.cli.inputs import network_options, note_zeros
 from nsface.cli.overlap_record import note_overlap
-from nsface.cli.results import columns, emit, interval, json_option, percent, plots_option
-from nsface.cli.verification import calibration_option, scoring_options
+from nsface.cli.results import emit_result, json_option, plots_option
 from nsface.embeddings.extraction import extract
 from nsface.errors import shown
 from nsface.images.sources.bin import BinSource
-from nsface.protocols import calibrated
-from nsface.protocols.bin_file import bin_trials
-from nsface.protocols.verification import verify
+from nsface.protocols.bin_file import Bin, bin_trials
+from nsface.results import Verification, VerificationSets
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @network_options
-@scoring_options
-@calibration_option
+@protocol_options(Bin, without=("pairs",))
 @plots_option
 @json_option
 def command(
     model: Path,
     files: tuple[Path, ...],
-    scoring: dict[str, Any],
-    calibration: bool,
+    device: str,
+    precision: str,
+    flip: str,
     plots: Path | None,
     json_to: str | None,
-    **options: Any,
+    **given: Any,
 ) -> None:
     """Score MODEL on InsightFace verification sets: lfw.bin, cfp_fp.bin, agedb_30.bin, …
 
@@ -45,37 +45,24 @@ def command(
     Example:
       nsface eval-bin runs/a/model.safetensors lfw.bin cfp_fp.bin agedb_30.bin
     """
-    sets: list[dict[str, Any]] = []
+    sets: list[Verification] = []
     for file in files:
         source = BinSource(file)
         trials = bin_trials(source.same, source.location)
         with tqdm(total=len(source), unit=" images", desc=shown(file.stem), disable=None) as bar:
-            embeddings = extract(str(model), source, progress=bar.update, **options).embeddings
+            how: dict[str, Any] = {
+                "device": device,
+                "precision": precision,
+                "flip": flip,
+                "progress": bar.update,
+            }
+            embeddings = extract(str(model), source, **how).embeddings
         if not sets:  # once: what it says is the same for all sets
             note_overlap(embeddings)
         note_zeros(embeddings)
-        measured = verify(file.stem, embeddings, trials, **scoring)
-        sets.append(measured.result() | {"file": str(file)})
-        if calibration:
-            sets[-1]["calibration"] = calibrated.result(calibrated.calibrate(measured))
+        measured = made(Bin, {"pairs": file, **given}).measure(embeddings, trials)
+        measured = replace(measured, protocol=file.stem, details={"file": str(file)})
+        sets.append(measured.result())
         if plots:
-            from nsface.report.figures import draw_verification
-
-            draw_verification(plots / file.stem, {file.stem: measured})
-    emit(
-        {"protocol": "bin", "model": str(model), "flip": options["flip"], "sets": sets}, _table(sets), json_to
-    )
-
-
-def _table(sets: list[dict[str, Any]]) -> str:
-    rows = [["set", "pairs", "accuracy", "std. error", "95 % interval", "AUC", "EER"]]
-    for result in sets:
-        ends = interval(result["confidence_interval"])
-        errors = percent(result["standard_error"])
-        accuracy, area, rate = percent(result["accuracy"]), percent(result["auc"], 3), percent(result["eer"])
-        rows.append([result["protocol"], str(result["pairs"]), accuracy, errors, ends, area, rate])
-    if "calibration" in sets[0]:
-        rows[0].append("ECE")
-        for row, result in zip(rows[1:], sets, strict=True):
-            row.append(percent(result["calibration"]["ece"]))
-    return columns(rows, indent="")
+            draw(plots / file.stem, {file.stem: (measured, sets[-1])})
+    emit_result(VerificationSets(model=str(model), flip=flip, sets=tuple(sets)), json_to)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nsface.cli.numbers import Finite
-from nsface.cli.results import columns, emit, json_option, writable
+from nsface.cli.results import emit, json_option, terminal_width, writable
 from nsface.errors import DataError, shown
+from nsface.results.text import columns
 
 if TYPE_CHECKING:
     from nsface.embeddings.file import Embeddings
@@ -216,7 +217,7 @@ def _table(
         (m.identity, m.person, f"{m.score:.3f}", f"{m.lead:.3f}", f"{m.image_score:.3f}", _how(m))
         for m in listed
     ]
-    return "\n".join([*lines, columns(rows)])
+    return "\n".join([*lines, columns(rows, width=terminal_width())])
 
 
 def _how(match: Match) -> str:

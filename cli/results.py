@@ -1,18 +1,22 @@
-"""How every `eval-*` prints: a short table, or one JSON object."""
+"""What commands print: a short table or one JSON object on standard output, notes on standard error."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from nsface.errors import shown
 from nsface.files import check_folder, check_writable, write_text
+
+if TYPE_CHECKING:
+    from nsface.results import Result
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -60,6 +64,16 @@ plots_option = click.option(
 )
 
 
+def emit_result(result: Result, json_to: str | None) -> None:
+    """Print the table of `result` in the width of the terminal, or its JSON as `emit` does."""
+    emit(result.to_json(), result.table(terminal_width()), json_to)
+
+
+def terminal_width() -> int:
+    """Characters in a line: what COLUMNS says, or the terminal, or 80."""
+    return shutil.get_terminal_size().columns
+
+
 def emit(result: dict[str, Any], table: str, json_to: str | None) -> None:
     """Print `table`, or the JSON object alone where `json_to` is `-`; else write it to the file `json_to`."""
     if json_to == "-":
@@ -89,26 +103,3 @@ def note(message: str) -> None:
 def say(message: str) -> None:
     """One line on standard error."""
     click.echo(shown(message), err=True)
-
-
-def percent(share: float | None, digits: int = 2) -> str:
-    """A fraction in per cent, or a dash where there is none."""
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
-
-
-def interval(ends: Sequence[float] | None, digits: int = 2) -> str:
-    """`0.9 … 1` → `90.00 – 100.00 %`; a dash where there is none."""
-    return "–" if ends is None else f"{100 * ends[0]:.{digits}f} – {percent(ends[1], digits)}"
-
-
-def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
-    """Rows of cells as text, a line a row: the first column to the left, the others to the right."""
-    cells = [[shown(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return "\n".join(
-        indent
-        + "  ".join(
-            [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in cells
-    )

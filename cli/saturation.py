@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from nsface.cli.results import columns, emit, json_option, percent
+from nsface.cli.results import emit, json_option, terminal_width
 from nsface.files import check_writable
+from nsface.results.text import columns, percent
 
 
 @click.command()
@@ -54,4 +55,4 @@ def command(runs: tuple[Path, ...], figure: Path | None, json_to: str | None) ->
         for number, place in enumerate(quarters(one)):
             shares = [percent(one[field][place]) for field in PANELS]
             rows.append(["" if number else name, str(points[place]["step"]), *shares])
-    emit(result, columns(rows, indent=""), json_to)
+    emit(result, columns(rows, indent="", width=terminal_width()), json_to)

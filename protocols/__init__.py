@@ -1,1 +1,58 @@
-"""Protocols: official lists in, trials out, metrics called. No torch here."""
+"""Protocols: official lists in, trials out, metrics called, results returned. No torch here.
+
+`PROTOCOLS` is the table by which the `eval-*` commands, `compare`, the report and `nsface.evaluate` go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nsface.arguments import near
+from nsface.errors import NsfaceError
+
+if TYPE_CHECKING:
+    from nsface.protocols.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a protocol is, what its command does in one line, and whether `compare` knows it."""
+
+    module: str
+    cls: str
+    summary: str
+    compared: bool = True
+
+    def load(self) -> type[Protocol[Any, Any]]:
+        """Import the protocol, a class whose fields are its lists and options."""
+        found: type[Protocol[Any, Any]] = getattr(import_module(self.module), self.cls)
+        return found
+
+
+PROTOCOLS = {
+    "lfw": Entry("nsface.protocols.lfw", "Lfw", "Score embeddings on LFW verification."),
+    "fglfw": Entry("nsface.protocols.fglfw", "Fglfw", "Score embeddings on FGLFW, LFW with look-alikes."),
+    "ytf": Entry("nsface.protocols.ytf", "Ytf", "Score embeddings of video frames on YouTube Faces."),
+    "ident": Entry(
+        "nsface.protocols.ident", "Ident", "Score embeddings on closed- and open-set identification."
+    ),
+    "blufr": Entry(
+        "nsface.protocols.blufr", "Blufr", "Score embeddings on BLUFR's ten trials.", compared=False
+    ),
+    "bin": Entry("nsface.protocols.bin_file", "Bin", "Score a model on InsightFace verification sets."),
+    "ijb": Entry("nsface.protocols.ijb", "Ijb", "Score embeddings on IJB-B or IJB-C templates."),
+    "pairs": Entry("nsface.protocols.pairs", "Pairs", "Score embeddings on your own list of pairs."),
+}
+
+
+def load_protocol(name: str) -> type[Protocol[Any, Any]]:
+    """The protocol called `name`.
+
+    Raises:
+        NsfaceError: there is none of that name.
+    """
+    if name not in PROTOCOLS:
+        raise NsfaceError(f"no protocol '{name}'{near(name, PROTOCOLS)}")
+    return PROTOCOLS[name].load()

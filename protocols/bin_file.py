@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from nsface.errors import DataError
+from nsface.protocols.protocol import option
 from nsface.protocols.trials import Trials
+from nsface.protocols.verification import VerificationProtocol
 
 FOLDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bin(VerificationProtocol[Trials]):
+    """Pairs of the images in a `.bin` file, which are called `000000`, `000001`, …"""
+
+    pairs: Path = option("The .bin file.")
+
+    def read(self) -> Trials:
+        from nsface.images.sources.bin import BinSource  # labels and images lie in one file
+
+        source = BinSource(self.pairs)
+        return bin_trials(source.same, source.location)
 
 
 def bin_trials(same: Sequence[bool], source: str) -> Trials:

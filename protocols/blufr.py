@@ -9,7 +9,7 @@ gallery, one image each of 1,000 people, for probes of those people and of other
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,27 @@ from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
 from nsface.files import reason
 from nsface.metrics.all_pairs import genuine_pairs, tar_over_all_pairs
-from nsface.protocols.identification import Measured, Trial, identify
+from nsface.protocols.curves import POINTS, identification_curves
+from nsface.protocols.identification import MeasuredTrial, Trial, identify
 from nsface.protocols.identification_lists import named
 from nsface.protocols.lists import Line, blocks, read_lines, shorten
+from nsface.protocols.protocol import Measurement, Protocol, Start, option
+from nsface.results import BlufrRates
+from nsface.results.curves import Curves
+from nsface.results.official import BLUFR_GALLERY as GALLERY
+from nsface.results.official import BLUFR_TRIALS as TRIALS
+from nsface.results.rates import BlufrTrial, MeanDir, MeanOpenSet, MeanTar
+from nsface.results.verification import AttainedTar
 from nsface.untrusted import isolated, limit_memory
 
 TAR_FARS, DIR_FARS = (0.001,), (0.01,)
-TRIALS, GALLERY = 10, 1000
 _FILES = ("gallery_set.txt", "probe_set.txt")
 _MAT = "blufr_lfw_config.mat"
 _ROOM, _EXPANSION = 1 << 27, 64  # bytes that reading a .mat may take: so many, and so many times the file
 
 
 @dataclass(frozen=True)
-class BlufrTrial:
+class TrialLists:
     """Images of the gallery and of the probes; `images` are both: the test set of verification."""
 
     name: str
@@ -45,7 +52,7 @@ class BlufrTrial:
         return [*self.gallery, *self.probes]
 
 
-def read_trials(path: str | os.PathLike[str]) -> list[BlufrTrial]:
+def read_trials(path: str | os.PathLike[str]) -> list[TrialLists]:
     """Read the trials from a folder with `gallery_set.txt` and `probe_set.txt`, or from a MATLAB file, which
     may also be given by its folder.
 
@@ -72,11 +79,11 @@ def read_trials(path: str | os.PathLike[str]) -> list[BlufrTrial]:
             raise DataError(
                 f"{shown(source)}: trial {number}: some images are listed twice; get the lists anew"
             )
-        trials.append(BlufrTrial(f"trial{number:02d}", gallery, probes))
+        trials.append(TrialLists(f"trial{number:02d}", gallery, probes))
     return trials
 
 
-def unexpected(trials: Sequence[BlufrTrial]) -> str | None:
+def unexpected(trials: Sequence[TrialLists]) -> str | None:
     """How the lists differ in size from BLUFR's; None where they do not."""
     galleries = sorted({len(trial.gallery) for trial in trials})
     if len(trials) == TRIALS and galleries == [GALLERY]:
@@ -85,7 +92,58 @@ def unexpected(trials: Sequence[BlufrTrial]) -> str | None:
     return f"{len(trials)} trials with galleries of {sizes}, not the {TRIALS} with {GALLERY:,} of BLUFR"
 
 
-def measure(embeddings: Embeddings, trial: BlufrTrial) -> Measured:
+@dataclass(frozen=True)
+class MeasuredBlufr(Measurement):
+    """What was measured of all trials: their identification, and the result of each."""
+
+    embeddings: Embeddings
+    identified: Sequence[MeasuredTrial]
+    trials: Sequence[BlufrTrial]
+    notes: Sequence[str] = ()
+
+    def result(self) -> BlufrRates:
+        meta = self.embeddings.meta
+        return summary(self.trials, self.embeddings.source, meta.get("flip"), meta.get("rendered"))
+
+    def curves(self, name: str, points: int = POINTS) -> Mapping[str, Curves]:
+        return {trial.name: identification_curves([trial], points) for trial in self.identified}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blufr(Protocol[list[TrialLists], MeasuredBlufr]):
+    """Score EMBEDDINGS of all of LFW on BLUFR's ten trials: mean − std of TAR@FAR=0.1 % and DIR@FAR=1 %.
+
+    In each trial verification compares all images of the test set with each other, some 47 million pairs;
+    open-set identification searches a gallery of 1,000 people.
+
+    \b
+    Example:
+      nsface eval-blufr lfw.npz --lists BLUFR/list/lfw
+    """
+
+    lists: Path = option("The toolkit's folder list/lfw, or its blufr_lfw_config.mat.")
+
+    def read(self) -> list[TrialLists]:
+        return read_trials(self.lists)
+
+    def notes(self, lists: list[TrialLists]) -> Sequence[str]:
+        problem = unexpected(lists)
+        return (f"{self.lists}: {problem}",) if problem else ()
+
+    def measure(
+        self, embeddings: Embeddings, lists: list[TrialLists], start: Start | None = None
+    ) -> MeasuredBlufr:
+        advance = start(len(lists), "trials") if start else None
+        measured = []
+        for trial in lists:
+            measured.append(measure(embeddings, trial))
+            if advance:
+                advance(1)
+        identified, results = zip(*measured, strict=True)
+        return MeasuredBlufr(embeddings, identified, results)
+
+
+def measure(embeddings: Embeddings, trial: TrialLists) -> tuple[MeasuredTrial, BlufrTrial]:
     """TAR at FAR over all pairs of the test set, DIR at FAR and rank 1 over the gallery.
 
     Raises:
@@ -104,42 +162,39 @@ def measure(embeddings: Embeddings, trial: BlufrTrial) -> Measured:
     )
     if not len(genuine) or not len(impostors):
         raise DataError(f"{trial.name}: probes of people in the gallery and of others are needed")
-    made = Trial(trial.name, None, (gallery, genuine, impostors))
-    found = identify(embeddings, made, fars=DIR_FARS)
-    verification = {
-        "images": len(everyone),
-        "genuine": len(genuine_pairs(people)[0]),
-        "tar_at_far": [asdict(point) for point in points],
-    }
-    return Measured(trial.name, None, found.open, verification | found.result)
-
-
-def summary(measured: Sequence[Measured]) -> dict[str, Any]:
-    """Mean, standard deviation (ddof=1) and mean − std over trials, which is what BLUFR reports."""
-    results = [m.result for m in measured]
-    tars, dirs = (
-        [[point[rate] for point in points] for points in lists]
-        for rate, lists in (
-            ("tar", [r["tar_at_far"] for r in results]),
-            ("dir", [r["open_set"]["dir"] for r in results]),
-        )
+    found = identify(embeddings, Trial(trial.name, None, (gallery, genuine, impostors)), fars=DIR_FARS)
+    result = BlufrTrial(
+        name=trial.name,
+        images=len(everyone),
+        genuine=len(genuine_pairs(people)[0]),
+        tar_at_far=tuple(AttainedTar(**asdict(point)) for point in points),
+        open_set=found.result.open_set,
     )
-    return {
-        "protocol": "blufr",
-        "tar_at_far": [
-            {"far": far, **_spread("tar", [row[i] for row in tars])} for i, far in enumerate(TAR_FARS)
-        ],
-        "open_set": {
-            "dir": [
-                {"far": far, "rank": 1, **_spread("dir", [row[i] for row in dirs])}
-                for i, far in enumerate(DIR_FARS)
-            ]
-        },
-        "trials": [{"name": m.name, **m.result} for m in measured],
-    }
+    return found, result
 
 
-def _spread(name: str, values: list[float]) -> dict[str, float | None]:
+def summary(
+    trials: Sequence[BlufrTrial],
+    embeddings: str | None = None,
+    flip: str | None = None,
+    rendered: bool | None = None,
+) -> BlufrRates:
+    """Mean, standard deviation (ddof=1) and mean − std over trials, which is what BLUFR reports."""
+    tars = zip(*(trial.tar_at_far for trial in trials), strict=True)
+    dirs = zip(*(trial.open_set.dir for trial in trials if trial.open_set), strict=True)
+    return BlufrRates(
+        tar_at_far=tuple(MeanTar(far=ps[0].far, **_spread("tar", [p.tar for p in ps])) for ps in tars),
+        open_set=MeanOpenSet(
+            dir=tuple(MeanDir(far=ps[0].far, **_spread("dir", [p.dir for p in ps])) for ps in dirs)
+        ),
+        trials=tuple(trials),
+        embeddings=embeddings,
+        flip=flip,
+        rendered=rendered,
+    )
+
+
+def _spread(name: str, values: list[float]) -> dict[str, Any]:
     mean = float(np.mean(values))
     std = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return {name: mean, "std": std, "mean_minus_std": None if std is None else mean - std}

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nsface.errors import DataError
-from nsface.metrics.calibration import Calibration, calibration, platt
-from nsface.protocols.verification import Verification
+from nsface.metrics.calibration import calibration, platt
+from nsface.results.verification import Bin, Calibration
+
+if TYPE_CHECKING:
+    from nsface.protocols.scored_pairs import ScoredPairs
 
 METHOD = "Platt scaling, fitted on the other folds"
 
 
-def calibrate(measured: Verification) -> Calibration:
+def calibrate(measured: ScoredPairs) -> Calibration:
     """Calibration of the decisions of all folds, each by a logistic curve fitted on the pairs of the others.
 
     A decision is "same" where its probability is at least a half, and its confidence is the probability of
-    what was decided.
+    what was decided. Bins without a decision are left out.
 
     Raises:
         DataError: a list without folds.
@@ -32,14 +35,6 @@ def calibrate(measured: Verification) -> Calibration:
         fitted = platt(scores[~held_out], trials.same[~held_out])
         probability[held_out] = fitted.probability(scores[held_out])
     decided = probability >= 0.5
-    return calibration(np.where(decided, probability, 1 - probability), decided == trials.same)
-
-
-def result(found: Calibration) -> dict[str, Any]:
-    """The documented JSON object; bins without a decision are left out."""
+    found = calibration(np.where(decided, probability, 1 - probability), decided == trials.same)
     bins = zip(found.count.tolist(), found.confidence.tolist(), found.accuracy.tolist(), strict=True)
-    return {
-        "method": METHOD,
-        "ece": found.error,
-        "bins": [{"count": n, "confidence": c, "accuracy": a} for n, c, a in bins if n],
-    }
+    return Calibration(METHOD, found.error, tuple(Bin(*values) for values in bins if values[0]))

@@ -8,12 +8,54 @@ fold is read too, but is not FGLFW, and its results say so.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from nsface.protocols.lists import Line, read_lines
+from nsface.protocols.protocol import OptionsError, option
 from nsface.protocols.trials import Trials, identity, trials
+from nsface.protocols.verification import VerificationProtocol
+from nsface.results.official import PAIRS as OFFICIAL
 
-FOLDS, PAIRS = 10, 300  # pairs of each kind in a fold
+FOLDS = 10
 NAME = "fglfw"
+PAIRS = OFFICIAL[NAME] // (2 * FOLDS)  # of each kind in a fold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fglfw(VerificationProtocol[Trials]):
+    """Score EMBEDDINGS on FGLFW (SLLFW): ten folds of 300 matched and 300 look-alike mismatched pairs.
+
+    A list of the same form with another number of pairs is scored too, under the name fglfw-like.
+
+    \b
+    Example:
+      nsface eval-fglfw lfw.npz --pairs pair_FGLFW.txt
+    """
+
+    pairs: Path = option("pair_FGLFW.txt.")
+    name: str | None = option(
+        "What to call another list of the same form.  [default: fglfw by its size, or fglfw-like]",
+        default=None,
+    )
+
+    def read(self) -> Trials:
+        read = read_pairs(self.pairs)
+        if self.name == NAME and protocol_name(read) != NAME:
+            raise OptionsError(f"{self.pairs} has {len(read)} pairs: it is not FGLFW; choose another --name")
+        return read
+
+    def notes(self, lists: Trials) -> Sequence[str]:
+        if protocol_name(lists) == NAME:
+            return ()
+        return (
+            f"{self.pairs}: {len(lists)} pairs, not the {OFFICIAL[NAME]:,} of FGLFW: the result is called "
+            f"'{self.result_name(lists)}'",
+        )
+
+    def result_name(self, trials: Trials) -> str:
+        return self.name or protocol_name(trials)
 
 
 def read_pairs(path: str | os.PathLike[str]) -> Trials:
@@ -50,7 +92,7 @@ def read_pairs(path: str | os.PathLike[str]) -> Trials:
 
 def protocol_name(wanted: Trials) -> str:
     """`fglfw` for a list of FGLFW's size, `fglfw-like` for any other."""
-    return NAME if len(wanted) == 2 * PAIRS * FOLDS else f"{NAME}-like"
+    return NAME if len(wanted) == OFFICIAL[NAME] else f"{NAME}-like"
 
 
 def _path(line: Line) -> str:

@@ -17,13 +17,14 @@ import numpy as np
 from nsface.embeddings.file import Embeddings
 from nsface.embeddings.pooling import group_rows, pooled
 from nsface.errors import DataError, listing
-from nsface.metrics.identification import OpenSet, dir_at_far, rank_rate
+from nsface.metrics import identification as metrics
 from nsface.metrics.search import Found, Gallery, Progress, find, highest
 from nsface.metrics.shared_people import rate_interval, shared_people
 from nsface.metrics.similarity import Rows, Similarity
 from nsface.names import stem
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import identity, numbered
+from nsface.results.identification import ClosedSet, DirAtFar, IdentificationTrial, OpenSet
 
 Fuse = Literal["best", "mean"]
 FARS = (0.01, 0.1)
@@ -57,17 +58,22 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one trial measured; `closed` and `open` for figures and comparisons, `result` for people.
+class MeasuredTrial:
+    """What one trial measured: ranks and scores for figures and comparisons, and their result.
 
-    `closed_people`: (P,) who each probe of the closed set shows, as numbers.
+    Attributes:
+        closed_people: (P,) who each probe of the closed set shows, as numbers.
     """
 
     name: str
     closed: Found | None
-    open: OpenSet | None
-    result: dict[str, Any]
+    open: metrics.OpenSet | None
+    result: IdentificationTrial
     closed_people: Rows | None = None
+
+    def dir_at_far(self) -> tuple[DirAtFar, ...]:
+        """DIR at each FAR asked for; nothing without an open set."""
+        return self.result.open_set.dir if self.result.open_set else ()
 
 
 def identify(
@@ -79,7 +85,7 @@ def identify(
     fars: Sequence[float] = FARS,
     ranks: Sequence[int] = RANKS,
     progress: Progress | None = None,
-) -> Measured:
+) -> MeasuredTrial:
     """Search, and measure Rank-k and DIR at FAR (rank 1).
 
     Args:
@@ -91,23 +97,15 @@ def identify(
         DataError: images without embedding, a probe without mate, an impostor with one, an image on both
             sides, templates that are to be compared by distance.
     """
-    result: dict[str, Any] = {}
     closed, open_set, people = None, None, None
+    closed_set, open_rates = None, None
     if trial.closed:
         gallery, probes = trial.closed
         _check_people(gallery, probes)
         _check_images(embeddings, gallery, probes)
         closed = _find(embeddings, gallery, probes, fuse, similarity, progress)
         people = numbered(probes.people)
-        shared = shared_people(people)
-        result["closed_set"] = {
-            "gallery": len(gallery),
-            "probes": len(probes),
-            "rank": {str(k): rank_rate(closed.rank, k) for k in ranks},
-            "rank_interval": {
-                str(k): list(rate_interval(closed.rank <= k, shared)) if shared else None for k in ranks
-            },
-        }
+        closed_set = _closed_result(closed, people, len(gallery), ranks)
     if trial.open:
         gallery, genuine, impostors = trial.open
         _check_people(gallery, genuine, impostors)
@@ -116,14 +114,25 @@ def identify(
         vectors = embeddings.vectors[embeddings.rows(impostors.images)]
         entries = _gallery(embeddings, gallery, fuse, similarity)[0]
         scores = highest(entries, vectors, progress, similarity)
-        open_set = OpenSet(found, scores, numbered(genuine.people), numbered(impostors.people))
-        points = []
-        for far in fars:
-            point = asdict(dir_at_far(open_set, far))
-            points.append(point | {"confidence_interval": list(point["confidence_interval"])})
-        counts = {"gallery": len(gallery), "genuine": len(genuine), "impostors": len(impostors)}
-        result["open_set"] = counts | {"dir": points}
-    return Measured(trial.name, closed, open_set, result, people)
+        open_set = metrics.OpenSet(found, scores, numbered(genuine.people), numbered(impostors.people))
+        open_rates = OpenSet(
+            gallery=len(gallery),
+            genuine=len(genuine),
+            impostors=len(impostors),
+            dir=tuple(DirAtFar(**asdict(metrics.dir_at_far(open_set, far))) for far in fars),
+        )
+    result = IdentificationTrial(name=trial.name, closed_set=closed_set, open_set=open_rates)
+    return MeasuredTrial(trial.name, closed, open_set, result, people)
+
+
+def _closed_result(found: Found, people: Rows, gallery: int, ranks: Sequence[int]) -> ClosedSet:
+    shared = shared_people(people)
+    return ClosedSet(
+        gallery=gallery,
+        probes=len(found.rank),
+        rank={str(k): metrics.rank_rate(found.rank, k) for k in ranks},
+        rank_interval={str(k): rate_interval(found.rank <= k, shared) if shared else None for k in ranks},
+    )
 
 
 def searched_rows(trial: Trial) -> int:
@@ -131,46 +140,54 @@ def searched_rows(trial: Trial) -> int:
     return (len(trial.closed[0]) if trial.closed else 0) + (2 * len(trial.open[0]) if trial.open else 0)
 
 
-def summary(measured: Sequence[Measured]) -> dict[str, Any]:
-    """Mean and standard deviation (ddof=1) over trials, in the shape of one trial's result."""
-    results = [m.result for m in measured]
-    if len(results) == 1:
-        return dict(results[0])
-    joined: dict[str, Any] = {}
-    if all("closed_set" in r for r in results):
-        first = results[0]["closed_set"]
-        table = {k: [r["closed_set"]["rank"][k] for r in results] for k in first["rank"]}
-        joined["closed_set"] = {
-            "gallery": _mean_count([r["closed_set"]["gallery"] for r in results]),
-            "probes": _mean_count([r["closed_set"]["probes"] for r in results]),
-            "rank": {k: float(np.mean(v)) for k, v in table.items()},
-            "rank_std": {k: float(np.std(v, ddof=1)) for k, v in table.items()},
-        }
-    if all("open_set" in r for r in results):
-        first = results[0]["open_set"]
-        joined["open_set"] = {
-            key: _mean_count([r["open_set"][key] for r in results])
-            for key in ("gallery", "genuine", "impostors")
-        } | {
-            "dir": [_mean_point([r["open_set"]["dir"][i] for r in results]) for i in range(len(first["dir"]))]
-        }
-    return joined | {"trials": [{"name": m.name, **m.result} for m in measured]}
+def summary(measured: Sequence[MeasuredTrial]) -> dict[str, Any]:
+    """The fields `closed_set`, `open_set` and `trials` of a result: of several trials, mean and standard
+    deviation (ddof=1)."""
+    found = [m.result for m in measured]
+    if len(found) == 1:
+        return {"closed_set": found[0].closed_set, "open_set": found[0].open_set}
+    closed = [trial.closed_set for trial in found if trial.closed_set]
+    opened = [trial.open_set for trial in found if trial.open_set]
+    return {
+        "closed_set": _mean_closed_set(closed) if len(closed) == len(found) else None,
+        "open_set": _mean_open_set(opened) if len(opened) == len(found) else None,
+        "trials": tuple(found),
+    }
 
 
-def _mean_count(counts: Sequence[int]) -> float:
+def _mean_closed_set(sets: Sequence[ClosedSet]) -> ClosedSet:
+    rates = {k: [one.rank[k] for one in sets] for k in sets[0].rank}
+    return ClosedSet(
+        gallery=_mean_count([one.gallery for one in sets]),
+        probes=_mean_count([one.probes for one in sets]),
+        rank={k: float(np.mean(values)) for k, values in rates.items()},
+        rank_std={k: float(np.std(values, ddof=1)) for k, values in rates.items()},
+    )
+
+
+def _mean_open_set(sets: Sequence[OpenSet]) -> OpenSet:
+    return OpenSet(
+        gallery=_mean_count([one.gallery for one in sets]),
+        genuine=_mean_count([one.genuine for one in sets]),
+        impostors=_mean_count([one.impostors for one in sets]),
+        dir=tuple(_mean_point(points) for points in zip(*(one.dir for one in sets), strict=True)),
+    )
+
+
+def _mean_count(counts: Sequence[float]) -> float:
     return counts[0] if len(set(counts)) == 1 else float(np.mean(counts))
 
 
-def _mean_point(points: list[dict[str, Any]]) -> dict[str, Any]:
-    rates = [point["dir"] for point in points]
-    return {
-        "far": points[0]["far"],
-        "rank": points[0]["rank"],
-        "dir": float(np.mean(rates)),
-        "std": float(np.std(rates, ddof=1)),
-        "achieved_far": float(np.mean([point["achieved_far"] for point in points])),
-        "threshold": float(np.mean([point["threshold"] for point in points])),
-    }
+def _mean_point(points: Sequence[DirAtFar]) -> DirAtFar:
+    rates = [point.dir for point in points]
+    return DirAtFar(
+        far=points[0].far,
+        rank=points[0].rank,
+        dir=float(np.mean(rates)),
+        std=float(np.std(rates, ddof=1)),
+        threshold=float(np.mean([point.threshold for point in points])),
+        achieved_far=float(np.mean([point.achieved_far for point in points])),
+    )
 
 
 def transformed(

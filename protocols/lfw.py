@@ -8,13 +8,63 @@ space.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
 from nsface.protocols.lists import Line, blocks, read_lines
+from nsface.protocols.protocol import option
+from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.trials import Trials, trials
+from nsface.protocols.verification import VerificationProtocol, verify
 
 MOST_IMAGES = 1_000_000  # in a list of people: LFW has 13,233
+
+
+@dataclass(frozen=True)
+class LfwTrials(Trials):
+    """LFW's pairs, and what else is read with them.
+
+    Attributes:
+        training: pairs that the threshold is taken from, where the list has no folds.
+        corrected: the same pairs with corrected labels.
+    """
+
+    training: Trials | None = None
+    corrected: Trials | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lfw(VerificationProtocol[LfwTrials]):
+    """Score EMBEDDINGS on LFW verification.
+
+    Accuracy is the mean over ten folds, each at the threshold chosen on the other nine, with its standard
+    error and 95 % interval; besides AUC, EER and TAR at attainable FAR.
+
+    \b
+    Examples:
+      nsface eval-lfw lfw.npz --pairs pairs.txt
+      nsface eval-lfw lfw.npz --pairs pairsDevTest.txt --train-pairs pairsDevTrain.txt
+      nsface eval-lfw --model runs/a/model.safetensors --images lfw/ --pairs pairs.txt --json - | jq .accuracy
+    """
+
+    pairs: Path = option("LFW's pairs.txt, or a View 1 list.")
+    train_pairs: Path | None = option("Take the threshold from this list (View 1).", default=None)
+    errata: Path | None = option("Corrected labels: image, image, 0|1 a line.", default=None)
+
+    def read(self) -> LfwTrials:
+        read = read_pairs(self.pairs)
+        training = read_pairs(self.train_pairs) if self.train_pairs else None
+        corrected = read.with_labels(self.errata) if self.errata else None
+        return LfwTrials(read.left, read.right, read.same, read.fold, read.source, training, corrected)
+
+    def score(self, embeddings: Embeddings, trials: LfwTrials) -> ScoredPairs:
+        scoring = self.scoring | {"training": trials.training}
+        scored = verify("lfw", embeddings, trials, **scoring)
+        if trials.corrected is None:
+            return scored
+        return replace(scored, corrected=verify("lfw", embeddings, trials.corrected, **scoring))
 
 
 def image(name: str, number: int) -> str:

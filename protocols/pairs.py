@@ -8,18 +8,67 @@ person; those of different people, and all of CPLFW's, stand in the order of the
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from nsface.embeddings.file import Embeddings
 from nsface.errors import shown
 from nsface.names import plain, stem
 from nsface.protocols.lists import Line, read_lines, shorten
+from nsface.protocols.protocol import option
+from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.trials import Trials, identity, trials
+from nsface.protocols.verification import VerificationProtocol
 
 FOLDS = 10
 TWO_LINES = 3000  # pairs of each kind in CPLFW and in CALFW
+
+
+@dataclass(frozen=True)
+class OwnTrials(Trials):
+    """Pairs, and where their folds come from: `given` by the list, made here, or `none`."""
+
+    fold_source: str = "given"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs(VerificationProtocol[OwnTrials]):
+    """Score EMBEDDINGS on your own list of pairs, or on CPLFW or CALFW.
+
+    Accuracy needs folds: those of the list, or ten that share no person where such can be made (a person is
+    the folder of a name).
+
+    \b
+    Examples:
+      nsface eval-pairs faces.npz --pairs my-pairs.txt
+      nsface eval-pairs cplfw.npz --pairs pairs_CPLFW.txt
+    """
+
+    pairs: Path = option(
+        "name<TAB>name<TAB>0|1 a line, and perhaps <TAB>fold; or pairs_CPLFW.txt, pairs_CALFW.txt."
+    )
+
+    def read(self) -> OwnTrials:
+        read, source = read_pairs(self.pairs), "given"
+        if read.folds < 2:
+            made = with_disjoint_folds(read)
+            source = f"{FOLDS}, made so that none share a person" if made else "none"
+            read = made or read
+        return OwnTrials(read.left, read.right, read.same, read.fold, read.source, source)
+
+    def notes(self, lists: OwnTrials) -> Sequence[str]:
+        if lists.fold_source != "none":
+            return ()
+        return (
+            f"{shown(self.pairs)}: {FOLDS} disjoint folds cannot be made: no accuracy; add a fold column",
+        )
+
+    def score(self, embeddings: Embeddings, trials: OwnTrials) -> ScoredPairs:
+        return replace(super().score(embeddings, trials), details={"fold_source": trials.fold_source})
 
 
 def read_pairs(path: str | os.PathLike[str]) -> Trials:

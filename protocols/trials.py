@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from nsface.errors import DataError, shown
+from nsface.errors import DataError, listing, shown
 from nsface.names import stem
 from nsface.protocols.lists import read_lines
 
@@ -93,6 +93,26 @@ class Trials:
     def repeated(self) -> int:
         """How many pairs occur again, in either order; each counts as often as it is listed."""
         return len(self) - len({frozenset(pair) for pair in zip(self.left, self.right, strict=True)})
+
+    def notes(self) -> list[str]:
+        """Sentences on what makes a result on these pairs doubtful."""
+        found = []
+        if self.folds > 1 and (people := self.people_in_several_folds()):
+            found.append(
+                f"{shown(self.source)}: {len(people)} people occur in several folds ({listing(people, 3)}): "
+                "a threshold was chosen on people on whom it is tested"
+            )
+        if not self.folders_are_people:
+            found.append(
+                f"{shown(self.source)}: {self.contradictions} of {len(self)} pairs show one person in two "
+                "folders, or two people in one: folders are not taken for people, and no interval is "
+                "identity-aware"
+            )
+        if count := self.repeated():
+            found.append(
+                f"{shown(self.source)}: {count} pairs are repeated; each counts as often as it is listed"
+            )
+        return found
 
     def with_labels(self, path: str | os.PathLike[str]) -> Trials:
         """These trials with labels replaced by a list of errata: `name name 0|1` a line, in either order.

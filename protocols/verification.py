@@ -1,154 +1,75 @@
-"""Verification: trials and embeddings in, one result out. Shared by LFW, FGLFW, YTF and lists of pairs."""
+"""Verification: trials and embeddings in, scored pairs out. Shared by LFW, FGLFW, YTF and lists of pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
-from nsface.metrics.roc import Roc, TarAtFar, auc, eer, roc, tar_at_far
-from nsface.metrics.shared_people import SharedPeople, rate_interval, shared_people
+from nsface.metrics.roc import roc, tar_at_far
 from nsface.metrics.similarity import Similarity, pair_scores
-from nsface.metrics.statistics import wilson_interval
-from nsface.metrics.verification import (
-    Fold,
-    KFold,
-    accuracy_at,
-    best_threshold,
-    choice_variance,
-    kfold_accuracy,
-)
+from nsface.metrics.verification import Fold, accuracy_at, best_threshold, kfold_accuracy
+from nsface.protocols.calibrated import calibrate
+from nsface.protocols.comparison import compare_verification
+from nsface.protocols.protocol import DIMENSIONS, FAR, Protocol, Start, option
+from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
+from nsface.results import VerificationComparison
 
 Floats = npt.NDArray[np.float64]
 FARS = (1e-1, 1e-2, 1e-3)
 
 
-@dataclass(frozen=True)
-class Verification:
-    """What a verification protocol measured.
+T = TypeVar("T", bound=Trials)
 
-    Attributes:
-        protocol: its name, as in results.
-        trials: the pairs.
-        scores: (P,) each pair's score, by the transform fitted without its fold.
-        kfold: accuracy over folds; without folds None.
-        held_out: accuracy of a list without folds at the threshold of a training list; else None.
-        curve: the ROC of `scores`, all folds together.
-        tar_at_far: one entry for each FAR asked for.
-        by_fold: (K, P) where a transform was fitted: row f scores all pairs by the one without the f-th fold.
-    """
 
-    protocol: str
-    trials: Trials
-    scores: Floats
-    kfold: KFold | None
-    held_out: Fold | None
-    curve: Roc
-    tar_at_far: tuple[TarAtFar, ...]
-    similarity: Similarity
-    transform: Transform
-    by_fold: Floats | None = None
+@dataclass(frozen=True, kw_only=True)
+class VerificationProtocol(Protocol[T, ScoredPairs], Generic[T]):
+    """The options of every verification protocol; a protocol adds its list `pairs`, and how it is read."""
+
+    comparable: ClassVar[Mapping[str, str]] = {"pairs": "pairs"}
+
+    similarity: Similarity = option("Score of two embeddings.", default="cosine")
+    center: bool = option("Subtract the mean of the training folds' images.", default=False)
+    pca: int | None = option(
+        "PCA to N, fitted on training folds.", metavar="N", bounds=DIMENSIONS, default=None
+    )
+    far: tuple[float, ...] = option("FAR at which TAR is given.", bounds=FAR, default=())
+    calibration: bool = option(
+        "Add the expected calibration error of decisions made by probability.", default=False
+    )
 
     @property
-    def folds(self) -> tuple[Fold, ...]:
-        """The held-out folds; none where accuracy could not be measured."""
-        return self.kfold.folds if self.kfold else (self.held_out,) if self.held_out else ()
+    def scoring(self) -> dict[str, Any]:
+        """The arguments of `verify` that the options give."""
+        transform = Transform(self.center, self.pca or 0)
+        return {"similarity": self.similarity, "transform": transform, "fars": self.far or FARS}
 
-    def decisions(self) -> npt.NDArray[np.bool_]:
-        """(P,) whether each pair was called the same person, at its own fold's threshold."""
-        return np.asarray(self.scores >= self.thresholds())
+    def measure(self, embeddings: Embeddings, lists: T, start: Start | None = None) -> ScoredPairs:
+        return self.finished(self.score(embeddings, lists), embeddings)
 
-    def thresholds(self) -> Floats:
-        """(P,) the threshold of each pair's fold."""
-        if not self.folds:
-            raise DataError(
-                f"{self.trials.source}: without folds there is no threshold to decide with; add a fold column"
-            )
-        return np.array([fold.threshold for fold in self.folds])[self.trials.fold_place]
+    def score(self, embeddings: Embeddings, trials: T) -> ScoredPairs:
+        """Score the pairs."""
+        return verify(self.result_name(trials), embeddings, trials, **self.scoring)
 
-    def result(self) -> dict[str, Any]:
-        """The documented JSON object."""
-        return {
-            "protocol": self.protocol,
-            "pairs": len(self.trials),
-            "genuine": int(self.trials.same.sum()),
-            **self._accuracy(),
-            "folds": [asdict(fold) for fold in self.folds],
-            "auc": auc(self.curve),
-            "eer": eer(self.curve),
-            "tar_at_far": self._rates(),
-            "similarity": self.similarity,
-            "transform": self.transform.name,
-        }
+    def result_name(self, trials: T) -> str:
+        """What the result is called."""
+        return type(self).__name__.lower()
 
-    def shared(self, kind: npt.NDArray[np.bool_] | None = None) -> SharedPeople | None:
-        """Which pairs (of a `kind`, (P,) booleans) share people; None where names cannot tell.
+    def finished(self, scored: ScoredPairs, embeddings: Embeddings) -> ScoredPairs:
+        """`scored` with its embeddings, its notes, and its calibration where that is asked for."""
+        calibration = calibrate(scored) if self.calibration else None
+        notes = scored.trials.notes()
+        return replace(scored, embeddings=embeddings, calibration=calibration, notes=notes)
 
-        People are the folders of the names.
-        """
-        people = self.trials.people
-        if people is None:
-            return None
-        return shared_people(*(people if kind is None else (side[kind] for side in people)))
-
-    def weights(self) -> Floats:
-        """(P,) of the pairs in the accuracy, a mean over folds: equal where folds are of one size."""
-        sizes = np.array([fold.pairs for fold in self.folds])
-        return 1.0 / sizes[self.trials.fold_place]
-
-    def choice_variance(self) -> float:
-        """What choosing thresholds adds to the variance of the accuracy; 0 where they are given."""
-        if self.kfold is None:
-            return 0.0
-        return choice_variance(self.scores, self.trials.same, self.decisions() == self.trials.same)
-
-    def _accuracy(self) -> dict[str, Any]:
-        if not self.folds:
-            keys = ("accuracy", "standard_error", "confidence_interval", "interval", "identity_interval")
-            return dict.fromkeys(keys)
-        shared, aware = self.shared(), None
-        if shared:
-            right = self.decisions() == self.trials.same
-            added = self.choice_variance()
-            aware = list(rate_interval(right, shared, weights=self.weights(), added=added))
-        if self.kfold:
-            custom = {
-                "accuracy": self.kfold.accuracy,
-                "standard_error": self.kfold.standard_error,
-                "confidence_interval": list(self.kfold.confidence_interval),
-                "interval": "95 %, Student's t over folds",
-            }
-        else:
-            (fold,) = self.folds
-            independent = list(wilson_interval(round(fold.accuracy * fold.pairs), fold.pairs))
-            custom = {
-                "accuracy": fold.accuracy,
-                "standard_error": None,
-                "confidence_interval": aware or independent,
-                "interval": "95 %, Wilson, identity-aware" if aware else "95 %, Wilson, pairs as independent",
-            }
-        return custom | {"identity_interval": aware}
-
-    def _rates(self) -> list[dict[str, Any]]:
-        """TAR at each FAR, with identity-aware Wilson intervals for TAR and FAR at its threshold."""
-        same = self.trials.same
-        kinds = {"identity_interval": same, "far_identity_interval": ~same}
-        shared = {key: self.shared(kind) for key, kind in kinds.items()}
-        rows = []
-        for point in self.tar_at_far:
-            accepted, row = self.scores >= point.threshold, asdict(point)
-            for key, kind in kinds.items():
-                who = shared[key]
-                row[key] = list(rate_interval(accepted[kind], who)) if who else None
-            rows.append(row)
-        return rows
+    def compare(self, first: ScoredPairs, second: ScoredPairs) -> VerificationComparison:
+        return compare_verification(first, second)
 
 
 def verify(
@@ -160,7 +81,7 @@ def verify(
     similarity: Similarity = "cosine",
     transform: Transform | None = None,
     fars: Sequence[float] = FARS,
-) -> Verification:
+) -> ScoredPairs:
     """Score `trials` and measure them.
 
     With several folds, each is held out in turn and everything fitted (threshold, transform) on the others. A
@@ -240,11 +161,11 @@ def measure(
     held_out: Fold | None = None,
     transform: Transform | None = None,
     by_fold: Floats | None = None,
-) -> Verification:
+) -> ScoredPairs:
     """Measure `trials` by (P,) `scores` that were computed elsewhere.
 
     Args:
-        held_out, transform, by_fold: see `Verification`.
+        held_out, transform, by_fold: see `ScoredPairs`.
     """
     _check_kinds(trials)
     known = scores if by_fold is None else by_fold
@@ -252,7 +173,7 @@ def measure(
     curve = roc(scores, trials.same)
     points = tuple(tar_at_far(curve, far) for far in fars)
     transform = transform or Transform()
-    return Verification(
+    return ScoredPairs(
         protocol, trials, scores, kfold, held_out, curve, points, similarity, transform, by_fold
     )
 

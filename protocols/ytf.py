@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -17,10 +19,60 @@ from nsface.embeddings.pooling import group_rows, pooled
 from nsface.errors import DataError, listing
 from nsface.metrics.similarity import Floats, pair_scores
 from nsface.protocols.lists import Line, read_lines
+from nsface.protocols.protocol import OptionsError, option
+from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.trials import Trials, trials
+from nsface.protocols.verification import VerificationProtocol, measure, verify
 
 Pooling = Literal["mean", "pairs"]
 FRAME_PAIRS = 100  # at most so many frame pairs are averaged under `pairs`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ytf(VerificationProtocol[Trials]):
+    """Score EMBEDDINGS of frames (or of templates, one a video) on YouTube Faces.
+
+    --pool mean compares templates, the normalised mean of a video's normalised frame embeddings; --pool pairs
+    averages the cosines of up to 100 frame pairs.
+
+    \b
+    Example:
+      nsface eval-ytf frames.npz --splits splits.txt
+    """
+
+    comparable: ClassVar[Mapping[str, str]] = {"pairs": "splits"}
+
+    splits: Path = option("splits.txt, with or without header.")
+    pool: Pooling = option("How frames make a score.", default="mean")
+
+    def __post_init__(self) -> None:
+        if self.pool == "pairs" and (self.center or self.pca or self.similarity != "cosine"):
+            raise OptionsError(
+                "--pool pairs averages cosines of frames; --pca, --center and euclidean do not apply"
+            )
+
+    def read(self) -> Trials:
+        return read_splits(self.splits)
+
+    def template_of(self, lists: Trials) -> Callable[[str], str | None] | None:
+        if self.pool == "pairs":
+            return None
+        videos = {*lists.left, *lists.right}
+        return lambda name: video if (video := video_of(name)) in videos else None
+
+    def score(self, embeddings: Embeddings, trials: Trials) -> ScoredPairs:
+        frames: int | None
+        if self.pool == "pairs":
+            scores, frames = frame_pair_scores(embeddings, trials)
+            scored, pool = measure("ytf", trials, scores, "cosine", self.scoring["fars"]), "pairs"
+        else:
+            made = templates(embeddings, trials)
+            scored, pool, frames = (
+                verify("ytf", made.embeddings, trials, **self.scoring),
+                made.pool,
+                made.frames,
+            )
+        return replace(scored, details={"pool": pool, "frames": frames})
 
 
 def read_splits(path: str | os.PathLike[str]) -> Trials:

@@ -12,8 +12,8 @@ from nsface.embeddings.overlap import read_names
 from nsface.errors import NsfaceError
 from nsface.images.alignment.landmarks import read_landmarks
 from nsface.images.sources import open_source
-from nsface.protocols.ijb import Faces, read_template_pairs
 from nsface.protocols.lists import read_lines
+from nsface.protocols.templates import Faces, read_template_pairs
 from nsface.recipe.schema import load_recipe
 from nsface.text import read_text
 

@@ -168,7 +168,7 @@ def given_lists(folder: Path) -> object:
 
 
 def ijb(folder: Path) -> object:
-    from nsface.protocols.ijb import read_faces, read_template_pairs
+    from nsface.protocols.templates import read_faces, read_template_pairs
 
     return read_template_pairs(folder / "pairs.txt", read_faces(folder / "faces.txt"))
 

@@ -13,7 +13,7 @@ from nsface.embeddings import Embeddings
 from nsface.errors import DataError
 from nsface.metrics.roc import roc, tar_at_far
 from nsface.protocols import blufr
-from nsface.protocols.blufr import BlufrTrial, measure, read_trials, summary, unexpected
+from nsface.protocols.blufr import TrialLists, measure, read_trials, summary, unexpected
 
 NAMES = [f"P_{person}_{number:04d}.jpg" for person in "ABCDEF" for number in (1, 2, 3)]
 TRIALS = [([0, 3, 6], [1, 2, 4, 9, 10, 11]), ([0, 9], [1, 12, 13])]
@@ -51,7 +51,7 @@ def test_both_forms_hold_the_same(tmp_path: Path) -> None:
     assert trials[1].gallery == ["P_A/P_A_0001.jpg", "P_D/P_D_0001.jpg"]
     assert trials[0].probes == [place(i) for i in TRIALS[0][1]]
     assert unexpected(trials) == "2 trials with galleries of 2 to 3, not the 10 with 1,000 of BLUFR"
-    full = [BlufrTrial(str(t), ["x"] * 1000, []) for t in range(10)]
+    full = [TrialLists(str(t), ["x"] * 1000, []) for t in range(10)]
     assert unexpected(full) is None
 
 
@@ -60,8 +60,9 @@ def test_a_trial_against_definitions() -> None:
     names = [f"P{p}/P{p}_{i:04d}.jpg" for p in range(60) for i in range(1, 5)]
     people = np.repeat(random.normal(size=(60, 8)), 4, axis=0)
     embeddings = Embeddings(names, (people + random.normal(size=people.shape)).astype(np.float32))
-    trial = BlufrTrial("t", names[:160:4], [n for i, n in enumerate(names) if i % 4 or i >= 160])
-    result = measure(embeddings, trial).result
+    trial = TrialLists("t", names[:160:4], [n for i, n in enumerate(names) if i % 4 or i >= 160])
+    result = measure(embeddings, trial)[1]
+    assert result.open_set
 
     vectors = np.asarray(embeddings.vectors).astype(float)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -70,9 +71,9 @@ def test_a_trial_against_definitions() -> None:
     pairs = list(combinations(trial.images, 2))
     same = [person[a] == person[b] for a, b in pairs]
     point = tar_at_far(roc([rows[a] @ rows[b] for a, b in pairs], same), 0.001)
-    assert result["tar_at_far"][0]["tar"] == point.tar
-    assert result["tar_at_far"][0]["impostors"] == point.impostors
-    assert (result["images"], result["genuine"]) == (240, sum(same))
+    assert result.tar_at_far[0].tar == point.tar
+    assert result.tar_at_far[0].impostors == point.impostors
+    assert (result.images, result.genuine) == (240, sum(same))
 
     enrolled = {person[name] for name in trial.gallery}
     best = {
@@ -83,8 +84,8 @@ def test_a_trial_against_definitions() -> None:
     limit = strangers[-1 - allowed]
     genuine = [p for p in trial.probes if person[p] in enrolled]
     found = [best[p][0][1] == person[p] and best[p][0][0] > limit for p in genuine]
-    assert result["open_set"]["dir"][0]["dir"] == pytest.approx(np.mean(found))
-    assert (result["open_set"]["genuine"], result["open_set"]["impostors"]) == (120, 80)
+    assert result.open_set.dir[0].dir == pytest.approx(np.mean(found))
+    assert (result.open_set.genuine, result.open_set.impostors) == (120, 80)
 
 
 def test_mean_minus_standard_deviation() -> None:
@@ -97,24 +98,25 @@ def test_mean_minus_standard_deviation() -> None:
         chosen = random.permutation(40)[:20] * 3
         gallery = [names[i] for i in chosen]
         trials.append(
-            measure(embeddings, BlufrTrial(f"t{t}", gallery, [n for n in names if n not in gallery]))
+            measure(embeddings, TrialLists(f"t{t}", gallery, [n for n in names if n not in gallery]))[1]
         )
     joined = summary(trials)
-    for points, rate, values in (
-        (joined["tar_at_far"], "tar", [t.result["tar_at_far"][0]["tar"] for t in trials]),
-        (joined["open_set"]["dir"], "dir", [t.result["open_set"]["dir"][0]["dir"] for t in trials]),
+    tar, dir_ = joined.tar_at_far[0], joined.open_set.dir[0]
+    for point, mean, values in (
+        (tar, tar.tar, [t.tar_at_far[0].tar for t in trials]),
+        (dir_, dir_.dir, [t.open_set.dir[0].dir for t in trials if t.open_set]),
     ):
-        assert points[0][rate] == pytest.approx(np.mean(values))
-        assert points[0]["std"] == pytest.approx(np.std(values, ddof=1))
-        assert points[0]["mean_minus_std"] == pytest.approx(np.mean(values) - np.std(values, ddof=1))
-    assert summary(trials[:1])["tar_at_far"][0]["mean_minus_std"] is None
+        assert mean == pytest.approx(np.mean(values))
+        assert point.std == pytest.approx(np.std(values, ddof=1))
+        assert point.mean_minus_std == pytest.approx(np.mean(values) - np.std(values, ddof=1))
+    assert summary(trials[:1]).tar_at_far[0].mean_minus_std is None
 
 
 def test_probes_of_one_kind_are_refused() -> None:
     names = [f"P{p}/P{p}_{i:04d}.jpg" for p in range(4) for i in range(1, 4)]
     embeddings = Embeddings(names, np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32))
     with pytest.raises(DataError, match="and of others are needed"):
-        measure(embeddings, BlufrTrial("t", names[::3], [n for i, n in enumerate(names) if i % 3]))
+        measure(embeddings, TrialLists("t", names[::3], [n for i, n in enumerate(names) if i % 3]))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from nsface.embeddings import Embeddings
 from nsface.errors import DataError
 from nsface.metrics.calibration import calibration, platt
-from nsface.protocols.calibrated import calibrate, result
+from nsface.protocols.calibrated import calibrate
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
 from nsface.protocols.verification import measure, verify
@@ -33,15 +33,14 @@ def test_each_fold_is_judged_by_a_curve_fitted_on_the_others() -> None:
         probability = 1 / (1 + np.exp(-(fitted.slope * scores[inside] + fitted.offset)))
         said[inside] = np.maximum(probability, 1 - probability)
         right[inside] = (probability >= 0.5) == listed.same[inside]
-    assert found.error == pytest.approx(calibration(said, right).error)
-    listing = result(found)
-    assert listing["ece"] == found.error
-    assert sum(entry["count"] for entry in listing["bins"]) == 400
+    assert found.ece == pytest.approx(calibration(said, right).error)
+    assert sum(entry.count for entry in found.bins) == 400
+    assert all(entry.count for entry in found.bins)
 
 
 def test_scores_that_say_how_sure_they_are_have_a_small_error() -> None:
     listed, scores = trials(pairs=20_000)
-    assert calibrate(measure("x", listed, scores, "cosine")).error < 0.01
+    assert calibrate(measure("x", listed, scores, "cosine")).ece < 0.01
 
 
 def test_transforms_are_fitted_without_the_fold_too() -> None:
@@ -63,7 +62,7 @@ def test_transforms_are_fitted_without_the_fold_too() -> None:
         probability[inside] = platt(row[~inside], listed.same[~inside]).probability(row[inside])
     right_ = (probability >= 0.5) == listed.same
     expected = calibration(np.maximum(probability, 1 - probability), right_).error
-    assert calibrate(measured).error == pytest.approx(expected)
+    assert calibrate(measured).ece == pytest.approx(expected)
 
 
 def test_a_list_without_folds_is_refused() -> None:

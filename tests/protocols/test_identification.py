@@ -56,12 +56,16 @@ def test_good_embeddings_find_everybody_and_constant_ones_nobody(reading: str) -
     trial = lfw_trial(PEOPLE, ["B", "A"], reading)  # type: ignore[arg-type]
     names = [image(p.name, i) for p in PEOPLE for i in range(1, p.images + 1)]
     result = identify(embeddings(names), trial, fars=[0.25]).result
-    assert result["closed_set"]["rank"] == {"1": 1, "5": 1, "10": 1}
-    assert result["open_set"]["dir"][0]["dir"] == 1
+    assert result.closed_set
+    assert result.open_set
+    assert result.closed_set.rank == {"1": 1, "5": 1, "10": 1}
+    assert result.open_set.dir[0].dir == 1
     constant = Embeddings(names, np.ones((len(names), 8), np.float32))
     result = identify(constant, trial, fars=[0.25]).result
-    assert result["closed_set"]["rank"]["1"] == 0
-    assert result["open_set"]["dir"][0]["dir"] == 0
+    assert result.closed_set
+    assert result.open_set
+    assert result.closed_set.rank["1"] == 0
+    assert result.open_set.dir[0].dir == 0
 
 
 def test_fusion_by_template_and_by_best_score(tmp_path: Path) -> None:
@@ -122,10 +126,10 @@ def test_several_trials_give_mean_and_sample_deviation(tmp_path: Path) -> None:
         assert len(multi[0]) == 40  # the other listed images of the subjects, but for the genuine probes
         measured.append(identify(vectors, trial))
     joined = summary(measured)
-    rates = [m.result["closed_set"]["rank"]["1"] for m in measured]
-    assert joined["closed_set"]["rank"]["1"] == pytest.approx(np.mean(rates))
-    assert joined["closed_set"]["rank_std"]["1"] == pytest.approx(np.std(rates, ddof=1))
-    assert [t["name"] for t in joined["trials"]] == ["trial0", "trial1", "trial2"]
+    rates = [m.result.closed_set.rank["1"] for m in measured if m.result.closed_set]
+    assert joined["closed_set"].rank["1"] == pytest.approx(np.mean(rates))
+    assert joined["closed_set"].rank_std["1"] == pytest.approx(np.std(rates, ddof=1))
+    assert [t.name for t in joined["trials"]] == ["trial0", "trial1", "trial2"]
 
 
 def test_given_lists_with_people_after_a_tab(tmp_path: Path) -> None:
@@ -159,7 +163,7 @@ def test_counts_of_several_trials_are_means() -> None:
         gallery, probes = (named([f"P{i}/{j}.jpg" for i in range(people)]) for j in (0, 1))
         trials.append(Trial(str(people), (gallery, probes), None))
     closed = summary([identify(vectors, trial) for trial in trials])["closed_set"]
-    assert (closed["gallery"], closed["probes"]) == (4.5, 4.5)
+    assert (closed.gallery, closed.probes) == (4.5, 4.5)
 
 
 def test_subjects_from_a_copy_of_youtube_faces(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nsface.errors import DataError
-from nsface.protocols import bin_file, fglfw, identification_lists, ijb, lfw, pairs, ytf
+from nsface.protocols import bin_file, fglfw, identification_lists, lfw, pairs, templates, ytf
 
 LFW = "2\t1\nA\t1\t2\nA\t1\tB\t3\nC\t2\t1\nC\t1\tD\t1\n"
 PEOPLE = "2\n2\nA\t1\nB\t3\n1\nC\t2\n"
@@ -30,8 +30,8 @@ LONG = "x" * 10_000_000
 
 
 def template_pairs(path: Path) -> Any:
-    return ijb.read_template_pairs(
-        path, ijb.Faces(["1.jpg", "2.jpg", "3.jpg"], np.array([1, 2, 3]), np.ones(3, dtype=int))
+    return templates.read_template_pairs(
+        path, templates.Faces(["1.jpg", "2.jpg", "3.jpg"], np.array([1, 2, 3]), np.ones(3, dtype=int))
     )
 
 
@@ -47,7 +47,7 @@ READERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "own.tsv": (pairs.read_pairs, PAIRS),
     "gallery.txt": (identification_lists.read_named, NAMED),
     "subjects.txt": (subjects, "A\nB\n"),
-    "faces.txt": (ijb.read_faces, FACES),
+    "faces.txt": (templates.read_faces, FACES),
     "templates.txt": (template_pairs, TEMPLATES),
 }
 EVERYWHERE: dict[str, Callable[[str], bytes]] = {

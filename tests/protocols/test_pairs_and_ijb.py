@@ -10,10 +10,11 @@ import pytest
 
 from nsface.embeddings import Embeddings
 from nsface.errors import DataError
-from nsface.protocols import ijb
+from nsface.protocols import templates as ijb
 from nsface.protocols.fglfw import protocol_name
 from nsface.protocols.fglfw import read_pairs as read_fglfw
 from nsface.protocols.pairs import read_pairs, with_disjoint_folds
+from nsface.results.values import to_json
 
 
 def test_fold_column(tmp_path: Path) -> None:
@@ -332,6 +333,6 @@ def test_failures_to_enrol_score_below_all_others_and_are_counted(tmp_path: Path
     np.testing.assert_allclose(scores, [-1, 0.5**0.5, -2, -2, -2, 0], atol=1e-6)
     assert pairs.same.tolist() == [False, True, True, False, False, False]
     counted = {"faces": 2, "templates": 2, "pairs": 3, "genuine": 1}
-    assert ijb.failures(listed, enrolled, pairs) == counted
+    assert to_json(ijb.failures(listed, enrolled, pairs)) == counted
     with pytest.raises(DataError, match="6 of 6 images"):
         ijb.with_embedding(listed, Embeddings(["x.jpg"], vectors[:1]))

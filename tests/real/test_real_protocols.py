@@ -38,8 +38,8 @@ def test_view_2(pca: Embeddings, lists: Path) -> None:
     assert measured.kfold is not None
     assert measured.kfold.accuracy == pytest.approx(0.71, abs=0.01)
     assert measured.kfold.standard_error == pytest.approx(0.0052, abs=0.001)
-    assert measured.result()["auc"] == pytest.approx(0.787, abs=0.005)
-    assert calibrate(measured).error < 0.03
+    assert measured.result().auc == pytest.approx(0.787, abs=0.005)
+    assert calibrate(measured).ece < 0.03
 
 
 def test_view_1(pca: Embeddings, lists: Path) -> None:
@@ -54,11 +54,12 @@ def test_identification(pca: Embeddings, lists: Path) -> None:
     people = [person for fold in read_people(lists / "people.txt") for person in fold]
     everyone = [image(p.name, i) for p in people for i in range(1, p.images + 1)]
     drawn = identify(pca, lfw_trial(people, read_subjects(lists / "lfw_ytf_596.txt", people))).result
-    assert drawn["closed_set"]["rank"]["1"] == pytest.approx(0.0458, abs=0.005)
+    assert drawn.closed_set
+    assert drawn.closed_set.rank["1"] == pytest.approx(0.0458, abs=0.005)
     folders = sorted((lists / "lfw_identification").iterdir())
     joined = summary([identify(pca, given_trial(folder, everyone)) for folder in folders])
     assert len(joined["trials"]) == 10
-    assert joined["closed_set"]["rank"]["1"] == pytest.approx(0.0407, abs=0.004)
-    assert joined["open_set"]["dir"][0]["dir"] == pytest.approx(0.0211, abs=0.004)
-    spread = np.std([trial["closed_set"]["rank"]["1"] for trial in joined["trials"]], ddof=1)
-    assert joined["closed_set"]["rank_std"]["1"] == pytest.approx(spread)
+    assert joined["closed_set"].rank["1"] == pytest.approx(0.0407, abs=0.004)
+    assert joined["open_set"].dir[0].dir == pytest.approx(0.0211, abs=0.004)
+    spread = np.std([trial.closed_set.rank["1"] for trial in joined["trials"]], ddof=1)
+    assert joined["closed_set"].rank_std["1"] == pytest.approx(spread)

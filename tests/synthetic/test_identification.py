@@ -83,7 +83,9 @@ def test_perfect_embeddings_find_everybody(lfw: LfwSet) -> None:
     perfect = np.eye(len(people), dtype=np.float32)[[people[name.split("/")[0]] for name in names]]
     trial = given_trial(lfw.trials[3], names)
     result = identify(Embeddings(names, perfect), trial).result
-    assert result["closed_set"]["rank"]["1"] == result["open_set"]["dir"][0]["dir"] == 1
+    assert result.closed_set
+    assert result.open_set
+    assert result.closed_set.rank["1"] == result.open_set.dir[0].dir == 1
     assert unexpected_counts(trial, "single"), "never taken for LFW's own lists"
 
 

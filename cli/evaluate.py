@@ -1,0 +1,143 @@
+"""The `eval-*` commands, made from the protocols: a protocol's fields are its options."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import click
+
+from nsface.cli.inputs import Inputs, embeddings_options, load_embeddings
+from nsface.cli.numbers import Finite
+from nsface.cli.results import emit_result, json_option, note, plots_option
+from nsface.embeddings.file import Embeddings
+from nsface.protocols import load_protocol
+from nsface.protocols.protocol import Measurement, OptionsError, Protocol, Start
+from nsface.results import Result
+from nsface.results.curves import Curves
+
+PATH = click.Path(path_type=Path)
+AnyProtocol = Protocol[Any, Any]
+Function = Callable[..., Any]
+
+
+def evaluation(name: str) -> click.Command:
+    """The command `eval-NAME` of the protocol called `name`."""
+    cls = load_protocol(name)
+
+    @embeddings_options
+    @protocol_options(cls)
+    @plots_option
+    @json_option
+    def run(inputs: Inputs, plots: Path | None, json_to: str | None, **given: Any) -> None:
+        asked = made(cls, given)
+        with options_checked():
+            lists = asked.read()
+        for sentence in asked.notes(lists):
+            note(sentence)
+        embeddings = inputs.load(asked.template_of(lists))
+        with progress_bars() as start:
+            measured = asked.measure(embeddings, lists, start)
+        for sentence in measured.notes:
+            note(sentence)
+        result = measured.result()
+        if plots:
+            draw(plots, {Path(embeddings.source).stem: (measured, result)})
+        emit_result(result, json_to)
+
+    return click.command(name=f"eval-{name}", help=inspect.getdoc(cls))(run)
+
+
+def protocol_options(cls: type[AnyProtocol], without: Sequence[str] = ()) -> Callable[[Function], Function]:
+    """Give a command the options of a protocol, its own before those of all protocols of its kind."""
+    hints = get_type_hints(cls)
+    everything = dataclasses.fields(cls)  # type: ignore[arg-type]
+    fields = [field for field in everything if field.name not in without]
+    own = [field for field in fields if field.name in cls.__annotations__]
+    ordered = [*own, *(field for field in fields if field not in own)]
+
+    def give(function: Function) -> Function:
+        for field in reversed(ordered):
+            function = _option(field, hints[field.name])(function)
+        return function
+
+    return give
+
+
+def _option(field: dataclasses.Field[Any], hint: Any) -> Callable[[Function], Function]:
+    name = f"--{field.name.replace('_', '-')}"
+    settings: dict[str, Any] = {"help": field.metadata["help"], "metavar": field.metadata["metavar"]}
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)] if _is_union(hint) else [hint]
+    (kind,) = kinds
+    if kind is bool:
+        return click.option(name, field.name, is_flag=True, **settings)
+    if get_origin(kind) is tuple:
+        settings["multiple"], kind = True, get_args(kind)[0]
+    if field.default is dataclasses.MISSING:
+        settings["required"] = True
+    elif field.default is not None and field.default != ():
+        settings |= {"default": field.default, "show_default": True}
+    return click.option(name, field.name, type=_type_of(kind, field.metadata["bounds"]), **settings)
+
+
+def _is_union(hint: Any) -> bool:
+    return get_origin(hint) in (Union, UnionType)
+
+
+def _type_of(kind: Any, bounds: tuple[float, float] | None) -> click.ParamType[Any]:
+    """The click type of values of one annotation."""
+    if kind in (Path, Embeddings):
+        return PATH
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    if kind is int and bounds:
+        return click.IntRange(int(bounds[0]), int(bounds[1]))
+    return Finite(*bounds) if kind is float and bounds else click.types.convert_type(kind)
+
+
+def made(cls: type[AnyProtocol], given: dict[str, Any]) -> AnyProtocol:
+    """The protocol with its options as `given`; paths of embeddings are read."""
+    hints = get_type_hints(cls)
+    for name, value in given.items():
+        if value is not None and Embeddings in get_args(hints[name]):
+            given[name] = load_embeddings(value)
+    with options_checked():
+        return cls(**given)
+
+
+@contextmanager
+def options_checked() -> Iterator[None]:
+    """Say of options that do not go together what click says of wrong ones."""
+    try:
+        yield
+    except OptionsError as error:
+        raise click.UsageError(str(error)) from error
+
+
+@contextmanager
+def progress_bars() -> Iterator[Start]:
+    """Bars for work of a number of steps, closed at the end."""
+    from tqdm import tqdm
+
+    with ExitStack() as bars:
+
+        def start(total: int, unit: str) -> Callable[[int], object]:
+            bar = bars.enter_context(tqdm(total=total, unit=f" {unit}", disable=None))
+            return bar.update
+
+        yield start
+
+
+def draw(folder: Path, systems: dict[str, tuple[Measurement, Result]]) -> None:
+    """Draw the figures of what was measured of each system into `folder`."""
+    from nsface.report.figures import POINTS, draw_figures
+
+    curves: dict[str, Curves] = {}
+    for name, (measured, _) in systems.items():
+        curves |= measured.curves(name, POINTS)
+    draw_figures(folder, {name: result for name, (_, result) in systems.items()}, curves)

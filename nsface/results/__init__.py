@@ -1,0 +1,99 @@
+"""Results: what an evaluation or a comparison has measured, as values that know their JSON and table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from nsface.results.base import Figure, Result
+from nsface.results.comparison import (
+    Comparison,
+    Difference,
+    IdentificationComparison,
+    TemplateComparison,
+    VerificationComparison,
+    comparison_class,
+)
+from nsface.results.identification import Identification
+from nsface.results.official import PAIRS
+from nsface.results.rates import BlufrRates, TemplateVerification
+from nsface.results.text import WIDTH, named_values
+from nsface.results.values import from_json
+from nsface.results.verification import Fold, TarAtFar, Verification, VerificationSets
+
+__all__ = [
+    "BlufrRates",
+    "Comparison",
+    "Difference",
+    "Figure",
+    "Fold",
+    "Identification",
+    "IdentificationComparison",
+    "OtherResult",
+    "Result",
+    "TarAtFar",
+    "TemplateComparison",
+    "TemplateVerification",
+    "Verification",
+    "VerificationComparison",
+    "VerificationSets",
+    "read_result",
+]
+
+
+@dataclass(frozen=True)
+class OtherResult(Result):
+    """A result that nsface did not make: its protocol and its plain values by name."""
+
+    protocol: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"protocol": self.protocol} | self.values
+
+    def table(self, width: int = WIDTH) -> str:
+        return named_values([(key, str(value)) for key, value in self.to_json().items()], width)
+
+
+def read_result(content: Any, path: Path) -> Result | None:
+    """The result that a parsed JSON file holds; None where it holds something else.
+
+    Keys that nsface does not know may stand beside those it does.
+
+    Raises:
+        DataError: a result that lacks something, or has it in another form.
+    """
+    if not isinstance(content, dict) or "protocol" not in content:
+        return None
+    if "systems" in content:
+        remedy = "write it again with `nsface compare --json`"
+        return from_json(comparison_class(content), content, str(path), remedy)
+    cls = _class_of(content)
+    read = from_json(cls, content, str(path), "write it again with --json")
+    if isinstance(read, OtherResult):
+        return OtherResult(read.protocol, _plain_values(content, {"protocol"}))
+    if isinstance(read, Verification):
+        return replace(read, details=_plain_values(content, {one.name for one in fields(read)}))
+    return read
+
+
+def _class_of(content: dict[str, Any]) -> type[Result]:
+    """The class of results of an `eval-*`, told by the keys that it alone writes."""
+    opened = content.get("open_set")
+    if content.get("closed_set") is not None or (isinstance(opened, dict) and "gallery" in opened):
+        return Identification
+    if "sets" in content:
+        return VerificationSets
+    protocol = str(content["protocol"]).removesuffix("-like")
+    if protocol in PAIRS or "folds" in content or "accuracy" in content:
+        return Verification
+    if "tar_at_far" in content:
+        return TemplateVerification if opened is None else BlufrRates
+    return OtherResult
+
+
+def _plain_values(content: dict[str, Any], besides: set[str]) -> dict[str, Any]:
+    """What of a JSON object is text, a number or null, but the keys `besides`."""
+    plain = (str, int, float, type(None))
+    return {key: value for key, value in content.items() if key not in besides and isinstance(value, plain)}

@@ -1,0 +1,150 @@
+"""Results of identification, in the closed and the open set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nsface.results.base import Figure, Result
+from nsface.results.curves import Curves
+from nsface.results.official import LFW_CLOSED_SET, LFW_OPEN_SET
+from nsface.results.text import WIDTH, columns, interval, mean_and_spread, number_of, percent, wrapped
+from nsface.results.values import Count, Interval, MeanCount, Number, Share, exact, left_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedSet:
+    """Every probe's person is in the gallery.
+
+    Attributes:
+        gallery, probes: images; over several trials their means.
+        rank: by rank k, the share of probes whose person is among the best k.
+        rank_interval: of each, 95 %, identity-aware; None over several trials.
+        rank_std: of each, the standard deviation over trials (ddof=1); None for one.
+    """
+
+    gallery: MeanCount
+    probes: MeanCount
+    rank: dict[str, Share]
+    rank_interval: dict[str, Interval | None] | None = left_out()
+    rank_std: dict[str, Share] | None = left_out()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirAtFar:
+    """Detection and identification rate at rank 1, at the smallest threshold whose FAR is not above `far`.
+
+    Attributes:
+        std: over trials (ddof=1); None for one.
+        confidence_interval: 95 %; None over several trials.
+    """
+
+    far: Share
+    rank: Count = 1
+    dir: Share
+    std: Share | None = left_out()
+    threshold: Number = exact()
+    achieved_far: Share
+    confidence_interval: Interval | None = left_out()
+
+    @property
+    def name(self) -> str:
+        """`DIR at FAR 1 %`."""
+        return f"DIR at FAR {100 * self.far:g} %"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSet:
+    """Probes of people in the gallery, and impostors, who are not. Counts over several trials are means."""
+
+    gallery: MeanCount
+    genuine: MeanCount
+    impostors: MeanCount
+    dir: tuple[DirAtFar, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentificationTrial:
+    """What one of several trials has measured."""
+
+    name: str = ""
+    closed_set: ClosedSet | None = left_out()
+    open_set: OpenSet | None = left_out()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identification(Result):
+    """What an identification protocol has measured, one trial or the mean of several.
+
+    Attributes:
+        fuse: how several gallery images of one person become one entry, `best` or `mean`.
+        open_gallery: LFW's reading, `single` or `multi`; None for other lists.
+        trials: what each of several trials gave.
+    """
+
+    spread_is: ClassVar[str] = "the standard deviation over trials"
+
+    protocol: str
+    fuse: str = "best"
+    open_gallery: str | None = left_out()
+    similarity: str = "cosine"
+    transform: str = "none"
+    closed_set: ClosedSet | None = left_out()
+    open_set: OpenSet | None = left_out()
+    trials: tuple[IdentificationTrial, ...] | None = left_out()
+    embeddings: str | None = None
+    flip: str | None = None
+    rendered: bool | None = left_out()
+    curves: Curves | None = left_out()
+
+    def figures(self) -> list[Figure]:
+        found = []
+        lfw = self.protocol == "lfw-identification" and not self.rendered
+        if closed := self.closed_set:
+            sizes = {"closed gallery": closed.gallery, "closed probes": closed.probes}
+            spreads, ends = closed.rank_std or {}, closed.rank_interval or {}
+            found = [
+                Figure(f"Rank-{k}", rate, spreads.get(k), ends.get(k), lfw and sizes == LFW_CLOSED_SET)
+                for k, rate in closed.rank.items()
+            ]
+        if opened := self.open_set:
+            sizes = {
+                "open gallery": opened.gallery,
+                "genuine probes": opened.genuine,
+                "impostors": opened.impostors,
+            }
+            official = lfw and sizes == LFW_OPEN_SET
+            found += [
+                Figure(point.name, point.dir, point.std, point.confidence_interval, official)
+                for point in opened.dir
+            ]
+        return found
+
+    def description(self) -> str:
+        parts = []
+        if closed := self.closed_set:
+            parts.append(f"closed set: gallery {closed.gallery:,}, probes {closed.probes:,}")
+        if opened := self.open_set:
+            sizes = f"gallery {opened.gallery:,}, genuine {opened.genuine:,}, impostors {opened.impostors:,}"
+            parts.append(f"open set: {sizes}")
+        return "; ".join(parts)
+
+    def table(self, width: int = WIDTH) -> str:
+        lines = [f"{self.protocol}, {number_of(len(self.trials or [self]), 'trial')}"]
+        if closed := self.closed_set:
+            lines.append(f"closed set: gallery {closed.gallery}, probes {closed.probes}")
+            spreads, ends = closed.rank_std or {}, closed.rank_interval or {}
+            rows: list[tuple[str, ...]] = [("", "rate", "95 % interval")]
+            for k, rate in closed.rank.items():
+                rows.append((f"Rank-{k}", mean_and_spread(rate, spreads.get(k)), interval(ends.get(k))))
+            lines.append(columns(rows, width=width))
+        if opened := self.open_set:
+            sizes = f"gallery {opened.gallery}, genuine {opened.genuine}, impostors {opened.impostors}"
+            lines.append(wrapped(f"open set: {sizes}", width))
+            rows = [("FAR", "DIR (rank 1)", "95 % interval", "achieved FAR", "threshold")]
+            for point in opened.dir:
+                found = (mean_and_spread(point.dir, point.std), interval(point.confidence_interval))
+                achieved = percent(point.achieved_far, 3)
+                rows.append((f"{100 * point.far:g} %", *found, achieved, f"{point.threshold:.4f}"))
+            lines.append(columns(rows, width=width))
+        return "\n".join(lines)

@@ -1,0 +1,31 @@
+"""What each protocol is called, and how large its official lists are: by that a score may be compared."""
+
+from __future__ import annotations
+
+TITLES = {
+    "lfw": "LFW verification",
+    "fglfw": "FGLFW: look-alikes",
+    "fglfw-like": "Look-alikes, in the form of FGLFW",
+    "ytf": "YouTube Faces",
+    "lfw-identification": "LFW identification",
+    "identification": "Identification",
+    "blufr": "BLUFR",
+    "ijb": "IJB, template 1:1",
+    "bin": "InsightFace sets",
+    "pairs": "Your own pairs",
+}
+
+HEADLINES = ("LFW", "Rank-1", "DIR at FAR 1 %", "FGLFW", "YTF")  # figures that papers compare
+
+PAIRS = {"lfw": 6000, "fglfw": 6000, "ytf": 5000}
+
+LFW_CLOSED_SET = {"closed gallery": 4249, "closed probes": 3143}
+LFW_OPEN_SET = {"genuine probes": 596, "impostors": 9494, "open gallery": 596}
+LFW_MULTIPLE_OPEN_GALLERY = 3143  # images in the open gallery, where each subject may have several
+
+BLUFR_TRIALS, BLUFR_GALLERY = 10, 1000
+
+
+def title_of(protocol: str) -> str:
+    """What to call `protocol` in headings: its own name where it is not one of nsface's."""
+    return TITLES.get(protocol, protocol)

@@ -1,0 +1,152 @@
+"""Results that are rates without folds: BLUFR over its trials, and IJB over template pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nsface.results.base import Figure, Result
+from nsface.results.identification import OpenSet
+from nsface.results.official import BLUFR_GALLERY, BLUFR_TRIALS
+from nsface.results.text import WIDTH, columns, interval, number_of, percent, wrapped
+from nsface.results.values import Count, Interval, Number, Share, left_out
+from nsface.results.verification import AttainedTar
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanTar:
+    """TAR at a FAR over trials: mean, standard deviation (ddof=1) and mean − std, which BLUFR reports."""
+
+    far: Share
+    tar: Share
+    std: Share | None = None
+    mean_minus_std: Number | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanDir:
+    """DIR at a FAR and rank 1 over trials, in the same way."""
+
+    far: Share
+    rank: Count = 1
+    dir: Share
+    std: Share | None = None
+    mean_minus_std: Number | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanOpenSet:
+    """DIR over the open sets of all trials."""
+
+    dir: tuple[MeanDir, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlufrTrial:
+    """What one trial has measured: TAR over all pairs of its `images`, DIR over its open set."""
+
+    name: str = ""
+    images: Count | None = None
+    genuine: Count | None = None
+    tar_at_far: tuple[AttainedTar, ...] = ()
+    open_set: OpenSet | None = left_out()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlufrRates(Result):
+    """BLUFR's rates over its trials."""
+
+    spread_is: ClassVar[str] = "the standard deviation over trials"
+
+    protocol: str = "blufr"
+    tar_at_far: tuple[MeanTar, ...]
+    open_set: MeanOpenSet = MeanOpenSet(dir=())
+    trials: tuple[BlufrTrial, ...] = ()
+    embeddings: str | None = None
+    flip: str | None = None
+    rendered: bool | None = left_out()
+
+    def figures(self) -> list[Figure]:
+        galleries = {trial.open_set.gallery for trial in self.trials if trial.open_set}
+        official = len(self.trials) == BLUFR_TRIALS and galleries == {BLUFR_GALLERY} and not self.rendered
+        tar = [(f"TAR at FAR {100 * point.far:g} %", point.tar, point.std) for point in self.tar_at_far]
+        dir_ = [(f"DIR at FAR {100 * point.far:g} %", point.dir, point.std) for point in self.open_set.dir]
+        return [Figure(name, value, std, None, official) for name, value, std in [*tar, *dir_]]
+
+    def description(self) -> str:
+        return number_of(len(self.trials), "trial")
+
+    def table(self, width: int = WIDTH) -> str:
+        rows: list[tuple[str, ...]] = [("", "mean", "std", "mean − std")]
+        for tar in self.tar_at_far:
+            shares = map(percent, (tar.tar, tar.std, tar.mean_minus_std))
+            rows.append((f"TAR at FAR {100 * tar.far:g} %", *shares))
+        for point in self.open_set.dir:
+            shares = map(percent, (point.dir, point.std, point.mean_minus_std))
+            rows.append((f"DIR at rank 1, at FAR {100 * point.far:g} %", *shares))
+        return f"blufr, {number_of(len(self.trials), 'trial')}\n{columns(rows, width=width)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemplateTar(AttainedTar):
+    """TAR over template pairs with its 95 % identity-aware interval; people are those whom pairs link."""
+
+    identity_interval: Interval | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedToEnrol:
+    """What could not be enrolled: faces without embedding, templates without any, and their pairs."""
+
+    faces: Count
+    templates: Count
+    pairs: Count
+    genuine: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemplateVerification(Result):
+    """IJB-B or IJB-C, template against template."""
+
+    protocol: str = "ijb"
+    images: Count = 0
+    templates: Count = 0
+    pairs: Count = 0
+    genuine: Count = 0
+    auc: Share = 0
+    eer: Share = 0
+    tar_at_far: tuple[TemplateTar, ...]
+    similarity: str = "cosine"
+    embeddings: str | None = None
+    flip: str | None = None
+    rendered: bool | None = left_out()
+    failure_to_enrol: FailedToEnrol | None = left_out()
+
+    def figures(self) -> list[Figure]:
+        return [Figure(point.name, point.tar, None, point.identity_interval) for point in self.tar_at_far]
+
+    def description(self) -> str:
+        return f"{self.pairs:,} pairs, {self.genuine:,} of them of one person, {self.templates:,} templates"
+
+    def table(self, width: int = WIDTH) -> str:
+        head = (
+            f"{self.protocol}: {self.pairs} pairs ({self.genuine} genuine), {self.templates} templates, "
+            f"{self.images} faces"
+        )
+        rows = [("FAR", "TAR", "95 % interval", "achieved FAR", "threshold")]
+        for point in self.tar_at_far:
+            shares = (percent(point.tar), interval(point.identity_interval))
+            achieved = f"{point.achieved_far:.3g}"
+            rows.append((f"{point.far:g}", *shares, achieved, f"{point.threshold:.4f}"))
+        areas = f"  AUC {percent(self.auc, 3)}, EER {percent(self.eer)}"
+        lines = [wrapped(head, width), areas, columns(rows, width=width)]
+        if failed := self.failure_to_enrol:
+            lines.append(
+                wrapped(
+                    f"  failed to enrol: {failed.templates} templates, in {failed.pairs} pairs "
+                    f"({failed.genuine} genuine), scored below all others; "
+                    f"{failed.faces} faces have no embedding",
+                    width,
+                )
+            )
+        return "\n".join(lines)

@@ -1,0 +1,224 @@
+"""Results of verification: LFW, FGLFW, YTF, InsightFace sets and lists of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
+
+from nsface.results.base import Figure, Result
+from nsface.results.curves import Curves
+from nsface.results.official import PAIRS
+from nsface.results.text import WIDTH, columns, interval, named_values, percent, wrapped
+from nsface.results.values import Count, Interval, Number, Share, exact, left_out, to_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """One fold: the accuracy on its pairs at a threshold chosen on all the others."""
+
+    accuracy: Share
+    threshold: Number = exact()
+    pairs: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttainedTar:
+    """The largest attainable TAR whose FAR is not above the one asked for.
+
+    Attributes:
+        far: asked for.
+        achieved_far: at `threshold`, not above `far`.
+        impostors: pairs that `achieved_far` rests on.
+    """
+
+    far: Share
+    tar: Share
+    achieved_far: Share
+    threshold: Number = exact()
+    impostors: Count
+
+    @property
+    def name(self) -> str:
+        """`TAR at FAR 0.1 %`."""
+        return f"TAR at FAR {100 * self.far:g} %"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TarAtFar(AttainedTar):
+    """The same with 95 % identity-aware intervals, of TAR and of FAR at its threshold.
+
+    They are None where names do not say who is who.
+    """
+
+    identity_interval: Interval | None = None
+    far_identity_interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Decisions of about one confidence: how many, how confident on average, and how often right."""
+
+    count: Count
+    confidence: Share
+    accuracy: Share
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether decisions are right as often as their probability says: the expected calibration error."""
+
+    method: str
+    ece: Share
+    bins: tuple[Bin, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """What is measured of pairs, whichever labels they have.
+
+    Attributes:
+        accuracy: mean over folds, in [0, 1]; None where nothing gives a threshold.
+        standard_error: over folds; None without several.
+        confidence_interval: 95 %, made as `interval` says.
+        identity_interval: 95 %, Wilson, identity-aware; None where names do not say who is who.
+    """
+
+    accuracy: Share | None
+    standard_error: Share | None
+    confidence_interval: Interval | None
+    interval: str | None = None
+    identity_interval: Interval | None = None
+    folds: tuple[Fold, ...]
+    auc: Share
+    eer: Share
+    tar_at_far: tuple[TarAtFar, ...]
+
+    def accuracy_rows(self) -> list[tuple[str, str]]:
+        """Accuracy with its intervals, AUC and EER, each with its name."""
+        rows = [("accuracy", "– (no folds, no training pairs)")]
+        if self.accuracy is not None:
+            error = self.standard_error
+            spread = f" ± {percent(error)} (standard error)" if error is not None else ""
+            rows = [("accuracy", percent(self.accuracy) + spread)]
+            rows.append(("interval", f"{interval(self.confidence_interval)} ({self.interval})"))
+            if error is not None and self.identity_interval:
+                rows.append(("", f"{interval(self.identity_interval)} (95 %, Wilson, identity-aware)"))
+        return [*rows, ("AUC", percent(self.auc, 3)), ("EER", percent(self.eer))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corrected(Measures):
+    """The same pairs measured with some of their labels corrected."""
+
+    first_keys: ClassVar = ("labels_changed",)
+    labels_changed: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification(Measures, Result):
+    """What a verification protocol has measured.
+
+    Attributes:
+        protocol: `lfw`, `fglfw`, `ytf`, …
+        pairs, genuine: how many pairs, and how many of them show one person.
+        similarity, transform: how two embeddings are compared.
+        embeddings, flip: the embeddings file, and what it says of mirrored images.
+        rendered: whether the faces are rendered ones, of people who do not exist.
+        details: what else the protocol says; keys of their own in JSON.
+    """
+
+    spread_is: ClassVar[str] = "the standard error over folds"
+    first_keys: ClassVar = ("protocol", "pairs", "genuine")
+
+    protocol: str
+    pairs: Count
+    genuine: Count
+    similarity: str
+    transform: str = "none"
+    embeddings: str | None = None
+    flip: str | None = None
+    rendered: bool | None = left_out()
+    details: Mapping[str, Any] = field(default_factory=dict, metadata={"beside": True})
+    calibration: Calibration | None = left_out()
+    errata_corrected: Corrected | None = left_out()
+    curves: Curves | None = left_out()
+
+    def measures(self) -> dict[str, Any]:
+        """The fields of `Measures` by name."""
+        return {one.name: getattr(self, one.name) for one in fields(Measures)}
+
+    def figures(self) -> list[Figure]:
+        if self.accuracy is None:
+            return []
+        name = self.protocol.removesuffix("-like")
+        official = self.protocol == name and self.pairs == PAIRS.get(name) and not self.rendered
+        ends = self.identity_interval or self.confidence_interval
+        column = name.upper() if name in PAIRS else name
+        return [Figure(column, self.accuracy, self.standard_error, ends, official)]
+
+    def description(self) -> str:
+        return f"{self.pairs:,} pairs, {self.genuine:,} of them of one person"
+
+    def table(self, width: int = WIDTH) -> str:
+        how = f"{self.similarity}, transform {self.transform}, flip {self.flip or 'unknown'}"
+        kinds = f"{self.genuine} genuine, {self.pairs - self.genuine} impostors"
+        parts = [
+            f"{self.protocol}: {self.pairs} pairs ({kinds})",
+            wrapped(f"  {how}", width),
+            named_values(self.accuracy_rows(), width),
+            columns(self._rate_rows(), width=width),
+        ]
+        if self.details:
+            said = (f"{key} {'unknown' if value is None else value}" for key, value in self.details.items())
+            parts.append(wrapped(f"  {', '.join(said)}", width))
+        if found := self.calibration:
+            parts.append(
+                wrapped(f"  expected calibration error {percent(found.ece)} ({found.method})", width)
+            )
+        if corrected := self.errata_corrected:
+            parts.append(f"with {corrected.labels_changed} labels corrected")
+            parts.append(named_values(corrected.accuracy_rows(), width))
+        return "\n".join(parts)
+
+    def _rate_rows(self) -> list[tuple[str, ...]]:
+        title = "95 % interval"
+        rows: list[tuple[str, ...]] = [("FAR", "TAR", title, "achieved FAR", title, "threshold")]
+        for point in self.tar_at_far:
+            tar = (percent(point.tar), interval(point.identity_interval))
+            far = (percent(point.achieved_far, 4), interval(point.far_identity_interval, 4))
+            rows.append((f"{100 * point.far:g} %", *tar, *far, f"{point.threshold:.4f}"))
+        return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerificationSets(Result):
+    """What InsightFace verification sets have given for one model; each set is called by its file."""
+
+    spread_is: ClassVar[str] = "the standard error over folds"
+
+    protocol: str = "bin"
+    model: str = ""
+    flip: str | None = None
+    sets: tuple[Verification, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        without = ("embeddings", "flip", "curves")
+        parts = [
+            {key: value for key, value in one.to_json().items() if key not in without} for one in self.sets
+        ]
+        return to_json(self) | {"sets": parts}
+
+    def figures(self) -> list[Figure]:
+        return [replace(figure, name=one.protocol) for one in self.sets for figure in one.figures()]
+
+    def table(self, width: int = WIDTH) -> str:
+        rows = [["set", "pairs", "accuracy", "std. error", "95 % interval", "AUC", "EER"]]
+        for one in self.sets:
+            accuracy = [percent(one.accuracy), percent(one.standard_error), interval(one.confidence_interval)]
+            rows.append([one.protocol, str(one.pairs), *accuracy, percent(one.auc, 3), percent(one.eer)])
+        if any(one.calibration for one in self.sets):
+            rows[0].append("ECE")
+            for row, one in zip(rows[1:], self.sets, strict=True):
+                row.append(percent(one.calibration.ece if one.calibration else None))
+        return columns(rows, indent="", width=width)

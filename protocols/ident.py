@@ -1,0 +1,200 @@
+"""The protocol of identification: LFW's, given trials, or anybody's own lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from nsface.embeddings.file import Embeddings
+from nsface.errors import listing
+from nsface.metrics.similarity import Similarity
+from nsface.protocols.comparison import compare_identification
+from nsface.protocols.curves import POINTS, identification_curves
+from nsface.protocols.identification import (
+    FARS,
+    Fuse,
+    MeasuredTrial,
+    Trial,
+    identify,
+    searched_rows,
+    summary,
+    transformed,
+)
+from nsface.protocols.identification_lists import (
+    OpenGallery,
+    given_trial,
+    lfw_trial,
+    own_trial,
+    read_subjects,
+    unexpected_counts,
+)
+from nsface.protocols.lfw import image, read_people
+from nsface.protocols.protocol import DIMENSIONS, FAR, Measurement, OptionsError, Protocol, Start, option
+from nsface.protocols.transforms import Transform
+from nsface.results import Identification, IdentificationComparison
+from nsface.results.curves import Curves
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Trials that are read already, or folders of them; `names` are those of everybody in LFW."""
+
+    trials: list[Trial]
+    folders: Sequence[Path]
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class MeasuredIdentification(Measurement):
+    """What was measured of all trials."""
+
+    asked: Ident
+    embeddings: Embeddings
+    trials: Sequence[MeasuredTrial]
+    notes: Sequence[str]
+
+    def result(self) -> Identification:
+        asked, meta = self.asked, self.embeddings.meta
+        return Identification(
+            protocol="identification" if asked.own else "lfw-identification",
+            fuse=asked.fuse,
+            open_gallery=None if asked.own else asked.reading,
+            similarity=asked.similarity,
+            transform=asked.transform.name,
+            **summary(self.trials),
+            embeddings=self.embeddings.source,
+            flip=meta.get("flip"),
+            rendered=meta.get("rendered"),
+            curves=identification_curves(self.trials),
+        )
+
+    def curves(self, name: str, points: int = POINTS) -> dict[str, Curves]:
+        if len(self.trials) == 1:
+            return {name: identification_curves(self.trials, points)}
+        return {trial.name: identification_curves([trial], points) for trial in self.trials}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ident(Protocol[Lists, MeasuredIdentification]):
+    """Score EMBEDDINGS on identification: Rank-k in the closed set, DIR at FAR in the open set.
+
+    Give --people and --subjects (LFW's protocol, deterministic draw), or --lists once for each trial, or your
+    own --gallery, --probes and --impostors.
+
+    \b
+    Examples:
+      nsface eval-ident lfw.npz --people people.txt --subjects lfw_ytf_596.txt
+      nsface eval-ident lfw.npz --lists trial01 --lists trial02
+      nsface eval-ident faces.npz --gallery staff.txt --probes visits.txt --impostors strangers.txt
+    """
+
+    comparable: ClassVar[Mapping[str, str]] = {"people": "people", "subjects": "subjects"}
+
+    people: Path | None = option("LFW's people.txt.", default=None)
+    subjects: Path | None = option(
+        "The 596 subjects: a list of them, or a copy of YouTube Faces.", default=None
+    )
+    lists: tuple[Path, ...] = option("A folder with the lists of one trial; repeatable.", default=())
+    gallery: Path | None = option("Your own gallery: image, or image<TAB>person, a line.", default=None)
+    probes: Path | None = option("Your own probes, whose people are in the gallery.", default=None)
+    impostors: Path | None = option("Your own impostors, whose people are not.", default=None)
+    open_gallery: OpenGallery | None = option("LFW reading. [single]", default=None)
+    fuse: Fuse = option("Entry from images.", default="best")
+    similarity: Similarity = option("Score of two embeddings.", default="cosine")
+    center: bool = option("Subtract the mean of the images of --fit-on.", default=False)
+    pca: int | None = option(
+        "PCA to N, fitted on the images of --fit-on.", metavar="N", bounds=DIMENSIONS, default=None
+    )
+    fit_on: Embeddings | None = option(
+        "Embeddings, by the same model, of images outside the test.", default=None
+    )
+    far: tuple[float, ...] = option("FAR at which DIR is given.", bounds=FAR, default=())
+
+    def __post_init__(self) -> None:
+        if self.own + (self.subjects is not None) + bool(self.lists) != 1:
+            raise OptionsError("give one of: --people and --subjects; --lists; --gallery and --probes")
+        if self.own and (self.gallery is None or self.probes is None or self.people or self.open_gallery):
+            raise OptionsError("--gallery and --probes are needed, without --people and --open-gallery")
+        if len(set(self.lists)) < len(self.lists):
+            raise OptionsError("one of --lists is given twice")
+        if self.subjects and self.people is None:
+            raise OptionsError("--subjects needs --people")
+        if bool(self.transform) != (self.fit_on is not None):
+            raise OptionsError("--center and --pca need --fit-on: nothing may be fitted on gallery or probes")
+
+    @property
+    def own(self) -> bool:
+        """Whether the lists are anybody's own."""
+        return any(given is not None for given in (self.gallery, self.probes, self.impostors))
+
+    @property
+    def reading(self) -> OpenGallery:
+        """How LFW's open gallery is read."""
+        return self.open_gallery or "single"
+
+    @property
+    def transform(self) -> Transform:
+        """What is done to embeddings first."""
+        return Transform(self.center, self.pca or 0)
+
+    def read(self) -> Lists:
+        everyone = [person for fold in read_people(self.people) for person in fold] if self.people else []
+        trials = []
+        if self.gallery and self.probes:
+            trials = [own_trial(self.gallery, self.probes, self.impostors)]
+        elif self.subjects:
+            trials = [lfw_trial(everyone, read_subjects(self.subjects, everyone), self.reading)]
+        names = [image(person.name, i) for person in everyone for i in range(1, person.images + 1)]
+        return Lists(trials, self.lists, names)
+
+    def measure(
+        self, embeddings: Embeddings, lists: Lists, start: Start | None = None
+    ) -> MeasuredIdentification:
+        trials = lists.trials or self._given_trials(lists, embeddings)
+        notes = [] if self.own else self._unexpected(trials)
+        scored = embeddings
+        if self.fit_on:
+            scored, known = transformed(embeddings, self.transform, self.fit_on, trials)
+            if known:
+                some = ", ".join(known[:3])
+                notes.append(f"{self.fit_on.source}: {len(known)} of its people are in the test too ({some})")
+        advance = start(sum(map(searched_rows, trials)), "rows") if start else None
+        measured = [
+            identify(
+                scored,
+                trial,
+                fuse=self.fuse,
+                similarity=self.similarity,
+                fars=self.far or FARS,
+                progress=advance,
+            )
+            for trial in trials
+        ]
+        return MeasuredIdentification(self, scored, measured, notes)
+
+    def compare(
+        self, first: MeasuredIdentification, second: MeasuredIdentification
+    ) -> IdentificationComparison:
+        return compare_identification(first.trials[0], second.trials[0], self.far or FARS)
+
+    def _given_trials(self, lists: Lists, embeddings: Embeddings) -> list[Trial]:
+        names = lists.names or embeddings.names
+        trials = [given_trial(folder, names, self.reading) for folder in lists.folders]
+        if len({trial.name for trial in trials}) < len(trials):
+            return [
+                replace(trial, name=str(folder)) for trial, folder in zip(trials, lists.folders, strict=True)
+            ]
+        return trials
+
+    def _unexpected(self, trials: Sequence[Trial]) -> list[str]:
+        """How trials differ from those of LFW's protocol; trials that differ alike in one sentence."""
+        differing: dict[str, list[str]] = {}
+        for trial in trials:
+            if problems := unexpected_counts(trial, self.reading):
+                differing.setdefault("; ".join(problems), []).append(trial.name)
+        return [
+            f"{listing(names, 3)}: {what}: these lists are not those of LFW's protocol"
+            for what, names in differing.items()
+        ]

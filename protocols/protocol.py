@@ -1,0 +1,125 @@
+"""What a protocol is: a frozen dataclass whose fields are its lists and options, and four methods.
+
+    embeddings ─┐
+    lists ── read ── measure ── result          compare (two measurements of the same lists)
+
+Each field is an option of the command `eval-NAME` and an argument of `nsface.evaluate.NAME`: its annotation
+says what may be given (a `Path`, a `bool`, a `Literal` of choices, a number, or a tuple of them), and
+`option` says what it means.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from nsface.embeddings.file import Embeddings
+from nsface.errors import NsfaceError
+from nsface.results.base import Result
+from nsface.results.comparison import Comparison
+from nsface.results.curves import Curves
+
+Advance = Callable[[int], object]
+Start = Callable[[int, str], Advance]  # of a number of steps, and what they are called
+Bounds = tuple[float, float]
+FAR: Bounds = (0.0, 1.0)
+DIMENSIONS: Bounds = (1, 65_536)
+
+
+class OptionsError(NsfaceError):
+    """Options that do not go together, or one that is missing."""
+
+
+def option(
+    meaning: str,
+    *,
+    metavar: str | None = None,
+    bounds: Bounds | None = None,
+    **field: Any,
+) -> Any:
+    """A field of a protocol: an option of its command.
+
+    Args:
+        meaning: the help of the option, a sentence or two.
+        metavar: what stands for the value in the help.
+        bounds: the lowest and the highest number allowed.
+        field: what `dataclasses.field` takes; without a default the option is required.
+    """
+    metadata = {"help": meaning, "metavar": metavar, "bounds": bounds}
+    return dataclasses.field(metadata=metadata, **field)
+
+
+class Measurement(ABC):
+    """What was measured, with the scores and curves behind the result.
+
+    Attributes:
+        notes: sentences on what makes the result doubtful.
+    """
+
+    notes: Sequence[str]
+
+    @abstractmethod
+    def result(self) -> Result:
+        """The result, which needs neither scores nor embeddings any more."""
+
+    @abstractmethod
+    def curves(self, name: str, points: int) -> Mapping[str, Curves]:
+        """Curves of at most `points` points, for figures: by the name of the system, or of each trial."""
+
+
+L = TypeVar("L")
+M = TypeVar("M", bound=Measurement)
+
+
+class Protocol(ABC, Generic[L, M]):
+    """Lists and options of an evaluation. L is what its lists are read into, M what measures them.
+
+    Attributes:
+        comparable: for `compare`, the name of each option that says what both systems are scored on, and the
+            field that it gives; empty where two systems cannot be compared.
+    """
+
+    comparable: ClassVar[Mapping[str, str]] = {}
+
+    @abstractmethod
+    def read(self) -> L:
+        """Read the lists, before any embeddings are made.
+
+        Raises:
+            DataError: a list that is missing or malformed.
+        """
+
+    def notes(self, lists: L) -> Sequence[str]:
+        """Sentences on how the lists differ from the official ones."""
+        return ()
+
+    def template_of(self, lists: L) -> Callable[[str], str | None] | None:
+        """Where images are pooled while they are extracted: the template of an image's name, None to leave it
+        out. None: every image has an embedding of its own."""
+        return None
+
+    @abstractmethod
+    def measure(self, embeddings: Embeddings, lists: L, start: Start | None = None) -> M:
+        """Score the lists.
+
+        Args:
+            start: called where it takes long, with a number of steps and what they are; what it returns is
+                called with the number of steps done since the last call.
+
+        Raises:
+            DataError: images without an embedding, or lists that cannot be measured.
+        """
+
+    def compare(self, first: M, second: M) -> Comparison:
+        """The differences of two systems on the same lists.
+
+        Raises:
+            DataError: what was measured cannot be compared.
+        """
+        raise NsfaceError(f"there is no comparison for {type(self).__name__}")
+
+    def evaluate(self, embeddings: Embeddings) -> Result:
+        """Read the lists and score `embeddings` on them."""
+        return self.measure(embeddings, self.read()).result()

@@ -5,6 +5,7 @@ Points of a curve are left out, never interpolated: each that is there was attai
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def roc_curve(curve: Roc, points: int = POINTS) -> RocCurve:
     """For each FAR kept the highest TAR."""
     impostors = int(curve.accepted_impostors[-1])
     kept = _kept(impostors, points) / impostors
-    return RocCurve(_rounded(kept), _rounded(_highest(curve.far, curve.tar, kept)))
+    return RocCurve(_rounded(kept, _far_digits(impostors)), _rounded(_highest(curve.far, curve.tar, kept)))
 
 
 def histogram(scores: npt.NDArray[np.floating], same: npt.NDArray[np.bool_]) -> Histogram:
@@ -70,7 +71,7 @@ def identification_curves(measured: Sequence[MeasuredTrial], points: int = POINT
         impostors = len(opened[0].impostors)
         far = _kept(impostors, points) / impostors
         mean = np.mean([_highest(*dir_curve(open_set), far) for open_set in opened], axis=0)
-        curve = DirCurve(_rounded(far), _rounded(mean))
+        curve = DirCurve(_rounded(far, _far_digits(impostors)), _rounded(mean))
     return Curves(cmc=ranks, dir_far=curve)
 
 
@@ -90,8 +91,13 @@ def _worst(measured: ScoredPairs) -> tuple[WrongPair, ...]:
     )
 
 
-def _rounded(rates: Floats) -> tuple[float, ...]:
-    return tuple(round(rate, DIGITS) for rate in rates.tolist())
+def _rounded(rates: Floats, digits: int = DIGITS) -> tuple[float, ...]:
+    return tuple(round(rate, digits) for rate in rates.tolist())
+
+
+def _far_digits(impostors: int) -> int:
+    """Decimals that tell the smallest FAR apart from the next, however many `impostors` there are."""
+    return max(DIGITS, math.ceil(math.log10(impostors)) + 2)
 
 
 def _kept(impostors: int, points: int) -> npt.NDArray[np.int64]:

@@ -51,6 +51,11 @@ class DetCurve:
     far: Shares
     frr: Shares
 
+    @model_validator(mode="after")
+    def check(self) -> DetCurve:
+        _check_curve(self.far, self.frr)
+        return self
+
 
 @dataclass(frozen=True)
 class Histogram:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import roc_curve
+from sklearn.metrics import roc_curve as attained
 
 from nsface.metrics.identification import OpenSet, dir_at_far, rank_rate
-from nsface.metrics.roc import tar_at_far
+from nsface.metrics.roc import roc, tar_at_far
 from nsface.metrics.search import Found
-from nsface.protocols.curves import POINTS, RANKS, identification_curves, verification_curves
+from nsface.protocols.curves import POINTS, RANKS, identification_curves, roc_curve, verification_curves
 from nsface.protocols.identification import MeasuredTrial
 from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.trials import Trials
@@ -36,7 +36,7 @@ def test_every_point_of_the_roc_is_the_highest_tar_at_its_far(seed: int, pairs: 
     measured = verification(seed, pairs, digits)
     curve = verification_curves(measured).roc
     assert curve
-    far, tar, _ = roc_curve(measured.trials.same, measured.scores, drop_intermediate=False)
+    far, tar, _ = attained(measured.trials.same, measured.scores, drop_intermediate=False)
     assert len(curve.far) <= POINTS
     assert list(curve.far) == sorted(curve.far)
     assert (curve.far[0], curve.far[-1], curve.tar[-1]) == (0.0, 1.0, 1.0)
@@ -51,6 +51,15 @@ def test_the_roc_agrees_with_tar_at_far() -> None:
     at = dict(zip(curve.far, curve.tar, strict=True))
     for far in (0.0, 1.0, curve.far[40]):
         assert at[far] == pytest.approx(tar_at_far(measured.curve, min(far + 1e-6, 1.0)).tar, abs=1e-6)
+
+
+def test_the_smallest_far_of_millions_of_impostors_is_not_rounded_away() -> None:
+    impostors = 3_000_000
+    scores, same = np.arange(impostors + 1, dtype=np.float32), np.zeros(impostors + 1, bool)
+    same[-3] = True
+    curve = roc_curve(roc(scores, same))
+    assert curve.far[:4] == pytest.approx(np.arange(4) / impostors, rel=0.01)
+    assert curve.tar[:4] == (0, 0, 1, 1)
 
 
 def test_the_histogram_counts_every_pair() -> None:

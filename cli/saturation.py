@@ -35,8 +35,9 @@ def command(runs: tuple[Path, ...], figure: Path | None, json_to: str | None) ->
       nsface saturation runs/softmax runs/noisy -o saturation.svg
       nsface saturation runs/* --json - | jq '.runs[].points[-1]'
     """
+    from nsface.report.plots import SATURATION
     from nsface.report.runs import read_runs
-    from nsface.report.saturation import PANELS, check_format, draw_saturation, measures, quarters
+    from nsface.report.saturation import check_format, draw_saturation, measures, quarters
 
     if figure is not None:
         check_format(figure)
@@ -48,11 +49,11 @@ def command(runs: tuple[Path, ...], figure: Path | None, json_to: str | None) ->
     result: dict[str, Any] = {"runs": []}
     for name, one in measured.items():
         points = [
-            {"step": int(step), **{field: float(one[field][place]) for field in PANELS}}
+            {"step": int(step), **{field: float(one[field][place]) for field in SATURATION}}
             for place, step in enumerate(one["step"])
         ]
         result["runs"].append({"run": name, "points": points})
         for number, place in enumerate(quarters(one)):
-            shares = [percent(one[field][place]) for field in PANELS]
+            shares = [percent(one[field][place]) for field in SATURATION]
             rows.append(["" if number else name, str(points[place]["step"]), *shares])
     emit(result, columns(rows, indent="", width=terminal_width()), json_to)

@@ -15,6 +15,7 @@ from nsface.errors import DataError
 from nsface.files import make_folder, replacing
 from nsface.images.alignment.templates import template
 from nsface.images.sources import Source
+from nsface.report.figures import write
 from nsface.report.montage import Tile, draw_montage
 
 ROWS, COLUMNS = 8, 12
@@ -118,8 +119,7 @@ def _draw_histogram(folder: Path, result: dict[str, Any]) -> None:
     axes.grid(which="major", color="0.85", linewidth=0.6)
     axes.set_axisbelow(True)
     for suffix in ("png", "svg"):
-        with replacing(folder / f"images-per-identity.{suffix}") as temporary:
-            figure.savefig(temporary, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
+        write(figure, folder / f"images-per-identity.{suffix}")
 
 
 def _write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from nsface.errors import DataError, listing
 from nsface.files import replacing
+from nsface.images.decode import decode
+from nsface.images.sources import open_source
+from nsface.names import Places
 from nsface.report.literal import literal
+from nsface.results import Verification
+from nsface.results.curves import WrongPair
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ def draw_montage(path: Path, columns: Sequence[tuple[str, Sequence[Tile]]]) -> N
     for axes in grid.flat:
         axes.set_axis_off()
     for column, (title, tiles) in enumerate(columns):
-        grid[0, column].set_title(literal(title), fontsize=10, fontweight="bold")
+        grid[0, column].set_title("\n".join(map(literal, title.split("\n"))), fontsize=10, fontweight="bold")
         for row, tile in enumerate(tiles):
             axes = grid[row, column]
             axes.imshow(_beside(tile.left, tile.right))
@@ -43,6 +49,36 @@ def draw_montage(path: Path, columns: Sequence[tuple[str, Sequence[Tile]]]) -> N
             axes.text(0.5, -0.03, caption, transform=axes.transAxes, ha="center", va="top", fontsize=7)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
+
+
+def draw_worst_errors(path: Path, images: str, systems: Mapping[str, Verification]) -> None:
+    """Write a PNG of the worst errors: two columns for each system, by name, one for each kind of pair.
+
+    Args:
+        images: where the images are: a folder, list or tar.
+
+    Raises:
+        DataError: no such images, or some that are not there or cannot be decoded.
+        NsfaceError: the folder cannot be written.
+    """
+    source = open_source(images)
+    places = Places(source.names)
+
+    def tile(pair: WrongPair) -> Tile:
+        sides = (pair.left, pair.right)
+        found = {image: place for image in sides if (place := places.find(image)) is not None}
+        if missing := [image for image in sides if image not in found]:
+            raise DataError(f"{images}: no image {listing(missing)}; give the folder that was extracted")
+        left, right = (decode(source.read(found[image]), image) for image in sides)
+        short = "\n".join(image.rsplit("/", 1)[-1] for image in sides)
+        return Tile(left, right, f"score {pair.score:.3f}\n{short}")
+
+    columns = []
+    for name, result in systems.items():
+        wrong = (result.curves and result.curves.worst_errors) or ()
+        for same, kind in ((True, "same person"), (False, "different people")):
+            columns.append((f"{name}:\n{kind}", [tile(pair) for pair in wrong if pair.same == same]))
+    draw_montage(path, columns)
 
 
 def _beside(left: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

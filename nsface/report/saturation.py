@@ -9,30 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from nsface.errors import DataError, NsfaceError
-from nsface.files import replacing
-from nsface.report.figures import STYLES
-from nsface.report.literal import literal
+from nsface.report.figures import draw, legend, write
+from nsface.report.plots import FEW, SATURATION, Series, training_plot
 from nsface.report.runs import Run
 
-PANELS = {
-    "probability": "mean $p_y$",
-    "saturated": "share of samples with $p_y$ > 0.999",
-    "gradient": "mean gradient on the target logit",
-}
 FORMATS = (".svg", ".png", ".pdf")
 
 Measures = dict[str, npt.NDArray[np.float64]]
 
 
 def measures(run: Run) -> Measures:
-    """What the log of `run` says about saturation: by name, `step` and the keys of `PANELS`, a number a line.
+    """What the log of `run` says about saturation: `step` and each of `SATURATION`, a number a line.
 
     All but `step` are means over the steps since the line before, in [0, 1].
 
@@ -42,7 +36,7 @@ def measures(run: Run) -> Measures:
     path = run.folder / "log.jsonl"
     if not run.log:
         raise DataError(f"{path}: no line in it yet; wait until the training has logged one")
-    columns: dict[str, list[float]] = {"step": [], **{name: [] for name in PANELS}}
+    columns: dict[str, list[float]] = {"step": [], **{name: [] for name in SATURATION}}
     for number, line in enumerate(run.log, 1):
         for name, column in columns.items():
             value = line.get(name) if isinstance(line, dict) else None
@@ -62,7 +56,7 @@ def quarters(measured: Measures) -> list[int]:
 
 
 def draw_saturation(path: Path, methods: Mapping[str, Sequence[Measures]]) -> None:
-    """Write one figure, SVG, PNG or PDF by the ending of `path`: a panel a measure, against iterations.
+    """Write one figure, SVG, PNG or PDF by the ending of `path`: a panel a measure, against steps.
 
     Args:
         methods: by name, the runs that share a line style: one, or several seeds of the same method.
@@ -72,31 +66,19 @@ def draw_saturation(path: Path, methods: Mapping[str, Sequence[Measures]]) -> No
     """
     check_format(path)
     figure = Figure(figsize=(12, 4.2), layout="constrained")
-    lines = {}
-    for axes, (field, title) in zip(figure.subplots(1, 3), PANELS.items(), strict=True):
-        for index, (name, repeated) in enumerate(methods.items()):
-            for measured in repeated:
-                (lines[name],) = axes.plot(measured["step"], measured[field], **_style(index))
-        axes.set(title=title, xlabel="iterations", ylim=(0, None), xlim=(0, None))
-        axes.grid(color="0.85", linewidth=0.6)
-        axes.set_axisbelow(True)
-    figure.legend(
-        list(lines.values()),
-        [literal(name) for name in lines],
-        loc="outside lower center",
-        ncols=min(len(lines), 4),
-    )
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    drawn: dict[str, Artist] = {}
+    for axes, (field, title) in zip(figure.subplots(1, 3), SATURATION.items(), strict=True):
+        series = [
+            Series(name, run["step"].tolist(), run[field].tolist(), number, points=len(run["step"]) < FEW)
+            for number, (name, repeated) in enumerate(methods.items())
+            for run in repeated
+        ]
+        drawn |= draw(axes, training_plot(field, title, series))
+    legend(figure, drawn)
+    write(figure, path)
 
 
 def check_format(path: Path) -> None:
     """Refuse a file whose ending names no format that a figure can have."""
     if path.suffix not in FORMATS:
         raise NsfaceError(f"{path}: name a figure that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-
-
-def _style(index: int) -> dict[str, Any]:
-    """Line style and shade first, thickness once they are used up."""
-    turn, place = divmod(index, len(STYLES))
-    return {**STYLES[place], "linewidth": (1.5, 2.6, 0.7)[turn % 3]}

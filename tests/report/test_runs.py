@@ -217,25 +217,6 @@ def make_run(result: dict[str, Any] | None) -> Any:
     return Run(Path("run"), "run", recipe, RECIPE, {}, [LINE], {"result": result} if result else {})
 
 
-@pytest.mark.parametrize("name", ["$\\frac$", "_run", "p\x1b[31m", "a$b$c", "\\$x", "caf\udce9", "$$"])
-def test_names_are_drawn_as_they_are(name: str, tmp_path: Path) -> None:
-    """In PNG and SVG: as title, in the legend and as file name."""
-    import numpy as np
-
-    from nsface.metrics.roc import det, roc
-    from nsface.report.figures import draw_det, draw_roc, draw_scores
-    from nsface.report.montage import Tile, draw_montage
-
-    scores, same = np.array([0.1, 0.9, 0.4, 0.5]), np.array([False, True, False, True])
-    draw_roc(tmp_path, {name: roc(scores, same), "b": roc(scores, same)}, name)
-    draw_det(tmp_path, {name: det(scores, same), "b": det(scores, same)}, name)
-    draw_scores(tmp_path, "scores", f"Scores, {name}", scores, same, "score", [0.3])
-    image = np.zeros((4, 4, 3), np.uint8)
-    draw_montage(tmp_path / "montage.png", [(name, [Tile(image, image, f"{name}\n{name}")])])
-    figures = {f"{figure}.{kind}" for figure in ("roc", "det", "scores") for kind in ("png", "svg")}
-    assert {path.name for path in tmp_path.iterdir()} == figures | {"montage.png"}
-
-
 def test_literal_text_is_what_matplotlib_draws() -> None:
     from matplotlib.figure import Figure
 

@@ -1,0 +1,280 @@
+"""What the figures of results and trainings show, whichever way they are drawn.
+
+`nsface.report.svg` draws a `Plot` for an HTML page, `nsface.report.figures` for print. Each builder takes the
+systems that are compared and returns None where none of them has the curve.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from nsface.report.axis import Axis
+from nsface.results import Result, Verification
+from nsface.results.curves import Curves, Histogram
+
+if TYPE_CHECKING:
+    from nsface.report.runs import Run
+
+LOSS = {
+    "loss": "loss, mean since the line before",
+    "accuracy": "training accuracy",
+    "learning_rate": "learning rate",
+}
+# What Noisy Softmax is about: samples that saturate teach the network no more.
+SATURATION = {
+    "probability": "mean probability of the label, without noise",
+    "saturated": "share of samples with probability > 0.999",
+    "gradient": "mean gradient on the target logit",
+}
+THRESHOLDS = "range of thresholds"
+FEW = 12  # a line of fewer points shows where they are
+FAR = "FAR, share of impostors accepted"
+_WHOLE = {"accuracy", "probability"}  # drawn from 0 to 100 %
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points (x, y) of one line; `number` gives its style.
+
+    Attributes:
+        step: each y holds until the next x.
+        points: the points themselves are drawn too.
+    """
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    number: int
+    step: bool = False
+    points: bool = False
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Lines over two axes.
+
+    Attributes:
+        name: what its file is called, and what it is called within a page.
+        description: what it shows, for those who do not see it.
+        area: steps that are filled down to the axis, behind the lines.
+        thresholds: the lowest and the highest threshold on the x axis.
+        reference: a line to compare the others with.
+        notes: short texts below points: x, y, text.
+    """
+
+    name: str
+    title: str
+    description: str
+    x: Axis
+    y: Axis
+    series: Sequence[Series]
+    area: Series | None = None
+    thresholds: tuple[float, float] | None = None
+    reference: Series | None = None
+    notes: Sequence[tuple[float, float, str]] = ()
+
+    def points(self, series: Series) -> list[tuple[float, float]]:
+        """The points of `series` that are drawn themselves: those within the axes, where it shows points."""
+        if not series.points:
+            return []
+        pairs = zip(series.x, series.y, strict=True)
+        return [(x, y) for x, y in pairs if self.x.holds(x) and self.y.holds(y)]
+
+
+@dataclass(frozen=True)
+class System:
+    """One of the systems in a plot, or one trial of it: `number` gives its style."""
+
+    number: int
+    name: str
+    result: Result
+    curves: Curves
+
+
+def result_plots(systems: Sequence[System]) -> list[Plot]:
+    """Every plot that the curves and results of `systems`, of one protocol, give."""
+    together = (roc_plot, det_plot, dir_plot, cmc_plot, reliability_plot)
+    found = [plot for build in together if (plot := build(systems))]
+    for system in systems:
+        plot = score_plot(system)
+        if plot:
+            several = len(systems) > 1
+            found.append(replace(plot, name=f"{plot.name}-{_file_name(system.name)}") if several else plot)
+    return found
+
+
+def roc_plot(systems: Sequence[System]) -> Plot | None:
+    """TAR against FAR."""
+    lines = [_line(s, roc.far, roc.tar) for s, roc in _having(systems, lambda curves: curves.roc)]
+    return _rate_plot("roc", "ROC", "TAR, share of genuine pairs", lines, systems)
+
+
+def dir_plot(systems: Sequence[System]) -> Plot | None:
+    """DIR at rank 1 against FAR."""
+    lines = [_line(s, curve.far, curve.dir) for s, curve in _having(systems, lambda curves: curves.dir_far)]
+    return _rate_plot("dir-far", "DIR against FAR, open set", "DIR at rank 1", lines, systems)
+
+
+def det_plot(systems: Sequence[System]) -> Plot | None:
+    """Both error rates against each other."""
+    lines = [_line(s, det.far, det.frr) for s, det in _having(systems, lambda curves: curves.det)]
+    if not lines:
+        return None
+    lowest = _decade(rate for one in lines for rate in (*one.x, *one.y))
+    x = Axis(FAR, lowest, 1.0, log=True, per_cent=True)
+    y = Axis("FRR, share of genuine pairs refused", lowest, 1.0, log=True, per_cent=True)
+    title = f"DET, {_titles(systems)}"
+    said = "; ".join(f"{one.label} refuses {100 * _at(one, 0.01, min):.1f} % at FAR 1 %" for one in lines)
+    return Plot("det", title, f"{title}: {said}", x, y, lines)
+
+
+def cmc_plot(systems: Sequence[System]) -> Plot | None:
+    """The share of probes found at each rank."""
+    lines = [
+        _line(s, [float(rank) for rank in range(1, len(rates) + 1)], rates)
+        for s, rates in _having(systems, lambda curves: curves.cmc)
+    ]
+    if not lines:
+        return None
+    x = Axis("rank", 1.0, float(max(2, *(len(one.x) for one in lines))), log=True)
+    y = Axis("share of probes found", 0.0, 1.0, per_cent=True)
+    title = f"CMC, closed set, {_titles(systems)}"
+    said = "; ".join(f"{one.label} finds {100 * one.y[0]:.1f} % at rank 1" for one in lines)
+    return Plot("cmc", title, f"{title}: {said}", x, y, lines)
+
+
+def score_plot(system: System) -> Plot | None:
+    """Histograms of the scores of genuine pairs (the line) and impostors (the area)."""
+    counts, result = system.curves.histogram, system.result
+    if counts is None:
+        return None
+    kinds = {"same person": counts.genuine, "different people": counts.impostor}
+    genuine, impostors = (_bars(label, counts, kind, system.number) for label, kind in kinds.items())
+    x = Axis(f"score ({getattr(result, 'similarity', 'cosine')})", counts.low, counts.high)
+    y = Axis(
+        "share of the pairs of its kind", 0.0, 1.05 * max(*genuine.y, *impostors.y) or 1.0, per_cent=True
+    )
+    title = f"Scores of {system.name}, {result.title}"
+    said = f"{title}: {sum(counts.genuine)} genuine pairs and {sum(counts.impostor)} impostors"
+    folds = [fold.threshold for fold in result.folds] if isinstance(result, Verification) else []
+    thresholds = (min(folds), max(folds)) if folds else None
+    return Plot("scores", title, said, x, y, [genuine], area=impostors, thresholds=thresholds)
+
+
+def reliability_plot(systems: Sequence[System]) -> Plot | None:
+    """How often decisions are right, against how probable they are said to be."""
+    lines, notes = [], []
+    for system in systems:
+        found = system.result.calibration if isinstance(system.result, Verification) else None
+        bins = [one for one in found.bins if one.count] if found else []
+        if found and bins:
+            label = f"{system.name}, ECE {100 * found.ece:.2f} %"
+            x, y = [one.confidence for one in bins], [one.accuracy for one in bins]
+            lines.append(Series(label, x, y, system.number, points=True))
+            notes += [(one.confidence, one.accuracy, f"{one.count}") for one in bins]
+    if not lines:
+        return None
+    title = f"Reliability, {_titles(systems)}"
+    return Plot(
+        "reliability",
+        title,
+        f"{title}: {'; '.join(one.label for one in lines)}",
+        Axis("confidence, probability of the decision", 0.5, 1.0, per_cent=True),
+        Axis("share of right decisions", 0.0, 1.0, per_cent=True),
+        lines,
+        reference=Series("perfect calibration", [0.5, 1.0], [0.5, 1.0], 0),
+        notes=notes if len(lines) == 1 else (),
+    )
+
+
+def training_plots(runs: Sequence[Run], fields: Mapping[str, str]) -> list[Plot]:
+    """A plot against steps for each of `fields`, by its title, that the logs have."""
+    plots = []
+    for field, title in fields.items():
+        lines = []
+        for number, run in enumerate(runs):
+            logged = [line for line in run.log if field in line]
+            if logged:
+                steps, values = [line["step"] for line in logged], [line[field] for line in logged]
+                lines.append(Series(run.name, steps, values, number, points=len(logged) < FEW))
+        if lines:
+            plots.append(training_plot(field, title, lines))
+    return plots
+
+
+def training_plot(field: str, title: str, series: Sequence[Series]) -> Plot:
+    """What `series` logged of one field, against steps."""
+    lowest = min(0.0, *(min(one.y) for one in series))  # a loss may be negative
+    highest = max(max(one.y) for one in series)
+    top = 1.0 if field in _WHOLE else highest + 0.05 * (highest - lowest) or 1.0
+    last = "; ".join(f"{one.label} ends at {one.y[-1]:.3g}" for one in series)
+    return Plot(
+        f"train-{field}",
+        title,
+        f"{title} against steps: {last}",
+        Axis("step", 0.0, max(1.0, *(max(one.x) for one in series))),
+        Axis(
+            "",
+            lowest,
+            top if top > lowest else lowest + 1.0,
+            per_cent=field in _WHOLE or field == "saturated",
+        ),
+        series,
+    )
+
+
+def _having(systems: Sequence[System], part: Callable[[Curves], T | None]) -> list[tuple[System, T]]:
+    """The systems whose curves have a `part`, with it."""
+    return [(system, found) for system in systems if (found := part(system.curves)) is not None]
+
+
+def _titles(systems: Sequence[System]) -> str:
+    """What was measured; the report may hold one run's rendered faces against another's real ones."""
+    return " and ".join(dict.fromkeys(system.result.title for system in systems))
+
+
+def _line(system: System, x: Sequence[float], y: Sequence[float]) -> Series:
+    return Series(system.name, x, y, system.number, step=True, points=len(x) < FEW)
+
+
+def _rate_plot(
+    name: str, what: str, y_title: str, lines: Sequence[Series], systems: Sequence[System]
+) -> Plot | None:
+    """A rate from 0 to 100 % against FAR."""
+    if not lines:
+        return None
+    x = Axis(FAR, _decade(far for one in lines for far in one.x), 1.0, log=True, per_cent=True)
+    title = f"{what}, {_titles(systems)}"
+    said = "; ".join(f"{one.label} reaches {100 * _at(one, 0.01, max):.1f} % at FAR 1 %" for one in lines)
+    return Plot(name, title, f"{title}: {said}", x, Axis(y_title, 0.0, 1.0, per_cent=True), lines)
+
+
+def _decade(rates: Iterable[float]) -> float:
+    """The power of ten below the smallest of `rates` that is not 0; at most 10 %, at least 1e-12."""
+    lowest = min((rate for rate in rates if rate > 0), default=1.0)
+    return 10.0 ** max(-12, min(-1, math.floor(math.log10(lowest) + 1e-9)))
+
+
+def _at(series: Series, far: float, best: Callable[..., float]) -> float:
+    """The best value that is attained at no more than `far`."""
+    worst = 0.0 if best is max else 1.0
+    return best((y for x, y in zip(series.x, series.y, strict=True) if x <= far), default=worst)
+
+
+def _bars(label: str, histogram: Histogram, counts: Sequence[int], number: int) -> Series:
+    """Bars over the whole histogram as steps, up from the axis and down to it; heights are shares."""
+    edges = np.linspace(histogram.low, histogram.high, len(counts) + 1)
+    shares = np.asarray(counts) / max(1, sum(counts))
+    x, y = [histogram.low, *edges.tolist()], [0.0, *shares.tolist(), 0.0]
+    return Series(label, x, y, number, step=True)
+
+
+def _file_name(name: str) -> str:
+    return name.strip("/").replace("/", "-")

@@ -32,16 +32,16 @@ COMMANDS = {
     "fetch": "Download LFW and its lists.",
     "align": "Align faces to a five-point template.",
     "pack": "Pack images of any kind into a store, or into a folder.",
-    "inspect": "Say what is in a set of images, and what is wrong with it.",
+    "inspect": "Describe a set of images and name what is wrong with it.",
     "overlap": "Find people of a training set who are in a test set.",
     "fuse": "Fuse embeddings files of several models into one.",
     **{f"eval-{name}": entry.summary for name, entry in PROTOCOLS.items()},
     "compare": "Compare two embeddings files on one protocol.",
     "synth": "Render synthetic faces in the layouts of LFW, YTF and training sets.",
-    "saturation": "Show how the samples of training runs saturated.",
+    "saturation": "Show how far the samples saturated in training runs.",
     "report": "Write an HTML page about runs and their scores.",
-    "demo": "Do all of it once: render, train twice, extract, score, compare, report.",
-    "doctor": "Show versions and devices, what is usable and what is missing.",
+    "demo": "Run the whole job once on rendered faces: train twice, extract, score, report.",
+    "doctor": "Show versions and devices, and whether PyTorch computes correctly here.",
 }
 
 
@@ -100,8 +100,8 @@ class GlobalOptions:
 
 
 GLOBAL_OPTIONS = {
-    "--quiet": "Neither progress nor notes, only results and errors.",
-    "--verbose": "Say at the end how long it took and how much memory.",
+    "--quiet": "Print only results and errors, no progress and no notes.",
+    "--verbose": "Print the time and memory used at the end.",
     "--debug": "Show the traceback of an error.",
 }
 
@@ -119,7 +119,7 @@ def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @global_options
 @click.version_option(__version__, message="nsface %(version)s")
 def group() -> None:
-    """Train face-recognition networks with Noisy Softmax, extract embeddings, score them.
+    """Train face-recognition networks with Noisy Softmax, extract embeddings and score them.
 
     Results go to standard output, progress and messages to standard error. --quiet, --verbose and --debug may
     stand anywhere on the line.

@@ -38,7 +38,7 @@ def list_options(function: Any) -> Any:
     type=click.Choice([name for name, entry in PROTOCOLS.items() if entry.compared]),
     default="lfw",
     show_default=True,
-    help="What both are scored on.",
+    help="Protocol on which both are scored.",
 )
 @list_options
 @click.option(
@@ -64,9 +64,10 @@ def command(
 ) -> None:
     """Compare the embeddings FIRST and SECOND: difference, interval, paired test, disagreements.
 
-    Verification: interval and test that know which pairs share people (identity-aware), paired t test over
-    folds, McNemar's test. Identification: paired bootstrap of DIR at FAR, identity-aware test of Rank-1. IJB:
-    identity-aware interval and test of TAR at FAR, McNemar's test. Embeddings of a .bin set come from
+    Verification: an interval and a test that take shared people into account (identity-aware), the paired
+    t test over folds, and McNemar's test. Identification: the paired bootstrap of DIR at FAR, and an
+    identity-aware test of Rank-1. IJB: an identity-aware interval and test of TAR at FAR, and McNemar's test.
+    Embeddings of a .bin set come from
     `nsface extract MODEL lfw.bin -o lfw.npz`.
 
     \b

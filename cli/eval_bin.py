@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Score MODEL on InsightFace verification sets: lfw.bin, cfp_fp.bin, agedb_30.bin, …
 
-    The files are read without unpickling; folds are ten runs of neighbouring pairs.
+    The files are read without unpickling. The ten folds are consecutive runs of pairs.
 
     \b
     Example:

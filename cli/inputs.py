@@ -19,9 +19,9 @@ from nsface.names import renamed
 
 _PREFIX = "nsface.name_prefix"  # where the context of a command keeps it
 _EXTRACTION = (
-    ("device", ["auto", "cpu", "cuda"], "auto", "Where the network runs."),
-    ("precision", ["auto", "fp32", "bf16"], "auto", "Arithmetic of the network."),
-    ("flip", ["none", "sum", "concat"], "sum", "What the mirrored image's embedding is used for."),
+    ("device", ["auto", "cpu", "cuda"], "auto", "Device of the network."),
+    ("precision", ["auto", "fp32", "bf16"], "auto", "Number format of the network."),
+    ("flip", ["none", "sum", "concat"], "sum", "How to use the embedding of the mirrored image."),
 )
 
 
@@ -103,8 +103,8 @@ def name_prefix_option(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="PREFIX",
         callback=keep,
         expose_value=False,
-        help="What stands before the names of the embeddings, such as crops/, and not before those of the "
-        "lists, or the other way round.",
+        help="A folder, such as crops/, that begins the names on one side, embeddings or lists, and is "
+        "missing on the other.",
     )(function)
 
 

@@ -45,7 +45,7 @@ json_option = click.option(
     "json_to",
     metavar="FILE",
     callback=_json_file,
-    help="Write the result as JSON to FILE beside the table; - prints it instead of the table.",
+    help="Also write the result as JSON to FILE; with -, print JSON instead of the table.",
 )
 
 
@@ -66,7 +66,14 @@ plots_option = click.option(
 
 def emit_result(result: Result, json_to: str | None) -> None:
     """Print the table of `result` in the width of the terminal, or its JSON as `emit` does."""
-    emit(result.to_json(), result.table(terminal_width()), json_to)
+    _emit(result.to_json(), result.table(terminal_width()), json_to)
+
+
+def emit(result: dict[str, Any], table: str, json_to: str | None) -> None:
+    """Print `table`, or the JSON object alone where `json_to` is `-`; else write it to the file `json_to`."""
+    from nsface.results.values import plain
+
+    _emit(plain(result), table, json_to)
 
 
 def terminal_width() -> int:
@@ -74,13 +81,12 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns
 
 
-def emit(result: dict[str, Any], table: str, json_to: str | None) -> None:
-    """Print `table`, or the JSON object alone where `json_to` is `-`; else write it to the file `json_to`."""
+def _emit(content: dict[str, Any], table: str, json_to: str | None) -> None:
     if json_to == "-":
-        click.echo(_json(result, sys.stdout.encoding))
+        click.echo(_json(content, sys.stdout.encoding))
         return
     if json_to is not None:
-        write_text(json_to, _json(result, "utf-8") + "\n")
+        write_text(json_to, _json(content, "utf-8") + "\n")
     click.echo("\n".join(map(shown, table.split("\n"))))
 
 

@@ -33,7 +33,9 @@ class Entry:
 
 PROTOCOLS = {
     "lfw": Entry("nsface.protocols.lfw", "Lfw", "Score embeddings on LFW verification."),
-    "fglfw": Entry("nsface.protocols.fglfw", "Fglfw", "Score embeddings on FGLFW, LFW with look-alikes."),
+    "fglfw": Entry(
+        "nsface.protocols.fglfw", "Fglfw", "Score embeddings on FGLFW, LFW with look-alike impostors."
+    ),
     "ytf": Entry("nsface.protocols.ytf", "Ytf", "Score embeddings of video frames on YouTube Faces."),
     "ident": Entry(
         "nsface.protocols.ident", "Ident", "Score embeddings on closed- and open-set identification."

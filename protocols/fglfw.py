@@ -36,7 +36,7 @@ class Fglfw(VerificationProtocol[Trials]):
 
     pairs: Path = option("pair_FGLFW.txt.")
     name: str | None = option(
-        "What to call another list of the same form.  [default: fglfw by its size, or fglfw-like]",
+        "Name of the list in the result.  [default: fglfw by its size, or fglfw-like]",
         default=None,
     )
 

@@ -97,20 +97,27 @@ class Ident(Protocol[Lists, MeasuredIdentification]):
         "The 596 subjects: a list of them, or a copy of YouTube Faces.", default=None
     )
     lists: tuple[Path, ...] = option("A folder with the lists of one trial; repeatable.", default=())
-    gallery: Path | None = option("Your own gallery: image, or image<TAB>person, a line.", default=None)
-    probes: Path | None = option("Your own probes, whose people are in the gallery.", default=None)
-    impostors: Path | None = option("Your own impostors, whose people are not.", default=None)
-    open_gallery: OpenGallery | None = option("LFW reading. [single]", default=None)
-    fuse: Fuse = option("Entry from images.", default="best")
+    gallery: Path | None = option("Your own gallery, with image or image<TAB>person a line.", default=None)
+    probes: Path | None = option("Your own probes, of people in the gallery.", default=None)
+    impostors: Path | None = option("Your own impostors, of people who are not in the gallery.", default=None)
+    open_gallery: OpenGallery | None = option(
+        "Open-set gallery of LFW's draw: one image a person, or all but the probes.  [default: single]",
+        default=None,
+    )
+    fuse: Fuse = option("How several gallery images of a person give one score.", default="best")
     similarity: Similarity = option("Score of two embeddings.", default="cosine")
-    center: bool = option("Subtract the mean of the images of --fit-on.", default=False)
+    center: bool = option("Subtract the mean embedding of the images of --fit-on.", default=False)
     pca: int | None = option(
-        "PCA to N, fitted on the images of --fit-on.", metavar="N", bounds=DIMENSIONS, default=None
+        "Reduce embeddings to N dimensions by PCA, fitted on the images of --fit-on.",
+        metavar="N",
+        bounds=DIMENSIONS,
+        default=None,
     )
     fit_on: Embeddings | None = option(
-        "Embeddings, by the same model, of images outside the test.", default=None
+        "Embeddings, by the same model, of images that are not in the test, for --center and --pca.",
+        default=None,
     )
-    far: tuple[float, ...] = option("FAR at which DIR is given.", bounds=FAR, default=())
+    far: tuple[float, ...] = option("FAR at which to report DIR; repeatable.", bounds=FAR, default=())
 
     def __post_init__(self) -> None:
         if self.own + (self.subjects is not None) + bool(self.lists) != 1:

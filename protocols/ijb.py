@@ -95,7 +95,8 @@ class ScoredTemplates(Measurement):
 class Ijb(Protocol[Lists, ScoredTemplates]):
     """Score EMBEDDINGS of faces on IJB-B or IJB-C, template against template.
 
-    Faces of one medium are averaged, media are summed, the template is normalised; the score is the cosine.
+    Faces of one medium are averaged, media are summed, and the template is normalised. The score is the
+    cosine of two templates.
 
     \b
     Example:
@@ -107,10 +108,11 @@ class Ijb(Protocol[Lists, ScoredTemplates]):
     faces: Path = option("*_face_tid_mid.txt.")
     pairs: Path = option("*_template_pair_label.txt.")
     failure_to_enrol: Literal["refuse", "lowest"] = option(
-        "Templates without an embedded face: refuse them, or score their pairs below all others.",
+        "What to do with templates of which no face has an embedding: refuse the lists, or give their pairs "
+        "the lowest score.",
         default="refuse",
     )
-    far: tuple[float, ...] = option("FAR at which TAR is given.", bounds=FAR, default=())
+    far: tuple[float, ...] = option("FAR at which to report TAR; repeatable.", bounds=FAR, default=())
 
     def read(self) -> Lists:
         faces = read_faces(self.faces)

@@ -40,7 +40,7 @@ class Lfw(VerificationProtocol[LfwTrials]):
     """Score EMBEDDINGS on LFW verification.
 
     Accuracy is the mean over ten folds, each at the threshold chosen on the other nine, with its standard
-    error and 95 % interval; besides AUC, EER and TAR at attainable FAR.
+    error and 95 % intervals. AUC, EER and TAR at attainable FAR are reported too.
 
     \b
     Examples:
@@ -50,8 +50,8 @@ class Lfw(VerificationProtocol[LfwTrials]):
     """
 
     pairs: Path = option("LFW's pairs.txt, or a View 1 list.")
-    train_pairs: Path | None = option("Take the threshold from this list (View 1).", default=None)
-    errata: Path | None = option("Corrected labels: image, image, 0|1 a line.", default=None)
+    train_pairs: Path | None = option("Choose the threshold on this list (View 1).", default=None)
+    errata: Path | None = option("A file of corrected labels: image, image, 0|1 a line.", default=None)
 
     def read(self) -> LfwTrials:
         read = read_pairs(self.pairs)

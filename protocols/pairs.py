@@ -39,8 +39,8 @@ class OwnTrials(Trials):
 class Pairs(VerificationProtocol[OwnTrials]):
     """Score EMBEDDINGS on your own list of pairs, or on CPLFW or CALFW.
 
-    Accuracy needs folds: those of the list, or ten that share no person where such can be made (a person is
-    the folder of a name).
+    Accuracy needs folds. If the list has none, ten folds that share no person are made where that is
+    possible; a person is the folder of a name.
 
     \b
     Examples:
@@ -49,7 +49,7 @@ class Pairs(VerificationProtocol[OwnTrials]):
     """
 
     pairs: Path = option(
-        "name<TAB>name<TAB>0|1 a line, and perhaps <TAB>fold; or pairs_CPLFW.txt, pairs_CALFW.txt."
+        "name<TAB>name<TAB>0|1 a line, optionally <TAB>fold; or pairs_CPLFW.txt, pairs_CALFW.txt."
     )
 
     def read(self) -> OwnTrials:

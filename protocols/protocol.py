@@ -24,7 +24,7 @@ from nsface.results.curves import Curves
 Advance = Callable[[int], object]
 Start = Callable[[int, str], Advance]  # of a number of steps, and what they are called
 Bounds = tuple[float, float]
-FAR: Bounds = (0.0, 1.0)
+FAR: Bounds = (0, 1)
 DIMENSIONS: Bounds = (1, 65_536)
 
 

@@ -36,14 +36,15 @@ class VerificationProtocol(Protocol[T, ScoredPairs], Generic[T]):
     comparable: ClassVar[Mapping[str, str]] = {"pairs": "pairs"}
 
     similarity: Similarity = option("Score of two embeddings.", default="cosine")
-    center: bool = option("Subtract the mean of the training folds' images.", default=False)
+    center: bool = option("Subtract the mean embedding of the images in the training folds.", default=False)
     pca: int | None = option(
-        "PCA to N, fitted on training folds.", metavar="N", bounds=DIMENSIONS, default=None
+        "Reduce embeddings to N dimensions by PCA, fitted on the training folds.",
+        metavar="N",
+        bounds=DIMENSIONS,
+        default=None,
     )
-    far: tuple[float, ...] = option("FAR at which TAR is given.", bounds=FAR, default=())
-    calibration: bool = option(
-        "Add the expected calibration error of decisions made by probability.", default=False
-    )
+    far: tuple[float, ...] = option("FAR at which to report TAR; repeatable.", bounds=FAR, default=())
+    calibration: bool = option("Add the expected calibration error (ECE).", default=False)
 
     @property
     def scoring(self) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Ytf(VerificationProtocol[Trials]):
     comparable: ClassVar[Mapping[str, str]] = {"pairs": "splits"}
 
     splits: Path = option("splits.txt, with or without header.")
-    pool: Pooling = option("How frames make a score.", default="mean")
+    pool: Pooling = option("How the frames of two videos give one score.", default="mean")
 
     def __post_init__(self) -> None:
         if self.pool == "pairs" and (self.center or self.pca or self.similarity != "cosine"):

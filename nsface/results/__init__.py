@@ -74,7 +74,10 @@ def read_result(content: Any, path: Path) -> Result | None:
     if isinstance(read, OtherResult):
         return OtherResult(read.protocol, _plain_values(content, {"protocol"}))
     if isinstance(read, Verification):
-        return replace(read, details=_plain_values(content, {one.name for one in fields(read)}))
+        return _with_details(read, content)
+    if isinstance(read, VerificationSets):
+        sets = zip(read.sets, content["sets"], strict=True)
+        return replace(read, sets=tuple(_with_details(one, inner) for one, inner in sets))
     return read
 
 
@@ -91,6 +94,11 @@ def _class_of(content: dict[str, Any]) -> type[Result]:
     if "tar_at_far" in content:
         return TemplateVerification if opened is None else BlufrRates
     return OtherResult
+
+
+def _with_details(read: Verification, content: dict[str, Any]) -> Verification:
+    """`read` with the plain values under keys that it does not know."""
+    return replace(read, details=_plain_values(content, {one.name for one in fields(read)}))
 
 
 def _plain_values(content: dict[str, Any], besides: set[str]) -> dict[str, Any]:

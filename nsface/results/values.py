@@ -47,17 +47,18 @@ def to_json(value: Any) -> dict[str, Any]:
         if field.metadata.get("beside"):
             content |= inner
         elif inner is not None or not field.metadata.get("left_out"):
-            content[field.name] = inner if field.metadata.get("exact") else _plain(inner)
+            content[field.name] = inner if field.metadata.get("exact") else plain(inner)
     return content
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """`value` in what JSON has, floats rounded."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_json(value)
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return rounded(value) if isinstance(value, float) else value
 
 

@@ -110,6 +110,7 @@ def test_command(name: str, inputs: Path, tmp_path: Path, monkeypatch: pytest.Mo
     for path in inputs.iterdir():
         (tmp_path / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")  # no table is broken
     Path("plots").mkdir()
     arguments = shlex.split(CASES[name])
     if name not in WITHOUT_JSON:

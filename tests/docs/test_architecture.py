@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import sys
@@ -14,10 +15,11 @@ import numpy as np
 import pytest
 
 from nsface import cli
-from nsface.cli import main
+from nsface.cli import compare, main
 from nsface.embeddings import Embeddings, save
 from nsface.heads import HEADS
 from nsface.networks import NETWORKS
+from nsface.protocols import PROTOCOLS, Entry
 from nsface.synthetic import write_training_set
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
@@ -29,6 +31,7 @@ def module(path: str, **names: Any) -> types.ModuleType:
     """The block that begins with `# path`, run as a module that knows `names` besides."""
     made = types.ModuleType(f"example_{Path(path).stem}")
     made.__dict__.update(names)
+    sys.modules[made.__name__] = made  # where dataclasses look for the names in annotations
     exec(compile(BLOCKS[path], path, "exec"), made.__dict__)
     return made
 
@@ -94,17 +97,22 @@ def test_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_protocol(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reader = module("protocols/csv_pairs.py")
-    assert run_tests("tests/protocols/test_csv_pairs.py", tmp_path, read_pairs=reader.read_pairs) == 2
-    command = module("cli/eval_csv.py", read_pairs=reader.read_pairs)
-    monkeypatch.setitem(cli.COMMANDS, "eval-csv", "Score embeddings on comma-separated pairs.")
-    monkeypatch.setitem(sys.modules, "nsface.cli.eval_csv", command)
+    example = module("protocols/csv_pairs.py")
+    monkeypatch.setitem(sys.modules, "nsface.protocols.csv_pairs", example)
+    monkeypatch.setitem(PROTOCOLS, "csv", None)
+    module("protocols/__init__.py", PROTOCOLS=PROTOCOLS, Entry=Entry)
+    monkeypatch.setitem(cli.COMMANDS, "eval-csv", PROTOCOLS["csv"].summary)  # as on the next start
+    assert run_tests("tests/protocols/test_csv_pairs.py", tmp_path, Csv=example.Csv) == 2
     names = [f"{person}/{i}.jpg" for person in "ab" for i in range(8)]
     lines = [f"a/{i}.jpg,{'ab'[i % 2]}/{i + 1}.jpg,{(i + 1) % 2},{i // 4}\n" for i in range(7)]
     (tmp_path / "pairs.csv").write_text("".join([*lines, "b/1.jpg,a/5.jpg,0,1\n"]))
-    save(
-        tmp_path / "e.npz",
-        Embeddings(names, np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)),
-    )
-    assert status("eval-csv", tmp_path / "e.npz", "--pairs", tmp_path / "pairs.csv") == 0
+    for number in range(2):
+        vectors = np.random.default_rng(number).normal(size=(16, 4)).astype(np.float32)
+        save(tmp_path / f"{number}.npz", Embeddings(names, vectors))
+    lists = ("--pairs", tmp_path / "pairs.csv")
+    assert status("eval-csv", tmp_path / "0.npz", *lists) == 0
     assert capsys.readouterr().out.startswith("csv: 8 pairs (4 genuine, 4 impostors)")
+    files = (tmp_path / "0.npz", tmp_path / "1.npz")
+    importlib.reload(compare)  # its choices are made when it is imported
+    assert status("compare", *files, "--protocol", "csv", *lists) == 0
+    assert capsys.readouterr().out.startswith("csv: 8 pairs")

@@ -90,7 +90,7 @@ def command(
     from tqdm import tqdm
 
     from nsface.images.alignment import read_landmarks, template
-    from nsface.images.alignment.aligning import LEFT_OUT, Finder, align
+    from nsface.images.alignment.aligning import LEFT_OUT, PointSource, align
     from nsface.images.sources import open_source
 
     if (detector is None) == (landmarks is None):
@@ -98,7 +98,7 @@ def command(
     if (detector == "yunet") != (model is not None):
         raise click.UsageError("--model FILE is YuNet's .onnx file: --detector yunet needs it, nothing else")
     aim = template(name)
-    finder = Finder(
+    points = PointSource(
         None if landmarks is None else read_landmarks(landmarks, order),
         None if model is None else str(model),
         face,
@@ -108,7 +108,14 @@ def command(
         note(opened.unread)
     with tqdm(total=len(opened), desc="aligning", unit=" images", disable=None) as bar:
         aligned = align(
-            opened, target, aim, finder, form=form, quality=quality, workers=workers, progress=bar.update
+            opened,
+            target,
+            aim,
+            points,
+            file_format=form,
+            quality=quality,
+            workers=workers,
+            progress=bar.update,
         )
     left_out = [f"{image}: {why}" for image, why in aligned.left_out]
     if left_out and (not skip_bad or not aligned.images):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sys
@@ -12,10 +11,9 @@ from contextlib import ExitStack, contextmanager
 from errno import EACCES, EBADF, EDQUOT, EFBIG, EINVAL, ENOSPC, ENOSYS, ENOTSUP, EPERM
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO
 
 from nsface.errors import NsfaceError, shown
-from nsface.unfinished import share, unfinished
+from nsface.unfinished import lock, share, unfinished
 
 __all__ = [
     "FULL", "check_folder", "check_new_folder", "check_writable", "lock", "make_folder", "new_folder",
@@ -51,7 +49,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         return
     place = Path(os.path.realpath(target))
     with _beside(place, target) as temporary:
-        with _room(target):
+        with _full_disk_is_an_error(target):
             yield temporary
             sync(temporary)  # which is when some file systems notice that they are full
         try:
@@ -71,7 +69,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     check_new_folder(target)
     with _beside(target, target, folder=True) as temporary:
-        with _room(target):
+        with _full_disk_is_an_error(target):
             yield temporary
         place_folder(temporary, target)
 
@@ -88,7 +86,7 @@ def _beside(place: Path, target: Path, folder: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def _room(target: Path) -> Iterator[None]:
+def _full_disk_is_an_error(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -129,20 +127,6 @@ def _sync_all(folder: Path) -> None:
         return
     for path in chain(few, below):
         sync(path)
-
-
-def lock(file: int | IO[bytes] | IO[str]) -> bool:
-    """Take an open file or folder for this process, until it is closed; false where another has it.
-
-    On a file system without locks, such as some over a network, it is always true.
-    """
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
 
 
 def check_new_folder(target: Path) -> None:

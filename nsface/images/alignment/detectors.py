@@ -15,8 +15,8 @@ from nsface.errors import ModelError, NsfaceError
 from nsface.images.alignment.templates import Points
 
 Pixels = npt.NDArray[np.uint8]
-Choice = Literal["largest", "central"]
-LONGEST = 640  # pixels; YuNet knows faces up to about 300 pixels
+FaceChoice = Literal["largest", "central"]
+LONGEST_SIDE = 640  # pixels; YuNet finds faces of up to about 300 pixels
 CONFIDENCE = 0.6  # of YuNet; MTCNN has the thresholds of its authors
 
 
@@ -39,7 +39,7 @@ class Detector(ABC):
 
     def find(self, pixels: Pixels) -> list[Face]:
         """All faces in an RGB image, H × W × 3. A longer side of more than 640 pixels is reduced to that."""
-        scale = min(1.0, LONGEST / max(pixels.shape[:2]))
+        scale = min(1.0, LONGEST_SIDE / max(pixels.shape[:2]))
         if scale < 1:
             width, height = (max(1, round(side * scale)) for side in pixels.shape[1::-1])
             reduced = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
@@ -113,7 +113,7 @@ class Mtcnn(Detector):
         ]
 
 
-def chosen(faces: Sequence[Face], shape: tuple[int, ...], choice: Choice) -> Face | None:
+def choose_face(faces: Sequence[Face], shape: tuple[int, ...], choice: FaceChoice) -> Face | None:
     """The face with the largest box, or the one whose box has its centre nearest to the image's.
 
     Args:

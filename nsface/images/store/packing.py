@@ -39,7 +39,7 @@ from nsface.images.sources.store import (
     Origin,
     Part,
 )
-from nsface.images.store.partial import Entry, Partial, discard_journal
+from nsface.images.store.partial import BlockEntry, PartialStore, remove_journal
 
 BLOCK = 512  # images
 SAMPLE = 101
@@ -91,7 +91,7 @@ def pack(
     }
     data, start = (IMAGES, 0) if size is None else (PIXELS, PIXELS_START)
     folder = store.with_name(f"{store.name}.partial")
-    with Partial(folder, plan, data, start) as partial:
+    with PartialStore(folder, plan, data, start) as partial:
         if progress:
             progress(partial.images)
         starts = range(partial.images, len(source), BLOCK)
@@ -107,7 +107,7 @@ def pack(
         partial.complete(npy_header((len(good), *size, 3)) if size else b"")
         packed = _finish(partial, source, fingerprint, identities, good, size)
         place_folder(folder, store)
-    discard_journal(store)
+    remove_journal(store)
     return Packed(len(good), packed, list(bad.values()))
 
 
@@ -142,7 +142,7 @@ def npy_header(shape: tuple[int, ...]) -> bytes:
     return start + text.encode().ljust(PIXELS_START - 11) + b"\n"
 
 
-def _block(source: Source, first: int, size: Size | None) -> tuple[Entry, Any]:
+def _block(source: Source, first: int, size: Size | None) -> tuple[BlockEntry, Any]:
     """Entry and bytes of the images from `first` on."""
     indices = range(first, min(first + BLOCK, len(source)))
     bad: dict[int, str] = {}
@@ -167,7 +167,7 @@ def _block(source: Source, first: int, size: Size | None) -> tuple[Entry, Any]:
         data = pixels[: len(sizes)].reshape(-1).data
     digest = hashlib.sha256(data).hexdigest()
     return (
-        Entry(first=first, count=len(indices), bytes=sum(sizes), sha256=digest, sizes=sizes, bad=bad),
+        BlockEntry(first=first, count=len(indices), bytes=sum(sizes), sha256=digest, sizes=sizes, bad=bad),
         data,
     )
 
@@ -187,7 +187,7 @@ def _whole(source: Source, index: int) -> bytes:
 
 
 def _finish(
-    partial: Partial,
+    partial: PartialStore,
     source: Source,
     fingerprint: str,
     identities: list[str],

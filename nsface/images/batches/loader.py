@@ -121,7 +121,7 @@ class Loader(BatchLoader):
         # only pinned memory is copied while the device computes
         batch = torch.empty((len(rows), *store.shape[1:]), dtype=torch.uint8, pin_memory=pinned)
         if isinstance(store, PixelFile):
-            store.rows(rows.numpy(), batch.numpy())
+            store.gather(rows.numpy(), batch.numpy())
         else:
             torch.index_select(store, 0, rows, out=batch)
         return batch.to(self._device, non_blocking=True)

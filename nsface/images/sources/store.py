@@ -189,7 +189,7 @@ class StoreSource(Source):
         return data
 
     def pixels(self, index: int) -> npt.NDArray[np.uint8]:
-        return super().pixels(index) if self.pixel_file is None else self.pixel_file.rows([index])[0]
+        return super().pixels(index) if self.pixel_file is None else self.pixel_file.gather([index])[0]
 
     def stamps(self) -> Iterable[tuple[str, int]]:
         for block in self.header.data.blocks:

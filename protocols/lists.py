@@ -12,10 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsface.errors import DataError, shown
-from nsface.files import reason
-from nsface.text import refuse_utf16
-
-_LONGEST_LINE = 4096  # bytes; the longest line of any published list is below 200
+from nsface.text import text_lines
 
 
 @dataclass(frozen=True)
@@ -30,11 +27,13 @@ class Line:
         """A `DataError` that begins with `file:line`."""
         return DataError(f"{shown(self.path)}:{self.number}: {shown(problem)}; {shown(remedy)}")
 
-    def fields(self, count: int, form: str, where: str = "", separator: str | None = None) -> list[str]:
-        """Split into exactly `count` non-empty fields, or raise with the `form` wanted and the place."""
+    def fields(self, count: int, expected: str, where: str = "", separator: str | None = None) -> list[str]:
+        """Split into exactly `count` non-empty fields, or raise an error that says what is `expected`."""
         parts = [part.strip() for part in self.text.split(separator)]
         if len(parts) != count or not all(parts):
-            raise self.error(f"'{shorten(self.text)}' is not '{form}'{where}", f"{count} fields are needed")
+            raise self.error(
+                f"'{shorten(self.text)}' is not '{expected}'{where}", f"{count} fields are needed"
+            )
         return parts
 
     def integer(self, text: str, what: str, lowest: int = 1) -> int:
@@ -62,14 +61,7 @@ def read_lines(path: str | os.PathLike[str]) -> list[Line]:
         DataError: missing, empty, not UTF-8 text, an overlong line, or a blank line among the others.
     """
     source = Path(path)
-    try:
-        data = source.read_bytes()
-    except OSError as error:
-        raise DataError(f"{shown(source)}: cannot be read: {reason(error)}") from error
-    refuse_utf16(data, f"{source}:1")
-    lines = [
-        _decoded(raw, i, source) for i, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1)
-    ]
+    lines = [Line(text, number, source) for number, text in enumerate(text_lines(source), start=1)]
     while lines and not lines[-1].text.strip():
         lines.pop()
     if not lines:
@@ -78,22 +70,6 @@ def read_lines(path: str | os.PathLike[str]) -> list[Line]:
         if not line.text.strip():
             raise line.error("a blank line", "remove it")
     return lines
-
-
-def _decoded(raw: bytes, number: int, source: Path) -> Line:
-    if len(raw) > _LONGEST_LINE:
-        raise DataError(
-            f"{shown(source)}:{number}: a line of {len(raw):,} bytes; this is not a list of the expected kind"
-        )
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{shown(source)}:{number}: not UTF-8 text; give a text list, not a binary file"
-        ) from error
-    if "\0" in text:
-        raise DataError(f"{shown(source)}:{number}: holds zero bytes; give a text list, not a binary file")
-    return Line(text, number, source)
 
 
 def blocks(lines: list[Line], start: int, count: int, block: str, items: str) -> Iterator[list[Line]]:

@@ -12,7 +12,7 @@ from nsface.errors import DataError, shown
 from nsface.images.alignment.similarity import residual
 from nsface.images.alignment.templates import Points, template
 from nsface.names import stem
-from nsface.text import read_text
+from nsface.text import text_lines
 
 Order = Literal["auto", "xyxy", "xxyy"]
 _NUMBERS = 10
@@ -58,7 +58,7 @@ def read_landmarks(path: Path, order: Order = "auto") -> Landmarks:
             and line are named.
     """
     rows: dict[str, tuple[int, list[float]]] = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(text_lines(path), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         name, values = _parsed(line, f"{path}:{number}")

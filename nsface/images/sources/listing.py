@@ -13,7 +13,7 @@ from nsface.files import reason
 from nsface.images.sources.base import identity_of, readable, without_common_folder
 from nsface.images.sources.files import FilesSource
 from nsface.names import IMAGE_EXTENSIONS, has_image_extension, plain
-from nsface.text import refuse_utf16
+from nsface.text import decode
 
 HEAD = 1 << 16
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
@@ -81,8 +81,7 @@ class ListSource(FilesSource):
                 data += file.read() if text else b""
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-        refuse_utf16(data, f"{path}:1")
-        lines = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
+        lines = decode(data, f"{path}:1", surrogates=True)
         if not text or (_NOT_UTF8.search(lines) and not _A_PATH.search(lines)):
             raise DataError(
                 f"{path}: neither a tar nor a list of image paths, nor anything else that holds images "

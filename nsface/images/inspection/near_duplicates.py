@@ -13,6 +13,8 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 SIDE = 32
 FREQUENCIES = 16
@@ -79,19 +81,12 @@ def _close(
 
 def groups(pairs: npt.NDArray[np.int64]) -> list[list[int]]:
     """Rows that are connected by `pairs` (P × 2), each group in rising order, the groups by their first."""
-    parent: dict[int, int] = {}
-
-    def root(row: int) -> int:
-        parent.setdefault(row, row)
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    for left, right in pairs.tolist():
-        low, high = sorted((root(left), root(right)))
-        parent[high] = low
+    rows, numbers = np.unique(pairs, return_inverse=True)
+    left, right = numbers.reshape(-1, 2).T
+    links = coo_array((np.ones(len(left), bool), (left, right)), (len(rows), len(rows)))
     members: dict[int, list[int]] = {}
-    for row in sorted(parent):
-        members.setdefault(root(row), []).append(row)
+    for row, group in zip(
+        rows.tolist(), connected_components(links, directed=False)[1].tolist(), strict=True
+    ):
+        members.setdefault(group, []).append(row)
     return list(members.values())

@@ -104,8 +104,8 @@ def command(
         face,
     )
     opened = open_source(source)
-    if opened.unread:
-        note(opened.unread)
+    if opened.unread_note:
+        note(opened.unread_note)
     with tqdm(total=len(opened), desc="aligning", unit=" images", disable=None) as bar:
         aligned = align(
             opened,

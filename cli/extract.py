@@ -82,8 +82,8 @@ def command(
         raise click.UsageError(f"{models[-1]}: a model stands before the images: MODEL... IMAGES")
     check_target(output)
     source = open_source(models[-1])
-    if source.unread:
-        note(source.unread)
+    if source.unread_note:
+        note(source.unread_note)
     templates: Sequence[str | None] | None = None
     if template_depth is not None:
         templates = _folders(source.names, template_depth, source.location)

@@ -19,7 +19,7 @@ from nsface.embeddings.file import Embeddings
 from nsface.embeddings.fusion import fused_meta
 from nsface.embeddings.pooling import TemplatePool, template_meta
 from nsface.errors import DataError, ModelError
-from nsface.images.pixels import Pixels, Progress, fill, refuse_bad
+from nsface.images.pixels import Pixels, Progress, decode_into, raise_if_unusable
 from nsface.images.rendered import rendered_meta
 from nsface.images.sources import Source
 from nsface.metrics.similarity import unit
@@ -86,9 +86,9 @@ def extract(
             progress(len(pixels))
 
     if len(bad) == len(indices):
-        refuse_bad(source, bad, len(indices))
+        raise_if_unusable(source, bad, len(indices))
     if not skip_bad:
-        refuse_bad(source, bad, len(indices), "mend them, or leave them out with --skip-bad")
+        raise_if_unusable(source, bad, len(indices), "mend them, or leave them out with --skip-bad")
     meta = ensemble.meta() | {"images_skipped": len(bad)} | rendered_meta(source.location)
     if templates is None:
         names = [source.names[i] for i in indices if i not in bad]
@@ -175,7 +175,7 @@ def _decoded(
     def decode_batch(start: int) -> tuple[Sequence[int], Pixels, dict[int, str]]:
         part = indices[start : start + batch_size]
         pixels = np.zeros((len(part), *size, 3), np.uint8)
-        return part, pixels, fill(pixels, source, part)
+        return part, pixels, decode_into(pixels, source, part)
 
     with ThreadPoolExecutor(1) as ahead:
         starts = range(0, len(indices), batch_size)

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
-from nsface.images import room
+from nsface.images import decoding_memory
 from nsface.images.dimensions import dimensions, image_extension
 from nsface.images.jpeg import Picture, first_picture
 
 # What Pillow takes for a decompression bomb; its 537 MB of pixels are more than any camera's.
-MAX_PIXELS = room.PIXELS
+MAX_PIXELS = decoding_memory.LIMIT
 # A photograph has a byte for at most some 20 pixels. A file that promises far more is no face, but fills the
 # memory: 20 KB of PNG can be 500 MB of pixels.
 SMALL_PIXELS = 1 << 24
@@ -48,7 +48,7 @@ def decode(data: bytes, name: str) -> npt.NDArray[np.uint8]:
             `name`.
     """
     size, end, picture = _checked(data, name)
-    room.take(size[0] * size[1])
+    decoding_memory.reserve(size[0] * size[1])
     pixels = _decoded(data[:end] if end < len(data) else data, name)
     if picture is not None and _ends_early(data[:end], pixels, picture, name):
         raise DataError(f"{name}: truncated image")

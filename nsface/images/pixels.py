@@ -13,7 +13,7 @@ import numpy as np
 
 from nsface.errors import DataError, listing
 from nsface.files import reason, replacing
-from nsface.images import room
+from nsface.images import decoding_memory
 from nsface.images.pixel_file import PixelFile
 from nsface.images.pixel_file import Pixels as Pixels
 from nsface.images.sources import Source, StoreSource
@@ -31,7 +31,7 @@ def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
     """
     name = source.names[index]
     try:
-        with room.shared():
+        with decoding_memory.limited():
             pixels = source.pixels(index)
     except OSError as error:
         raise DataError(f"{name}: {reason(error)}") from error
@@ -58,7 +58,7 @@ def stored_pixels(source: Source, height: int, width: int) -> PixelFile | None:
     return source.pixel_file
 
 
-def fill(
+def decode_into(
     store: Pixels, source: Source, indices: Sequence[int], progress: Progress | None = None
 ) -> dict[int, str]:
     """Decode images `indices` of `source` into the rows of `store` (N × H × W × 3), on all cores.
@@ -87,7 +87,7 @@ def fill(
     return bad
 
 
-def refuse_bad(
+def raise_if_unusable(
     source: Source,
     bad: dict[int, str],
     total: int,
@@ -119,14 +119,14 @@ def load_pixels(
     """
     shape = (len(indices), height, width, 3)
     if cache is None:
-        needed, memory = int(np.prod(shape)), room.main_memory()
+        needed, memory = int(np.prod(shape)), decoding_memory.main_memory()
         if needed > memory // 2:
             raise DataError(
                 f"{source.location}: {needed / 2**30:.1f} GiB of pixels against {memory / 2**30:.1f} GiB of "
                 "memory; give `cache: FOLDER` in the recipe to read them from disk"
             )
         store = np.empty(shape, np.uint8)
-        refuse_bad(source, fill(store, source, indices, progress), len(indices))
+        raise_if_unusable(source, decode_into(store, source, indices, progress), len(indices))
         return store
 
     key = hashlib.sha256(f"{source.dated_fingerprint()} {shape} {list(indices)}".encode()).hexdigest()
@@ -137,7 +137,7 @@ def load_pixels(
         with replacing(file) as temporary:
             made = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
             _reserve(temporary)
-            refuse_bad(source, fill(made, source, indices, progress), len(indices))
+            raise_if_unusable(source, decode_into(made, source, indices, progress), len(indices))
             made.flush()
         pixels = _cached(file, shape)
     if pixels is None:

@@ -197,7 +197,12 @@ def source(name: str, folder: Path) -> object:
     from nsface.images.sources import open_source
 
     opened = open_source(str(folder / name))
-    found: list[object] = [list(opened.identities), opened.unread, opened.remarks, opened.dated_fingerprint()]
+    found: list[object] = [
+        list(opened.identities),
+        opened.unread_note,
+        opened.remarks,
+        opened.dated_fingerprint(),
+    ]
     for index in range(min(len(opened), 4)):
         try:
             found.append(opened.pixels(index).shape)

@@ -26,7 +26,7 @@ from pydantic import BaseModel
 from nsface import __version__
 from nsface.errors import DataError, NsfaceError, shown
 from nsface.files import make_folder, reason, write_text
-from nsface.images import room
+from nsface.images import decoding_memory
 from nsface.images.alignment.detectors import Detector, FaceChoice, Mtcnn, YuNet, choose_face
 from nsface.images.alignment.landmarks import Landmarks, Located
 from nsface.images.alignment.similarity import Pixels, residual, warp
@@ -181,7 +181,7 @@ class _Worker:
     def __call__(self, index: int) -> AlignedImage:
         name = self._source.names[index]
         try:
-            with room.shared():
+            with decoding_memory.limited():
                 pixels = self._source.pixels(index)
                 located = self._locate(name, pixels)
                 aligned = warp(pixels, located.points, self._template)

@@ -19,7 +19,7 @@ from nsface.errors import DataError, NsfaceError
 from nsface.images.batches.augmentation import Augmentation
 from nsface.images.batches.loader import BatchLoader
 from nsface.images.batches.sampling import Sampler
-from nsface.images.pixels import fill, read_image, refuse_bad, stored_pixels
+from nsface.images.pixels import decode_into, raise_if_unusable, read_image, stored_pixels
 from nsface.images.sources import Source, VideoSource
 
 SAMPLE = 256
@@ -134,8 +134,8 @@ def check_sample(source: Source, indices: Sequence[int], height: int, width: int
     if stored_pixels(source, height, width) is None:
         places = np.linspace(0, len(indices) - 1, min(SAMPLE, len(indices))).astype(int).tolist()
         sample = [indices[place] for place in places]
-        bad = fill(np.empty((len(sample), height, width, 3), np.uint8), source, sample)
-        refuse_bad(source, bad, len(sample), f"only a sample was looked at: {_REMEDY}")
+        bad = decode_into(np.empty((len(sample), height, width, 3), np.uint8), source, sample)
+        raise_if_unusable(source, bad, len(sample), f"only a sample was looked at: {_REMEDY}")
 
 
 class _Order:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nsface.images.inspection.near_duplicates import groups, near_pairs
 from nsface.images.inspection.scan import Looks
 from nsface.images.sources import Source
-from nsface.images.sources.base import readable
+from nsface.images.sources.base import printable
 
 LONG_NAME = 200  # bytes of a part of a path; file systems allow 255 at most, some fewer
 COMMON = 0.9  # the share of images that makes one size the size of the set, and other sizes a fault
@@ -53,7 +53,7 @@ def describe(source: Source, looks: Looks) -> dict[str, Any]:
     odd_size[looks.readable] = usual & (looks.sizes[looks.readable] != common).any(axis=1)
     return {
         "kind": source.kind,
-        "location": readable(source.location),
+        "location": printable(source.location),
         "images": len(source),
         "identities": len(counts),
         "images_per_identity": {

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images import room
+from nsface.images import decoding_memory
 from nsface.images.inspection.near_duplicates import SIDE, perceptual_hashes
 from nsface.images.parallel import in_order
 from nsface.images.pixels import Progress
@@ -129,7 +129,7 @@ def _look(source: Source, first: int, height: int, width: int) -> Looks:
     for row in range(count):
         name = source.names[first + row]
         try:
-            with room.shared():
+            with decoding_memory.limited():
                 _add(looks, row, source.pixels(first + row), small[row])
         except DataError as error:
             looks.unreadable[row] = str(error).removeprefix(f"{name}: ")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import identity_of, readable, without_common_folder
+from nsface.images.sources.base import identity_of, printable, without_common_folder
 from nsface.images.sources.files import FilesSource
 from nsface.names import IMAGE_EXTENSIONS, has_image_extension, plain
 from nsface.text import decode
@@ -50,15 +50,15 @@ class ListSource(FilesSource):
             place = f"{location}:{number}"
             if not has_image_extension(path):
                 raise DataError(
-                    f"{place}: not the path of an image: {readable(path[:120])}; a line is PATH, "
+                    f"{place}: not the path of an image: {printable(path[:120])}; a line is PATH, "
                     "PATH<TAB>LABEL or `PATH LABEL`, and PATH ends as images do (.jpg, .png, …)"
                 )
             if labels.setdefault(path, label) != label:
-                raise DataError(f"{place}: {readable(path)[:300]} stands above with another label")
+                raise DataError(f"{place}: {printable(path)[:300]} stands above with another label")
             if (label is None) != (next(iter(labels.values())) is None):
                 raise DataError(f"{place}: a label on some lines only; give one to each, or to none")
             if not os.path.isfile(os.path.join(root, path)):
-                raise DataError(f"{place}: no such image: {readable(str(root / path))[:300]}")
+                raise DataError(f"{place}: no such image: {printable(str(root / path))[:300]}")
         paths = list(labels)
         super().__init__(location, without_common_folder(paths), root, paths)
         self._labels = [identity_of(label) for label in labels.values() if label is not None]

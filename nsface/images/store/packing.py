@@ -18,12 +18,12 @@ import numpy as np
 from nsface import __version__
 from nsface.errors import DataError, NsfaceError
 from nsface.files import check_new_folder, place_folder, reason
-from nsface.images import room
+from nsface.images import decoding_memory
 from nsface.images.parallel import in_order
-from nsface.images.pixels import Progress, read_image, refuse_bad
+from nsface.images.pixels import Progress, raise_if_unusable, read_image
 from nsface.images.rendered import is_rendered, mark_rendered
 from nsface.images.sources import Source, numbered
-from nsface.images.sources.base import readable
+from nsface.images.sources.base import printable
 from nsface.images.sources.store import (
     HEADER,
     IDENTITIES,
@@ -34,10 +34,10 @@ from nsface.images.sources.store import (
     PIXELS,
     PIXELS_START,
     Block,
+    Checksum,
     Data,
     Header,
     Origin,
-    Part,
 )
 from nsface.images.store.partial import BlockEntry, PartialStore, remove_journal
 
@@ -102,7 +102,7 @@ def pack(
         bad = {index: why for entry in partial.entries for index, why in entry.bad.items()}
         if not skip_bad or len(bad) == len(source):
             remedy = "mend them, or leave them out with --skip-bad: what is packed waits for that in "
-            refuse_bad(source, bad, len(source), f"{remedy}{folder}")
+            raise_if_unusable(source, bad, len(source), f"{remedy}{folder}")
         good = [index for index in range(len(source)) if index not in bad]
         partial.complete(npy_header((len(good), *size, 3)) if size else b"")
         packed = _finish(partial, source, fingerprint, identities, good, size)
@@ -128,7 +128,7 @@ def common_size(source: Source) -> Size:
         except OSError as error:
             bad[index] = f"{source.names[index]}: {reason(error)}"
     if not sizes:
-        refuse_bad(source, bad, len(source), "no image of a sample can be used")
+        raise_if_unusable(source, bad, len(source), "no image of a sample can be used")
     return sizes.most_common(1)[0][0]
 
 
@@ -179,7 +179,7 @@ def _whole(source: Source, index: int) -> bytes:
         DataError: it cannot; the message starts with its name.
     """
     try:
-        with room.shared():
+        with decoding_memory.limited():
             source.pixels(index)
         return source.read(index)
     except OSError as error:
@@ -216,9 +216,9 @@ def _finish(
             height=size[0] if size else None,
             width=size[1] if size else None,
             labelled=source.labelled,
-            source=Origin(location=readable(source.location), kind=source.kind, fingerprint=fingerprint),
+            source=Origin(location=printable(source.location), kind=source.kind, fingerprint=fingerprint),
             nsface=__version__,
-            files={name: _part(folder / name) for name in small},
+            files={name: _checksum(folder / name) for name in small},
             data=Data.model_validate(
                 {
                     "file": PIXELS if size else IMAGES,
@@ -240,6 +240,6 @@ def _lines(texts: Iterable[str]) -> bytes:
     return "".join(f"{text}\n" for text in texts).encode()
 
 
-def _part(path: Path) -> Part:
+def _checksum(path: Path) -> Checksum:
     data = path.read_bytes()
-    return Part(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    return Checksum(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())

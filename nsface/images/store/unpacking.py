@@ -10,7 +10,7 @@ from nsface.errors import DataError, NsfaceError
 from nsface.files import new_folder, reason
 from nsface.images.dimensions import image_extension
 from nsface.images.parallel import in_order
-from nsface.images.pixels import Progress, refuse_bad
+from nsface.images.pixels import Progress, raise_if_unusable
 from nsface.images.sources import Source
 
 CHUNK = 64  # images
@@ -61,7 +61,7 @@ def write_folder(
             if progress:
                 progress(min(CHUNK, len(source) - number * CHUNK))
         if not skip_bad or len(bad) == len(source):
-            refuse_bad(source, bad, len(source), "mend them, or leave them out with --skip-bad")
+            raise_if_unusable(source, bad, len(source), "mend them, or leave them out with --skip-bad")
     return list(bad.values())
 
 

@@ -195,8 +195,8 @@ def test_damage_is_found_and_named(tar: Source, tmp_path: Path) -> None:
     source = opened(store)
     names = f"{source.names[16]} … {source.names[23]}"
     assert source.verify() == [
-        ("labels.npy", "does not fit its checksum"),
-        (names, "8 images do not fit their checksum"),
+        ("labels.npy", "does not match its checksum"),
+        (names, "8 images do not match their checksum"),
     ]
     (store / "pixels.npy").write_bytes(data[:-1])
     with pytest.raises(DataError, match=r"pixels\.npy: 14527 bytes instead of 14528"):
@@ -212,7 +212,7 @@ def test_damage_is_found_and_named(tar: Source, tmp_path: Path) -> None:
         (lambda h: h.pop("images"), "images: Field required"),
         (lambda h: h.update(version=2), "version"),
         (lambda h: h.update(images=39), "its blocks hold 40 images"),
-        (lambda h: h.update(width=11), "height, width and number of images do not fit"),
+        (lambda h: h.update(width=11), "height, width and number of images do not agree"),
         (lambda h: h["data"].update(file="../x"), "data.file"),
         (lambda h: h["files"].update({"/etc/passwd": {"bytes": 1, "sha256": ""}}), "lists the files"),
         (lambda h: h["data"]["blocks"][0].update(bytes=-1), "data.blocks.0.bytes"),

@@ -1,7 +1,7 @@
-"""Reading text lists: strict about content, tolerant of how editors save them.
+"""Reading of text lists: strict about their content, tolerant of how editors save them.
 
-A byte-order mark, CRLF line ends and blank lines at the end are accepted; everything else that is not
-expected is an error of one line with file and line number.
+A byte order mark, CR LF line ends and blank lines at the end are accepted. Everything else that is unexpected
+is an error of one line with file and line number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nsface.text import text_lines
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a list: its text without the line end, and where it stands."""
+    """One line of a list: its text without the line end, its number and its file."""
 
     text: str
     number: int
@@ -37,7 +37,7 @@ class Line:
         return parts
 
     def integer(self, text: str, what: str, lowest: int = 1) -> int:
-        """`text` as an integer of at least `lowest`, or raise, calling it `what`."""
+        """`text` as an integer of at least `lowest`, or raise an error that calls it `what`."""
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= lowest):
             raise self.error(f"'{shorten(text)}' is no {what}", f"a whole number from {lowest} up is needed")
         return int(text)
@@ -58,7 +58,7 @@ def read_lines(path: str | os.PathLike[str]) -> list[Line]:
     """All lines of a UTF-8 text file but blank ones at its end.
 
     Raises:
-        DataError: missing, empty, not UTF-8 text, an overlong line, or a blank line among the others.
+        DataError: the file is missing, empty or not UTF-8 text, or has an overlong or a blank line.
     """
     source = Path(path)
     lines = [Line(text, number, source) for number, text in enumerate(text_lines(source), start=1)]
@@ -73,9 +73,10 @@ def read_lines(path: str | os.PathLike[str]) -> list[Line]:
 
 
 def blocks(lines: list[Line], start: int, count: int, block: str, items: str) -> Iterator[list[Line]]:
-    """The lines of each of `count` blocks, which follow each other from line `start` on to the end.
+    """Yield the lines of each of `count` blocks, which follow each other from line `start` on to the end.
 
-    A block has its number of lines before it; `block` and `items` are what to call it and them in messages.
+    The number of its lines precedes a block. `block` and `items` are the words for a block and for its lines
+    in messages.
 
     Raises:
         DataError: there are more lines than the numbers say, or fewer.

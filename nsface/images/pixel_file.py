@@ -1,4 +1,4 @@
-"""Decoded pixels in a file, read where they are asked for."""
+"""Decoded pixels in a file, read image by image."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Aligning all images of a source into a folder with the same tree.
+"""The alignment of all images of a source, into a folder with the same tree.
 
-The folder gets the aligned images and, when all are done, three files: `landmarks.txt` (a line an image: its
-name, x1 y1 … x5 y5 in the source's pixels, the detector's confidence), `left_out.txt` (name and reason of
-every image that could not be aligned) and `align.json` (how it was done). Until then a journal holds what is
-done; the same call goes on after it.
+The folder gets the aligned images and, when all are done, three files: `landmarks.txt` (for each image its
+    name,
+x1 y1 … x5 y5 in the source's pixels, and the detector's confidence), `left_out.txt` (name and reason of every
+image that could not be aligned) and `align.json` (the settings and counts). A journal records the images that
+are done, so that the same call goes on where it was interrupted.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class PointSource:
 
 
 class Aligned(NamedTuple):
-    """How many images were aligned, and the name and reason of every other."""
+    """The number of images that were aligned, and the name and reason of each image that was left out."""
 
     images: int
     left_out: list[tuple[str, str]]
@@ -114,14 +115,14 @@ def align(
     Args:
         file_format: JPEG or PNG; names get its extension, but `.jpeg` stays.
         quality: of JPEG, 1 to 100.
-        workers: threads; by default one a core. The results do not depend on their number.
-        progress: called with the number of images done since the last call; first with those that an earlier,
-            interrupted call did.
+        workers: number of threads; by default one for each core. The results do not depend on it.
+        progress: called with the number of images done since the last call, first with those that an
+            interrupted call has done.
 
     Raises:
-        DataError: two images of one name, or a name that leads out of the folder.
+        DataError: two images would get the same name, or a name leads out of the folder.
         ModelError, NsfaceError: the detector cannot be used.
-        NsfaceError: `target` is of something else, is in use, or cannot be written.
+        NsfaceError: `target` has other files in it, is in use, or cannot be written.
     """
     names = _output_names(source, file_format)
     plan = {
@@ -155,7 +156,7 @@ def align(
 
 
 class _Worker:
-    """Aligns one image; each thread has its own detector."""
+    """A function that aligns one image; each thread has its own detector."""
 
     def __init__(
         self,
@@ -264,7 +265,7 @@ def _output_names(source: Source, file_format: Format) -> list[str]:
     """The path of every aligned image, relative to the folder.
 
     Raises:
-        DataError: two images of one name, or a name that leads out of the folder.
+        DataError: two images would get the same name, or a name leads out of the folder.
     """
     seen: dict[str, str] = {}
     for name in source.names:

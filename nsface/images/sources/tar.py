@@ -73,8 +73,7 @@ class TarSource(Source):
 
     Raises:
         DataError: compressed, truncated, or not readable; a name in two shards; something that is no label;
-        or
-            JSON beside the images without a label in it.
+            or JSON beside the images without a label in it.
     """
 
     per_process = ("_files",)

@@ -1,4 +1,4 @@
-"""Packing: any source → a packed store, or a folder of images.
+"""The packing of any source into a store.
 
 While it is made, a store lies in the folder `STORE.partial`; packing the same source again goes on where the
 work was interrupted (see `partial`). The finished folder is renamed to `STORE`.
@@ -47,7 +47,7 @@ Size = tuple[int, int]
 
 
 class Packed(NamedTuple):
-    """How many images and identities a store has, and the reason for each image that was left out."""
+    """The number of images and of identities in a store, and the reason for each image that was left out."""
 
     images: int
     identities: int
@@ -63,22 +63,22 @@ def pack(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Packed:
-    """Pack all images of `source` into the new folder `store`. Each is decoded, and so known to be whole.
+    """Pack all images of `source` into the new folder `store`. Each is decoded, and so known to be intact.
 
     Args:
-        encoded: keep the encoded bytes (small, any size) instead of the pixels (ready, all of one size: that
-            of most images).
+        encoded: store the encoded bytes instead of the pixels. They need less space, and the images can have
+            any size; pixels need no decoding later, and all have the size of most images.
         skip_bad: leave out images that are unreadable or of another size, and report them.
-        workers: threads; by default one a core.
-        progress: called with the number of images done since the last call; first with those that an earlier,
-            interrupted call did.
+        workers: number of threads; by default one for each core.
+        progress: called with the number of images done since the last call, first with those that an
+            interrupted call has done.
 
     Raises:
-        DataError: bad images without `skip_bad`, or no good ones.
+        DataError: there are bad images and not `skip_bad`, or all are bad.
         NsfaceError: `store` exists, or cannot be written.
     """
     if not store.name:
-        raise NsfaceError(f"{store} is no name for a store; give a folder that does not exist")
+        raise NsfaceError(f"{store} has no name; give the path of a folder that does not exist")
     check_new_folder(store)
     size = None if encoded else common_size(source)
     identities = list(source.identities)
@@ -101,7 +101,7 @@ def pack(
                 progress(entry.count)
         bad = {index: why for entry in partial.entries for index, why in entry.bad.items()}
         if not skip_bad or len(bad) == len(source):
-            remedy = "mend them, or leave them out with --skip-bad: what is packed waits for that in "
+            remedy = "mend them, or leave them out with --skip-bad; what is packed is kept in "
             raise_if_unusable(source, bad, len(source), f"{remedy}{folder}")
         good = [index for index in range(len(source)) if index not in bad]
         partial.complete(npy_header((len(good), *size, 3)) if size else b"")
@@ -112,10 +112,10 @@ def pack(
 
 
 def common_size(source: Source) -> Size:
-    """Height and width of most images, by a sample.
+    """Height and width of most images of a sample.
 
     Raises:
-        DataError: none of the sample can be read.
+        DataError: no image of the sample can be read.
     """
     sizes: Counter[Size] = Counter()
     bad: dict[int, str] = {}
@@ -143,7 +143,7 @@ def npy_header(shape: tuple[int, ...]) -> bytes:
 
 
 def _block(source: Source, first: int, size: Size | None) -> tuple[BlockEntry, Any]:
-    """Entry and bytes of the images from `first` on."""
+    """The journal entry and the bytes of the block of images from `first` on."""
     indices = range(first, min(first + BLOCK, len(source)))
     bad: dict[int, str] = {}
     sizes: list[int] = []
@@ -151,7 +151,7 @@ def _block(source: Source, first: int, size: Size | None) -> tuple[BlockEntry, A
         images = []
         for index in indices:
             try:
-                images.append(_whole(source, index))
+                images.append(_checked_bytes(source, index))
                 sizes.append(len(images[-1]))
             except DataError as error:
                 bad[index] = str(error)
@@ -172,11 +172,11 @@ def _block(source: Source, first: int, size: Size | None) -> tuple[BlockEntry, A
     )
 
 
-def _whole(source: Source, index: int) -> bytes:
-    """The encoded image `index`, which can be decoded.
+def _checked_bytes(source: Source, index: int) -> bytes:
+    """The bytes of the encoded image `index`, after it was decoded as a check.
 
     Raises:
-        DataError: it cannot; the message starts with its name.
+        DataError: it cannot be decoded; the message starts with its name.
     """
     try:
         with decoding_memory.limited():
@@ -194,7 +194,7 @@ def _finish(
     good: list[int],
     size: Size | None,
 ) -> int:
-    """Write all but the data file; returns the number of identities."""
+    """Write all files of the store but the data file, and return the number of identities."""
     kept = [identities[index] for index in good]
     labels, names = numbered(identity for identity in kept if identity)
     all_labels = np.full(len(good), -1, np.int64)

@@ -103,7 +103,7 @@ def test_both_orders_are_recognised(tmp_path: Path, order: str) -> None:
         ("a.jpg 1 2 3 4 5 6 7 8 9 -inf\n", ":1: a name"),
         ("a.jpg " + "1 " * 100_000 + "\n", ":1: a line of 200,006 bytes"),
         ("# nothing\n", "no landmarks"),
-        ("a.jpg 1 2 9 4 5 6 7 0 9 1\na.png 1 2 3 4 5 6 7 8 9 1\n", ":2: a.png stands above"),
+        ("a.jpg 1 2 9 4 5 6 7 0 9 1\na.png 1 2 3 4 5 6 7 8 9 1\n", ":2: a.png is in a line above"),
         ("a.jpg 65 51 30 51 48 71 33 92 62 92\n", "neither order"),
     ],
 )

@@ -76,7 +76,11 @@ def plant(root: Path) -> dict[str, tuple[str, str]]:
             "unreadable",
             "not an image, or a damaged one",
         ),
-        "005/bomb.png": (sound[:16] + b"\0\0\xc3P" * 2 + sound[24:], "unreadable", "says it is 50000×50000"),
+        "005/bomb.png": (
+            sound[:16] + b"\0\0\xc3P" * 2 + sound[24:],
+            "unreadable",
+            "states that it is 50000×50000",
+        ),
         "006/wide.png": (cv2.resize(face(9993), (40, 28)), "other_sizes", ""),
         "007/black.png": (np.zeros((*SIZE, 3), np.uint8), "blank", ""),
         "008/blue.png": (np.ascontiguousarray(face(9999)[..., ::-1]), "swapped_colour", ""),

@@ -74,7 +74,7 @@ def command(
     if template_depth is not None and splits is not None:
         raise click.UsageError("--template-depth and --splits are two ways to say what is pooled; give one")
     if models[-1].endswith(".safetensors"):
-        raise click.UsageError(f"{models[-1]}: a model stands before the images: MODEL... IMAGES")
+        raise click.UsageError(f"{models[-1]}: models are given before the images: MODEL... IMAGES")
     check_target(output)
     source = open_source(models[-1])
     if source.unread_note:

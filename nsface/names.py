@@ -57,6 +57,11 @@ def stem_key(name: str) -> str:
     return unicodedata.normalize("NFC", stem(name))
 
 
+def leads_outside(path: PurePosixPath) -> bool:
+    """Whether a file of this name would be written outside of the folder that it is meant for."""
+    return path.is_absolute() or ".." in path.parts
+
+
 class Places:
     """The places of names in a list.
 

@@ -1,4 +1,4 @@
-"""Rows of equal size in a file, read where they are asked for."""
+"""Rows of equal size in a file, read one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of an array in a `.npy` file, such as embeddings that do not fit into memory, read one by one."""
+"""Rows of an array in a `.npy` file, read when they are needed: embeddings that do not fit into memory."""
 
 from __future__ import annotations
 

@@ -101,13 +101,13 @@ def _first_free(place: Path, folder: bool) -> tuple[Path, int]:
 def _slot(place: Path, number: int) -> Path:
     """The path of slot `number` beside `place`."""
     name = place.name
-    if len(os.fsencode(name)) > 120:  # names have 255 bytes at most, and the suffix stands there twice
+    if len(os.fsencode(name)) > 120:  # names have 255 bytes at most, and the suffix occurs twice
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
     return place.with_name(f".{name}.part{number}{place.suffix}")
 
 
 def _opened(path: Path, folder: bool) -> int:
-    """Open the slot, made if it is not there; a link is not followed, whoever has put it there."""
+    """Open the slot, made if it is not there; a link is not followed, because it is not ours."""
     if not folder:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     with suppress(FileExistsError):

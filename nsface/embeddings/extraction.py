@@ -69,8 +69,7 @@ def extract(
     """Embed every image of `source` with the network in the file `models`, in the order of the source.
 
     Args:
-        models: a model file, or several. With several, each network's embedding is normalised, and they are
-            concatenated.
+        models: a model file, or several, whose embeddings are then normalised and concatenated.
         templates: for each image the template that it belongs to, or None to leave the image out. A template
             is the normalised mean of its images' normalised embeddings. Images are pooled as they are read,
             so that memory grows with the number of templates only.

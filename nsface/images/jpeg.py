@@ -64,7 +64,7 @@ def first_picture(data: bytes) -> Picture:
         start = marker = length = 0
         if position <= last:
             start, marker, length = _SEGMENT.unpack_from(data, position)
-        if start != 0xFF or marker in (0, 0xFF):  # no marker stands there, or the data end
+        if start != 0xFF or marker in (0, 0xFF):  # there is no marker, or the data end
             if (found := _MARKER.search(data, position)) is None:
                 return picture
             position, marker = found.start(), data[found.end() - 1]

@@ -30,13 +30,13 @@ from nsface.files import make_folder, reason, write_text
 from nsface.images import decoding_memory
 from nsface.images.alignment.detectors import Detector, FaceChoice, Mtcnn, YuNet, choose_face
 from nsface.images.alignment.landmarks import Landmarks, Located
-from nsface.images.alignment.similarity import Pixels, residual, warp
+from nsface.images.alignment.similarity import residual, warp
 from nsface.images.alignment.templates import Template
 from nsface.images.journal import Journal
 from nsface.images.parallel import in_order
-from nsface.images.pixels import Progress
+from nsface.images.pixels import Pixels, Progress
 from nsface.images.sources import Source
-from nsface.names import stem
+from nsface.names import leads_outside, stem
 
 LANDMARKS, LEFT_OUT, SUMMARY, JOURNAL = "landmarks.txt", "left_out.txt", "align.json", ".align.journal"
 _UNFINISHED = ".align.unfinished"  # the folder of images that are being written
@@ -223,8 +223,8 @@ class _Worker:
 def _folder_for_unfinished(target: Path) -> Iterator[None]:
     """Make the folder for images that are being written, without those that a killed call has left there.
 
-    The images cannot appear all at once, but each appears whole or not at all. What is unfinished lies in one
-    folder, so that it is found without a search through the tree.
+    The images cannot appear all at once, but each appears whole or not at all. Unfinished files are in one
+    folder, so that they are found without a search through the tree.
     """
     folder = target / _UNFINISHED
     try:
@@ -243,7 +243,7 @@ def _folder_for_unfinished(target: Path) -> Iterator[None]:
 
 
 def _check_points(given: Located, pixels: Pixels, template: Template, location: str) -> None:
-    """Refuse points from a file that lie outside the image, or have not the shape of a face.
+    """Raise a DataError about points from a file that lie outside the image, or have not the shape of a face.
 
     Raises:
         DataError: it names the file, the line and the residual.
@@ -272,7 +272,7 @@ def _output_names(source: Source, file_format: Format) -> list[str]:
         extension = posixpath.splitext(name)[1]
         keeps = file_format == "jpg" and extension.lower() in (".jpg", ".jpeg")
         path = PurePosixPath(name if keeps else f"{stem(name)}.{file_format}")
-        if path.is_absolute() or ".." in path.parts:
+        if leads_outside(path):
             raise DataError(
                 f"{source.location}: {name}: this name leads out of the folder; nothing is written"
             )

@@ -9,12 +9,11 @@ from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from nsface.errors import ModelError, NsfaceError
 from nsface.images.alignment.templates import Points
+from nsface.images.pixel_file import Pixels
 
-Pixels = npt.NDArray[np.uint8]
 FaceChoice = Literal["largest", "central"]
 LONGEST_SIDE = 640  # pixels; YuNet finds faces of up to about 300 pixels
 CONFIDENCE = 0.6  # of YuNet; MTCNN has the thresholds of its authors

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from nsface.errors import DataError
 from nsface.images.alignment.templates import Points, Template
+from nsface.images.pixel_file import Pixels
 
 Matrix = npt.NDArray[np.float64]
-Pixels = npt.NDArray[np.uint8]
 
 
 def umeyama(source: Points, target: Points) -> Matrix:

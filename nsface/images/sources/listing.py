@@ -1,4 +1,4 @@
-"""Images named in a list: a path a line, with or without a label, in a file or on standard input."""
+"""Images named in a list, in a file or on standard input: a path in each line, with or without a label."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ class ListSource(FilesSource):
     """The images that `lines` name, in that order.
 
     A line is `path`, `path<TAB>label` or `path label`; a label is one word, the identity. Either all lines
-    have one or none has. Blank lines and lines that start with `#` are passed over, and so is a line that
-    stands there again.
+    have one or none has. Blank lines, lines that start with `#` and repeated lines are ignored.
 
     Args:
         lines: paths, absolute or relative to `root`. Bytes that are no UTF-8 are Python's surrogates.
         root: the folder of the list file; the working folder for standard input.
-        location: what to call the list in messages.
+        location: the name of the list in messages.
 
     Raises:
-        DataError: a line that names no image file, a file that is not there, a label too many or too few, or
-            two labels for one path (list and line are named).
+        DataError: a line names no image file, or one that does not exist; some lines have labels and others
+            none; or a path has two labels. List and line are named.
     """
 
     kind = "list"
@@ -46,7 +45,9 @@ class ListSource(FilesSource):
             if not entry or entry.startswith("#"):
                 continue
             path, label = _parsed(entry)
-            path = f"/{plain(path)}" if path.startswith("/") else plain(path)  # one spelling an image
+            path = (
+                f"/{plain(path)}" if path.startswith("/") else plain(path)
+            )  # so that each image has one spelling
             place = f"{location}:{number}"
             if not has_image_extension(path):
                 raise DataError(
@@ -54,9 +55,9 @@ class ListSource(FilesSource):
                     "PATH<TAB>LABEL or `PATH LABEL`, and PATH ends as images do (.jpg, .png, …)"
                 )
             if labels.setdefault(path, label) != label:
-                raise DataError(f"{place}: {printable(path)[:300]} stands above with another label")
+                raise DataError(f"{place}: {printable(path)[:300]} has another label in a line above")
             if (label is None) != (next(iter(labels.values())) is None):
-                raise DataError(f"{place}: a label on some lines only; give one to each, or to none")
+                raise DataError(f"{place}: only some lines have a label; give one to all lines, or to none")
             if not os.path.isfile(os.path.join(root, path)):
                 raise DataError(f"{place}: no such image: {printable(str(root / path))[:300]}")
         paths = list(labels)

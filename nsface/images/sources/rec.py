@@ -7,7 +7,7 @@
 little-endian; the identity is the first label. `train.idx` has lines `key<TAB>offset`; without it the key of
 a record is its id where all ids differ, and its place in the file, from 0, where they do not. Where record 0
 has two labels (a, b) and no image, images are the keys 1 … a − 1, and the keys up to b − 1 are headers of
-identities, without images. face2rec2 writes that record last: it is recognised by what it says of the others.
+identities, without images. face2rec2 writes that record last: it is recognised by the numbers that it has.
 Where there is none every record is an image. `property` beside it holds `classes,height,width`.
 
 https://github.com/deepinsight/insightface/tree/master/recognition/_datasets_
@@ -90,7 +90,7 @@ class RecSource(Source):
 
     Raises:
         DataError: a record or a line of the index that cannot be right (the message has key and offset), or
-            another number of images than record 0 says.
+            another number of images than record 0 states.
     """
 
     kind = "rec"
@@ -136,7 +136,7 @@ class RecSource(Source):
         if abs(len(images.keys) - (first_header - 1)) > np.spacing(np.float32(first_header)) // 2:
             where = f"{index} lists" if index else "the file holds"
             raise DataError(
-                f"{self.location}: record 0 says that there are {first_header - 1} images, and {where} "
+                f"{self.location}: record 0 states that there are {first_header - 1} images, and {where} "
                 f"{len(images.keys)}; copy or download it again"
             )
         return images
@@ -155,7 +155,7 @@ class RecSource(Source):
             if (bounds := self._bounds(table, row)) is not None:
                 slack = np.spacing(np.float32(bounds[1])) // 2  # the numbers are float32
                 found = images + 1, images + headers
-                if all(abs(says - there) <= slack for says, there in zip(bounds, found, strict=True)):
+                if all(abs(stated - there) <= slack for stated, there in zip(bounds, found, strict=True)):
                     return True
         return False
 

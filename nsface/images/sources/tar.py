@@ -68,8 +68,8 @@ class TarSource(Source):
     Args:
         paths: one tar, or the shards of one set in their order.
         location: what to call the set in messages.
-        label: the key of the JSON that is the label, in place of `label`; FOLDER: the folder is, whatever
-            lies beside the images.
+        label: the key of the JSON that is the label, in place of `label`; FOLDER: the identity is
+            the folder, even if there are labels beside the images.
 
     Raises:
         DataError: compressed, truncated, or not readable; a name in two shards; something that is no label;
@@ -150,7 +150,7 @@ class TarSource(Source):
         self._labels.update((key, label) for key, (label, _) in found.items())
 
     def _label(self, path: Path, member: Member) -> str | None:
-        """The identity in a `.cls` or `.json` member, '' for nobody; None where the JSON has none."""
+        """The identity in a `.cls` or `.json` member, '' for none; None where the JSON has no label."""
         place = f"{path}: {printable(member.name)}"
         if member.size > _LONGEST_LABEL_FILE:
             raise DataError(f"{place}: {member.size:,} bytes are too many for a label")

@@ -12,6 +12,7 @@ from nsface.images.dimensions import image_extension
 from nsface.images.parallel import in_order
 from nsface.images.pixels import Progress, raise_if_unusable
 from nsface.images.sources import Source
+from nsface.names import leads_outside
 
 CHUNK = 64  # images
 _SAME_FORMAT = {".jpeg": ".jpg", ".tiff": ".tif"}
@@ -82,7 +83,7 @@ def _path(name: str, identity: str, index: int, extension: str) -> PurePosixPath
     path = PurePosixPath(
         name if _SAME_FORMAT.get(given.lower(), given.lower()) == extension else base + extension
     )
-    if path.is_absolute() or ".." in path.parts:
+    if leads_outside(path):
         raise DataError(f"{name}: this name leads out of the folder; nothing is written")
     return path
 

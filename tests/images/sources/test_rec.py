@@ -144,7 +144,7 @@ def test_property_is_compared(train: Path) -> None:
 def test_an_index_that_lacks_images(train: Path) -> None:
     lines = train.with_suffix(".idx").read_text().splitlines(keepends=True)
     train.with_suffix(".idx").write_text("".join(lines[:3]))
-    with pytest.raises(DataError, match=r"record 0 says that there are 5 images, and train.idx lists 2"):
+    with pytest.raises(DataError, match=r"record 0 states that there are 5 images, and train.idx lists 2"):
         RecSource(train)
 
 
@@ -216,7 +216,7 @@ def test_a_cut_far_from_the_end(tmp_path: Path) -> None:
 
 def test_a_cut_between_records_is_found_without_an_index(tmp_path: Path) -> None:
     message = damage(tmp_path / "x.rec", lambda data, at: data.__delitem__(slice(at[4], None)), index=False)
-    assert "record 0 says that there are 5 images, and the file holds 3" in message
+    assert "record 0 states that there are 5 images, and the file holds 3" in message
 
 
 def test_parts_out_of_place(tmp_path: Path) -> None:

@@ -205,9 +205,9 @@ def test_lists_with_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a/1.jpg 1\na/2.jpg\n", r":2: a label on some lines only"),
-        ("a/1.jpg\na/2.jpg 1\n", r":2: a label on some lines only"),
-        ("a/1.jpg 1\n\na/1.jpg 2\n", r":3: a/1\.jpg stands above with another label"),
+        ("a/1.jpg 1\na/2.jpg\n", r":2: only some lines have a label"),
+        ("a/1.jpg\na/2.jpg 1\n", r":2: only some lines have a label"),
+        ("a/1.jpg 1\n\na/1.jpg 2\n", r":3: a/1\.jpg has another label"),
         ("a/1.jpg 1 2\n", r":1: not the path of an image"),
         ("a/1.jpg 1\n7\ta/2.jpg\n", r":2: not the path of an image: 7"),
         ("a/1.jpg 1\na/3.jpg 1\n", r":2: no such image"),

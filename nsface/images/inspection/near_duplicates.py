@@ -13,8 +13,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 SIDE = 32
 FREQUENCIES = 16
@@ -81,6 +79,9 @@ def _close(
 
 def groups(pairs: npt.NDArray[np.int64]) -> list[list[int]]:
     """Groups of rows that `pairs` (P × 2) connect, in ascending order, and ordered by their first rows."""
+    from scipy.sparse import coo_array  # here, because SciPy takes long to import
+    from scipy.sparse.csgraph import connected_components
+
     rows, numbers = np.unique(pairs, return_inverse=True)
     left, right = numbers.reshape(-1, 2).T
     links = coo_array((np.ones(len(left), bool), (left, right)), (len(rows), len(rows)))

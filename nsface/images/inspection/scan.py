@@ -84,7 +84,7 @@ def scan(source: Source, workers: int | None = None, progress: Progress | None =
     """Decode every image of `source` and record its properties.
 
     Args:
-        workers: threads; by default one a core.
+        workers: number of threads; by default one for each core.
         progress: called with the number of images done since the last call.
 
     Raises:

@@ -123,7 +123,7 @@ def read_store(table: Table, store: StoreSource, epochs: int) -> None:
     with table.row("store: uint8 batches") as count:
         for epoch in range(epochs):
             for chosen in sampler.epoch(epoch, 0):
-                count(len(store.pixel_file.rows(chosen.numpy())))
+                count(len(store.pixel_file.gather(chosen.numpy())))
 
 
 def train_batches(table: Table, store: StoreSource, device: torch.device, epochs: int) -> None:

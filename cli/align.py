@@ -90,26 +90,27 @@ def command(
     from tqdm import tqdm
 
     from nsface.images.alignment import read_landmarks, template
-    from nsface.images.alignment.aligning import LEFT_OUT, Finder, align
+    from nsface.images.alignment.aligning import LEFT_OUT, PointSource, align
     from nsface.images.sources import open_source
 
     if (detector is None) == (landmarks is None):
         raise click.UsageError("give either --detector yunet|mtcnn or --landmarks FILE")
     if (detector == "yunet") != (model is not None):
         raise click.UsageError("--model FILE is YuNet's .onnx file: --detector yunet needs it, nothing else")
-    aim = template(name)
-    finder = Finder(
-        None if landmarks is None else read_landmarks(landmarks, order),
-        None if model is None else str(model),
-        face,
-    )
+    face_template = template(name)
+    given = None if landmarks is None else read_landmarks(landmarks, order)
+    points = PointSource(given, None if model is None else str(model), face)
     opened = open_source(source)
-    if opened.unread:
-        note(opened.unread)
+    if opened.unread_note:
+        note(opened.unread_note)
     with tqdm(total=len(opened), desc="aligning", unit=" images", disable=None) as bar:
-        aligned = align(
-            opened, target, aim, finder, form=form, quality=quality, workers=workers, progress=bar.update
-        )
+        options: dict[str, Any] = {
+            "file_format": form,
+            "quality": quality,
+            "workers": workers,
+            "progress": bar.update,
+        }
+        aligned = align(opened, target, face_template, points, **options)
     left_out = [f"{image}: {why}" for image, why in aligned.left_out]
     if left_out and (not skip_bad or not aligned.images):
         raise DataError(
@@ -117,5 +118,5 @@ def command(
             f"{target / LEFT_OUT}: {listing(left_out, 3)}; --skip-bad accepts that"
         )
     skipped = f", {len(left_out)} left out ({target / LEFT_OUT})" if left_out else ""
-    size = f"{aim.height}×{aim.width} (height × width)"
+    size = f"{face_template.height}×{face_template.width} (height × width)"
     say(f"{target}: {aligned.images} faces, {size}{skipped}")

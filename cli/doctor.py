@@ -67,7 +67,7 @@ def devices() -> list[dict[str, Any]]:
     import torch
 
     from nsface.device import pick_device, pick_precision
-    from nsface.images.room import main_memory
+    from nsface.images.decoding_memory import main_memory
 
     found = []
     for name in (["cuda"] if torch.cuda.is_available() else []) + ["cpu"]:

@@ -38,12 +38,7 @@ from nsface.errors import DataError, listing
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, and name them.")
 @click.option(
-    "--batch-size",
-    metavar="N",
-    type=BATCH,
-    default=128,
-    show_default=True,
-    help="Images per batch.",
+    "--batch-size", metavar="N", type=BATCH, default=128, show_default=True, help="Images per batch."
 )
 def command(
     models: tuple[str, ...],
@@ -70,7 +65,7 @@ def command(
 
     from nsface.cli.inputs import note_zeros
     from nsface.embeddings import save
-    from nsface.embeddings.extraction import extract
+    from nsface.embeddings.extraction import extract, folder_templates
     from nsface.embeddings.file import check_target
     from nsface.images.sources import open_source
 
@@ -79,14 +74,14 @@ def command(
     if template_depth is not None and splits is not None:
         raise click.UsageError("--template-depth and --splits are two ways to say what is pooled; give one")
     if models[-1].endswith(".safetensors"):
-        raise click.UsageError(f"{models[-1]}: a model stands before the images: MODEL... IMAGES")
+        raise click.UsageError(f"{models[-1]}: models are given before the images: MODEL... IMAGES")
     check_target(output)
     source = open_source(models[-1])
-    if source.unread:
-        note(source.unread)
+    if source.unread_note:
+        note(source.unread_note)
     templates: Sequence[str | None] | None = None
     if template_depth is not None:
-        templates = _folders(source.names, template_depth, source.location)
+        templates = folder_templates(source.names, template_depth, source.location)
     elif splits is not None:
         templates = _videos(source.names, splits, source.location, options["skip_bad"])
     total = len(source) if templates is None else sum(template is not None for template in templates)
@@ -105,28 +100,14 @@ def command(
     say(f"{output}: {len(made.embeddings.names)} {what} of size {size}{skipped}")
 
 
-def _folders(names: Sequence[str], depth: int, location: str) -> list[str]:
-    """The first `depth` folders of every name."""
-    shallow = [name for name in names if name.count("/") < depth]
-    if shallow:
-        raise DataError(
-            f"{location}: {len(shallow)} images do not lie in {depth} folders: {listing(shallow, 3)}; give a "
-            "smaller --template-depth (folders common to all images do not count)"
-        )
-    return ["/".join(name.split("/")[:depth]) for name in names]
-
-
 def _videos(names: Sequence[str], splits: Path, location: str, skip_bad: bool) -> list[str | None]:
     """The video of every frame that a list of YTF needs; None for other images."""
-    from nsface.protocols.ytf import read_splits, video_of
+    from nsface.protocols.ytf import read_splits, videos_of_frames
 
-    trials = read_splits(splits)
-    wanted = set(trials.left) | set(trials.right)
-    videos = [video if (video := video_of(name)) in wanted else None for name in names]
-    missing = sorted(wanted - set(videos))
+    videos, missing = videos_of_frames(names, read_splits(splits))
     if missing:
-        message = f"{len(missing)} of the {len(wanted)} videos of {splits} have no frames: {listing(missing)}"
-        if not skip_bad or len(missing) == len(wanted):
+        message = f"{len(missing)} of the videos of {splits} have no frames: {listing(missing)}"
+        if not skip_bad or not any(videos):
             raise DataError(f"{location}: {message}; names must end in Person/number/frame.jpg")
         say(message)
     return videos

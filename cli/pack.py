@@ -42,8 +42,8 @@ def command(
     if encoded and folder:
         raise click.UsageError("--encoded is about a store; a folder always has the encoded images")
     opened = open_source(source)
-    if opened.unread:
-        note(opened.unread)
+    if opened.unread_note:
+        note(opened.unread_note)
     with tqdm(total=len(opened), desc="packing", unit=" images", disable=None) as bar:
         if folder:
             bad = write_folder(opened, target, skip_bad=skip_bad, workers=workers, progress=bar.update)

@@ -1,8 +1,7 @@
-"""Files and folders that appear whole or not at all, and stay when the power fails."""
+"""Writing of files and folders that appear complete or not at all, and survive a power failure."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sys
@@ -12,19 +11,18 @@ from contextlib import ExitStack, contextmanager
 from errno import EACCES, EBADF, EDQUOT, EFBIG, EINVAL, ENOSPC, ENOSYS, ENOTSUP, EPERM
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO
 
 from nsface.errors import NsfaceError, shown
-from nsface.unfinished import share, unfinished
+from nsface.unfinished import lock, share, unfinished
 
 __all__ = [
     "FULL", "check_folder", "check_new_folder", "check_writable", "lock", "make_folder", "new_folder",
     "place_folder", "reason", "replacing", "share", "sync", "write_text",
 ]  # fmt: skip
 
-FULL = {ENOSPC, EDQUOT, EFBIG}  # what writing to a full disk, or beyond a limit, gives
+FULL = {ENOSPC, EDQUOT, EFBIG}  # the errors of writing to a full disk, or beyond a limit
 _FEW = 256  # files and folders that are synced one by one
-_UNSYNCABLE = {EACCES, EBADF, EINVAL, ENOSYS, ENOTSUP, EPERM}  # what file systems say that cannot flush it
+_UNSYNCABLE = {EACCES, EBADF, EINVAL, ENOSYS, ENOTSUP, EPERM}  # the errors of file systems that cannot sync
 
 
 def reason(error: OSError) -> str:
@@ -36,8 +34,8 @@ def reason(error: OSError) -> str:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes `path`'s place, on failure it is removed.
 
-    A reader never sees half a file and a failed run leaves the old one, when the process is killed or the
-    power fails too. A link stays: what it points to is replaced. A pipe or device is written to.
+    A reader never sees half a file, and a failed run leaves the old file, even if the process is killed or
+    the power fails. A link stays, and the file that it points to is replaced. A pipe or device is written to.
 
     Raises:
         NsfaceError: the folder does not exist or cannot be written.
@@ -51,7 +49,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         return
     place = Path(os.path.realpath(target))
     with _beside(place, target) as temporary:
-        with _room(target):
+        with _full_disk_is_an_error(target):
             yield temporary
             sync(temporary)  # which is when some file systems notice that they are full
         try:
@@ -71,14 +69,14 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     check_new_folder(target)
     with _beside(target, target, folder=True) as temporary:
-        with _room(target):
+        with _full_disk_is_an_error(target):
             yield temporary
         place_folder(temporary, target)
 
 
 @contextmanager
 def _beside(place: Path, target: Path, folder: bool = False) -> Iterator[Path]:
-    """`unfinished`; that it cannot be made is an NsfaceError about `target`."""
+    """`unfinished` beside `place`; if it cannot be made, that is an NsfaceError about `target`."""
     with ExitStack() as stack:
         try:
             temporary = stack.enter_context(unfinished(place, folder=folder))
@@ -88,7 +86,8 @@ def _beside(place: Path, target: Path, folder: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def _room(target: Path) -> Iterator[None]:
+def _full_disk_is_an_error(target: Path) -> Iterator[None]:
+    """Turn the error of a full disk into an NsfaceError about `target`."""
     try:
         yield
     except OSError as error:
@@ -102,10 +101,10 @@ def _unwritable(target: Path, error: OSError) -> NsfaceError:
 
 
 def sync(path: Path) -> None:
-    """Have what was written to the file `path`, or the names in the folder `path`, on the disk itself.
+    """Flush the file `path`, or the list of names in the folder `path`, to the disk itself.
 
     Raises:
-        OSError: it cannot be written; but not where the file system cannot do this.
+        OSError: it cannot be written. A file system that cannot do this is no error.
     """
     try:
         handle = os.open(path, os.O_RDONLY)
@@ -121,28 +120,16 @@ def sync(path: Path) -> None:
 
 
 def _sync_all(folder: Path) -> None:
-    """`sync` of a folder and all below it; one by one, thousands of files would take minutes."""
+    """`sync` of a folder and all below it, together where there are many: thousands would take minutes."""
     below = (Path(parent, name) for parent, _, names in os.walk(folder) for name in (*names, ""))
     few = list(islice(below, _FEW + 1))
-    if len(few) > _FEW and sys.platform == "linux":  # where it waits for the disks, of others' files too
+    if (
+        len(few) > _FEW and sys.platform == "linux"
+    ):  # where this call waits until all files of all programs are written
         os.sync()
         return
     for path in chain(few, below):
         sync(path)
-
-
-def lock(file: int | IO[bytes] | IO[str]) -> bool:
-    """Take an open file or folder for this process, until it is closed; false where another has it.
-
-    On a file system without locks, such as some over a network, it is always true.
-    """
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
 
 
 def check_new_folder(target: Path) -> None:
@@ -185,11 +172,11 @@ def place_folder(made: Path, target: Path) -> None:
 
 
 def _check_name(target: Path) -> None:
-    """Refuse a name that no file can have: too long, or in a circle of links."""
+    """Raise an NsfaceError for a name that no file can have: too long, or in a circle of links."""
     try:
         os.stat(target)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        pass  # what a name can mend is said elsewhere
+        pass  # these are reported elsewhere, with a remedy
     except OSError as error:
         raise _unwritable(target, error) from error
 
@@ -207,16 +194,17 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def _may_write_into(folder: str | Path) -> bool:
-    """Whether files can be made in `folder`, by the effective user: who opening one would go by."""
+    """Whether the effective user, whose rights count when a file is opened, can make files in `folder`."""
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _is_special(path: Path) -> bool:
+    """Whether `path` is a pipe, a device or a folder."""
     return os.path.exists(path) and not os.path.isfile(path)
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """Raise an NsfaceError where the folder `path` cannot be made, with its parents, or written into."""
+    """Raise an NsfaceError if the folder `path` cannot be made with its parents, or not be written into."""
     target = Path(path)
     nearest = next(folder for folder in [target, *target.absolute().parents] if os.path.lexists(folder))
     if not os.path.isdir(nearest) or not _may_write_into(nearest):
@@ -225,6 +213,6 @@ def check_folder(path: str | os.PathLike[str]) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` (UTF-8; paths that are not are written as they are) to `path`, whole or not at all."""
+    """Write `text` to `path` in UTF-8, complete or not at all; bytes in paths that are not UTF-8 are kept."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")

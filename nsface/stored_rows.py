@@ -1,12 +1,9 @@
-"""Rows of an array in a `.npy` file, read when they are asked for: embeddings that may not fit into memory.
-
-The file is not mapped into memory: a mapped file that is cut short while it is read ends the process.
-"""
+"""Rows of an array in a `.npy` file, read when they are needed: embeddings that do not fit into memory."""
 
 from __future__ import annotations
 
 import os
-import weakref
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError, shown
+from nsface.row_file import RowFile
 from nsface.untrusted import read_array_header
 
 _AT_ONCE = 1 << 24  # bytes of one read
@@ -37,7 +35,8 @@ class StoredRows:
             OSError: it cannot be opened.
         """
         self.path = Path(path)
-        with self.path.open("rb", buffering=0) as file:
+        with ExitStack() as on_error:
+            file = on_error.enter_context(self.path.open("rb", buffering=0))
             header = read_array_header(file, os.fstat(file.fileno()).st_size, str(path))
             check_numbers(header.dtype, header.shape, str(path))
             if header.fortran_order and 1 not in header.shape:
@@ -45,10 +44,11 @@ class StoredRows:
                     f"{shown(path)}: its array lies column by column (Fortran order); "
                     "save it by rows: numpy.save(FILE, numpy.ascontiguousarray(ARRAY))"
                 )
-            self._file = os.dup(file.fileno())
-        weakref.finalize(self, os.close, self._file)
+            on_error.pop_all()
         self.shape: tuple[int, int] = (header.shape[0], header.shape[1])
-        self._stored, self._start = header.dtype, header.offset
+        self._stored = header.dtype
+        self._width = self.shape[1] * header.dtype.itemsize  # bytes of a row
+        self._rows = RowFile(file, header.offset, self._width)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -83,17 +83,17 @@ class StoredRows:
         return self[:] if dtype is None else self[:].astype(dtype)
 
     def _read(self, result: npt.NDArray[np.float32], first: int) -> None:
-        """Fill `result` with the rows from `first` on."""
-        width = self.shape[1] * self._stored.itemsize
-        step = max(1, _AT_ONCE // max(1, width))
+        """Read the rows from `first` on into `result`."""
+        step = max(1, _AT_ONCE // self._width)
         for start in range(0, len(result), step):
             part = result[start : start + step]
-            wanted = len(part) * width
-            data = os.pread(self._file, wanted, self._start + (first + start) * width)
-            if len(data) < wanted:
-                raise DataError(f"{shown(self.path)}: it was cut short while it was read; make it again")
+            if self._stored == np.float32:
+                self._rows.read_into(part, first + start)
+                continue
+            stored = np.empty(part.shape, self._stored)
+            self._rows.read_into(stored, first + start)
             with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold becomes infinite
-                part[...] = np.frombuffer(data, self._stored).reshape(part.shape)
+                part[...] = stored
 
 
 Vectors = npt.NDArray[np.float32] | StoredRows

@@ -1,4 +1,4 @@
-"""Text from files that anybody wrote: UTF-8, and what else it is said in plain words."""
+"""Text files that users wrote or saved: UTF-8, and a clear error for everything else."""
 
 from __future__ import annotations
 
@@ -7,34 +7,42 @@ from pathlib import Path
 from nsface.errors import DataError, shown
 from nsface.files import reason
 
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LONGEST_LINE = 4096  # bytes; the longest line of any published list is below 200
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def read_text(path: Path) -> str:
-    """The text of the file `path`, as by `decode`.
+def text_lines(path: Path) -> list[str]:
+    """The lines of the text file `path` without their ends, which are LF, CR LF or CR.
+
+    A byte order mark is removed. Blank lines are kept, so that line number i + 1 is item i.
 
     Raises:
-        DataError: it cannot be read, or is not a text in UTF-8.
+        DataError: the file cannot be read, is UTF-16, or has a line that is not UTF-8, holds zero bytes or is
+            longer than LONGEST_LINE; file and line are named.
     """
     try:
-        return decode(path.read_bytes(), str(path))
+        data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+    refuse_utf16(data, f"{path}:1")
+    lines = data.removeprefix(BYTE_ORDER_MARK).splitlines()
+    return [_decoded(line, f"{shown(path)}:{number}") for number, line in enumerate(lines, start=1)]
 
 
 def decode(data: bytes, where: str, *, surrogates: bool = False) -> str:
     """The text of a file in UTF-8, with or without a byte order mark.
 
     Args:
-        where: what to call it in messages.
-        surrogates: keep bytes that are not UTF-8, as in names of files.
+        where: what to call the file in messages.
+        surrogates: keep bytes that are not UTF-8 as Python's surrogates, as in names of files.
 
     Raises:
         DataError: UTF-16, with or without its mark, or not a text in UTF-8.
     """
     refuse_utf16(data, where)
     try:
-        return data.removeprefix(b"\xef\xbb\xbf").decode(
+        return data.removeprefix(BYTE_ORDER_MARK).decode(
             "utf-8", "surrogateescape" if surrogates else "strict"
         )
     except UnicodeDecodeError as error:
@@ -48,5 +56,17 @@ def refuse_utf16(data: bytes, where: str) -> None:
     unmarked = len(start) >= 4 and (
         (not any(even) and all(odd[: len(even)])) or (not any(odd) and all(even[: len(odd)]))
     )
-    if unmarked or data.startswith(_UTF16):
+    if unmarked or data.startswith(_UTF16_MARKS):
         raise DataError(f"{shown(where)}: this is UTF-16 text; convert it with `iconv -f UTF-16 -t UTF-8`")
+
+
+def _decoded(line: bytes, place: str) -> str:
+    if len(line) > LONGEST_LINE:
+        raise DataError(f"{place}: a line of {len(line):,} bytes; this is not a list of the expected kind")
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place}: not UTF-8 text; give a text list, not a binary file") from error
+    if "\0" in text:
+        raise DataError(f"{place}: holds zero bytes; give a text list, not a binary file")
+    return text

@@ -16,18 +16,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EAGAIN, EISDIR, ELOOP, ENOENT, ENOTDIR, EPERM
 from pathlib import Path
+from typing import IO
 
-_TAKEN = {EACCES, EISDIR, ELOOP, ENOTDIR, EPERM}  # there is something that is not ours
-_SLOTS = 64  # writers of one name at a time
+# the errors of opening something under our name that another program or user has made
+_NOT_OURS = {EACCES, EISDIR, ELOOP, ENOTDIR, EPERM}
+_SLOTS = 64  # processes that can write one name at a time
+
+_being_written: dict[int, Path] = {}  # by the open file that holds the lock
 
 
-_in_work: dict[int, Path] = {}  # the open files that have the locks of what this process is writing
+def lock(file: int | IO[bytes] | IO[str], *, required: bool = False) -> bool:
+    """Lock an open file or folder for this process, until it is closed; false where another process holds it.
+
+    On a file system without locks, such as some over a network, the answer is true.
+
+    Raises:
+        OSError: the file system has no locks, and one is `required`.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        if required:
+            raise
+    return True
 
 
 def abandon() -> None:
-    """Remove all that this process is writing: it is about to end without leaving `unfinished`."""
-    for handle, path in list(_in_work.items()):
-        if _same(path, handle):
+    """Remove all that this process is writing, when it is about to end without leaving `unfinished`."""
+    for handle, path in list(_being_written.items()):
+        if _still_named(path, handle):
             _remove(path)
 
 
@@ -35,25 +54,25 @@ def abandon() -> None:
 def unfinished(place: Path, *, folder: bool = False) -> Iterator[Path]:
     """Yield the path of an empty file, or `folder`, beside `place`; at the end it is removed if still there.
 
-    Whoever is done renames it. On a file system without locks, where nobody can tell the living from the
-    dead, it has a random name, and a killed writer leaves it.
+    The writer renames it when it is complete. On a file system without locks, where a living writer cannot be
+    told from a killed one, it has a random name, and a killed writer leaves it there.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the file or folder cannot be made.
     """
     path, handle = _first_free(place, folder)
-    _in_work[handle] = path
+    _being_written[handle] = path
     try:
         yield path
     finally:
-        del _in_work[handle]
-        if _same(path, handle):  # not renamed, so that another may have begun one of the same name
+        del _being_written[handle]
+        if _still_named(path, handle):  # if it was renamed, `path` may be what another process has begun
             _remove(path)
         os.close(handle)  # and with it the lock: not before the name is free
 
 
 def _first_free(place: Path, folder: bool) -> tuple[Path, int]:
-    """The first slot that no living process holds, emptied, and its open file, which has the lock."""
+    """The first slot that no living process holds, emptied, and its open file, which holds the lock."""
     refused = OSError(EAGAIN, "too many processes are writing it")
     for number in range(_SLOTS):
         path = _slot(place, number)
@@ -61,17 +80,15 @@ def _first_free(place: Path, folder: bool) -> tuple[Path, int]:
             handle = _opened(path, folder)
         except OSError as error:
             renamed_meanwhile = folder and error.errno == ENOENT and place.parent.is_dir()
-            if error.errno not in _TAKEN and not renamed_meanwhile:
+            if error.errno not in _NOT_OURS and not renamed_meanwhile:
                 raise
             refused = error
             continue
         try:
-            if _lock(handle, path):
+            if _is_free(handle, path):
                 _empty(path, handle)
                 _sweep(place, number + 1, folder)
                 return path, handle
-        except BlockingIOError:
-            pass
         except OSError:  # the file system has no locks
             with suppress(OSError):
                 path.rmdir() if folder else path.unlink()
@@ -82,14 +99,15 @@ def _first_free(place: Path, folder: bool) -> tuple[Path, int]:
 
 
 def _slot(place: Path, number: int) -> Path:
+    """The path of slot `number` beside `place`."""
     name = place.name
-    if len(os.fsencode(name)) > 120:  # names have 255 bytes at most, and the suffix stands there twice
+    if len(os.fsencode(name)) > 120:  # names have 255 bytes at most, and the suffix occurs twice
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
     return place.with_name(f".{name}.part{number}{place.suffix}")
 
 
 def _opened(path: Path, folder: bool) -> int:
-    """Open the slot, made if it is not there; a link is not followed, whoever has put it there."""
+    """Open the slot, made if it is not there; a link is not followed, because it is not ours."""
     if not folder:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     with suppress(FileExistsError):
@@ -97,17 +115,17 @@ def _opened(path: Path, folder: bool) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
-def _lock(handle: int, path: Path) -> bool:
-    """Whether the lock is ours, and of the file that still has this name: its writer may have renamed it.
+def _is_free(handle: int, path: Path) -> bool:
+    """Lock the slot; true where no other process holds it, and its writer has not renamed it meanwhile.
 
     Raises:
-        BlockingIOError: another process has it.
+        OSError: the file system has no locks.
     """
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return _same(path, handle)
+    return lock(handle, required=True) and _still_named(path, handle)
 
 
-def _same(path: Path, handle: int) -> bool:
+def _still_named(path: Path, handle: int) -> bool:
+    """Whether `path` is the name of the open file `handle`: a finished one has been renamed."""
     try:
         return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(handle))
     except FileNotFoundError:
@@ -128,7 +146,7 @@ def _sweep(place: Path, number: int, folder: bool) -> None:
         while os.path.lexists(path := _slot(place, number)):
             handle = _opened(path, folder)
             try:
-                if _lock(handle, path):
+                if _is_free(handle, path):
                     _remove(path)
             finally:
                 os.close(handle)
@@ -136,6 +154,7 @@ def _sweep(place: Path, number: int, folder: bool) -> None:
 
 
 def _unlocked(place: Path, folder: bool) -> tuple[Path, int]:
+    """A new file or folder with a random name, and its open file, for a file system without locks."""
     prefix, suffix = _slot(place, 0).name.removesuffix(place.suffix) + ".", place.suffix
     if folder:
         path = Path(tempfile.mkdtemp(dir=place.parent, prefix=prefix, suffix=suffix))

@@ -1,6 +1,6 @@
-"""Readers of what others wrote: JSON, NumPy headers, and parsers that damaged input can crash.
+"""Readers of files that may be damaged or malicious: JSON, NumPy headers, libraries that can crash.
 
-Whatever comes in, a reader returns a value or raises one DataError, within work and memory bounded by the
+For any input a reader returns a value or raises one DataError, and its time and memory are bounded by the
 size of the file.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 Result = TypeVar("Result")
-# what NumPy raises of a header that is no such thing
+# what NumPy raises for a header that is not one
 _BAD_HEADER = (
     ValueError, TypeError, LookupError, AttributeError, EOFError, SyntaxError, ArithmeticError,
     RecursionError, MemoryError, struct.error, tokenize.TokenError,
@@ -42,11 +42,12 @@ def parse_json(text: str | bytes, where: str) -> Any:
     """The value of a JSON text.
 
     Args:
-        text: bytes are taken as UTF-8, with or without a byte order mark.
-        where: what to call it in messages: a path, or a path and a line.
+        text: the JSON; bytes are UTF-8, with or without a byte order mark.
+        where: the name of the text in messages: a path, or a path and a line.
 
     Raises:
-        DataError: not UTF-8, not JSON, nested too deep, or a number of more digits than Python reads.
+        DataError: it is not UTF-8, not JSON, nested too deep, or has a number of more digits than Python
+            reads.
 
     Example:
         >>> parse_json(b'{"step": 1}', "log.jsonl:1")
@@ -66,7 +67,7 @@ def parse_json(text: str | bytes, where: str) -> Any:
 
 
 def first_fault(error: ValidationError) -> tuple[str, str]:
-    """The first thing that pydantic refuses: its dotted key, '' for the whole, and what is wrong with it."""
+    """The first fault that pydantic found: its dotted key ('' for the whole value), and what is wrong."""
     first = error.errors()[0]
     place = ".".join(map(str, first["loc"]))
     return shown(place), shown(first["msg"].removeprefix("Value error, "))
@@ -74,11 +75,11 @@ def first_fault(error: ValidationError) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """What the header of a `.npy` file says.
+    """The header of a `.npy` file.
 
     Attributes:
         shape, dtype: of the array.
-        fortran_order: the first index varies fastest.
+        fortran_order: whether the first index varies fastest.
         offset: bytes before the data.
     """
 
@@ -94,11 +95,12 @@ def read_array_header(file: IO[bytes], size: int, where: str) -> ArrayHeader:
     Args:
         file: open at the header.
         size: bytes from the header's start to the end of the data, so that a header that promises more than
-            the file holds is refused before anything is allocated.
-        where: what to call it in messages.
+            the file holds is found before memory is allocated.
+        where: the name of the file in messages.
 
     Raises:
-        DataError: no such header, an array of Python objects, or more elements than the file holds.
+        DataError: there is no such header, the array has Python objects, or more elements than the file
+            holds.
     """
     start = file.tell()
     try:
@@ -116,7 +118,7 @@ def read_array_header(file: IO[bytes], size: int, where: str) -> ArrayHeader:
     count = 1
     for length in shape:
         count *= length
-    promised = count * max(dtype.itemsize, 1)  # text of no length is written as of one
+    promised = count * max(dtype.itemsize, 1)  # texts of length 0 are stored as of length 1
     if promised > size - offset:
         raise DataError(
             f"{shown(where)}: its header promises {promised:,} bytes {shape}, the file holds "
@@ -125,7 +127,7 @@ def read_array_header(file: IO[bytes], size: int, where: str) -> ArrayHeader:
     return ArrayHeader(shape, dtype, fortran_order, offset)
 
 
-# Not a copy of our process, as multiprocessing starts it: that would run a user's script again.
+# A new program, because multiprocessing would start a copy of this one, which runs a user's script again.
 _PROGRAM = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
     "from nsface.untrusted import _answer; _answer()"
@@ -133,18 +135,19 @@ _PROGRAM = (
 
 
 def isolated(function: Callable[..., Result], *arguments: Any, where: str) -> Result:
-    """The value of `function(*arguments)`, computed in a process of its own whose crash is a DataError.
+    """The value of `function(*arguments)`, computed in a separate process, whose crash is a DataError.
 
-    For libraries that damaged input can crash: SciPy's reader of .mat, LMDB.
+    It is for libraries that damaged input can crash: SciPy's reader of .mat files, and LMDB.
 
     Args:
-        function: importable by its name; it, its arguments and its result travel by pickle.
-        where: what to call the input in messages.
+        function: it can be imported by its name; it, its arguments and its result are sent by pickle.
+        where: the name of the input in messages.
 
     Raises:
-        DataError: the process died; or whatever `function` raises.
+        DataError: the process was ended by a signal or an error of the library. Errors of `function` are
+            raised as they are.
     """
-    # What the library writes to standard error ("free(): invalid size") is said by our own message.
+    # our own message replaces what the library writes to standard error ("free(): invalid size")
     process = subprocess.Popen(
         [sys.executable, "-c", _PROGRAM],
         stdin=subprocess.PIPE,
@@ -154,10 +157,12 @@ def isolated(function: Callable[..., Result], *arguments: Any, where: str) -> Re
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        with suppress(BrokenPipeError):  # it died before it had read
+        with suppress(BrokenPipeError):  # the process ended before it had read
             process.stdin.write(pickle.dumps(sys.path) + pickle.dumps((function, arguments)))
             process.stdin.flush()
-        answer = process.stdout.read()  # meanwhile its standard input stays open: its end would be ours
+        answer = (
+            process.stdout.read()
+        )  # its standard input stays open, since its end means that this process is gone
         code = process.wait()
     finally:
         process.kill()
@@ -174,21 +179,24 @@ def isolated(function: Callable[..., Result], *arguments: Any, where: str) -> Re
     return value  # type: ignore[no-any-return]
 
 
-def limit_memory(room: int) -> None:
-    """Let this process, one of its own as `isolated` starts, have at most `room` bytes more than it has now.
+def limit_memory(additional: int) -> None:
+    """Limit this process, which `isolated` has started, to `additional` bytes more than it uses now.
 
-    Beyond that Python raises MemoryError. On macOS, which does not keep such a limit, nothing happens.
+    Beyond the limit Python raises MemoryError. On macOS, which does not enforce such a limit, nothing
+    happens.
     """
     if not os.path.exists("/proc/self/statm"):
         return
     with open("/proc/self/statm", encoding="ascii") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (now + room if hard < 0 else min(now + room, hard), hard))
+    resource.setrlimit(
+        resource.RLIMIT_AS, (now + additional if hard < 0 else min(now + additional, hard), hard)
+    )
 
 
 def _answer() -> None:
-    """In the program of `isolated`: read the function and its arguments, write its value."""
+    """The program of `isolated`: read the function and its arguments, and write its value."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
     requests = sys.stdin.buffer
     function, arguments = pickle.load(requests)
@@ -199,7 +207,7 @@ def _answer() -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     results = os.dup(1)
-    os.dup2(2, 1)  # so that nothing that a library prints is taken for its value
+    os.dup2(2, 1)  # so that nothing that a library prints is mistaken for the value
     try:
         answer = (True, function(*arguments))
     except (NsfaceError, OSError, MemoryError) as error:

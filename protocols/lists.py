@@ -1,7 +1,7 @@
-"""Reading text lists: strict about content, tolerant of how editors save them.
+"""Reading of text lists: strict about their content, tolerant of how editors save them.
 
-A byte-order mark, CRLF line ends and blank lines at the end are accepted; everything else that is not
-expected is an error of one line with file and line number.
+A byte order mark, CR LF line ends and blank lines at the end are accepted. Everything else that is unexpected
+is an error of one line with file and line number.
 """
 
 from __future__ import annotations
@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsface.errors import DataError, shown
-from nsface.files import reason
-from nsface.text import refuse_utf16
-
-_LONGEST_LINE = 4096  # bytes; the longest line of any published list is below 200
+from nsface.text import text_lines
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a list: its text without the line end, and where it stands."""
+    """One line of a list: its text without the line end, its number and its file."""
 
     text: str
     number: int
@@ -30,15 +27,17 @@ class Line:
         """A `DataError` that begins with `file:line`."""
         return DataError(f"{shown(self.path)}:{self.number}: {shown(problem)}; {shown(remedy)}")
 
-    def fields(self, count: int, form: str, where: str = "", separator: str | None = None) -> list[str]:
-        """Split into exactly `count` non-empty fields, or raise with the `form` wanted and the place."""
+    def fields(self, count: int, expected: str, where: str = "", separator: str | None = None) -> list[str]:
+        """Split into exactly `count` non-empty fields, or raise an error that says what is `expected`."""
         parts = [part.strip() for part in self.text.split(separator)]
         if len(parts) != count or not all(parts):
-            raise self.error(f"'{shorten(self.text)}' is not '{form}'{where}", f"{count} fields are needed")
+            raise self.error(
+                f"'{shorten(self.text)}' is not '{expected}'{where}", f"{count} fields are needed"
+            )
         return parts
 
     def integer(self, text: str, what: str, lowest: int = 1) -> int:
-        """`text` as an integer of at least `lowest`, or raise, calling it `what`."""
+        """`text` as an integer of at least `lowest`, or raise an error that calls it `what`."""
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= lowest):
             raise self.error(f"'{shorten(text)}' is no {what}", f"a whole number from {lowest} up is needed")
         return int(text)
@@ -59,17 +58,10 @@ def read_lines(path: str | os.PathLike[str]) -> list[Line]:
     """All lines of a UTF-8 text file but blank ones at its end.
 
     Raises:
-        DataError: missing, empty, not UTF-8 text, an overlong line, or a blank line among the others.
+        DataError: the file is missing, empty or not UTF-8 text, or has an overlong or a blank line.
     """
     source = Path(path)
-    try:
-        data = source.read_bytes()
-    except OSError as error:
-        raise DataError(f"{shown(source)}: cannot be read: {reason(error)}") from error
-    refuse_utf16(data, f"{source}:1")
-    lines = [
-        _decoded(raw, i, source) for i, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1)
-    ]
+    lines = [Line(text, number, source) for number, text in enumerate(text_lines(source), start=1)]
     while lines and not lines[-1].text.strip():
         lines.pop()
     if not lines:
@@ -80,26 +72,11 @@ def read_lines(path: str | os.PathLike[str]) -> list[Line]:
     return lines
 
 
-def _decoded(raw: bytes, number: int, source: Path) -> Line:
-    if len(raw) > _LONGEST_LINE:
-        raise DataError(
-            f"{shown(source)}:{number}: a line of {len(raw):,} bytes; this is not a list of the expected kind"
-        )
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{shown(source)}:{number}: not UTF-8 text; give a text list, not a binary file"
-        ) from error
-    if "\0" in text:
-        raise DataError(f"{shown(source)}:{number}: holds zero bytes; give a text list, not a binary file")
-    return Line(text, number, source)
-
-
 def blocks(lines: list[Line], start: int, count: int, block: str, items: str) -> Iterator[list[Line]]:
-    """The lines of each of `count` blocks, which follow each other from line `start` on to the end.
+    """Yield the lines of each of `count` blocks, which follow each other from line `start` on to the end.
 
-    A block has its number of lines before it; `block` and `items` are what to call it and them in messages.
+    The number of its lines precedes a block. `block` and `items` are the words for a block and for its lines
+    in messages.
 
     Raises:
         DataError: there are more lines than the numbers say, or fewer.

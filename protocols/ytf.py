@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -121,6 +121,17 @@ def _pair(line: Line) -> tuple[int, int, str, str, bool]:
 def video_of(name: str) -> str:
     """Video of a frame in either public layout: `Aaron_Eckhart/0/0.555.jpg` → `Aaron_Eckhart/0`."""
     return "/".join(name.split("/")[-3:-1])
+
+
+def videos_of_frames(names: Sequence[str], wanted: Trials) -> tuple[list[str | None], list[str]]:
+    """The video of each frame that the list needs, None for other images; and the videos without frames.
+
+    Args:
+        names: of the images, ending in `Person/number/frame.jpg`.
+    """
+    listed = {*wanted.left, *wanted.right}
+    videos = [video if (video := video_of(name)) in listed else None for name in names]
+    return videos, sorted(listed.difference(filter(None, videos)))
 
 
 @dataclass(frozen=True)

@@ -84,4 +84,4 @@ def test_a_file_that_is_cut_while_it_is_read_is_an_error(path: Path, left: int) 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0
-    assert done.stdout == f"DataError {path}: it was cut short while it was read; make it again\n"
+    assert done.stdout == f"DataError {path}: it was cut short while it was read; make it or copy it again\n"

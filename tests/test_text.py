@@ -15,7 +15,7 @@ from nsface.images.sources import open_source
 from nsface.protocols.lists import read_lines
 from nsface.protocols.templates import Faces, read_template_pairs
 from nsface.recipe.schema import load_recipe
-from nsface.text import read_text
+from nsface.text import text_lines
 
 
 def pairs_of_templates(path: Path) -> object:
@@ -27,7 +27,7 @@ def excluded(path: Path) -> object:
 
 
 READERS = [
-    read_text, read_lines, read_landmarks, read_names, pairs_of_templates, excluded,
+    text_lines, read_lines, read_landmarks, read_names, pairs_of_templates, excluded,
     lambda path: open_source(str(path)),
 ]  # fmt: skip
 
@@ -36,14 +36,33 @@ READERS = [
 @pytest.mark.parametrize("read", READERS)
 def test_utf16_is_called_so(tmp_path: Path, read: Callable[[Path], object], encoding: str) -> None:
     (tmp_path / "list.txt").write_bytes("a/1.jpg b/2.jpg 1\n".encode(encoding))
-    with pytest.raises(NsfaceError, match=r"list\.txt(:1)?: this is UTF-16 text; convert it with `iconv"):
+    with pytest.raises(NsfaceError, match=r"list\.txt:1: this is UTF-16 text; convert it with `iconv"):
         read(tmp_path / "list.txt")
 
 
-@pytest.mark.parametrize("read", [read_text, read_landmarks, read_names, excluded])
+@pytest.mark.parametrize("read", [text_lines, read_lines, read_landmarks, read_names, excluded])
 def test_bytes_that_are_no_text(tmp_path: Path, read: Callable[[Path], object]) -> None:
     (tmp_path / "list.txt").write_bytes(b"caf\xe9\n")
-    with pytest.raises(NsfaceError, match=r"list\.txt: not a text file in UTF-8"):
+    with pytest.raises(NsfaceError, match=r"list\.txt:1: not UTF-8 text"):
         read(tmp_path / "list.txt")
     with pytest.raises(NsfaceError, match=r"other\.txt: cannot be read: no such file"):
         read(tmp_path / "other.txt")
+
+
+def test_lines_end_as_any_editor_ends_them(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes("\ufeffa\r\n\r\nü\u2028ü\rb\n".encode())
+    assert text_lines(tmp_path / "list.txt") == ["a", "", "ü\u2028ü", "b"]
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        (b"caf\xe9", "not UTF-8 text"),
+        (b"a\0b", "holds zero bytes"),
+        (b"a" * 4097, "a line of 4,097 bytes"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, second: bytes, why: str) -> None:
+    (tmp_path / "list.txt").write_bytes(b"first\n" + second + b"\n")
+    with pytest.raises(NsfaceError, match=rf"list\.txt:2: {why}"):
+        text_lines(tmp_path / "list.txt")

@@ -1,4 +1,4 @@
-"""Images → embeddings: one an image, or one a template pooled from many; by one network or by several."""
+"""The extraction of embeddings: of each image, or of templates pooled from several images."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from nsface.device import DeviceChoice, PrecisionChoice, pick_device, pick_preci
 from nsface.embeddings.file import Embeddings
 from nsface.embeddings.fusion import fused_meta
 from nsface.embeddings.pooling import TemplatePool, template_meta
-from nsface.errors import DataError, ModelError
-from nsface.images.pixels import Pixels, Progress, fill, refuse_bad
+from nsface.errors import DataError, ModelError, listing
+from nsface.images.pixels import Pixels, Progress, decode_into, raise_if_unusable
 from nsface.images.rendered import rendered_meta
 from nsface.images.sources import Source
 from nsface.metrics.similarity import unit
@@ -30,11 +30,28 @@ Path = str | os.PathLike[str]
 
 
 class Extraction(NamedTuple):
-    """Embeddings, the reason for each image that has none, and templates that were left without any image."""
+    """The result of an extraction.
+
+    Attributes:
+        embeddings: of the images, or of the templates.
+        bad: the reason for each image that has no embedding.
+        empty: names of templates of which no image could be used.
+    """
 
     embeddings: Embeddings
     bad: list[str]
     empty: list[str]
+
+
+class _Batch(NamedTuple):
+    """Decoded images: their numbers in the source, their pixels, and the reasons for bad ones by position."""
+
+    indices: Sequence[int]
+    pixels: Pixels
+    bad: dict[int, str]
+
+    def good_pixels(self) -> Pixels:
+        return np.delete(self.pixels, list(self.bad), axis=0) if self.bad else self.pixels
 
 
 def extract(
@@ -52,53 +69,81 @@ def extract(
     """Embed every image of `source` with the network in the file `models`, in the order of the source.
 
     Args:
-        models: a model file, or several: then each network's embedding is normalised, and they are
-            concatenated.
-        templates: for each image the template that it belongs to, or None to leave it out. A template is the
-            normalised mean of its images' normalised embeddings; images are pooled as they come, so memory
-            grows with the number of templates only.
-        flip: what the mirrored image adds: nothing ("none"), its embedding to the original's ("sum"), or its
-            embedding after the original's ("concat", twice the size).
+        models: a model file, or several, whose embeddings are then normalised and concatenated.
+        templates: for each image the template that it belongs to, or None to leave the image out. A template
+            is the normalised mean of its images' normalised embeddings. Images are pooled as they are read,
+            so that memory grows with the number of templates only.
+        flip: how the mirrored image is used: not at all ("none"), its embedding is added to the original's
+            ("sum"), or follows the original's ("concat", of twice the size).
         skip_bad: leave out images that are unreadable or of another size than the model's, and report them.
         progress: called with the number of images done since the last call.
 
     Raises:
         ModelError: a file is not a usable model, or the models need different images.
-        DataError: bad images without `skip_bad`, no good ones, or none that belongs to a template.
+        DataError: there are bad images and not `skip_bad`, all are bad, or none belongs to a template.
+
+    Example:
+        >>> made = extract("model.safetensors", open_source("faces/"))  # doctest: +SKIP
+        >>> made.embeddings.vectors.shape  # doctest: +SKIP
+        (13233, 512)
     """
     paths = [models] if isinstance(models, str | os.PathLike) else list(models)
-    where = pick_device(device)
-    ensemble = _Ensemble(paths, where, pick_precision(precision, where), flip)
+    ensemble = _Ensemble(paths, pick_device(device), precision, flip)
     indices = [i for i in range(len(source)) if templates is None or templates[i] is not None]
     if not indices:
         raise DataError(f"{source.location}: none of its {len(source)} images belongs to a template")
     vectors: list[npt.NDArray[np.float32]] = []
     pool = TemplatePool(ensemble.size)
     bad: dict[int, str] = {}
-    for part, pixels, found in _decoded(source, indices, ensemble.description, batch_size):
-        bad.update({part[position]: why for position, why in found.items()})
-        embedded = ensemble.embed(np.delete(pixels, list(found), axis=0) if found else pixels)
+    for batch in _decoded_batches(source, indices, ensemble.description, batch_size):
+        bad.update({batch.indices[position]: why for position, why in batch.bad.items()})
+        embedded = ensemble.embed(batch.good_pixels())
         if templates is None:
             vectors.append(embedded)
         else:
-            pool.add([str(templates[i]) for i in part if i not in bad], embedded)
+            pool.add([str(templates[i]) for i in batch.indices if i not in bad], embedded)
         if progress:
-            progress(len(pixels))
-
-    if len(bad) == len(indices):
-        refuse_bad(source, bad, len(indices))
-    if not skip_bad:
-        refuse_bad(source, bad, len(indices), "mend them, or leave them out with --skip-bad")
+            progress(len(batch.indices))
+    _check(source, bad, len(indices), skip_bad)
     meta = ensemble.meta() | {"images_skipped": len(bad)} | rendered_meta(source.location)
     if templates is None:
         names = [source.names[i] for i in indices if i not in bad]
-        return Extraction(
-            Embeddings(names, np.concatenate(vectors), meta, source.location), list(bad.values()), []
-        )
+        made = Embeddings(names, np.concatenate(vectors), meta, source.location)
+        return Extraction(made, list(bad.values()), [])
     names, means, counts = pool.result()
     made = Embeddings(names, means, meta | template_meta(counts), source.location)
     empty = sorted({str(templates[i]) for i in bad} - set(names))
     return Extraction(made, list(bad.values()), empty)
+
+
+def _check(source: Source, bad: dict[int, str], total: int, skip_bad: bool) -> None:
+    """Raise a DataError about the `bad` images, where these are not skipped or no other images are left."""
+    if len(bad) == total:
+        raise_if_unusable(source, bad, total)
+    if not skip_bad:
+        raise_if_unusable(source, bad, total, "mend them, or leave them out with --skip-bad")
+
+
+def folder_templates(names: Sequence[str], depth: int, location: str) -> list[str]:
+    """The template of each image, for `extract`: the first `depth` folders of its name.
+
+    Args:
+        location: the name of the images in messages.
+
+    Raises:
+        DataError: images lie in fewer folders.
+
+    Example:
+        >>> folder_templates(["Ada/0/001.jpg", "Ada/0/002.jpg"], 2, "frames")
+        ['Ada/0', 'Ada/0']
+    """
+    shallow = [name for name in names if name.count("/") < depth]
+    if shallow:
+        raise DataError(
+            f"{location}: {len(shallow)} images do not lie in {depth} folders: {listing(shallow, 3)}; give a "
+            "smaller --template-depth (folders common to all images do not count)"
+        )
+    return ["/".join(name.split("/")[:depth]) for name in names]
 
 
 @dataclass(frozen=True)
@@ -111,10 +156,12 @@ class _Member:
 
 
 class _Ensemble:
-    """The networks of model files that take the same images."""
+    """The networks of one or several model files, which all take the same images."""
 
-    def __init__(self, paths: Sequence[Path], device: torch.device, dtype: torch.dtype, flip: Flip) -> None:
-        self._device, self._dtype, self._flip = device, dtype, flip
+    def __init__(
+        self, paths: Sequence[Path], device: torch.device, precision: PrecisionChoice, flip: Flip
+    ) -> None:
+        self._device, self._dtype, self._flip = device, pick_precision(precision, device), flip
         self._members = []
         for path in paths:
             network, description = load_model(path)
@@ -122,11 +169,11 @@ class _Ensemble:
             self._members.append(_Member(os.fspath(path), network, description))
         self.description = self._members[0].description
         for member in self._members[1:]:
-            self._check(member)
+            self._require_same_images(self._members[0], member)
 
-    def _check(self, other: _Member) -> None:
-        """The networks see the same images: normalisation may differ, size and alignment may not."""
-        first, second = self._members[0], other
+    @staticmethod
+    def _require_same_images(first: _Member, second: _Member) -> None:
+        """Raise a ModelError where two networks need other images; only their normalisation may differ."""
         for what in ("height", "width", "template", "colour"):
             one, two = (getattr(member.description.input, what) for member in (first, second))
             if one != two:
@@ -142,7 +189,7 @@ class _Ensemble:
         return sides * sum(member.description.embedding_size for member in self._members)
 
     def embed(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """uint8 pixels, B × H × W × 3 → embeddings, B × D."""
+        """The embeddings, float32, B × D, of images in RGB, uint8, B × H × W × 3."""
         images = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float()
         parts = []
         for member in self._members:
@@ -151,7 +198,7 @@ class _Ensemble:
         return parts[0] if len(parts) == 1 else np.concatenate([unit(part) for part in parts], axis=1)
 
     def meta(self) -> dict[str, Any]:
-        """How the embeddings are made."""
+        """The `meta` of an embeddings file: how its embeddings were made."""
         metas = [
             {
                 "model": member.path,
@@ -166,16 +213,16 @@ class _Ensemble:
         return metas[0] if len(metas) == 1 else fused_meta(metas)
 
 
-def _decoded(
+def _decoded_batches(
     source: Source, indices: Sequence[int], description: Description, batch_size: int
-) -> Iterator[tuple[Sequence[int], Pixels, dict[int, str]]]:
-    """Batches of image numbers with their pixels and the places of bad ones; the next decodes meanwhile."""
+) -> Iterator[_Batch]:
+    """The images `indices` in batches; while one is used, the next is decoded."""
     size = (description.input.height, description.input.width)
 
-    def decode_batch(start: int) -> tuple[Sequence[int], Pixels, dict[int, str]]:
+    def decode_batch(start: int) -> _Batch:
         part = indices[start : start + batch_size]
         pixels = np.zeros((len(part), *size, 3), np.uint8)
-        return part, pixels, fill(pixels, source, part)
+        return _Batch(part, pixels, decode_into(pixels, source, part))
 
     with ThreadPoolExecutor(1) as ahead:
         starts = range(0, len(indices), batch_size)
@@ -188,6 +235,7 @@ def _decoded(
 
 
 def _embed(network: nn.Module, images: Tensor, dtype: torch.dtype, flip: Flip) -> Tensor:
+    """Embeddings by one network, float32, B × D, of normalised images, B × 3 × H × W."""
     with torch.inference_mode(), torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
         original: Tensor = network(images).float()
         if flip == "none":

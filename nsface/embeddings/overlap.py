@@ -20,7 +20,7 @@ from nsface.embeddings.pooling import group_rows
 from nsface.errors import DataError, shown
 from nsface.metrics.similarity import unit
 from nsface.names import stem
-from nsface.text import read_text
+from nsface.text import text_lines
 
 Vectors = npt.NDArray[np.float32]
 _BLOCK = 1024  # training identities at once
@@ -201,7 +201,7 @@ def read_names(path: Path) -> dict[str, str]:
         DataError: cannot be read, a line without a name, or an identity with two; file and line are named.
     """
     found: dict[str, str] = {}
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(text_lines(path), start=1):
         entry = line.strip()
         if not entry or entry.startswith("#"):
             continue

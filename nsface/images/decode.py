@@ -1,4 +1,4 @@
-"""Encoded bytes → RGB pixels, by OpenCV: the fastest decoder at hand, and one for all formats."""
+"""Decoding of images to RGB pixels by OpenCV, the fastest decoder available, and one for all formats."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
-from nsface.images import room
+from nsface.images import decoding_memory
 from nsface.images.dimensions import dimensions, image_extension
 from nsface.images.jpeg import Picture, first_picture
 
-# What Pillow takes for a decompression bomb; its 537 MB of pixels are more than any camera's.
-MAX_PIXELS = room.PIXELS
-# A photograph has a byte for at most some 20 pixels. A file that promises far more is no face, but fills the
-# memory: 20 KB of PNG can be 500 MB of pixels.
+# Pillow takes larger images for decompression bombs; 537 MB of pixels are more than any camera's.
+MAX_PIXELS = decoding_memory.LIMIT
+# A photograph has at most some 20 pixels for each byte. A file that states far more is no photograph, but
+# would fill the memory: 20 KB of PNG can be 500 MB of pixels.
 SMALL_PIXELS = 1 << 24
 PIXELS_PER_BYTE = 1000
-_UNDECODED = 128  # what libjpeg fills in where the data of a picture end too early
+_UNDECODED = 128  # the grey of libjpeg where the data of an image end too early
 _MORE = b"\x5a\xa5\x33\xcc" * 16
 _END = b"\xff\xd9"
 _one_at_a_time = threading.Lock()
 
-# what is wrong with an image is said by name, not by OpenCV besides
+# the errors about images are raised here, so OpenCV need not print them
 if hasattr(cv2, "setLogLevel"):  # until OpenCV 5, which has it in `utils` alone
     cv2.setLogLevel(2)
 else:
@@ -39,16 +39,15 @@ def decode(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     """Decode one JPEG, PNG, WebP, BMP or TIFF image to RGB, uint8, height × width × 3, in [0, 255].
 
     Grey images are repeated over the channels, CMYK is converted, transparency is dropped, 16-bit channels
-    are reduced to 8, and the orientation that the EXIF data ask for is applied. What stands behind the end of
-    the (first) picture is not looked at.
+    are reduced to 8, and the orientation that the EXIF data ask for is applied. Bytes after the end of
+    the (first) image are ignored.
 
     Raises:
-        DataError: `data` is no image, is truncated, or says that it has more pixels than MAX_PIXELS or than
-            so many bytes hold, which is found out before memory is taken for them; the message starts with
-            `name`.
+        DataError: `data` is no image, is truncated, or states more pixels than MAX_PIXELS or than so many
+            bytes can hold, which is checked before memory is allocated; the message starts with `name`.
     """
     size, end, picture = _checked(data, name)
-    room.take(size[0] * size[1])
+    decoding_memory.reserve(size[0] * size[1])
     pixels = _decoded(data[:end] if end < len(data) else data, name)
     if picture is not None and _ends_early(data[:end], pixels, picture, name):
         raise DataError(f"{name}: truncated image")
@@ -56,16 +55,16 @@ def decode(data: bytes, name: str) -> npt.NDArray[np.uint8]:
 
 
 def check_image(data: bytes, name: str) -> tuple[int, int]:
-    """Height and width of an image, before EXIF turns it, or what its bytes show to be wrong with it.
+    """Height and width of an image before its EXIF orientation is applied, checked without decoding it.
 
     Raises:
-        DataError: empty, no image, truncated, or too many pixels; the message starts with `name`.
+        DataError: it is empty, no image, truncated, or has too many pixels; the message starts with `name`.
     """
     return _checked(data, name)[0]
 
 
 def _checked(data: bytes, name: str) -> tuple[tuple[int, int], int, Picture | None]:
-    """Height and width, how many bytes are the image, and the markers of a JPEG."""
+    """Height and width, the number of bytes up to the end of the image, and the markers of a JPEG."""
     if not data:
         raise DataError(f"{name}: empty file")
     extension = image_extension(data)
@@ -82,11 +81,11 @@ def _checked(data: bytes, name: str) -> tuple[tuple[int, int], int, Picture | No
         raise DataError(f"{name}: truncated image")
     if size is None or 0 in size:
         raise DataError(f"{name}: not an image, or a damaged one")
-    says = f"{name}: says it is {size[0]}×{size[1]} (height × width), "
+    stated = f"{name}: states that it is {size[0]}×{size[1]} (height × width), "
     if size[0] * size[1] > MAX_PIXELS:
-        raise DataError(f"{says}more than {MAX_PIXELS:,} pixels")
+        raise DataError(f"{stated}more than {MAX_PIXELS:,} pixels")
     if size[0] * size[1] > SMALL_PIXELS + PIXELS_PER_BYTE * len(data):
-        raise DataError(f"{says}in {len(data):,} bytes: no photograph")
+        raise DataError(f"{stated}in {len(data):,} bytes: no photograph")
     return size, end, picture
 
 
@@ -101,7 +100,7 @@ def _decoded(data: bytes, name: str) -> npt.NDArray[np.uint8]:
 
 
 def _png_end(data: bytes) -> int | None:
-    """Bytes up to the end of a PNG file; None where they are not all there."""
+    """Number of bytes up to the end of a PNG image; None where it is truncated."""
     position = 8
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -114,16 +113,17 @@ def _png_end(data: bytes) -> int | None:
 
 
 def _ends_early(data: bytes, pixels: npt.NDArray[np.uint8], picture: Picture, name: str) -> bool:
-    """Whether the data of a whole-looking JPEG stop before its last block: the decoder does not say.
+    """Whether the data of a JPEG that has its end marker stop before its last block.
 
-    It leaves the blocks without data grey, and so a corner of the image (of CMYK, of some other colour). Such
-    a picture is decoded again with more data before its end: a whole one has no use for them. A picture in
-    several scans shows it by what they lack; of its last scan nothing does.
+    The decoder does not report it. It leaves blocks without data grey, and so a corner of the image (in CMYK,
+    in some other colour). Such an image is decoded again with more data before its end, which do not change a
+    complete one. An image in several scans is recognised by what its scans lack; the end of its last scan
+    cannot be checked.
     """
     if len(picture.scans) > 1:
         return picture.lacks_scans
     bottom, right = pixels.shape[0] - 1, pixels.shape[1] - 1
-    corners = (bottom, right), (bottom, 0), (0, right), (0, 0)  # EXIF may have turned it
+    corners = (bottom, right), (bottom, 0), (0, right), (0, 0)  # EXIF may have turned the image
     if len(picture.components) < 4 and all(pixels.item(*corner, 0) != _UNDECODED for corner in corners):
         return False
     with _silent():
@@ -133,7 +133,7 @@ def _ends_early(data: bytes, pixels: npt.NDArray[np.uint8], picture: Picture, na
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep libjpeg from writing to standard error what is wrong with the data, which is found out here."""
+    """Keep libjpeg from writing to standard error, while its complaints are of no use."""
     with _one_at_a_time:
         kept = os.dup(2)
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -18,16 +18,16 @@ _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 
 
 def image_extension(data: bytes) -> str | None:
-    """The extension of the format that `data` begins like; None where it is none that nsface reads."""
+    """The extension of the format of `data`, by its first bytes; None for a format that is not read."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return ".webp"
     return next((extension for start, extension in _EXTENSIONS if data.startswith(start)), None)
 
 
 def dimensions(data: bytes) -> tuple[int, int] | None:
-    """Height and width that a JPEG, PNG, WebP, BMP or TIFF says it has, before EXIF turns it.
+    """Height and width that a JPEG, PNG, WebP, BMP or TIFF states, before its EXIF orientation is applied.
 
-    None where `data` is of another format, or ends before it says so.
+    None where `data` is of another format, or ends before the size.
     """
     try:
         match image_extension(data):

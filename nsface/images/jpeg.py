@@ -1,7 +1,7 @@
-"""The markers of a JPEG file: what size it says, where its first picture ends, whether scans are missing.
+"""The markers of a JPEG file: its size, the end of its first image, and whether scans are missing.
 
-ITU-T T.81 (https://www.w3.org/Graphics/JPEG/itu-t81.pdf), annexes B and G. Phones write more behind the end:
-a short film, a second picture (MPO), a depth map.
+ITU-T T.81 (https://www.w3.org/Graphics/JPEG/itu-t81.pdf), annexes B and G. Phones write more after the end:
+a short film, a second image (MPO), a depth map.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _COEFFICIENTS = 64
 
 @dataclass
 class Picture:
-    """The first picture of a JPEG file.
+    """The first image of a JPEG file.
 
     Attributes:
-        size: height and width; None where no frame says them.
+        size: height and width; None where there is no frame.
         frame: the marker of its frame.
-        components: of a pixel, by their numbers in the file.
-        scans: the segment at the start of each part of its data.
-        end: bytes up to its end, that included; None where the file ends before.
+        components: the numbers of the components of a pixel.
+        scans: the segment at the start of each scan.
+        end: number of bytes up to its end marker, that included; None where the marker is missing.
     """
 
     size: tuple[int, int] | None = None
@@ -42,10 +42,10 @@ class Picture:
 
     @property
     def lacks_scans(self) -> bool:
-        """Whether parts of a picture that comes in several are missing: coefficients, or their last bits."""
+        """Whether scans of an image that has several are missing: coefficients, or their last bits."""
         if self.frame not in _PROGRESSIVE:
             return not set(self.components) <= {number for scan in self.scans for number in _components(scan)}
-        # bits still to come of each coefficient of each component; more than there ever are: all of them
+        # the bits that are still missing of each coefficient of each component; at first 99, so all of them
         left = {number: [99] * _COEFFICIENTS for number in self.components}
         for scan in self.scans:
             first, last, bits = scan[-3], scan[-2], scan[-1] & 0x0F
@@ -57,14 +57,14 @@ class Picture:
 
 
 def first_picture(data: bytes) -> Picture:
-    """Follow the markers of `data`, in a time that grows with their number."""
+    """Read the markers of `data` up to the end of the first image, in a time that grows with their number."""
     picture = Picture()
     position, last = 2, len(data) - _SEGMENT.size
     while True:
         start = marker = length = 0
         if position <= last:
             start, marker, length = _SEGMENT.unpack_from(data, position)
-        if start != 0xFF or marker in (0, 0xFF):  # no marker stands there, or the data end
+        if start != 0xFF or marker in (0, 0xFF):  # there is no marker, or the data end
             if (found := _MARKER.search(data, position)) is None:
                 return picture
             position, marker = found.start(), data[found.end() - 1]
@@ -78,7 +78,7 @@ def first_picture(data: bytes) -> Picture:
         segment = position + 4
         position += 2 + max(2, length)
         if marker in _FRAMES and picture.size is None:
-            _take_frame(picture, marker, data[segment:position])
+            _read_frame(picture, marker, data[segment:position])
         elif marker == _SCAN and length >= _SHORTEST_SCAN:
             picture.scans.append(data[segment:position])
             if (found := _AFTER_SCAN.search(data, position)) is None:
@@ -86,8 +86,8 @@ def first_picture(data: bytes) -> Picture:
             position = found.start()
 
 
-def _take_frame(picture: Picture, marker: int, frame: bytes) -> None:
-    """Precision, height, width, number of components, and three bytes for each."""
+def _read_frame(picture: Picture, marker: int, frame: bytes) -> None:
+    """Read the segment of a frame: precision, height, width, number of components, three bytes for each."""
     if len(frame) >= 6:
         picture.size = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
         picture.frame, picture.components = marker, frame[6::3][: frame[5]]

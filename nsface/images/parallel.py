@@ -1,4 +1,4 @@
-"""Work on several cores whose results are wanted in order."""
+"""Work on several cores with results in order."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Result = TypeVar("Result")
 def in_order(
     function: Callable[[Job], Result], jobs: Iterable[Job], workers: int | None = None
 ) -> Iterator[Result]:
-    """Yield function(job) for each of `jobs`, in their order, computed by threads.
+    """Yield `function(job)` for each of `jobs`, in their order, computed by `workers` threads.
 
-    Threads suffice, for OpenCV, hashlib and the system leave the interpreter free while they work. At most
-    two results a thread wait for their turn, so that large ones cannot fill the memory.
+    Threads suffice, because OpenCV, hashlib and file access release the interpreter while they work. At most
+    two results of each thread wait for their turn, so that large results cannot fill the memory.
     """
     workers = workers or os.cpu_count() or 1
     pool = ThreadPoolExecutor(workers)

@@ -1,4 +1,4 @@
-"""Decoded pixels: every image of a source, once, in one contiguous uint8 array."""
+"""Decoding of all images of a source into one contiguous uint8 array, in memory or in a file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from nsface.errors import DataError, listing
-from nsface.files import reason, replacing
-from nsface.images import room
+from nsface.files import make_folder, reason, replacing
+from nsface.images import decoding_memory
 from nsface.images.pixel_file import PixelFile
 from nsface.images.pixel_file import Pixels as Pixels
 from nsface.images.sources import Source, StoreSource
@@ -27,11 +27,11 @@ def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
     """Image `index` of `source` as RGB, uint8, `height` × `width` × 3.
 
     Raises:
-        DataError: unreadable, or of another size; the message starts with its name.
+        DataError: it is unreadable, or of another size; the message starts with its name.
     """
     name = source.names[index]
     try:
-        with room.shared():
+        with decoding_memory.limited():
             pixels = source.pixels(index)
     except OSError as error:
         raise DataError(f"{name}: {reason(error)}") from error
@@ -43,9 +43,9 @@ def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
 
 
 def stored_pixels(source: Source, height: int, width: int) -> PixelFile | None:
-    """All pixels of a packed store as they lie on disk: uint8, N × `height` × `width` × 3, RGB.
+    """The pixels of a packed store as they lie on disk: uint8, N × `height` × `width` × 3, RGB.
 
-    None where `source` is anything else, or a store of encoded images.
+    None where `source` is not a store, or is a store of encoded images.
 
     Raises:
         DataError: the store has images of another size.
@@ -58,20 +58,21 @@ def stored_pixels(source: Source, height: int, width: int) -> PixelFile | None:
     return source.pixel_file
 
 
-def fill(
-    store: Pixels, source: Source, indices: Sequence[int], progress: Progress | None = None
+def decode_into(
+    pixels: Pixels, source: Source, indices: Sequence[int], progress: Progress | None = None
 ) -> dict[int, str]:
-    """Decode images `indices` of `source` into the rows of `store` (N × H × W × 3), on all cores.
+    """Decode the images `indices` of `source` into `pixels` (uint8, N × H × W × 3, RGB), on all cores.
 
-    Returns the positions that could not be filled, each with its reason, in order.
+    Returns:
+        the reason for each image that cannot be used, by its position in `pixels`, in order.
     """
-    height, width = store.shape[1:3]
+    height, width = pixels.shape[1:3]
 
-    def fill_chunk(start: int) -> dict[int, str]:
+    def decode_chunk(start: int) -> dict[int, str]:
         bad = {}
         for position in range(start, min(start + CHUNK, len(indices))):
             try:
-                store[position] = read_image(source, indices[position], height, width)
+                pixels[position] = read_image(source, indices[position], height, width)
             except DataError as error:
                 bad[position] = str(error)
         return bad
@@ -79,7 +80,7 @@ def fill(
     bad: dict[int, str] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start, found in zip(
-            range(0, len(indices), CHUNK), pool.map(fill_chunk, range(0, len(indices), CHUNK)), strict=False
+            range(0, len(indices), CHUNK), pool.map(decode_chunk, range(0, len(indices), CHUNK)), strict=False
         ):
             bad.update(found)
             if progress:
@@ -87,13 +88,13 @@ def fill(
     return bad
 
 
-def refuse_bad(
+def raise_if_unusable(
     source: Source,
     bad: dict[int, str],
     total: int,
     remedy: str = "mend them, or pack the others with `nsface pack --skip-bad`",
 ) -> None:
-    """Raise a DataError that names all unreadable images (the first ten in full), if there are any."""
+    """Raise a DataError with the reasons for the first ten of the `bad` images, if there are any."""
     if bad:
         named = listing(list(bad.values()))
         raise DataError(f"{source.location}: {len(bad)} of {total} images cannot be used: {named}; {remedy}")
@@ -107,37 +108,37 @@ def load_pixels(
     cache: str | None = None,
     progress: Progress | None = None,
 ) -> Pixels | PixelFile:
-    """Decode images `indices` of `source` once: uint8, N × `height` × `width` × 3, RGB.
+    """Decode the images `indices` of `source`: uint8, N × `height` × `width` × 3, RGB.
 
-    With `cache`, a folder, they lie in a file there, named after the content of the source,
-    and is made only if it is not there yet; otherwise it is in memory.
+    Without `cache` the pixels are in memory. With `cache`, a folder, they are in a file there, which is named
+    after the content of the source and is made only once.
 
     Raises:
-        DataError: images that are unreadable or of another size (all are counted, ten are named); more pixels
-            than half of the memory, and no cache.
+        DataError: images are unreadable or of another size (all are counted, ten are named), or the pixels
+            would fill more than half of the memory and there is no cache.
         NsfaceError: the cache folder cannot be written.
     """
     shape = (len(indices), height, width, 3)
     if cache is None:
-        needed, memory = int(np.prod(shape)), room.main_memory()
+        needed, memory = int(np.prod(shape)), decoding_memory.main_memory()
         if needed > memory // 2:
             raise DataError(
                 f"{source.location}: {needed / 2**30:.1f} GiB of pixels against {memory / 2**30:.1f} GiB of "
                 "memory; give `cache: FOLDER` in the recipe to read them from disk"
             )
-        store = np.empty(shape, np.uint8)
-        refuse_bad(source, fill(store, source, indices, progress), len(indices))
-        return store
+        in_memory = np.empty(shape, np.uint8)
+        raise_if_unusable(source, decode_into(in_memory, source, indices, progress), len(indices))
+        return in_memory
 
     key = hashlib.sha256(f"{source.dated_fingerprint()} {shape} {list(indices)}".encode()).hexdigest()
     file = Path(cache) / f"pixels-{key[:32]}.npy"
     pixels = _cached(file, shape)
     if pixels is None:
-        _make_folder(file.parent)
+        make_folder(file.parent)
         with replacing(file) as temporary:
             made = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-            _reserve(temporary)
-            refuse_bad(source, fill(made, source, indices, progress), len(indices))
+            _allocate(temporary)
+            raise_if_unusable(source, decode_into(made, source, indices, progress), len(indices))
             made.flush()
         pixels = _cached(file, shape)
     if pixels is None:
@@ -145,8 +146,8 @@ def load_pixels(
     return pixels
 
 
-def _reserve(sparse: Path) -> None:
-    """Have room on the disk for all of the file: where there is none, writing to its map is a bus error."""
+def _allocate(sparse: Path) -> None:
+    """Allocate the whole file on disk: where the disk is full, writing to a mapped file is a bus error."""
     if sys.platform != "darwin":  # which has no such call
         with sparse.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
@@ -163,10 +164,3 @@ def _cached(path: Path, shape: tuple[int, int, int, int]) -> PixelFile | None:
         return None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot make the cache folder {folder}: {reason(error)}") from error

@@ -26,7 +26,7 @@ from nsface.recipe.faults import key_lines, problem
 from nsface.recipe.length import LENGTHS, fit_schedule, length
 from nsface.recipe.names import recipe_text
 from nsface.recipe.text import Dumper, parse_value, read_yaml
-from nsface.text import read_text
+from nsface.text import text_lines
 
 __all__ = ["INDIFFERENT", "Optimizer", "Recipe", "Sampler", "Schedule", "load_recipe", "parse_value"]
 
@@ -125,7 +125,7 @@ class Recipe(Section):
         if not isinstance(value, str):
             return value
         try:
-            lines = read_text(Path(value)).splitlines()
+            lines = text_lines(Path(value))
         except DataError as error:
             raise ValueError(str(error)) from error
         return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -36,7 +36,7 @@ def draw_inspection(
     `duplicates.png` (the first pairs of equal and similar images).
 
     Args:
-        result: what `describe` says.
+        result: `Inspection.to_json()`.
 
     Raises:
         NsfaceError: the folder cannot be made or written.

@@ -49,7 +49,7 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
     excluded = set(recipe.exclude)
     if unknown := sorted(excluded - set(folders)):
         raise RecipeError(f"exclude: no such identity in {recipe.data}: {listing(unknown)}")
-    # a label may stand for nobody: those images are left out, and `source.unread` counts them
+    # a label may stand for nobody: those images are left out, and `source.unread_note` counts them
     chosen = [index for index, folder in enumerate(folders) if folder and folder not in excluded]
     labels, identities = numbered(folders[index] for index in chosen)
     if len(identities) < 2:

@@ -92,8 +92,8 @@ def train(
 
     note = note if ranks.first else None
     source, chosen, labels, identities = training_set(recipe)
-    if note is not None and source.unread:
-        note(f"note: {source.unread}")
+    if note is not None and source.unread_note:
+        note(f"note: {source.unread_note}")
     fingerprint = source.fingerprint()
     checkpoints = out / CHECKPOINTS
     begun = ranks.any(resume and bool(saved(checkpoints)))

@@ -169,7 +169,7 @@ def test_an_ensemble_from_models_and_from_files(nsface: Run, place: Path, tmp_pa
     ("arguments", "message"),
     [
         (["extract", "model", "-o", "x.npz"], "MODEL... IMAGES"),
-        (["extract", "lfw.tar", "a/model.safetensors", "-o", "x.npz"], "a model stands before the images"),
+        (["extract", "lfw.tar", "a/model.safetensors", "-o", "x.npz"], "models are given before the images"),
         (["extract", "m", "i", "-o", "x.npz", "--splits", "s", "--template-depth", "2"], "give one"),
         (["fuse", "a.npz", "-o", "x.npz"], "two or more"),
         (["fuse", "a.npz", "b.npz", "-o", "x.txt"], ".npz"),

@@ -108,7 +108,7 @@ def test_deep(place: Path, nsface: Run) -> None:
     Path("store/pixels.npy").write_bytes(data)
     outcome = nsface("inspect", "store", "--deep")
     assert outcome.status == 0
-    assert "24 images do not fit their checksum" in outcome.out
+    assert "24 images do not match their checksum" in outcome.out
 
 
 def test_paths_on_standard_input_that_are_not_utf8(place: Path, nsface: Run) -> None:

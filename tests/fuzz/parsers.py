@@ -197,7 +197,12 @@ def source(name: str, folder: Path) -> object:
     from nsface.images.sources import open_source
 
     opened = open_source(str(folder / name))
-    found: list[object] = [list(opened.identities), opened.unread, opened.remarks, opened.dated_fingerprint()]
+    found: list[object] = [
+        list(opened.identities),
+        opened.unread_note,
+        opened.remarks,
+        opened.dated_fingerprint(),
+    ]
     for index in range(min(len(opened), 4)):
         try:
             found.append(opened.pixels(index).shape)
@@ -235,15 +240,15 @@ def _inspection() -> list[Files]:
     def write(folder: Path) -> None:
         import json
 
-        from nsface.images.inspection.result import describe
-        from nsface.images.inspection.scan import look
+        from nsface.images.inspection.result import inspect
+        from nsface.images.inspection.scan import scan
         from nsface.images.sources import open_source
 
         for i in range(4):
             (folder / f"p{i % 2}").mkdir(exist_ok=True)
             (folder / f"p{i % 2}" / f"{i}.jpg").write_bytes(seeds.picture(seed=i))
         images = open_source(str(folder))
-        (folder / "i.json").write_text(json.dumps(describe(images, look(images, 1))))
+        (folder / "i.json").write_text(json.dumps(inspect(images, scan(images, 1)).to_json()))
 
     return [{"i.json": seeds.written(write)["i.json"]}]
 

@@ -101,7 +101,7 @@ def bombs() -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", bombs())
 def test_decompression_bombs_are_refused(kind: str) -> None:
     with pytest.raises(
-        DataError, match=r"^a\.png: says it is 50000×50000 \(height × width\), more than 178,9"
+        DataError, match=r"^a\.png: states that it is 50000×50000 \(height × width\), more than 178,9"
     ):
         decode(bombs()[kind], "a.png")
 
@@ -121,4 +121,4 @@ def test_refusing_a_bomb_takes_no_memory() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], input=png(13_000, 13_800), capture_output=True, check=True
     )
-    assert done.stdout.startswith("bomb: says it is 13000×13800".encode())
+    assert done.stdout.startswith("bomb: states that it is 13000×13800".encode())

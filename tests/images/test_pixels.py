@@ -98,12 +98,12 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_an_error(
     assert isinstance(pixels, PixelFile)
     (made,) = (tmp_path / "cache").iterdir()
     os.truncate(made, left)
-    with pytest.raises(DataError, match=r"pixels-.*has become shorter while it was read"):
-        pixels.rows([0, 4])
+    with pytest.raises(DataError, match=r"pixels-.*was cut short while it was read"):
+        pixels.gather([0, 4])
 
 
 def test_a_pixel_file_travels_to_other_processes(faces: Path, tmp_path: Path) -> None:
     pixels = load_pixels(open_source(str(faces)), range(5), 12, 10, cache=str(tmp_path / "cache"))
     assert isinstance(pixels, PixelFile)
     there = pickle.loads(pickle.dumps(pixels))
-    assert np.array_equal(there.rows([3]), pixels.block(3, 4))
+    assert np.array_equal(there.gather([3]), pixels.block(3, 4))

@@ -11,8 +11,8 @@ import torch
 
 from nsface.images.batches.loader import Loader
 from nsface.images.batches.sampling import Shuffled
-from nsface.images.inspection.result import describe
-from nsface.images.inspection.scan import look
+from nsface.images.inspection.result import inspect
+from nsface.images.inspection.scan import scan
 from nsface.images.sources import open_source
 from nsface.images.store.packing import pack
 from nsface.recipe.schema import load_recipe
@@ -45,7 +45,7 @@ def test_training_from_the_store_has_the_batches_of_training_from_the_tar(
 def test_lfw_s_known_errors_are_found(real_data: Path) -> None:
     """Two images that are filed under two people, as the errata of LFW say; nothing is unreadable."""
     source = open_source(str(real_data / "lfw-112x96.tar"))
-    result = describe(source, look(source))
+    result = inspect(source, scan(source)).to_json()
     groups = {tuple(group) for group in result["near_duplicates"]}
     assert ("Bart_Hendricks/Bart_Hendricks_0001.jpg", "Ricky_Ray/Ricky_Ray_0001.jpg") in groups
     assert ("Emmy_Rossum/Emmy_Rossum_0001.jpg", "Eva_Amurri/Eva_Amurri_0001.jpg") in groups
@@ -58,7 +58,7 @@ def test_lfw_s_known_errors_are_found(real_data: Path) -> None:
 
 def test_unaligned_faces_have_less_in_common(real_data: Path) -> None:
     source = open_source(str(real_data / "lfw-deepfunneled-fold1.tar"))
-    looks = look(source)
-    assert looks.alignment < 0.4
-    assert looks.mean_face.shape == (250, 250, 3)
-    assert np.ptp(looks.mean_face) > 30
+    scanned = scan(source)
+    assert scanned.alignment < 0.4
+    assert scanned.mean_face.shape == (250, 250, 3)
+    assert np.ptp(scanned.mean_face) > 30

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nsface.errors import DataError
-from nsface.images.inspection.result import describe
-from nsface.images.inspection.scan import look
+from nsface.images.inspection.result import inspect
+from nsface.images.inspection.scan import scan
 from nsface.images.sources import open_source
 from nsface.report.inspections import facts, read_inspections
 from nsface.synthetic import write_training_set
@@ -19,7 +19,7 @@ from nsface.synthetic import write_training_set
 def inspected(folder: Path, file: Path) -> Path:
     """Inspect `folder`, write the result to `file`."""
     source = open_source(str(folder))
-    file.write_text(json.dumps(describe(source, look(source))))
+    file.write_text(json.dumps(inspect(source, scan(source)).to_json()))
     return file
 
 

@@ -1,4 +1,4 @@
-"""Faces moved to a template: five points found or given, a similarity transform, a warp."""
+"""Alignment of faces: five points, found or given, are moved to a template by a similarity transform."""
 
 from __future__ import annotations
 

@@ -1,14 +1,16 @@
-"""Aligning all images of a source into a folder with the same tree.
+"""The alignment of all images of a source, into a folder with the same tree.
 
-The folder gets the aligned images and, when all are done, three files: `landmarks.txt` (a line an image: its
-name, x1 y1 … x5 y5 in the source's pixels, the detector's confidence), `left_out.txt` (name and reason of
-every image that could not be aligned) and `align.json` (how it was done). Until then a journal holds what is
-done; the same call goes on after it.
+The folder gets the aligned images and, when all are done, three files: `landmarks.txt` (for each image its
+    name,
+x1 y1 … x5 y5 in the source's pixels, and the detector's confidence), `left_out.txt` (name and reason of every
+image that could not be aligned) and `align.json` (the settings and counts). A journal records the images that
+are done, so that the same call goes on where it was interrupted.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import posixpath
 import shutil
@@ -20,20 +22,21 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 import cv2
+from pydantic import BaseModel
 
 from nsface import __version__
 from nsface.errors import DataError, NsfaceError, shown
-from nsface.files import reason, write_text
-from nsface.images import room
-from nsface.images.alignment.detectors import Choice, Detector, Mtcnn, YuNet, chosen
-from nsface.images.alignment.journal import Done, Journal
+from nsface.files import make_folder, reason, write_text
+from nsface.images import decoding_memory
+from nsface.images.alignment.detectors import Detector, FaceChoice, Mtcnn, YuNet, choose_face
 from nsface.images.alignment.landmarks import Landmarks, Located
-from nsface.images.alignment.similarity import Pixels, residual, warp
+from nsface.images.alignment.similarity import residual, warp
 from nsface.images.alignment.templates import Template
+from nsface.images.journal import Journal
 from nsface.images.parallel import in_order
-from nsface.images.pixels import Progress
+from nsface.images.pixels import Pixels, Progress
 from nsface.images.sources import Source
-from nsface.names import stem
+from nsface.names import leads_outside, stem
 
 LANDMARKS, LEFT_OUT, SUMMARY, JOURNAL = "landmarks.txt", "left_out.txt", "align.json", ".align.journal"
 _UNFINISHED = ".align.unfinished"  # the folder of images that are being written
@@ -43,20 +46,31 @@ NO_FACE = 0.45
 Format = Literal["jpg", "png"]
 
 
+class AlignedImage(BaseModel):
+    """An image's entry in the journal: its ten coordinates (x1 y1 … x5 y5), or why it is left out."""
+
+    name: str
+    points: list[float] | None = None
+    confidence: float | None = None
+    reason: str | None = None
+
+
 @dataclass(frozen=True)
-class Finder:
-    """Where the points come from: a landmark file, or a detector and the face it is to choose.
+class PointSource:
+    """Where the five points come from: a landmark file, or a detector and the face that it chooses.
 
     Attributes:
-        model: YuNet's file; None is MTCNN. Not looked at where there are `landmarks`.
+        landmarks: the points of all images; None where a detector finds them.
+        model: the file of YuNet; None for MTCNN. It does not matter where there are `landmarks`.
+        choice: which of several faces in an image is aligned.
     """
 
     landmarks: Landmarks | None = None
     model: str | None = None
-    choice: Choice = "largest"
+    choice: FaceChoice = "largest"
 
     def describe(self) -> dict[str, Any]:
-        """What decides the points, for the plan.
+        """The settings that decide the points, for the plan.
 
         Raises:
             NsfaceError: YuNet's file cannot be read.
@@ -74,11 +88,12 @@ class Finder:
         return {"detector": "yunet", "model": digest, "face": self.choice}
 
     def detector(self) -> Detector:
+        """A new detector, for one thread."""
         return Mtcnn() if self.model is None else YuNet(self.model)
 
 
 class Aligned(NamedTuple):
-    """How many images were aligned, and the name and reason of every other."""
+    """The number of images that were aligned, and the name and reason of each image that was left out."""
 
     images: int
     left_out: list[tuple[str, str]]
@@ -88,40 +103,42 @@ def align(
     source: Source,
     target: Path,
     template: Template,
-    finder: Finder,
+    point_source: PointSource,
     *,
-    form: Format = "jpg",
+    file_format: Format = "jpg",
     quality: int = 95,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Aligned:
-    """Align every image of `source` to `template`, into the folder `target`. See the module's text.
+    """Align every image of `source` to `template`, into the folder `target` (see the module).
 
     Args:
-        form: JPEG or PNG; names get that extension, and JPEG files keep `.jpeg`.
+        file_format: JPEG or PNG; names get its extension, but `.jpeg` stays.
         quality: of JPEG, 1 to 100.
-        workers: threads; by default one a core. The results do not depend on their number.
-        progress: called with the number of images done since the last call; first with those that an earlier,
-            interrupted call did.
+        workers: number of threads; by default one for each core. The results do not depend on it.
+        progress: called with the number of images done since the last call, first with those that an
+            interrupted call has done.
 
     Raises:
-        DataError: two images of one name, or a name that leads out of the folder.
+        DataError: two images would get the same name, or a name leads out of the folder.
         ModelError, NsfaceError: the detector cannot be used.
-        NsfaceError: `target` is of something else, is in use, or cannot be written.
+        NsfaceError: `target` has other files in it, is in use, or cannot be written.
     """
-    names = _outputs(source, form)
+    names = _output_names(source, file_format)
     plan = {
         "source": source.dated_fingerprint(),
         "template": template.name,
         "size": [template.height, template.width],
-        "format": form if form == "png" else f"jpg {quality}",
-        **finder.describe(),
+        "format": file_format if file_format == "png" else f"jpg {quality}",
+        **point_source.describe(),
         "nsface": __version__,
     }
-    if finder.landmarks is None:
-        finder.detector()  # what cannot be used should be said before anything is written
-    worker = _Worker(source, target, template, finder, names, form, quality)
-    with Journal(target, JOURNAL, SUMMARY, plan) as journal, _unfinished(target):
+    if point_source.landmarks is None:
+        point_source.detector()  # a detector that cannot be used is reported before anything is written
+    worker = _Worker(source, target, template, point_source, names, file_format, quality)
+    make_folder(target)
+    with Journal(target / JOURNAL, plan, AlignedImage) as journal, _folder_for_unfinished(target):
+        complete = (target / SUMMARY).exists()
         if progress:
             progress(len(journal.entries))
         for done in in_order(worker, range(len(journal.entries), len(source)), workers):
@@ -130,55 +147,62 @@ def align(
                 progress(1)
         found = [entry for entry in journal.entries if entry.points is not None]
         left_out = [(entry.name, entry.reason or "") for entry in journal.entries if entry.points is None]
-        if not journal.complete:
+        if not complete:
             _write_lists(target, found, left_out)
-            journal.finish({"images": len(found), "left_out": len(left_out)})
+            counts = {"images": len(found), "left_out": len(left_out)}
+            summary = json.dumps(plan | counts, indent=2, ensure_ascii=False)
+            write_text(target / SUMMARY, f"{summary}\n")
     return Aligned(len(found), left_out)
 
 
 class _Worker:
-    """Aligns one image; each thread has its own detector."""
+    """A function that aligns one image; each thread has its own detector."""
 
     def __init__(
         self,
         source: Source,
         target: Path,
         template: Template,
-        finder: Finder,
+        point_source: PointSource,
         names: list[str],
-        form: Format,
+        file_format: Format,
         quality: int,
     ) -> None:
-        self._source, self._target, self._template, self._finder = source, target, template, finder
+        self._source, self._target, self._template, self._point_source = (
+            source,
+            target,
+            template,
+            point_source,
+        )
         self._names = names
-        self._extension = f".{form}"
-        self._settings = [cv2.IMWRITE_JPEG_QUALITY, quality] if form == "jpg" else []
+        self._extension = f".{file_format}"
+        self._settings = [cv2.IMWRITE_JPEG_QUALITY, quality] if file_format == "jpg" else []
         self._own = threading.local()
 
-    def __call__(self, index: int) -> Done:
+    def __call__(self, index: int) -> AlignedImage:
         name = self._source.names[index]
         try:
-            with room.shared():
+            with decoding_memory.limited():
                 pixels = self._source.pixels(index)
                 located = self._locate(name, pixels)
                 aligned = warp(pixels, located.points, self._template)
         except DataError as error:
-            return Done(name=name, reason=str(error).removeprefix(f"{name}: "))
+            return AlignedImage(name=name, reason=str(error).removeprefix(f"{name}: "))
         except OSError as error:
-            return Done(name=name, reason=reason(error))
+            return AlignedImage(name=name, reason=reason(error))
         self._write(index, aligned)
-        return Done(name=name, points=located.points.ravel().tolist(), confidence=located.confidence)
+        return AlignedImage(name=name, points=located.points.ravel().tolist(), confidence=located.confidence)
 
     def _locate(self, name: str, pixels: Pixels) -> Located:
-        if self._finder.landmarks is not None:
-            given = self._finder.landmarks.of(name)
+        if self._point_source.landmarks is not None:
+            given = self._point_source.landmarks.of(name)
             if given is None:
-                raise DataError(f"not in {self._finder.landmarks.location}")
-            _check(given, pixels, self._template, self._finder.landmarks.location)
+                raise DataError(f"not in {self._point_source.landmarks.location}")
+            _check_points(given, pixels, self._template, self._point_source.landmarks.location)
             return given
         if not hasattr(self._own, "detector"):
-            self._own.detector = self._finder.detector()
-        face = chosen(self._own.detector.find(pixels), pixels.shape, self._finder.choice)
+            self._own.detector = self._point_source.detector()
+        face = choose_face(self._own.detector.find(pixels), pixels.shape, self._point_source.choice)
         if face is None:
             raise DataError("no face found")
         return Located(face.points, face.confidence)
@@ -196,11 +220,11 @@ class _Worker:
 
 
 @contextmanager
-def _unfinished(target: Path) -> Iterator[None]:
-    """The folder for images that are being written, without those that a killed call has left there.
+def _folder_for_unfinished(target: Path) -> Iterator[None]:
+    """Make the folder for images that are being written, without those that a killed call has left there.
 
-    All images of a folder cannot be in their places at once, but each is there whole or not at all; and one
-    folder for what is not yet costs no search through the tree.
+    The images cannot appear all at once, but each appears whole or not at all. Unfinished files are in one
+    folder, so that they are found without a search through the tree.
     """
     folder = target / _UNFINISHED
     try:
@@ -218,11 +242,11 @@ def _unfinished(target: Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check(given: Located, pixels: Pixels, template: Template, location: str) -> None:
-    """Refuse points from a file that lie elsewhere, or are no face.
+def _check_points(given: Located, pixels: Pixels, template: Template, location: str) -> None:
+    """Raise a DataError about points from a file that lie outside the image, or have not the shape of a face.
 
     Raises:
-        DataError: with the place of the line and the residual.
+        DataError: it names the file, the line and the residual.
     """
     place = location if given.line is None else f"{location}:{given.line}"
     distance = residual(given.points, template)
@@ -237,18 +261,18 @@ def _check(given: Located, pixels: Pixels, template: Template, location: str) ->
         raise DataError(f"{place}: the points are not those of a face: residual {distance:.2f}")
 
 
-def _outputs(source: Source, form: Format) -> list[str]:
+def _output_names(source: Source, file_format: Format) -> list[str]:
     """The path of every aligned image, relative to the folder.
 
     Raises:
-        DataError: two images of one name, or a name that leads out of the folder.
+        DataError: two images would get the same name, or a name leads out of the folder.
     """
     seen: dict[str, str] = {}
     for name in source.names:
         extension = posixpath.splitext(name)[1]
-        keeps = form == "jpg" and extension.lower() in (".jpg", ".jpeg")
-        path = PurePosixPath(name if keeps else f"{stem(name)}.{form}")
-        if path.is_absolute() or ".." in path.parts:
+        keeps = file_format == "jpg" and extension.lower() in (".jpg", ".jpeg")
+        path = PurePosixPath(name if keeps else f"{stem(name)}.{file_format}")
+        if leads_outside(path):
             raise DataError(
                 f"{source.location}: {name}: this name leads out of the folder; nothing is written"
             )
@@ -258,7 +282,7 @@ def _outputs(source: Source, form: Format) -> list[str]:
     return list(seen)
 
 
-def _write_lists(target: Path, found: list[Done], left_out: list[tuple[str, str]]) -> None:
+def _write_lists(target: Path, found: list[AlignedImage], left_out: list[tuple[str, str]]) -> None:
     lines = ["# name, then x1 y1 … x5 y5 in pixels of the source, then the confidence if known\n"]
     for entry in found:
         numbers = [f"{value:.3f}" for value in entry.points or ()]

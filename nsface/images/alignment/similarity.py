@@ -1,4 +1,4 @@
-"""The similarity transform between two sets of points, and images moved by it."""
+"""The similarity transform between two sets of points, and its application to images."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from nsface.errors import DataError
 from nsface.images.alignment.templates import Points, Template
+from nsface.images.pixel_file import Pixels
 
 Matrix = npt.NDArray[np.float64]
-Pixels = npt.NDArray[np.uint8]
 
 
 def umeyama(source: Points, target: Points) -> Matrix:
-    """The similarity c R p + t (no reflection) that takes `source` closest to `target` in least squares.
+    """The similarity c R p + t (without reflection) that moves `source` to `target` with least squared error.
 
     With the centred points' covariance Σ = U D Vᵀ and S = diag(1, sign(det U det V)):
     R = U S Vᵀ, c = tr(D S) / σ², t = target's mean − c R source's mean.
@@ -27,7 +27,7 @@ def umeyama(source: Points, target: Points) -> Matrix:
         2 × 3, [c R | t].
 
     Raises:
-        DataError: points that are not finite, or all of `source` in one place.
+        DataError: points are not finite, or all of `source` are in one place.
     """
     if not np.isfinite(source).all():
         raise DataError("points that are not finite numbers")
@@ -43,11 +43,13 @@ def umeyama(source: Points, target: Points) -> Matrix:
 
 
 def residual(points: Points, template: Template) -> float:
-    """How far `points` are from the shape of `template` after the transform: root mean square distance as a
-    share of the distance between the eyes. A face seen from the front is below 0.2.
+    """The distance of `points` from the shape of `template` after the transform.
+
+    It is the root mean square distance as a share of the distance between the eyes. A face that is seen from
+    the front has less than 0.2.
 
     Raises:
-        DataError: as `umeyama`.
+        DataError: see `umeyama`.
     """
     matrix = umeyama(points, template.points)
     moved = points @ matrix[:, :2].T + matrix[:, 2]
@@ -57,11 +59,13 @@ def residual(points: Points, template: Template) -> float:
 def warp(pixels: Pixels, points: Points, template: Template) -> Pixels:
     """Move the five `points` of an image onto `template`: H × W × 3 → template's height × width × 3.
 
-    Bilinear; what lies outside the image is black. A face more than twice as large as the template's is first
-    reduced by averaging whole pixels, or every second pixel and more would have no say.
+    The interpolation is bilinear, and what lies outside the image is black. A face that is more than twice as
+    large as the template's is first reduced by averaging whole pixels, because interpolation would skip
+    pixels.
 
     Raises:
-        DataError: as `umeyama`, or points so near to each other that the face is less than 1/64 of the size.
+        DataError: see `umeyama`; or the points are so near to each other that the face has less than 1/64 of
+            the template's size.
     """
     matrix = umeyama(points, template.points)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))

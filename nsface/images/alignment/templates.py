@@ -1,4 +1,4 @@
-"""Named five-point templates: where eyes, nose and corners of the mouth lie in an aligned face."""
+"""Five-point templates: the places of the eyes, the nose and the corners of the mouth in an aligned face."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SIZE = re.compile(r"([1-9]\d{0,3})[x×]([1-9]\d{0,3})")
 
 @dataclass(frozen=True)
 class Template:
-    """An aligned face.
+    """The places of the five points in an aligned face.
 
     Attributes:
         name: `sphereface` (112×96), `arcface` (112×112), or HEIGHTxWIDTH.
@@ -44,17 +44,22 @@ class Template:
 
     @property
     def eye_distance(self) -> float:
+        """The distance between the eyes, in pixels."""
         return float(np.linalg.norm(self.points[1] - self.points[0]))
 
 
 def template(name: str) -> Template:
     """The template called `name`, or that of the size HEIGHTxWIDTH.
 
-    A size is derived from 112×112: points are scaled by height / 112 and stay in the middle of the width, so
-    that 112x96 is `sphereface` and 112x112 `arcface`.
+    The points of a size are derived from 112×112: they are scaled by height / 112 and stay in the middle of
+    the width, so that 112x96 is `sphereface` and 112x112 is `arcface`.
 
     Raises:
-        DataError: no such template, or a size so narrow that the points would lie outside.
+        DataError: there is no such template, or the size is so narrow that the points would lie outside.
+
+    Example:
+        >>> template("arcface").points[0]
+        array([38.2946, 51.6963])
     """
     size = _SIZE.fullmatch(name)
     if size is None and name not in _SIZES:

@@ -12,10 +12,10 @@ from nsface.images.batches.degradation import blurred, compressed, luma
 
 
 class Augmentation(BaseModel):
-    """What is done to a training image, in this order.
+    """The changes that are made to a training image at random, in this order.
 
     Attributes:
-        mirror: left and right are exchanged with probability one half.
+        mirror: left and right are exchanged with a probability of one half.
         shift: the image moves by a whole number of pixels, uniform in [−shift, shift] on either axis; what
             enters at an edge repeats the edge.
         rotation: the image turns about its middle by an angle uniform in [−rotation, rotation] degrees.
@@ -44,56 +44,62 @@ class Augmentation(BaseModel):
     erase: float = Field(default=0.0, ge=0, le=1)
 
 
-def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
     """Augment a batch.
 
     Args:
         images: uint8, B × H × W × 3, on the device of `generator`.
+        settings: the changes.
+        generator: the only source of random numbers.
 
     Returns:
         float32, B × 3 × H × W (channels last in memory), in [0, 255].
     """
-    if how.mirror or how.shift:
-        images = _mirror_and_shift(images, how, generator)
+    if settings.mirror or settings.shift:
+        images = _mirror_and_shift(images, settings, generator)
     pixels = images.permute(0, 3, 1, 2).float()
-    if how.rotation or how.zoom:
-        pixels = _rotate_and_zoom(pixels, how, generator)
-    if how.brightness:
-        pixels = pixels.mul_(_factors(pixels, how.brightness, generator)).clamp_(0, 255)
-    if how.contrast:
+    if settings.rotation or settings.zoom:
+        pixels = _rotate_and_zoom(pixels, settings, generator)
+    if settings.brightness:
+        pixels = pixels.mul_(_random_factors(pixels, settings.brightness, generator)).clamp_(0, 255)
+    if settings.contrast:
         mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
-        factor = _factors(pixels, how.contrast, generator)
+        factor = _random_factors(pixels, settings.contrast, generator)
         pixels = pixels.mul_(factor).add_(mean * (1 - factor)).clamp_(0, 255)
-    if how.grey:
-        lost = torch.rand(len(pixels), 1, 1, 1, device=pixels.device, generator=generator) < how.grey
-        pixels = pixels.lerp_(luma(pixels), lost.float())
-    if how.blur:
-        sigma = how.blur * torch.rand(len(pixels), device=pixels.device, generator=generator)
-        pixels = blurred(pixels, sigma, how.blur)
-    if how.jpeg is not None:
-        quality = torch.randint(how.jpeg, 101, (len(pixels),), device=pixels.device, generator=generator)
+    if settings.grey:
+        loses_colour = (
+            torch.rand(len(pixels), 1, 1, 1, device=pixels.device, generator=generator) < settings.grey
+        )
+        pixels = pixels.lerp_(luma(pixels), loses_colour.float())
+    if settings.blur:
+        sigma = settings.blur * torch.rand(len(pixels), device=pixels.device, generator=generator)
+        pixels = blurred(pixels, sigma, settings.blur)
+    if settings.jpeg is not None:
+        quality = torch.randint(settings.jpeg, 101, (len(pixels),), device=pixels.device, generator=generator)
         pixels = compressed(pixels, quality)
-    if how.erase:
-        pixels = pixels.masked_fill_(_rectangles(images, how, generator), 127.5)
+    if settings.erase:
+        pixels = pixels.masked_fill_(_random_rectangles(images, settings, generator), 127.5)
     return pixels
 
 
-def _factors(pixels: Tensor, span: float, generator: torch.Generator) -> Tensor:
-    """A factor an image, uniform in [1 − span, 1 + span]; B × 1 × 1 × 1."""
+def _random_factors(pixels: Tensor, span: float, generator: torch.Generator) -> Tensor:
+    """A factor for each image, uniform in [1 − span, 1 + span]; B × 1 × 1 × 1."""
     drawn = torch.rand(len(pixels), 1, 1, 1, device=pixels.device, generator=generator)
     return 1 + span * (2 * drawn - 1)
 
 
-def _mirror_and_shift(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+def _mirror_and_shift(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
     batch, height, width, _ = images.shape
     device = images.device
     rows = torch.arange(height, device=device).expand(batch, height)
     columns = torch.arange(width, device=device).expand(batch, width)
-    if how.mirror:
+    if settings.mirror:
         mirrored = torch.rand(batch, 1, device=device, generator=generator) < 0.5
         columns = torch.where(mirrored, columns.flip(1), columns)
-    if how.shift:
-        offsets = torch.randint(-how.shift, how.shift + 1, (2, batch, 1), device=device, generator=generator)
+    if settings.shift:
+        offsets = torch.randint(
+            -settings.shift, settings.shift + 1, (2, batch, 1), device=device, generator=generator
+        )
         rows = (rows + offsets[0]).clamp(0, height - 1)
         columns = (columns + offsets[1]).clamp(0, width - 1)
     # one gather does both: pixel (i, r, c) of the result is pixel (i, rows[i, r], columns[i, c])
@@ -102,13 +108,13 @@ def _mirror_and_shift(images: Tensor, how: Augmentation, generator: torch.Genera
     return moved
 
 
-def _rotate_and_zoom(pixels: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+def _rotate_and_zoom(pixels: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
     batch, _, height, width = pixels.shape
     angle, factor = 2 * torch.rand(2, batch, device=pixels.device, generator=generator) - 1
-    angle = angle * math.radians(how.rotation)
-    factor = 1 + factor * how.zoom
+    angle = angle * math.radians(settings.rotation)
+    factor = 1 + factor * settings.zoom
     cosine, sine = angle.cos() / factor, angle.sin() / factor
-    # from a place in the result to its place in the image, both from −1 to 1 along either side
+    # maps a place in the result to its place in the image; both run from −1 to 1 along either side
     x, y = (
         ((2 * torch.arange(length, device=pixels.device) + 1) / length - 1).view(shape)
         for length, shape in ((width, (1, 1, -1)), (height, (1, -1, 1)))
@@ -121,13 +127,13 @@ def _rotate_and_zoom(pixels: Tensor, how: Augmentation, generator: torch.Generat
     return turned.contiguous(memory_format=torch.channels_last)
 
 
-def _rectangles(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """B × 1 × H × W, true inside one random rectangle an image."""
+def _random_rectangles(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    """A mask, B × 1 × H × W, that is true inside one random rectangle of each image."""
     batch, height, width, _ = images.shape
     inside: list[Tensor] = []
     for length in (height, width):
         size, place = torch.rand(2, batch, 1, device=images.device, generator=generator)
-        size = size * how.erase * length
+        size = size * settings.erase * length
         start = place * (length - size)
         at = torch.arange(length, device=images.device) + 0.5  # the middle of each pixel
         inside.append((at >= start) & (at < start + size))

@@ -1,4 +1,4 @@
-"""Worse pictures: Gaussian blur and JPEG, whole batches as matrix products on their device."""
+"""Gaussian blur and JPEG compression of whole batches, as matrix products on their device."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-BLOCK = 8  # pixels of a side of what JPEG transforms at once
-_REACH = 4  # standard deviations of a Gaussian beyond which nothing is left of it
+BLOCK = 8  # pixels; the side of the blocks that JPEG transforms
+_REACH = 4  # standard deviations beyond which a Gaussian is taken as 0
 _TO_YCC = (0.299, 0.587, 0.114, -0.168736, -0.331264, 0.5, 0.5, -0.418688, -0.081312)  # ITU-R BT.601
 _TO_RGB = (1.0, 0.0, 1.402, 1.0, -0.344136, -0.714136, 1.0, 1.772, 0.0)
 # quantisation at quality 50, rows of rising vertical frequency: ITU-T T.81, tables K.1 and K.2
@@ -33,13 +33,13 @@ _CHROMA = (
 
 
 def luma(pixels: Tensor) -> Tensor:
-    """The grey of each image: B × 3 × H × W → B × 1 × H × W."""
+    """The luma (grey value) of each image: B × 3 × H × W → B × 1 × H × W."""
     weights = _constants(pixels.device)["ycc"][0]
     return (pixels.permute(0, 2, 3, 1) @ weights).unsqueeze(1)
 
 
 def blurred(pixels: Tensor, sigma: Tensor, largest: float) -> Tensor:
-    """Convolve each image with a Gaussian; what lies outside repeats the edge.
+    """Convolve each image with a Gaussian; outside of the image its edge is repeated.
 
     Args:
         pixels: float32, B × 3 × H × W.
@@ -56,10 +56,10 @@ def blurred(pixels: Tensor, sigma: Tensor, largest: float) -> Tensor:
 
 
 def _smoothing(length: int, sigma: Tensor, radius: int) -> Tensor:
-    """The blur of a line of pixels as a matrix: B × `length` × `length`, whose rows sum to 1."""
-    to = torch.arange(length, device=sigma.device)
-    fro = torch.arange(-radius, length + radius, device=sigma.device)
-    exponent = (fro - to[:, None]).square() / (2 * sigma.clamp(min=1e-3).square())[:, None, None]
+    """The blur of a line of pixels as a matrix, B × `length` × `length`; its rows sum to 1."""
+    target = torch.arange(length, device=sigma.device)
+    origin = torch.arange(-radius, length + radius, device=sigma.device)
+    exponent = (origin - target[:, None]).square() / (2 * sigma.clamp(min=1e-3).square())[:, None, None]
     weights = torch.softmax(-exponent, dim=2)
     inside = weights[..., radius:-radius]
     inside[..., 0] += weights[..., :radius].sum(dim=2)
@@ -68,11 +68,11 @@ def _smoothing(length: int, sigma: Tensor, radius: int) -> Tensor:
 
 
 def compressed(pixels: Tensor, quality: Tensor) -> Tensor:
-    """What is left of images after JPEG at a given quality, with chroma at half the size (4:2:0).
+    """The images after JPEG compression at a given quality, with chroma at half the size (4:2:0).
 
-    As in libjpeg, whose tables and scale of qualities these are: means of 2 × 2 pixels of chroma, 8 × 8
-    discrete cosine transforms quantised, chroma interpolated back bilinearly. Nothing is rounded but the
-    coefficients. JPEG is ITU-T T.81, https://www.w3.org/Graphics/JPEG/itu-t81.pdf.
+    As in libjpeg, whose tables and scale of qualities are used: chroma is averaged over 2 × 2 pixels,
+    discrete cosine transforms of 8 × 8 pixels are quantised, and chroma is interpolated back bilinearly.
+    Nothing but the coefficients is rounded. JPEG is ITU-T T.81, https://www.w3.org/Graphics/JPEG/itu-t81.pdf.
 
     Args:
         pixels: float32, B × 3 × H × W, RGB in [0, 255].
@@ -109,7 +109,7 @@ def _quantised(planes: Tensor, table: Tensor, quality: Tensor) -> Tensor:
 
 @lru_cache
 def _constants(device: torch.device) -> dict[str, Tensor]:
-    """Matrices of colour (3 × 3) and of the transform of a block (64 × 64), and tables (64), on `device`."""
+    """The colour matrices (3 × 3), the transform of a block (64 × 64) and the tables (64), on `device`."""
     at = torch.arange(BLOCK, dtype=torch.float64)
     cosines = torch.cos(math.pi / BLOCK * at[:, None] * (at + 0.5)) * math.sqrt(2 / BLOCK)
     cosines[0] /= math.sqrt(2)

@@ -1,4 +1,4 @@
-"""Batches for training, on the device; here of pixels that are decoded already, a whole batch at a time."""
+"""Batches for training on the device, here of pixels that are already decoded."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ _BLOCK = 1024  # images that are sent to the device at a time
 
 
 class BatchLoader(ABC):
-    """Augmented batches on the training device, wherever their pixels come from.
+    """Augmented batches on the training device, for any origin of the pixels.
 
-    A context manager, which on leaving gives back what it holds besides memory.
+    It is a context manager: on leaving, it ends its processes, if it has any.
 
     Args:
-        labels: int64, N.
+        labels: the identity of each image, int64, N.
         sampler: which images make up a batch.
-        part: which images of each batch are wanted, where other processes take the others.
+        augmentation: the random changes of each image.
+        seed: the seed of the run, which decides the augmentation.
+        device: where the batches are made.
+        part: the images of each batch that this process takes, where other processes take the others.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class BatchLoader(ABC):
         self._seed = seed
         self._device = device
         self._part = part
-        # images of different parts that stand at the same place must not be changed in the same way
+        # images at the same place of different parts must not be changed in the same way
         self._stream = f"augmentation/{part.start}" if part.start else "augmentation"
         self._generator = torch.Generator(device)
 
@@ -56,11 +59,11 @@ class BatchLoader(ABC):
         return self._sampler.batches_per_epoch
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches `first`, `first` + 1, … of `epoch`, the same whenever and however often they are asked for.
+        """Batches `first`, `first` + 1, … of `epoch`, the same at every call.
 
         Yields:
-            images, float32, B × 3 × H × W in [0, 255] (channels last in memory), and labels, int64, B; of a
-            `part`, its images and the labels of the whole batch.
+            images, float32, B × 3 × H × W in [0, 255] (channels last in memory), and labels, int64, B. With a
+            `part`, the images are its own, and the labels those of the whole batch.
         """
         for batch, (chosen, images) in enumerate(self._pixels(epoch, first), start=first):
             step = epoch * self.batches_per_epoch + batch
@@ -70,29 +73,31 @@ class BatchLoader(ABC):
 
     @abstractmethod
     def _pixels(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """For each batch, which images are in it, and the pixels of its part: uint8, B × H × W × 3, on the
-        device."""
+        """Yield for each batch the indices of its images, and the pixels of its part.
+
+        The pixels are uint8, B × H × W × 3, on the device.
+        """
 
     def __enter__(self: Self) -> Self:
         return self
 
-    def __exit__(  # noqa: B027  # most hold nothing
+    def __exit__(  # noqa: B027  # most loaders have no processes
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass
 
 
 class Loader(BatchLoader):
-    """Batches of pixels that lie in memory, or in a file.
+    """Batches of decoded pixels that lie in memory, or in a file.
 
     The pixels are moved to the device once when they fill at most half of its free memory; otherwise each
     batch is gathered in host memory and sent.
 
     Args:
         pixels: uint8, M × H × W × 3.
-        labels, sampler, part: as `BatchLoader` takes them.
-        rows: int64, N: where in `pixels` each image is; by default in order, and M is N. So a part of a store
-            is used without copying it.
+        labels, sampler, augmentation, seed, device, part: see `BatchLoader`.
+        rows: the row of each image in `pixels`, int64, N; by default M is N and the images are in order.
+            With it, a part of a store is used without being copied.
     """
 
     def __init__(
@@ -121,14 +126,14 @@ class Loader(BatchLoader):
         # only pinned memory is copied while the device computes
         batch = torch.empty((len(rows), *store.shape[1:]), dtype=torch.uint8, pin_memory=pinned)
         if isinstance(store, PixelFile):
-            store.rows(rows.numpy(), batch.numpy())
+            store.gather(rows.numpy(), batch.numpy())
         else:
             torch.index_select(store, 0, rows, out=batch)
         return batch.to(self._device, non_blocking=True)
 
 
 def _on_device(pixels: npt.NDArray[np.uint8] | PixelFile, device: torch.device) -> Tensor | PixelFile:
-    """`pixels` on the device where they fill at most half of its free memory, and as they are otherwise."""
+    """`pixels` on the device, where they fill at most half of its free memory; as they are otherwise."""
     size = int(np.prod(pixels.shape))
     if device.type != "cuda" or size > torch.cuda.mem_get_info(device)[0] // 2:
         return pixels if isinstance(pixels, PixelFile) else torch.from_numpy(pixels)

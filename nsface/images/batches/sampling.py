@@ -1,6 +1,6 @@
-"""Which images make up a batch: shuffled, or balanced over identities.
+"""The images that make up each batch: shuffled, or balanced over identities.
 
-Every choice depends on the seed, the epoch and the step alone, so that an epoch can be entered anywhere.
+Every choice depends on the seed, the epoch and the step alone, so that a run can begin anywhere in an epoch.
 """
 
 from __future__ import annotations
@@ -56,12 +56,13 @@ class Shuffled(Sampler):
 
 
 class IdentityBalanced(Sampler):
-    """In each batch P different identities with K images each; images of an identity stand side by side.
+    """In each batch P different identities with K images each; images of one identity are next to each other.
 
-    An epoch is as many batches as the images would fill if each were used once, at least one. Identities are
-    shuffled and dealt P at a time; when fewer than P are left, all are shuffled anew. The K images of an
-    identity are drawn at random for each batch: without replacement, but with replacement from an identity
-    of fewer than K. So all identities are seen about equally often, whatever their numbers of images.
+    An epoch has as many batches as the images would fill if each were used once, at least one. Identities are
+    shuffled, and each batch takes the next P; when fewer than P are left, all are shuffled anew. The K images
+    of an identity are drawn at random for each batch, without replacement, or with replacement from an
+    identity of fewer than K images. So all identities are used about equally often, whatever their numbers of
+    images.
 
     Args:
         labels: int64, N, in [0, C).

@@ -1,4 +1,4 @@
-"""Batches that worker processes decode while the device trains, for sets larger than memory."""
+"""Batches that worker processes decode while the device trains, for image sets larger than memory."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from nsface.errors import DataError, NsfaceError
 from nsface.images.batches.augmentation import Augmentation
 from nsface.images.batches.loader import BatchLoader
 from nsface.images.batches.sampling import Sampler
-from nsface.images.pixels import fill, read_image, refuse_bad, stored_pixels
+from nsface.images.pixels import decode_into, raise_if_unusable, read_image, stored_pixels
 from nsface.images.sources import Source, VideoSource
 
 SAMPLE = 256
 _REMEDY = "`nsface inspect` names all such images, and `nsface pack --skip-bad` leaves them out"
-_PATIENCE = 30  # seconds; as long as torchrun leaves a training to stop
+_SECONDS_TO_STOP = 30  # as long as torchrun waits for a training to stop
 
 
 class StreamingLoader(BatchLoader):
-    """The batches that `Loader` would yield, bit for bit, read and decoded by processes of their own.
+    """The batches that `Loader` would yield, bit for bit, read and decoded by worker processes.
 
-    At most two batches a worker wait for their turn: memory does not grow with the set. The workers start
-    with the first epoch and end when the context is left. Only one epoch can be read at a time.
+    At most two batches of each worker wait for their turn, so that memory does not grow with the set. The
+    workers start with the first epoch and end when the context is left. Only one epoch can be read at a time.
 
     Args:
         source: the encoded images.
-        indices: which images of `source` are used, N.
-        height, width: the size that all must have.
+        indices: the images of `source` that are used, N.
+        height, width: the size that all images must have.
         workers: number of processes.
-        labels, sampler, part: as `BatchLoader` takes them.
+        labels, sampler, augmentation, seed, device, part: see `BatchLoader`.
 
     Raises:
         DataError: here, if images of a sample of SAMPLE are unreadable or of another size, or the source has
@@ -72,7 +72,7 @@ class StreamingLoader(BatchLoader):
             worker_init_fn=_begin_worker,
             persistent_workers=True,
             pin_memory=device.type == "cuda",
-            generator=torch.Generator(),  # or it would draw from the stream that everything shares
+            generator=torch.Generator(),  # without it, torch would draw from its global generator
         )
 
     def _pixels(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -82,11 +82,11 @@ class StreamingLoader(BatchLoader):
             try:
                 images = next(batches)
             except (ConnectionError, EOFError) as error:  # a batch that was half sent
-                raise _lost(error) from error
+                raise _worker_ended(error) from error
             if isinstance(images, str):
                 raise DataError(images)
-            # torch remembers the last 128 tensors from workers; what it keeps of each is small, but pins the
-            # memory around it: gigabytes, after a thousand batches
+            # torch caches the last 128 tensors from workers; each entry is small, but keeps the memory around
+            # it in use: gigabytes, after a thousand batches
             shared_cache.free_dead_references()
             yield chosen, images.to(self._device, non_blocking=True)
 
@@ -96,7 +96,7 @@ class StreamingLoader(BatchLoader):
         try:
             running: Any = self._decoded._iterator
             if running is not None:
-                # or they would live as long as anything, a traceback for example, knows the iterator
+                # otherwise they would live as long as something, such as a traceback, refers to the iterator
                 try:
                     running._shutdown_workers()
                 finally:
@@ -105,15 +105,15 @@ class StreamingLoader(BatchLoader):
                     self._decoded._iterator = None
         except RuntimeError as another:
             error = another
-        # torch says it by a signal's handler, so wherever the program is
+        # torch raises this in a signal handler, so anywhere in the program
         if isinstance(error, RuntimeError):
             if str(error).startswith("DataLoader worker"):
-                raise _lost(error) from error
+                raise _worker_ended(error) from error
             raise error
 
 
-def _lost(error: Exception) -> NsfaceError:
-    """What to say of a worker that has ended by itself."""
+def _worker_ended(error: Exception) -> NsfaceError:
+    """The error to raise when a worker process has ended by itself."""
     return NsfaceError(
         f"a process that decodes images has ended ({str(error).strip(' .')}); memory or shared memory "
         "(/dev/shm) may be too small: lower `streaming` or the batch, and go on with --resume"
@@ -121,10 +121,10 @@ def _lost(error: Exception) -> NsfaceError:
 
 
 def check_sample(source: Source, indices: Sequence[int], height: int, width: int) -> None:
-    """Decode a sample of the images, so that what is wrong with all of them is said before training.
+    """Decode a sample of the images, so that a fault of all of them is reported before the training.
 
     Raises:
-        DataError: videos, or images that cannot be used.
+        DataError: the source has videos, or images of the sample cannot be used.
     """
     if isinstance(source, VideoSource):
         raise DataError(
@@ -134,12 +134,12 @@ def check_sample(source: Source, indices: Sequence[int], height: int, width: int
     if stored_pixels(source, height, width) is None:
         places = np.linspace(0, len(indices) - 1, min(SAMPLE, len(indices))).astype(int).tolist()
         sample = [indices[place] for place in places]
-        bad = fill(np.empty((len(sample), height, width, 3), np.uint8), source, sample)
-        refuse_bad(source, bad, len(sample), f"only a sample was looked at: {_REMEDY}")
+        bad = decode_into(np.empty((len(sample), height, width, 3), np.uint8), source, sample)
+        raise_if_unusable(source, bad, len(sample), f"only a sample was decoded: {_REMEDY}")
 
 
 class _Order:
-    """The part of each batch that is wanted, from the batch (epoch, first) that `start` says."""
+    """The indices of a part of each batch, from the batch `start` (epoch, number) on."""
 
     def __init__(self, sampler: Sampler, part: slice) -> None:
         self._sampler, self._part = sampler, part
@@ -151,16 +151,16 @@ class _Order:
 
 
 class _Decoder(Dataset[Any]):
-    """What a worker has: the images, and how to make a batch of them."""
+    """The data set that each worker has: it decodes a batch of images."""
 
     def __init__(self, source: Source, indices: npt.NDArray[np.int64], height: int, width: int) -> None:
         self._source, self._indices = source, indices
         self._height, self._width = height, width
 
     def __getitem__(self, chosen: Sequence[int]) -> Tensor | str:
-        """The batch, uint8, B × H × W × 3; what is wrong with one of its images, if anything is.
+        """The batch, uint8, B × H × W × 3, or the message about its first bad image.
 
-        An error that is raised would reach the training as another, with the worker's traceback in it.
+        If the error was raised, torch would replace it by one that has the worker's traceback in its message.
         """
         batch = np.empty((len(chosen), self._height, self._width, 3), np.uint8)
         try:
@@ -172,12 +172,12 @@ class _Decoder(Dataset[Any]):
 
 
 def _begin_worker(number: int) -> None:
-    """Called in each worker.
+    """Prepare a worker process.
 
-    Ctrl-C, and SIGTERM from a scheduler, go to all processes of a training. It finishes the step first, and
-    needs its workers until it ends them.
+    Ctrl-C, and SIGTERM from a scheduler, go to all processes of a training. The training then finishes its
+    step, for which it needs its workers, and ends them itself.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_PATIENCE) and None)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_SECONDS_TO_STOP) and None)
     cv2.setNumThreads(0)  # the threads that OpenCV may have had are not in a forked process

@@ -1,10 +1,10 @@
-"""Images that look the same: perceptual hashes, and the pairs of them that differ little.
+"""Images that look the same: perceptual hashes, and the pairs of hashes that differ little.
 
 The hash of an image is the signs of its coarse structure: grey, 32 × 32, discrete cosine transform (DCT-II),
 the 16 × 16 lowest frequencies without the mean, each compared with their median: 255 bits (Zauner 2010,
-https://www.phash.org/docs/pubs/thesis_zauner.pdf, with 16 × 16 for 8 × 8 frequencies: aligned faces are all
-alike at 64 bits). Encoding a face anew, at half or twice the size, changes 2 to 18 bits; different images of
-one person differ in 34 or more, of different people in 50 or more (13,000 images of LFW).
+https://www.phash.org/docs/pubs/thesis_zauner.pdf, but with 16 × 16 instead of 8 × 8 frequencies, because 64
+bits do not tell aligned faces apart). Encoding a face again, at half or twice the size, changes 2 to 18 bits;
+different images of one person differ in 34 or more, of different people in 50 or more (13,000 images of LFW).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Hashes = npt.NDArray[np.uint8]
 
 
 def perceptual_hashes(grey: npt.NDArray[np.float32]) -> Hashes:
-    """Hash images given as float32, N × 32 × 32: uint8, N × 32, of which the first bit is always 0."""
+    """The hashes, uint8, N × 32, of grey images, float32, N × 32 × 32. The first bit is always 0."""
     frequencies = (_DCT @ grey @ _DCT.T).reshape(len(grey), _BITS)
     median = np.median(frequencies[:, 1:], axis=1, keepdims=True)
     bits = frequencies > median
@@ -39,22 +39,22 @@ def perceptual_hashes(grey: npt.NDArray[np.float32]) -> Hashes:
 def near_pairs(hashes: Hashes, limit: int = NEAR) -> npt.NDArray[np.int64]:
     """Pairs of rows of `hashes` (uint8, N × 32) that differ in at most `limit` bits.
 
-    The bits are dealt out to 16 bands of 16; pairs that agree in a whole band are compared. So every pair
-    that differs in up to 15 bits is found, and one that differs in 24 with a probability of 97 %.
+    The bits are divided into 16 bands of 16, and pairs that agree in a whole band are compared. So every pair
+    that differs in up to 15 bits is found, and one that differs in 24 bits with a probability of 97 %.
 
     Returns:
-        int64, P × 2, each pair once, the lower row first. Of rows that are equal only the first is compared
-        with others; the others are paired with that one.
+        int64, P × 2, each pair once, the lower row first. Of equal rows only the first is compared with
+        different rows; the other equal rows are paired with the first.
     """
     _, first, group = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
     repeated = np.flatnonzero(first[group.reshape(-1)] != np.arange(len(hashes)))
     found = [np.stack([first[group.reshape(-1)[repeated]], repeated], axis=1)]
     rows = np.sort(first)
     bits = np.unpackbits(hashes[rows], axis=1)
-    # neighbouring frequencies depend on each other: a band takes its bits from everywhere
-    dealt = np.random.default_rng(0).permutation(_BITS)
+    # neighbouring frequencies depend on each other, so each band has bits from everywhere
+    shuffled = np.random.default_rng(0).permutation(_BITS)
     for band in range(0, _BITS, _BAND):
-        chosen = np.packbits(bits[:, dealt[band : band + _BAND]], axis=1)
+        chosen = np.packbits(bits[:, shuffled[band : band + _BAND]], axis=1)
         keys = chosen[:, 0].astype(np.uint16) << 8 | chosen[:, 1]
         order = np.argsort(keys, kind="stable")
         starts = np.flatnonzero(np.diff(keys[order], prepend=-1, append=1 << _BAND))
@@ -78,20 +78,16 @@ def _close(
 
 
 def groups(pairs: npt.NDArray[np.int64]) -> list[list[int]]:
-    """Rows that are connected by `pairs` (P × 2), each group in rising order, the groups by their first."""
-    parent: dict[int, int] = {}
+    """Groups of rows that `pairs` (P × 2) connect, in ascending order, and ordered by their first rows."""
+    from scipy.sparse import coo_array  # here, because SciPy takes long to import
+    from scipy.sparse.csgraph import connected_components
 
-    def root(row: int) -> int:
-        parent.setdefault(row, row)
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    for left, right in pairs.tolist():
-        low, high = sorted((root(left), root(right)))
-        parent[high] = low
+    rows, numbers = np.unique(pairs, return_inverse=True)
+    left, right = numbers.reshape(-1, 2).T
+    links = coo_array((np.ones(len(left), bool), (left, right)), (len(rows), len(rows)))
     members: dict[int, list[int]] = {}
-    for row in sorted(parent):
-        members.setdefault(root(row), []).append(row)
+    for row, group in zip(
+        rows.tolist(), connected_components(links, directed=False)[1].tolist(), strict=True
+    ):
+        members.setdefault(group, []).append(row)
     return list(members.values())

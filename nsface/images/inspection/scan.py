@@ -1,7 +1,7 @@
-"""Looking at every image of a set: what inspection needs to know of each, and of all together.
+"""The scan of an image set: every image is decoded once, and its properties are kept for the inspection.
 
-Every image is decoded once, on all cores; what is kept of it is its size, a digest of its pixels, a
-perceptual hash, what its colours look like, and its share in the mean face.
+These are its size, a digest of its pixels, a perceptual hash, judgements of its colours, and its share in the
+mean face. All cores decode.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images import room
+from nsface.images import decoding_memory
 from nsface.images.inspection.near_duplicates import SIDE, perceptual_hashes
 from nsface.images.parallel import in_order
 from nsface.images.pixels import Progress
@@ -23,27 +23,30 @@ from nsface.images.sources import Source
 from nsface.images.store.packing import common_size
 
 CHUNK = 128  # images
-GREY = 6  # the largest difference between the channels, of 255, in a grey image saved in colour
-SWAPPED = 5  # the middle of a face is redder than blue; bluer by more than this, of 255: channels swapped
-BLANK = 2  # the standard deviation, of 255, below which there is nothing to see
+GREY = 6  # of 255: the largest difference between the channels in a grey image that is saved in colour
+SWAPPED = 5  # of 255: the middle of a face is redder than blue; if it is bluer by more, channels are swapped
+BLANK = 2  # of 255: the standard deviation below which an image shows nothing
 _DIGEST = 16  # bytes
 _LONGEST = 512  # pixels, of the mean face
 _MIDDLE = slice(SIDE // 4, SIDE - SIDE // 4)
 
 
 @dataclass
-class Looks:
-    """What N images look like, in the order of the source.
+class Scan:
+    """The properties of N images, in the order of the source.
 
     Attributes:
-        unreadable: reasons by index; the other arrays say nothing of these images.
         sizes: height and width, int64, N × 2.
-        digests: of the pixels, uint8, N × 16: equal where the images are.
+        digests: of the pixels, uint8, N × 16; equal images have equal digests.
         hashes: perceptual hashes, uint8, N × 32.
-        grey, swapped, blank: bool, N: no colour; more blue than red in the middle; nearly all of one colour.
-        face_sum, faces: the sum of all images, each resized to the most common size, reduced to 512 pixels
-            (float64, H × W × 3, RGB), and how many they are.
+        grey: bool, N: the image has no colour.
+        swapped: bool, N: the middle of the image is bluer than red, as if the channels were swapped.
+        blank: bool, N: the image is nearly all of one colour.
+        face_sum: the sum of all images, each resized to the most common size, reduced to 512 pixels
+            (float64, H × W × 3, RGB).
+        faces: number of images in `face_sum`.
         pattern: the sum of all images as unit vectors of 32 × 32 grey values without their mean.
+        unreadable: reasons by index; the arrays hold nothing about these images.
     """
 
     sizes: npt.NDArray[np.int64]
@@ -69,7 +72,7 @@ class Looks:
 
     @property
     def alignment(self) -> float:
-        """How much the images have in common: the length of the mean of their unit vectors, in [0, 1].
+        """How similar the images are to each other: the length of the mean of their unit vectors, in [0, 1].
 
         Its square is the mean correlation of two images. LFW and other faces aligned by five points have
         0.43 to 0.46; moved by up to 15 % and scaled by up to 20 % they have 0.27 to 0.32.
@@ -77,8 +80,12 @@ class Looks:
         return float(np.linalg.norm(self.pattern) / max(1, self.faces))
 
 
-def look(source: Source, workers: int | None = None, progress: Progress | None = None) -> Looks:
-    """Decode every image of `source`.
+def scan(source: Source, workers: int | None = None, progress: Progress | None = None) -> Scan:
+    """Decode every image of `source` and record its properties.
+
+    Args:
+        workers: number of threads; by default one for each core.
+        progress: called with the number of images done since the last call.
 
     Raises:
         DataError: not a single image of a sample can be decoded.
@@ -86,9 +93,8 @@ def look(source: Source, workers: int | None = None, progress: Progress | None =
     height, width = _reduced(common_size(source))
     starts = range(0, len(source), CHUNK)
     total = _empty(len(source), height, width)
-    for start, part in zip(
-        starts, in_order(lambda first: _look(source, first, height, width), starts, workers), strict=True
-    ):
+    chunks = in_order(lambda first: _scan_chunk(source, first, height, width), starts, workers)
+    for start, part in zip(starts, chunks, strict=True):
         rows = slice(start, start + len(part.sizes))
         for name in ("sizes", "digests", "hashes", "grey", "swapped", "blank"):
             getattr(total, name)[rows] = getattr(part, name)
@@ -107,8 +113,8 @@ def _reduced(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _empty(count: int, height: int, width: int) -> Looks:
-    return Looks(
+def _empty(count: int, height: int, width: int) -> Scan:
+    return Scan(
         sizes=np.zeros((count, 2), np.int64),
         digests=np.zeros((count, _DIGEST), np.uint8),
         hashes=np.zeros((count, SIDE), np.uint8),
@@ -121,51 +127,51 @@ def _empty(count: int, height: int, width: int) -> Looks:
     )
 
 
-def _look(source: Source, first: int, height: int, width: int) -> Looks:
-    """The looks of the images from `first` on."""
+def _scan_chunk(source: Source, first: int, height: int, width: int) -> Scan:
+    """The properties of the CHUNK images from `first` on."""
     count = min(CHUNK, len(source) - first)
-    looks = _empty(count, height, width)
+    chunk = _empty(count, height, width)
     small = np.zeros((count, SIDE, SIDE, 3), np.uint8)
     for row in range(count):
         name = source.names[first + row]
         try:
-            with room.shared():
-                _add(looks, row, source.pixels(first + row), small[row])
+            with decoding_memory.limited():
+                _add_image(chunk, row, source.pixels(first + row), small[row])
         except DataError as error:
-            looks.unreadable[row] = str(error).removeprefix(f"{name}: ")
+            chunk.unreadable[row] = str(error).removeprefix(f"{name}: ")
         except OSError as error:
-            looks.unreadable[row] = reason(error)
-    _colours(looks, small)
+            chunk.unreadable[row] = reason(error)
+    _judge_colours(chunk, small)
     grey = small.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    looks.hashes[:] = perceptual_hashes(grey)
+    chunk.hashes[:] = perceptual_hashes(grey)
     vectors = grey.reshape(count, -1).astype(np.float64)
     vectors -= vectors.mean(axis=1, keepdims=True)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    looks.pattern += np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0).sum(axis=0)
-    return looks
+    chunk.pattern += np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0).sum(axis=0)
+    return chunk
 
 
-def _add(looks: Looks, row: int, pixels: npt.NDArray[np.uint8], small: npt.NDArray[np.uint8]) -> None:
-    """Take the looks of image `row`, and write it to `small`, 32 × 32 × 3."""
-    looks.sizes[row] = pixels.shape[:2]
+def _add_image(chunk: Scan, row: int, pixels: npt.NDArray[np.uint8], small: npt.NDArray[np.uint8]) -> None:
+    """Record the properties of image `row` but its colours, and reduce it into `small`, 32 × 32 × 3."""
+    chunk.sizes[row] = pixels.shape[:2]
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
-    looks.digests[row] = np.frombuffer(digest.digest()[:_DIGEST], np.uint8)
+    chunk.digests[row] = np.frombuffer(digest.digest()[:_DIGEST], np.uint8)
     small[:] = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    height, width = looks.face_sum.shape[:2]
+    height, width = chunk.face_sum.shape[:2]
     if pixels.shape[:2] != (height, width):
         pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    cv2.accumulate(pixels, looks.face_sum)
-    looks.faces += 1
+    cv2.accumulate(pixels, chunk.face_sum)
+    chunk.faces += 1
 
 
-def _colours(looks: Looks, small: npt.NDArray[np.uint8]) -> None:
-    """Judge the colours of images reduced to N × 32 × 32 × 3."""
-    seen = np.ones(len(small), bool)
-    seen[list(looks.unreadable)] = False
-    looks.blank[:] = seen & (small.std(axis=(1, 2)).max(axis=1) < BLANK)
+def _judge_colours(chunk: Scan, small: npt.NDArray[np.uint8]) -> None:
+    """Judge the colours of images that are reduced to N × 32 × 32 × 3."""
+    decoded = np.ones(len(small), bool)
+    decoded[list(chunk.unreadable)] = False
+    chunk.blank[:] = decoded & (small.std(axis=(1, 2)).max(axis=1) < BLANK)
     spread = small.max(axis=3) - small.min(axis=3)
-    looks.grey[:] = seen & ~looks.blank & (spread.max(axis=(1, 2)) <= GREY)
+    chunk.grey[:] = decoded & ~chunk.blank & (spread.max(axis=(1, 2)) <= GREY)
     middle = small[:, _MIDDLE, _MIDDLE].mean(axis=(1, 2))
     redder = middle[:, 0] - middle[:, 2]
-    looks.swapped[:] = seen & ~looks.grey & (redder < -SWAPPED)
+    chunk.swapped[:] = decoded & ~chunk.grey & (redder < -SWAPPED)

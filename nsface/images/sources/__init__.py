@@ -1,4 +1,4 @@
-"""Where images come from: one file a kind, behind the small interface of `base.Source`."""
+"""Sources of images: a file for each kind, behind the small interface of `base.Source`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 from nsface.errors import DataError, shown
 from nsface.files import reason
-from nsface.images.sources.asked import Asked, asked_for
 from nsface.images.sources.base import Source, numbered
 from nsface.images.sources.bin import BinSource
 from nsface.images.sources.folder import FolderSource
@@ -17,6 +16,7 @@ from nsface.images.sources.lmdb import LmdbSource, is_lmdb
 from nsface.images.sources.parquet import ParquetSource, is_parquet, one_split
 from nsface.images.sources.rec import RecSource
 from nsface.images.sources.recordio import MAGIC
+from nsface.images.sources.selection import Selection, parse_location
 from nsface.images.sources.store import StoreSource, is_store
 from nsface.images.sources.tar import DAMAGED, TarSource
 from nsface.images.sources.video import VideoSource, find_videos
@@ -41,15 +41,21 @@ _REC = "train.rec"
 
 
 def open_source(location: str) -> Source:
-    """Open a folder of images, a list of paths (`-`: on standard input), a tar, a packed store, MXNet's .rec
-    or a folder with train.rec, InsightFace's .bin, LMDB or Parquet.
+    """Open the images at `location`.
 
-    `{0000..0123}` in a path stands for the numbers from 0000 to 0123: the shards, tar or Parquet, of one set.
-    `LOCATION#split=train,label=person` asks for one split of Parquet files, and names the column, or the key
+    It is a folder of images or of videos, a list of paths (`-`: on standard input), a tar, a packed store,
+    MXNet's .rec or a folder with train.rec, InsightFace's .bin, LMDB or Parquet. `{0000..0123}` in a path
+    stands for the numbers from 0000 to 0123: the shards, tar or Parquet, of one set.
+    `LOCATION#split=train,label=person` selects one split of Parquet files, and names the column, or the key
     of the JSON in a tar, that is the label. The kind is recognised from the content, not from the name.
 
     Raises:
-        DataError: nothing there, nothing readable as images, or no image in it.
+        DataError: there is nothing at the location, it cannot be read as images, or it has no image.
+
+    Example:
+        >>> source = open_source("faces.tar")  # doctest: +SKIP
+        >>> source.names[0], source.identities[0], source.pixels(0).shape  # doctest: +SKIP
+        ('Ada/1.jpg', 'Ada', (112, 96, 3))
     """
     try:
         source = _opened(location)
@@ -57,8 +63,8 @@ def open_source(location: str) -> Source:
         raise DataError(f"{shown(location)[:300]}: cannot be read: {reason(error)}") from error
     if not source.names:
         where = "standard input" if location == "-" else shown(location)
-        seen = f"; {source.unread}" if source.unread else ""
-        raise DataError(f"{where}: no images in it (looked for .jpg, .png, .webp, .bmp and .tif){seen}")
+        note = f"; {source.unread_note}" if source.unread_note else ""
+        raise DataError(f"{where}: no images in it (looked for .jpg, .png, .webp, .bmp and .tif){note}")
     return source
 
 
@@ -67,26 +73,28 @@ def _opened(location: str) -> Source:
         raise DataError("no images given: their path is empty")
     if location == "-":
         return ListSource.from_standard_input()
-    plain, asked = asked_for(location)
+    plain, selection = parse_location(location)
     path = Path(plain)
     if path.is_dir():
-        source = _open_folder(path, asked)
+        source = _open_folder(path, selection)
     elif not path.exists() and _BRACES.search(plain):
-        source = _open_shards(plain, asked)
+        source = _open_shards(plain, selection)
     elif not path.exists():
         raise DataError(
             f"{shown(plain)}: no such file or folder; give a folder, a tar, a list of images or another set"
         )
     elif not path.is_file():
-        raise DataError(f"{shown(plain)}: neither a file nor a folder")
+        raise DataError(f"{shown(plain)}: neither a file nor a folder; give one of them")
     else:
-        source = _open_file(path, asked)
-    if asked != Asked() and not isinstance(source, ParquetSource | TarSource):
-        raise DataError(f"{shown(location)}: a {source.kind} has no splits and no labels to choose from")
+        source = _open_file(path, selection)
+    if selection != Selection() and not isinstance(source, ParquetSource | TarSource):
+        raise DataError(
+            f"{shown(location)}: a {source.kind} has no splits and no named labels to select from"
+        )
     return source
 
 
-def _open_folder(path: Path, asked: Asked) -> Source:
+def _open_folder(path: Path, selection: Selection) -> Source:
     if is_store(path):
         return StoreSource(path)
     if is_lmdb(path):
@@ -97,7 +105,7 @@ def _open_folder(path: Path, asked: Asked) -> Source:
     if not source.names:
         shards = sorted(shard for shard in path.glob("**/*.parquet") if is_parquet(shard))
         if shards:
-            return ParquetSource(one_split(shards, path, asked.split), str(path), asked.label)
+            return ParquetSource(one_split(shards, path, selection.split), str(path), selection.label)
         if find_videos(path):
             return VideoSource(path)
     return source
@@ -106,14 +114,14 @@ def _open_folder(path: Path, asked: Asked) -> Source:
 _COMPRESSED = re.compile(rb"\x1f\x8b|BZh[1-9]1AY&SY|\xfd7zXZ\0|\x28\xb5\x2f\xfd")
 
 
-def _open_file(path: Path, asked: Asked) -> Source:
+def _open_file(path: Path, selection: Selection) -> Source:
     try:
         with path.open("rb") as file:
             start = file.read(10)
         if start[:4] == MAGIC.to_bytes(4, "little"):
             return RecSource(path)
         if is_parquet(path):
-            return ParquetSource([path], str(path), asked.label)
+            return ParquetSource([path], str(path), selection.label)
         if path.name == "data.mdb" and is_lmdb(path.parent):
             return LmdbSource(path.parent)
         if start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5"):  # a pickle
@@ -121,7 +129,7 @@ def _open_file(path: Path, asked: Asked) -> Source:
         if _COMPRESSED.match(start):
             raise DataError(f"{shown(path)}: compressed (gzip, bzip2, xz or Zstandard); decompress it")
         if _is_tar(path):
-            return TarSource([path], str(path), asked.label)
+            return TarSource([path], str(path), selection.label)
         if find_videos(path):
             return VideoSource(path)
     except OSError as error:
@@ -139,14 +147,14 @@ def _is_tar(path: Path) -> bool:
         return True  # TarSource says what is wrong with it
 
 
-def _open_shards(location: str, asked: Asked) -> Source:
+def _open_shards(location: str, selection: Selection) -> Source:
     paths = [Path(shard) for shard in expanded(location)]
     for path in paths:
         if not path.is_file():
             raise DataError(f"{shown(location)}: {shown(path)}: no such file; all shards must be there")
     if all(is_parquet(path) for path in paths):
-        return ParquetSource(paths, location, asked.label)
-    return TarSource(paths, location, asked.label)
+        return ParquetSource(paths, location, selection.label)
+    return TarSource(paths, location, selection.label)
 
 
 def expanded(pattern: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every source of images offers."""
+"""The interface of every source of images, and what all kinds of sources need."""
 
 from __future__ import annotations
 
@@ -16,29 +16,31 @@ from nsface.errors import DataError, listing, shown
 from nsface.images.decode import decode
 from nsface.names import has_foreign_extension, has_image_extension, plain
 
-_NOT_READ = ("not followed", "not read")  # how reasons end that a user may not expect
+_NOT_READ = ("not followed", "not read")  # the ends of the reasons that a user may not expect
 _NEGATIVE = re.compile(r"\s*-\s*0*[1-9][0-9]*(\.0*)?\s*", re.ASCII)
-# control characters, line ends of all kinds, and what stands for bytes that are not UTF-8
-_ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# control characters, line ends of all kinds, and the surrogates for bytes that are not UTF-8
+_NOT_PRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Source(ABC):
     """N encoded images in a fixed order.
 
     Attributes:
-        kind: a word for what the source is: `folder`, `tar`, `rec`, …
-        location: what to call the source in messages.
+        kind: the kind of source: `folder`, `tar`, `rec`, …
+        location: the name of the source in messages.
         names: N paths relative to the image root, with `/` and extension, in byte order unless the user gave
             an order. A leading folder common to all images is dropped while a folder remains below it.
-        passed_over: what lies there and is not read, as (name, reason).
-        remarks: what the source says about itself that does not fit what it holds, a line each.
+        passed_over: files that are there and are not read, as (name, reason).
+        remarks: statements of the source about itself that its content contradicts, a line each.
+        fingerprint_samples: number of images whose bytes are read for a fingerprint.
+        per_process: attributes that are not sent to other processes, which make them anew by `_open`.
     """
 
     kind: str
     location: str
     names: Sequence[str]
-    samples: ClassVar[int] = 256  # images read for a fingerprint
-    opened: ClassVar[tuple[str, ...]] = ()  # attributes that a process must make for itself, by `_open`
+    fingerprint_samples: ClassVar[int] = 256
+    per_process: ClassVar[tuple[str, ...]] = ()
     passed_over: Sequence[tuple[str, str]] = ()
     remarks: Sequence[str] = ()
 
@@ -61,15 +63,18 @@ class Source(ABC):
         return sum(not identity for identity in self.identities) if self.labelled else 0
 
     @property
-    def unread(self) -> str | None:
-        """A line on what might have been images and is not read (links, devices, paths with `..`, formats
-        that are not read), and on images that are nobody's, for their label is negative or missing."""
+    def unread_note(self) -> str | None:
+        """A line about files that may be images but are not read, and about images without identity, if any.
+
+        Such files are links, devices, paths with `..` and formats that are not read; images without identity
+        have a negative label, or none.
+        """
         found = [f"{name} ({why})" for name, why in self.passed_over if why.endswith(_NOT_READ)]
         parts = [f"{len(found):,} passed over: {listing(found, 3)}"] if found else []
-        if nobodys := self.without_label:
+        if unlabelled := self.without_label:
             parts.append(
-                f"{nobodys:,} of {len(self):,} images have no label or a negative one: they are no "
-                "identity's, and training leaves them out"
+                f"{unlabelled:,} of {len(self):,} images have no label or a negative one: they have no "
+                "identity, and training leaves them out"
             )
         return f"{shown(self.location)}: {'; '.join(parts)}" if parts else None
 
@@ -92,29 +97,32 @@ class Source(ABC):
 
     @abstractmethod
     def stamps(self) -> Iterable[tuple[str, int]]:
-        """For each image what is known of its content without reading it (its size, a checksum), and when the
-        file it lies in was changed (nanoseconds; 0 where the first says it all)."""
+        """For each image, what identifies its content without reading it, and when that was last changed.
+
+        The first is the size of the image, or a checksum. The second is the time of change of the file that
+        it lies in, in nanoseconds, or 0 where the first is enough.
+        """
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in self.opened}
+        return {name: value for name, value in vars(self).items() if name not in self.per_process}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._open()
 
     def _open(self) -> None:  # noqa: B027  # most have nothing to open
-        """Make the attributes named in `opened`, in a process that was sent the others."""
+        """Make the attributes named in `per_process`, in a process that was sent the others."""
 
     def fingerprint(self) -> str:
-        """SHA-256 over names, labels, stamps without times, and the bytes of some images: which data it is.
+        """SHA-256 over names, labels, stamps without times, and the bytes of some images.
 
-        A copy has the same. Of a set with more than `samples` images, a change of one that keeps its size
-        may go unseen: what must not happen to `dated_fingerprint`.
+        It identifies the data: a copy has the same fingerprint. In a set of more than `fingerprint_samples`
+        images, a change of one image that keeps its size may go unnoticed, but not by `dated_fingerprint`.
         """
         digest = hashlib.sha256()
         for name, identity, (stamp, _) in zip(self.names, self.identities, self.stamps(), strict=True):
             digest.update(f"{name}\0{identity}\0{stamp}\n".encode())
-        count = min(self.samples, len(self))
+        count = min(self.fingerprint_samples, len(self))
         for index in np.linspace(0, len(self) - 1, count).astype(int).tolist():
             try:
                 digest.update(hashlib.sha256(self.read(index)).digest())
@@ -123,7 +131,7 @@ class Source(ABC):
         return digest.hexdigest()
 
     def dated_fingerprint(self) -> str:
-        """SHA-256 over names, stamps and times of change: equal only while no file was written."""
+        """SHA-256 over names, stamps and times of change: it stays equal only until a file is written."""
         digest = hashlib.sha256()
         for name, (stamp, changed) in zip(self.names, self.stamps(), strict=True):
             digest.update(f"{name}\0{stamp} {changed}\n".encode())
@@ -146,23 +154,23 @@ def numbered(identities: Iterable[str]) -> tuple[npt.NDArray[np.int64], list[str
 
 
 def _by_number(digits: str) -> tuple[int, str]:
-    """Orders digits as their numbers are, however many there are (int() refuses some thousands)."""
+    """A key that sorts texts of digits by their numbers, where `int` would refuse thousands of digits."""
     significant = digits.lstrip("0")
     return len(significant), significant
 
 
 def identity_of(label: object) -> str:
-    """The identity that a label beside an image stands for; '' where it stands for none.
+    """The identity that a label beside an image means; '' where it means none.
 
-    One rule for all sources: nothing, an empty text and a negative number are nobody. Lists and packed sets
-    mark with −1 who is unknown, or what was sorted out.
+    One rule holds for all sources: a missing label, an empty text and a negative number mean no identity.
+    Lists and packed sets use −1 for unknown people and for images that were sorted out.
     """
     text = "" if label is None else str(label).strip()
-    return "" if _NEGATIVE.fullmatch(text) else readable(text)
+    return "" if _NEGATIVE.fullmatch(text) else printable(text)
 
 
 def why_passed_over(name: str) -> str | None:
-    """Why a file called `name` is not taken for an image; None for an image."""
+    """Why a file called `name` is not read as an image; None for an image."""
     if is_hidden(name):
         return "hidden file"
     if has_image_extension(name):
@@ -170,9 +178,9 @@ def why_passed_over(name: str) -> str | None:
     return "a format that is not read" if has_foreign_extension(name) else "no image's extension"
 
 
-def readable(name: str) -> str:
-    """`name` as text that can be printed and written: what cannot (bytes that are no UTF-8) is `\\xff`."""
-    return _ODD.sub(_escaped, name)
+def printable(name: str) -> str:
+    """`name` as a text that can be printed and written; bytes that are not UTF-8 become such as `\\xff`."""
+    return _NOT_PRINTABLE.sub(_escaped, name)
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -191,7 +199,7 @@ def is_hidden(name: str) -> bool:
 def without_common_folder(names: Sequence[str]) -> list[str]:
     """Drop leading folders common to all `names`, while every name keeps a folder (its identity)."""
     names = [plain(name) for name in names]
-    # all begin as these two do
+    # the least and the greatest have in common what all have in common
     first, last = min(names, default="").split("/"), max(names, default="").split("/")
     common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
     drop = max(0, min(common, min((name.count("/") for name in names), default=0) - 1))

@@ -2,7 +2,7 @@
 
 The file is a pickle of (list of encoded images as bytes, list of booleans); image 2i is compared with image
 2i + 1. A pickle is a program. This reader runs a subset that can only build tuples, lists, bytes, booleans
-and small integers; anything else is refused by name and nothing is ever imported or called.
+and small integers. Every other operation is an error that names it; nothing is ever imported or called.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nsface.errors import DataError, shown
 from nsface.files import reason
 from nsface.images.sources.base import Source
 
-_NOTHING = {"PROTO", "FRAME", "STOP"}
+_IGNORED = {"PROTO", "FRAME", "STOP"}
 _BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
 _TEXT = {"BINSTRING", "SHORT_BINSTRING"}  # Python 2's bytes, which pickletools shows as Latin-1 text
 _NUMBERS = {"BININT", "BININT1", "BININT2"}
@@ -32,11 +32,12 @@ class BinSource(Source):
         same: whether images 2i and 2i + 1 are of one person, P booleans.
 
     Raises:
-        DataError: missing, truncated, an opcode outside the subset (named), or not two lists that fit.
+        DataError: missing, truncated, an opcode outside the subset (named), or the lists are not 2P images
+        and P booleans.
     """
 
     kind = "bin"
-    samples = 0
+    fingerprint_samples = 0
 
     def __init__(self, path: Path) -> None:
         try:
@@ -88,7 +89,7 @@ def _run(data: bytes, path: Path) -> Any:
     for opcode, argument, position in pickletools.genops(io.BytesIO(data)):
         name = opcode.name
         try:
-            if name in _NOTHING:
+            if name in _IGNORED:
                 pass
             elif name in _BYTES:
                 stack.append(argument)
@@ -117,7 +118,7 @@ def _run(data: bytes, path: Path) -> Any:
 
 
 def _build(name: str, stack: list[Any], marks: list[int]) -> bool:
-    """Apply an opcode that makes or fills a tuple or list; false where `name` is none."""
+    """Apply an opcode that makes or extends a tuple or list; false where `name` is another opcode."""
     if name == "MARK":
         marks.append(len(stack))
     elif name == "EMPTY_LIST":
@@ -134,7 +135,7 @@ def _build(name: str, stack: list[Any], marks: list[int]) -> bool:
         _list(stack[-1]).append(item)
     elif name in ("APPENDS", "LIST", "TUPLE"):
         mark = marks.pop()
-        if mark > len(stack):  # what stood there was taken away after the mark
+        if mark > len(stack):  # the items were removed after the mark
             raise IndexError
         items = stack[mark:]
         del stack[mark:]

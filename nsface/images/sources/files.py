@@ -1,4 +1,4 @@
-"""What sources made of separate files share."""
+"""The base of sources whose images are separate files."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nsface.files import reason
-from nsface.images.sources.base import Source, readable
+from nsface.images.sources.base import Source, printable
 
 
 class FilesSource(Source):
-    """Images that are files of their own, in the order of `paths`, which start at `root` unless absolute."""
+    """Images that are separate files, in the order of `paths`, which are relative to `root` or absolute."""
 
     def __init__(self, location: str, names: Sequence[str], root: Path, paths: Sequence[str]) -> None:
         self.location = location
-        self.names = [readable(name) for name in names]
+        self.names = [printable(name) for name in names]
         self._root = root
         self._paths = paths  # as text: millions of `Path` take minutes and gigabytes
 

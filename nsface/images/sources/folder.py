@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import is_hidden, readable, why_passed_over, without_common_folder
+from nsface.images.sources.base import is_hidden, printable, why_passed_over, without_common_folder
 from nsface.images.sources.files import FilesSource
 
 
@@ -23,7 +23,7 @@ class FolderSource(FilesSource):
     def __init__(self, root: Path) -> None:
         found, passed_over = _walk(root)
         super().__init__(str(root), without_common_folder(found), root, found)
-        self.passed_over = [(readable(name), why) for name, why in sorted(passed_over)]
+        self.passed_over = [(printable(name), why) for name, why in sorted(passed_over)]
 
 
 def _walk(root: Path) -> tuple[list[str], list[tuple[str, str]]]:

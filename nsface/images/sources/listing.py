@@ -1,4 +1,4 @@
-"""Images named in a list: a path a line, with or without a label, in a file or on standard input."""
+"""Images named in a list, in a file or on standard input: a path in each line, with or without a label."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from nsface.errors import DataError
 from nsface.files import reason
-from nsface.images.sources.base import identity_of, readable, without_common_folder
+from nsface.images.sources.base import identity_of, printable, without_common_folder
 from nsface.images.sources.files import FilesSource
 from nsface.names import IMAGE_EXTENSIONS, has_image_extension, plain
-from nsface.text import refuse_utf16
+from nsface.text import decode
 
 HEAD = 1 << 16
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
@@ -24,17 +24,16 @@ class ListSource(FilesSource):
     """The images that `lines` name, in that order.
 
     A line is `path`, `path<TAB>label` or `path label`; a label is one word, the identity. Either all lines
-    have one or none has. Blank lines and lines that start with `#` are passed over, and so is a line that
-    stands there again.
+    have one or none has. Blank lines, lines that start with `#` and repeated lines are ignored.
 
     Args:
         lines: paths, absolute or relative to `root`. Bytes that are no UTF-8 are Python's surrogates.
         root: the folder of the list file; the working folder for standard input.
-        location: what to call the list in messages.
+        location: the name of the list in messages.
 
     Raises:
-        DataError: a line that names no image file, a file that is not there, a label too many or too few, or
-            two labels for one path (list and line are named).
+        DataError: a line names no image file, or one that does not exist; some lines have labels and others
+            none; or a path has two labels. List and line are named.
     """
 
     kind = "list"
@@ -46,19 +45,21 @@ class ListSource(FilesSource):
             if not entry or entry.startswith("#"):
                 continue
             path, label = _parsed(entry)
-            path = f"/{plain(path)}" if path.startswith("/") else plain(path)  # one spelling an image
+            path = (
+                f"/{plain(path)}" if path.startswith("/") else plain(path)
+            )  # so that each image has one spelling
             place = f"{location}:{number}"
             if not has_image_extension(path):
                 raise DataError(
-                    f"{place}: not the path of an image: {readable(path[:120])}; a line is PATH, "
+                    f"{place}: not the path of an image: {printable(path[:120])}; a line is PATH, "
                     "PATH<TAB>LABEL or `PATH LABEL`, and PATH ends as images do (.jpg, .png, …)"
                 )
             if labels.setdefault(path, label) != label:
-                raise DataError(f"{place}: {readable(path)[:300]} stands above with another label")
+                raise DataError(f"{place}: {printable(path)[:300]} has another label in a line above")
             if (label is None) != (next(iter(labels.values())) is None):
-                raise DataError(f"{place}: a label on some lines only; give one to each, or to none")
+                raise DataError(f"{place}: only some lines have a label; give one to all lines, or to none")
             if not os.path.isfile(os.path.join(root, path)):
-                raise DataError(f"{place}: no such image: {readable(str(root / path))[:300]}")
+                raise DataError(f"{place}: no such image: {printable(str(root / path))[:300]}")
         paths = list(labels)
         super().__init__(location, without_common_folder(paths), root, paths)
         self._labels = [identity_of(label) for label in labels.values() if label is not None]
@@ -81,8 +82,7 @@ class ListSource(FilesSource):
                 data += file.read() if text else b""
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
-        refuse_utf16(data, f"{path}:1")
-        lines = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
+        lines = decode(data, f"{path}:1", surrogates=True)
         if not text or (_NOT_UTF8.search(lines) and not _A_PATH.search(lines)):
             raise DataError(
                 f"{path}: neither a tar nor a list of image paths, nor anything else that holds images "

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from nsface.errors import DataError
-from nsface.images.sources.base import Source, identity_of, readable, without_common_folder
-from nsface.images.sources.lmdb_content import FILE, check_size, environment, read_all, unreadable
+from nsface.images.sources.base import Source, identity_of, printable, without_common_folder
+from nsface.images.sources.lmdb_content import FILE, check_size, open_environment, read_all, unreadable
 from nsface.untrusted import isolated
 
 _IMAGE = b"image"
@@ -31,13 +31,13 @@ class LmdbSource(Source):
     """
 
     kind = "lmdb"
-    opened = ("_lmdb", "_environment", "_process", "_lock")
+    per_process = ("_lmdb", "_environment", "_process", "_lock")
 
     def __init__(self, folder: Path) -> None:
         try:
             import lmdb
         except ImportError as error:
-            raise DataError(f'{folder}: LMDB needs a package more: pip install "nsface[lmdb]"') from error
+            raise DataError(f'{folder}: LMDB needs another package: pip install "nsface[lmdb]"') from error
         self.location = str(folder)
         self._file, self._size = folder / FILE, check_size(folder / FILE)
         # the library trusts the file: a damaged one can end the process that reads it
@@ -55,7 +55,7 @@ class LmdbSource(Source):
         names = [
             text if "." in text else text + end for text, end in zip(texts, content.extensions, strict=True)
         ]
-        self.names = [readable(name) for name in without_common_folder(names)]
+        self.names = [printable(name) for name in without_common_folder(names)]
         try:
             self._open()
         except lmdb.Error as error:
@@ -65,12 +65,12 @@ class LmdbSource(Source):
         import lmdb
 
         self._lmdb = lmdb
-        self._environment: Any = environment(self.location)
+        self._environment: Any = open_environment(self.location)
         self._process = os.getpid()
         self._lock = threading.Lock()
 
-    def _own(self) -> Any:
-        """The environment, opened anew on the other side of a fork, where it must not be used."""
+    def _environment_here(self) -> Any:
+        """The environment, opened anew after a fork: a process must not use that of its parent."""
         with self._lock:
             if self._process != os.getpid():
                 self._environment.close()  # it cannot be open twice
@@ -89,15 +89,15 @@ class LmdbSource(Source):
 
     def read(self, index: int) -> bytes:
         if os.stat(self._file).st_size < self._size:
-            # the library maps the file: to look beyond its end would be the end of this process
+            # the library maps the file: an access beyond its end would end this process
             raise OSError(f"the environment has become shorter than {self._size} bytes")
         try:
-            with self._own().begin() as transaction:
+            with self._environment_here().begin() as transaction:
                 value = transaction.get(self._keys[index])
         except self._lmdb.Error as error:
             raise OSError(str(error)) from error
         if value is None:
-            raise OSError("the key is not there any more")
+            raise OSError("its key is no longer there")
         return bytes(value)
 
     def stamps(self) -> Iterable[tuple[str, int]]:

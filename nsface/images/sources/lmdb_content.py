@@ -1,7 +1,7 @@
-"""What lies in an LMDB environment, found out without trusting its file.
+"""The content of an LMDB environment, read without trusting its file.
 
-A module of its own that imports little: it runs in a process of its own, for the library can end the one that
-reads a damaged file.
+The module imports little, for it runs in a process of its own: the library can end a process that reads a
+damaged file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAGIC = 0xBEEFC0DE
 
 
 class Content(NamedTuple):
-    """Keys of the images and their extensions, texts of the labels by key, and the first other key."""
+    """The keys of the images and their extensions, texts of the labels by key, and the first other key."""
 
     keys: list[bytes]
     extensions: list[str]
@@ -34,7 +34,7 @@ class Content(NamedTuple):
     other: bytes
 
 
-def environment(folder: str) -> Any:
+def open_environment(folder: str) -> Any:
     import lmdb
 
     return lmdb.open(folder, readonly=True, lock=False, readahead=False, max_readers=512)
@@ -45,13 +45,15 @@ def unreadable(folder: str | Path, error: Exception) -> str:
 
 
 def read_all(folder: str) -> Content:
-    """What lies in the environment. Every image is looked up as `read` does, and touched at its end, so that
-    none of them lies beyond the file."""
+    """The content of the environment.
+
+    Every image is looked up as `read` does, and its last byte is read, so that none lies beyond the file.
+    """
     import lmdb
 
     content = Content([], [], {}, b"")
     try:
-        with environment(folder) as opened, opened.begin(buffers=True) as transaction:
+        with open_environment(folder) as opened, opened.begin(buffers=True) as transaction:
             for key_view, value in transaction.cursor():
                 key, extension = bytes(key_view), image_extension(bytes(value[:16]))
                 if extension is not None:
@@ -72,7 +74,7 @@ def check_size(path: Path) -> int:
     """The bytes that the newest meta page of the file promises.
 
     Raises:
-        DataError: it has fewer, so it was cut: the library would look for its pages beyond its end.
+        DataError: the file has fewer bytes, so it was cut short: the library would read beyond its end.
     """
     try:
         with path.open("rb") as file:

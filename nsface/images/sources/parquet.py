@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nsface.errors import DataError, listing, shown
-from nsface.images.sources.base import Source, identity_of, readable
+from nsface.images.sources.base import Source, identity_of, printable
 from nsface.images.sources.parquet_columns import (
     Columns,
     class_names,
@@ -29,20 +29,20 @@ from nsface.names import has_image_extension, plain
 __all__ = ["MAGIC", "ParquetSource", "is_parquet", "one_split"]
 
 MAGIC = b"PAR1"
-_KEPT_GROUPS = 8
+_CACHED_GROUPS = 8
 
 
 class ParquetSource(Source):
     """The images of one or several files, row by row, named after their path or `ROW.jpg`; where paths
     repeat, `LABEL/ROW.jpg`. Without a column of labels the folder in the path is the identity.
 
-    The last row groups read are kept: reading in order is fast, in random order slow.
+    The row groups that were read last are cached: reading in order is fast, in random order slow.
 
     Args:
         paths: the files of one split.
         location: what to call the set in messages.
-        label: the column of labels; FOLDER: none, the path has the identity; None: found by its name and
-            type. A column `id` whose values never repeat numbers rows, and labels nothing.
+        label: the column of labels; FOLDER: the identity is the folder in the path; None: the column is found
+            by its name and type. A column `id` whose values never repeat holds row numbers, not labels.
 
     Raises:
         DataError: the package is not installed, a file cannot be read, it has no column of images, it is not
@@ -50,14 +50,14 @@ class ParquetSource(Source):
     """
 
     kind = "parquet"
-    opened = ("_pyarrow", "_parquet", "_kept", "_lock")
+    per_process = ("_pyarrow", "_parquet", "_cached", "_lock")
 
     def __init__(self, paths: Sequence[Path], location: str, label: str | None = None) -> None:
         try:
             self._open()
         except ImportError as error:
             raise DataError(
-                f'{location}: Parquet needs a package more: pip install "nsface[parquet]"'
+                f'{location}: Parquet needs another package: pip install "nsface[parquet]"'
             ) from error
         self.location = location
         self._groups: list[tuple[Path, int]] = []
@@ -68,16 +68,16 @@ class ParquetSource(Source):
         except self._failures as error:
             raise DataError(f"{location}: not Parquet that can be read ({shown(error)[:120]})") from error
 
-    def _read(self, paths: Sequence[Path], asked: str | None) -> None:
+    def _read(self, paths: Sequence[Path], label: str | None) -> None:
         files = [self._parquet.ParquetFile(path) for path in paths]
-        self._columns = self._common(files, paths, asked)
+        self._columns = self._common_columns(files, paths, label)
         self._add_groups(files, paths)
-        label = label_column(files, self._columns.labels, asked, self.location)
-        self._labelled = label is not None
+        column = label_column(files, self._columns.labels, label, self.location)
+        self._labelled = column is not None
         self._identities: list[str] = []
-        for file in files if label is not None else ():
-            classes = class_names(file.schema_arrow, label, self.location)
-            for part in values(file, str(label)):
+        for file in files if column is not None else ():
+            classes = class_names(file.schema_arrow, column, self.location)
+            for part in values(file, str(column)):
                 self._identities += [identity_of(classes.get(value, value)) for value in part]
         names = self._names(files)
         if self._labelled and len(self._identities) != len(names):
@@ -87,18 +87,22 @@ class ParquetSource(Source):
             names = [f"{folder or 'row'}/{row:08d}.jpg" for row, folder in enumerate(folders)]
         self.names = names
 
-    def _common(self, files: list[Any], paths: Sequence[Path], asked: str | None) -> Columns:
-        """The columns of use, which must be the same in all files."""
+    def _common_columns(self, files: list[Any], paths: Sequence[Path], label: str | None) -> Columns:
+        """The columns that are read, which must be the same in all files."""
         found = [
-            columns(self._pyarrow.types, file.schema_arrow, str(path), asked)
+            columns(self._pyarrow.types, file.schema_arrow, str(path), label)
             for file, path in zip(files, paths, strict=True)
         ]
         first = found[0]
         for path, other in zip(paths, found, strict=True):
-            if (other.image, other.inside, other.labels) != (first.image, first.inside, first.labels):
+            if (other.image, other.is_structure, other.labels) != (
+                first.image,
+                first.is_structure,
+                first.labels,
+            ):
                 raise DataError(
-                    f"{self.location}: the columns of {path.name} ({listing(other.every)}) are others than "
-                    f"those of {paths[0].name} ({listing(first.every)}); give the files of one set"
+                    f"{self.location}: the columns of {path.name} ({listing(other.names)}) differ from "
+                    f"those of {paths[0].name} ({listing(first.names)}); give the files of one set"
                 )
         return first._replace(has_path=all(one.has_path for one in found))
 
@@ -123,7 +127,7 @@ class ParquetSource(Source):
                 if len(paths) != rows:
                     raise ValueError(f"{len(paths)} paths in {rows} rows")
                 names += [
-                    readable(plain(name))
+                    printable(plain(name))
                     if isinstance(name, str) and has_image_extension(name)
                     else f"{number:08d}.jpg"
                     for number, name in enumerate(paths, start=len(names))
@@ -135,7 +139,7 @@ class ParquetSource(Source):
         from pyarrow import parquet
 
         self._pyarrow, self._parquet = pyarrow, parquet
-        self._kept: OrderedDict[int, Any] = OrderedDict()
+        self._cached: OrderedDict[int, Any] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -159,18 +163,18 @@ class ParquetSource(Source):
     def _group(self, number: int) -> Any:
         """The column of encoded images of a row group."""
         with self._lock:
-            if number not in self._kept:
+            if number not in self._cached:
                 path, group = self._groups[number]
-                image, inside = self._columns.image, self._columns.inside
+                image, is_structure = self._columns.image, self._columns.is_structure
                 column = self._parquet.ParquetFile(path).read_row_group(
-                    group, [f"{image}.bytes" if inside else image]
+                    group, [f"{image}.bytes" if is_structure else image]
                 )
                 values = column.column(0).combine_chunks()
-                self._kept[number] = values.field("bytes") if inside else values
-                if len(self._kept) > _KEPT_GROUPS:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(number)
-            return self._kept[number]
+                self._cached[number] = values.field("bytes") if is_structure else values
+                if len(self._cached) > _CACHED_GROUPS:
+                    self._cached.popitem(last=False)
+            self._cached.move_to_end(number)
+            return self._cached[number]
 
     def stamps(self) -> Iterable[tuple[str, int]]:
         for number, (path, _) in enumerate(self._groups):

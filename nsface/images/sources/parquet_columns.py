@@ -1,4 +1,4 @@
-"""What Parquet files say of themselves: which columns hold images and labels, which files are a split."""
+"""The columns and splits of Parquet files: which columns hold images and labels, which files are a split."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nsface.errors import DataError, listing, shown
-from nsface.images.sources.asked import FOLDER
+from nsface.images.sources.selection import FOLDER
 from nsface.untrusted import parse_json
 
-_SURE = ("label", "identity")
-_NUMBER = "id"  # an identity's number, or a row's
+_LABEL_NAMES = ("label", "identity")
+_ID = "id"  # the number of an identity, or of a row
 _INDEX = re.compile(r"__index_level_\d+__")  # pandas' row numbers
 # the names of `datasets`' own files, and its words for splits in names of files and folders
 _SHARD = re.compile(r"(.+?)-\d+-of-\d+(?:-[0-9a-f]+)?")
@@ -24,40 +24,42 @@ _SPLITS = {
 
 
 class Columns(NamedTuple):
-    """The columns of use in a file.
+    """The columns of a file.
 
     Attributes:
-        image: the encoded images; `inside`: as `bytes` of a structure; `has_path`: which has a `path` too.
-        labels: those that could hold the labels.
-        every: the names of all.
+        image: name of the column of encoded images.
+        is_structure: whether that column is a structure, whose `bytes` are the image.
+        has_path: whether the structure has a `path` too.
+        labels: names of the columns that could hold the labels.
+        names: names of all columns.
     """
 
     image: str
-    inside: bool
+    is_structure: bool
     has_path: bool
     labels: list[str]
-    every: list[str]
+    names: list[str]
 
 
-def columns(types: Any, schema: Any, place: str, asked: str | None) -> Columns:
-    """The columns of use in a file with the Arrow schema `schema`.
+def columns(types: Any, schema: Any, place: str, label: str | None) -> Columns:
+    """The columns of a file with the Arrow schema `schema`.
 
     Args:
         types: the module `pyarrow.types`.
         place: what to call the file in messages.
-        asked: the name of the column of labels, if it was given.
+        label: the name of the column of labels that the location selects, if it does.
 
     Raises:
         DataError: no column of images, or a column of labels that holds something else.
     """
-    image, inside, has_path = _image_column(types, schema, place)
-    names = [name for name in _SURE if name in schema.names]
-    if asked is None and len(names) > 1:
+    image, is_structure, has_path = _image_column(types, schema, place)
+    known = [name for name in _LABEL_NAMES if name in schema.names]
+    if label is None and len(known) > 1:
         raise DataError(
-            f"{place}: {listing(names)}: which of them holds the labels cannot be told. {_say(place)}"
+            f"{place}: {listing(known)}: it is not clear which of them holds the labels. {_remedy(place)}"
         )
     rest = [field for field in schema if field.name != image and not _INDEX.fullmatch(field.name)]
-    wanted = [asked] if asked not in (None, FOLDER) else names
+    wanted = [label] if label not in (None, FOLDER) else known
     for name in wanted:
         field = next((field for field in rest if field.name == name), None)
         if field is None:
@@ -70,49 +72,52 @@ def columns(types: Any, schema: Any, place: str, asked: str | None) -> Columns:
     labels = wanted or [
         field.name for field in rest if _is_label(types, field.type) or types.is_floating(field.type)
     ]
-    return Columns(image, inside, has_path, labels, list(schema.names))
+    return Columns(image, is_structure, has_path, labels, list(schema.names))
 
 
 def label_column(
-    files: Sequence[Any], candidates: Sequence[str], asked: str | None, where: str
+    files: Sequence[Any], candidates: Sequence[str], label: str | None, where: str
 ) -> str | None:
     """The column that holds the labels, None where there is none.
 
-    It is called `label` or `identity`, or `id`, or is the only one that could. A column of another name than
-    the first two whose values never repeat numbers its rows, and labels nothing; columns with fractions do
-    neither.
+    It is called `label` or `identity`, or `id`, or is the only candidate. A column of another name than the
+    first two whose values never repeat holds row numbers, not labels; columns with fractions hold neither.
+
+    Args:
+        candidates: names of the columns that could hold the labels.
+        label: the name that the location selects, if it does.
 
     Raises:
-        DataError: it is not clear which.
+        DataError: it is not clear which column holds the labels.
     """
-    if asked is not None or (candidates and candidates[0] in _SURE):
-        return candidates[0] if asked != FOLDER else None
+    if label is not None or (candidates and candidates[0] in _LABEL_NAMES):
+        return candidates[0] if label != FOLDER else None
     candidates = [name for name in candidates if _is_whole(files, name)]
-    if _NUMBER in candidates and _repeats(files, _NUMBER):
-        return _NUMBER
-    others = [name for name in candidates if name != _NUMBER]
+    if _ID in candidates and _repeats(files, _ID):
+        return _ID
+    others = [name for name in candidates if name != _ID]
     if len(others) == 1 and _repeats(files, others[0]):
         return others[0]
     if not others:
         return None
     raise DataError(
-        f"{where}: no column is called `label`, and which one holds the labels cannot be told: "
-        f"{listing(list(candidates))}. {_say(where)}"
+        f"{where}: no column is called `label`, and it is not clear which one holds the labels: "
+        f"{listing(list(candidates))}. {_remedy(where)}"
     )
 
 
-def _say(where: str) -> str:
+def _remedy(where: str) -> str:
     return (
-        f"Say it with {where}#label=COLUMN, or {where}#label={FOLDER} where the folder in the image's path "
+        f"Give {where}#label=COLUMN, or {where}#label={FOLDER} where the folder in the image's path "
         "is the identity"
     )
 
 
 def values(file: Any, column: str) -> Iterator[list[Any]]:
-    """The values of a column, a row group at a time; whole numbers that stand there as floats as such.
+    """The values of a column, a row group at a time; whole numbers that are stored as floats become integers.
 
     Raises:
-        DataError: a fraction.
+        DataError: a value is a fraction.
     """
     for group in range(file.num_row_groups):
         found = file.read_row_group(group, [column]).column(0).to_pylist()
@@ -120,10 +125,10 @@ def values(file: Any, column: str) -> Iterator[list[Any]]:
 
 
 def class_names(schema: Any, label: str | None, where: str) -> dict[Any, str]:
-    """The names of `datasets.ClassLabel`, by number; none where there are none.
+    """The names of `datasets.ClassLabel`, by number; empty where there are none.
 
     Raises:
-        DataError: metadata of `datasets` that are no JSON.
+        DataError: the metadata of `datasets` are not JSON.
     """
     text = (schema.metadata or {}).get(b"huggingface")
     found = parse_json(text, f"{where}: its metadata") if text is not None else None
@@ -132,26 +137,26 @@ def class_names(schema: Any, label: str | None, where: str) -> dict[Any, str]:
     return dict(enumerate(map(str, found))) if isinstance(found, list) else {}
 
 
-def one_split(shards: Sequence[Path], root: Path, asked: str | None) -> list[Path]:
-    """Those of the files `shards` below `root` that are the split `asked`; all, where there is only one.
+def one_split(shards: Sequence[Path], root: Path, split: str | None) -> list[Path]:
+    """Those of the files `shards` below `root` that belong to `split`; all, where there is only one split.
 
     Raises:
-        DataError: there are several and none was asked for, or another.
+        DataError: there are several splits and `split` is None, or there is no such split.
     """
     found: dict[str, list[Path]] = {}
     for shard in shards:
         found.setdefault(_split(shard.relative_to(root)), []).append(shard)
-    if asked is None and len(found) == 1:
+    if split is None and len(found) == 1:
         return list(shards)
-    if asked in found:
-        return found[asked]
+    if split in found:
+        return found[split]
     names = listing(sorted(found))
-    if asked is None:
+    if split is None:
         raise DataError(
-            f"{root}: it has several splits, which do not belong together: {names}. Give one: "
+            f"{root}: it has several splits, which are separate sets: {names}. Select one: "
             f"{shown(root)}#split={sorted(found)[-1]}"
         )
-    raise DataError(f"{root}: no split {shown(asked)}; there is {names}")
+    raise DataError(f"{root}: no split {shown(split)}; there is {names}")
 
 
 def _split(path: Path) -> str:
@@ -192,7 +197,7 @@ def _image_column(types: Any, schema: Any, place: str) -> tuple[str, bool, bool]
 
 
 def _repeats(files: Iterable[Any], column: str) -> bool:
-    """Whether a value stands twice in a file, or a text in two: numbers of rows may begin anew in each."""
+    """Whether a value occurs twice in a file, or a text in two files: row numbers may begin anew in each."""
     texts: set[str] = set()
     for file in files:
         seen: set[Any] = set()
@@ -210,8 +215,10 @@ def _repeats(files: Iterable[Any], column: str) -> bool:
 
 
 def _is_whole(files: Iterable[Any], column: str) -> bool:
-    """Whether a column can hold labels: something, and no fractions. pandas makes floats of whole numbers
-    where some are missing."""
+    """Whether a column can hold labels: it has values, and none is a fraction.
+
+    pandas turns whole numbers into floats where some are missing.
+    """
     found = False
     for file in files:
         for group in range(file.num_row_groups):

@@ -7,7 +7,7 @@
 little-endian; the identity is the first label. `train.idx` has lines `key<TAB>offset`; without it the key of
 a record is its id where all ids differ, and its place in the file, from 0, where they do not. Where record 0
 has two labels (a, b) and no image, images are the keys 1 … a − 1, and the keys up to b − 1 are headers of
-identities, without images. face2rec2 writes that record last: it is recognised by what it says of the others.
+identities, without images. face2rec2 writes that record last: it is recognised by the numbers that it has.
 Where there is none every record is an image. `property` beside it holds `classes,height,width`.
 
 https://github.com/deepinsight/insightface/tree/master/recognition/_datasets_
@@ -44,19 +44,27 @@ _SHORTEST_IMAGE = 8
 _BEGINNING = 48  # bytes of a record that hold its header, three labels and the first of its image
 _HIGHEST_KEY = 1 << 40
 _EXTENSIONS = [".jpg", ".png", ".webp", ".bmp", ".tif"]
-_STARTS = {0xD8FF: 0, 0x5089: 1, 0x4952: 2, 0x4D42: 3, 0x4949: 4, 0x4D4D: 4}  # first two bytes → extension
+_FORMAT_OF_SIGNATURE = {
+    0xD8FF: 0,
+    0x5089: 1,
+    0x4952: 2,
+    0x4D42: 3,
+    0x4949: 4,
+    0x4D4D: 4,
+}  # first two bytes → extension
 
 
 @dataclass
 class _Table:
-    """What the headers of N records say.
+    """The headers of N records, column by column.
 
     Attributes:
-        keys: int64; ids: what the records themselves say, uint64.
-        starts, sizes: where the image lies and its bytes, int64. A record of several parts has −1 and the
-            offset of the record.
+        keys: int64.
+        ids: the number that the record itself has, uint64.
+        starts, sizes: offset and bytes of the image, int64. For a record of several parts the size is −1,
+            and the start is the offset of the record.
         counts: number of labels, int64.
-        labels: the first label, float32.
+        labels: the first label of each record, float32.
         formats: index into _EXTENSIONS, uint8.
     """
 
@@ -68,25 +76,25 @@ class _Table:
     labels: npt.NDArray[np.float32]
     formats: npt.NDArray[np.uint8]
 
-    def only(self, chosen: npt.NDArray[np.bool_]) -> _Table:
+    def select(self, chosen: npt.NDArray[np.bool_]) -> _Table:
         return _Table(*(column[chosen] for column in vars(self).values()))
 
 
 class RecSource(Source):
     """Every image of an MXNet record file, in the order of the keys, named `LABEL/KEY.jpg`.
 
-    In memory are only the place and the label of each image.
+    Only the place and the label of each image are kept in memory.
 
     Args:
         path: the `.rec` file; `.idx` and `property` are looked for beside it.
 
     Raises:
         DataError: a record or a line of the index that cannot be right (the message has key and offset), or
-            another number of images than record 0 says.
+            another number of images than record 0 states.
     """
 
     kind = "rec"
-    opened = ("_records",)
+    per_process = ("_records",)
 
     def __init__(self, path: Path) -> None:
         self.location = str(path)
@@ -98,7 +106,7 @@ class RecSource(Source):
                 table = _headers(self._records, *read_index(index))
             else:
                 offsets = self._records.scan()
-                table = _by_id(_headers(self._records, np.arange(len(offsets)), offsets))
+                table = _sorted_by_id(_headers(self._records, np.arange(len(offsets)), offsets))
             self._table = table = self._images(table, index.name if indexed else None)
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
@@ -118,17 +126,17 @@ class RecSource(Source):
     def _images(self, table: _Table, index: str | None) -> _Table:
         """The rows of `table` that are images."""
         header = (table.counts >= 2) & (table.sizes >= 0) & (table.sizes < _SHORTEST_IMAGE)
-        if self._describes_the_others(table, header):
-            return table.only(~header)
+        if self._has_index_header(table, header):
+            return table.select(~header)
         if not len(table.keys) or not header[0] or (bounds := self._bounds(table, 0)) is None:
             return table
         first_header, end = bounds
-        images = table.only((table.keys > 0) & (table.keys < end) & ~header)
+        images = table.select((table.keys > 0) & (table.keys < end) & ~header)
         # the bounds are float32 and so rounded above 2²⁴: what is an image shows in the records themselves
         if abs(len(images.keys) - (first_header - 1)) > np.spacing(np.float32(first_header)) // 2:
             where = f"{index} lists" if index else "the file holds"
             raise DataError(
-                f"{self.location}: record 0 says that there are {first_header - 1} images, and {where} "
+                f"{self.location}: record 0 states that there are {first_header - 1} images, and {where} "
                 f"{len(images.keys)}; copy or download it again"
             )
         return images
@@ -140,15 +148,14 @@ class RecSource(Source):
         first, end = struct.unpack("<ff", self._records.read(int(table.starts[row]) - 8, 8))
         return (int(first), int(end)) if 1 <= first <= end < 2**40 else None
 
-    def _describes_the_others(self, table: _Table, header: npt.NDArray[np.bool_]) -> bool:
-        """Whether one of the records without images is an index header: it has their number, and that of the
-        images."""
+    def _has_index_header(self, table: _Table, header: npt.NDArray[np.bool_]) -> bool:
+        """Whether a record without an image is an index header, with the numbers of images and headers."""
         images, headers = int((~header).sum()), int(header.sum())
         for row in np.flatnonzero(header)[[0, -1]].tolist() if headers else ():
             if (bounds := self._bounds(table, row)) is not None:
                 slack = np.spacing(np.float32(bounds[1])) // 2  # the numbers are float32
                 found = images + 1, images + headers
-                if all(abs(says - there) <= slack for says, there in zip(bounds, found, strict=True)):
+                if all(abs(stated - there) <= slack for stated, there in zip(bounds, found, strict=True)):
                     return True
         return False
 
@@ -173,7 +180,7 @@ class RecSource(Source):
 
 
 class _Names(Sequence[str]):
-    """`LABEL/KEY.jpg`, made when asked for: strings of all names would be the largest thing in memory."""
+    """The names `LABEL/KEY.jpg`, made when they are needed: a list of them would fill the memory."""
 
     def __init__(self, table: _Table, classes: npt.NDArray[np.intp], identities: list[str]) -> None:
         self._table, self._classes, self._identities = table, classes, identities
@@ -193,7 +200,7 @@ class _Names(Sequence[str]):
         return f"{identity}/{name}" if identity else name
 
 
-def _by_id(table: _Table) -> _Table:
+def _sorted_by_id(table: _Table) -> _Table:
     """The records in the order of their ids, where each has its own."""
     ids = np.sort(table.ids)
     if not len(ids) or ids[-1] > _HIGHEST_KEY or (ids[1:] == ids[:-1]).any():
@@ -205,14 +212,14 @@ def _by_id(table: _Table) -> _Table:
 def _headers(records: RecordFile, keys: Integers, offsets: Integers) -> _Table:
     """Read the headers of all records."""
 
-    def refuse(where: npt.NDArray[np.bool_], what: str) -> None:
+    def require_none(where: npt.NDArray[np.bool_], what: str) -> None:
         if where.any():
             row = int(np.flatnonzero(where)[0])
             raise records.fault(int(keys[row]), int(offsets[row]), what)
 
     outside = (offsets < 0) | (offsets % 4 != 0) | (offsets + FRAME.size > records.size)
-    refuse(outside, f"no record can begin there, in a file of {records.size} bytes")
-    words = records.beginnings(offsets, _BEGINNING).view("<u4")
+    require_none(outside, f"no record can begin there, in a file of {records.size} bytes")
+    words = records.read_beginnings(offsets, _BEGINNING).view("<u4")
     packed = words[:, 1]
     parts, lengths = packed >> 29, (packed & LENGTH).astype(np.int64)
     sound = (words[:, 0] == MAGIC) & (parts <= FIRST) & (offsets + FRAME.size + lengths <= records.size)
@@ -224,20 +231,20 @@ def _headers(records: RecordFile, keys: Integers, offsets: Integers) -> _Table:
         raise records.fault(int(keys[row]), int(offsets[row]), str(why))
 
     whole = parts == WHOLE
-    refuse(
+    require_none(
         whole & (lengths < _HEADER.size),
         f"shorter than the {_HEADER.size} bytes that every record begins with",
     )
     # of a record without labels or without an image, what follows it is read in their place and not used
     counts = np.where(whole, words[:, 2], 0).astype(np.int64)
     begin = _HEADER.size + 4 * counts
-    refuse(whole & (begin > lengths), "more labels announced than it has bytes")
+    require_none(whole & (begin > lengths), "more labels announced than it has bytes")
     labels = np.where(counts > 0, words[:, 8], words[:, 3]).astype("<u4").view(np.float32)
     places = 8 + counts  # the word at which the image begins
     near = places < words.shape[1]
     signatures = words[np.arange(len(words)), np.where(near, places, 0)]
     far = np.flatnonzero(~near & whole)
-    signatures[far] = records.beginnings(offsets[far] + FRAME.size + begin[far], 4).view("<u4")[:, 0]
+    signatures[far] = records.read_beginnings(offsets[far] + FRAME.size + begin[far], 4).view("<u4")[:, 0]
     table = _Table(
         keys,
         words[:, 4:6].copy().view("<u8")[:, 0],
@@ -253,7 +260,7 @@ def _headers(records: RecordFile, keys: Integers, offsets: Integers) -> _Table:
 
 
 def _read_parts(records: RecordFile, table: _Table, row: int) -> None:
-    """Fill the row of a record of several parts, whose header may lie in more than one."""
+    """Set a row of the table to the header of a record of several parts, which may lie in more than one."""
     key, offset = int(table.keys[row]), int(table.starts[row])
     data = records.record(key, offset)
     if len(data) < _HEADER.size:
@@ -271,7 +278,7 @@ def _read_parts(records: RecordFile, table: _Table, row: int) -> None:
 
 def _formats(signatures: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
     formats = np.zeros(len(signatures), np.uint8)
-    for start, number in _STARTS.items():
+    for start, number in _FORMAT_OF_SIGNATURE.items():
         formats[signatures == start] = number
     return formats
 

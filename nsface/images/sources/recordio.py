@@ -1,4 +1,4 @@
-"""MXNet's RecordIO: rows of records in a file, each found by its offset.
+"""MXNet's RecordIO: records in a file, one after the other, each found by its offset.
 
 All numbers are little-endian:
 
@@ -28,9 +28,9 @@ Integers = npt.NDArray[np.int64]
 MAGIC = 0xCED7230A
 FRAME = struct.Struct("<II")
 LENGTH = (1 << 29) - 1
-_ROWS = 1 << 16
+_RECORDS_AT_ONCE = 1 << 16
 WHOLE, FIRST, MIDDLE, LAST = range(4)
-_WITHOUT = "remove it to find the records without it, in one walk through the .rec file"
+_REMEDY = "remove it to find the records without it, in one walk through the .rec file"
 
 
 class RecordFile:
@@ -61,26 +61,26 @@ class RecordFile:
             raise OSError(f"the file ends before byte {offset + count}")
         return data
 
-    def beginnings(self, offsets: Integers, count: int) -> npt.NDArray[np.uint8]:
+    def read_beginnings(self, offsets: Integers, count: int) -> npt.NDArray[np.uint8]:
         """The first `count` bytes from each offset: uint8, N × `count`, zeros behind the end of the file.
 
-        They are read, not mapped: where a mapped file becomes shorter, the process ends without a word.
+        They are read, not mapped: a mapped file that is cut short ends the process without a message.
 
         Raises:
             OSError: the file has become shorter since it was opened.
         """
         file, size = self._file.fileno(), self.size
         table = np.empty((len(offsets), count), np.uint8)
-        for start in range(0, len(offsets), _ROWS):
-            rows = offsets[start : start + _ROWS].tolist()
+        for start in range(0, len(offsets), _RECORDS_AT_ONCE):
+            rows = offsets[start : start + _RECORDS_AT_ONCE].tolist()
             data = b"".join([os.pread(file, count, offset).ljust(count, b"\0") for offset in rows])
-            table[start : start + _ROWS] = np.frombuffer(data, np.uint8).reshape(-1, count)
+            table[start : start + _RECORDS_AT_ONCE] = np.frombuffer(data, np.uint8).reshape(-1, count)
         if os.fstat(file).st_size < size:
             raise OSError(f"the file has become shorter than {size} bytes")
         return table
 
     def fault(self, key: int, offset: int, what: str) -> DataError:
-        """The error of record `key`."""
+        """The error to raise for record `key`."""
         return DataError(f"{self.path}: record {key} at byte {offset}: {what}; copy or download it again")
 
     def scan(self) -> Integers:
@@ -111,9 +111,9 @@ class RecordFile:
     def problem(self, magic: int, part: int, length: int, offset: int, inside: bool) -> str | None:
         """What is wrong with a record's (or part's) first eight bytes."""
         if magic != MAGIC:
-            return f"{magic:#010x} stands where every record has {MAGIC:#010x}"
+            return f"{magic:#010x} was found where every record has {MAGIC:#010x}"
         if part not in ((MIDDLE, LAST) if inside else (WHOLE, FIRST)):
-            return f"part {part} of a record stands where part {'2 or 3' if inside else '0 or 1'} belongs"
+            return f"part {part} of a record was found where part {'2 or 3' if inside else '0 or 1'} belongs"
         if offset + FRAME.size + length > self.size:
             left = self.size - offset - FRAME.size
             return f"{length} bytes should follow, and the file ends after {left}"
@@ -144,7 +144,7 @@ def read_index(path: Path) -> tuple[Integers, Integers]:
     """Keys and offsets of an `.idx` file, in the order of the keys.
 
     Raises:
-        DataError: not lines of `key<TAB>offset`, or a key that stands twice.
+        DataError: not lines of `key<TAB>offset`, or a key that occurs twice.
     """
     try:
         with warnings.catch_warnings():
@@ -154,10 +154,10 @@ def read_index(path: Path) -> tuple[Integers, Integers]:
         raise DataError(f"{path}: cannot be read: {reason(error)}") from error
     except ValueError as error:
         why = str(error).split(";")[0][:120]
-        raise DataError(f"{path}: not lines of key and offset ({why}); {_WITHOUT}") from error
+        raise DataError(f"{path}: not lines of key and offset ({why}); {_REMEDY}") from error
     if table.shape[1:] != (2,) or not len(table):
-        raise DataError(f"{path}: not lines of key and offset; {_WITHOUT}")
+        raise DataError(f"{path}: not lines of key and offset; {_REMEDY}")
     keys, offsets = table[np.argsort(table[:, 0], kind="stable")].T.copy()
     if len(twice := keys[1:][keys[1:] == keys[:-1]]):
-        raise DataError(f"{path}: key {twice[0]} stands there twice; {_WITHOUT}")
+        raise DataError(f"{path}: key {twice[0]} occurs twice; {_REMEDY}")
     return keys, offsets

@@ -12,7 +12,7 @@
 (null with images.bin), `labelled` (whether identities are labels, not folders), `source` (`location`, `kind`,
 `fingerprint`), `nsface` (the version that wrote it), `files` (`bytes` and `sha256` of each small file) and
 `data`: `file`, `bytes` (without the 128 of the .npy header) and `blocks`, runs of images that follow each
-other (`images`, `bytes`, `sha256`). Thus a damaged store can say which images are damaged.
+other (`images`, `bytes`, `sha256`). So it can be found which images of a damaged store are damaged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nsface.errors import DataError, listing, shown
 from nsface.files import reason
 from nsface.images.pixel_file import PixelFile
-from nsface.images.sources.base import Source, identity_of, readable
+from nsface.images.sources.base import Source, identity_of, printable
 from nsface.untrusted import first_fault, read_array_header
 
 HEADER, NAMES, LABELS, IDENTITIES = "header.json", "names.txt", "labels.npy", "identities.txt"
@@ -41,8 +41,8 @@ _LONGEST_SIDE = 1 << 16
 _PIECE = 1 << 24  # bytes
 
 
-class Part(BaseModel):
-    """Bytes of a file, and what they must be."""
+class Checksum(BaseModel):
+    """Number and SHA-256 of the bytes of a file, or of a part of one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,7 +50,7 @@ class Part(BaseModel):
     sha256: str
 
 
-class Block(Part):
+class Block(Checksum):
     """A run of images in the data file."""
 
     images: int = Field(ge=1)
@@ -67,7 +67,7 @@ class Data(BaseModel):
 
 
 class Origin(BaseModel):
-    """What the store was packed from."""
+    """The source that the store was packed from."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -77,7 +77,7 @@ class Origin(BaseModel):
 
 
 class Header(BaseModel):
-    """`header.json`."""
+    """The content of `header.json` (see the module)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -90,7 +90,7 @@ class Header(BaseModel):
     labelled: bool
     source: Origin
     nsface: str
-    files: dict[str, Part]
+    files: dict[str, Checksum]
     data: Data
 
 
@@ -102,17 +102,17 @@ class StoreSource(Source):
     """The images of a packed store, in the order of what it was packed from.
 
     Attributes:
-        header: what `header.json` says.
+        header: the content of `header.json`.
         pixel_file: all pixels, N × height × width × 3; None in a store of encoded images.
 
     Raises:
         DataError: a file is missing or has another size than the header says, the header cannot be read, or
-            what it says does not fit the other files.
+            it does not agree with the other files.
     """
 
     kind = "store"
-    samples = 0
-    opened = ("_file",)
+    fingerprint_samples = 0
+    per_process = ("_file",)
 
     def __init__(self, folder: Path) -> None:
         self.location = str(folder)
@@ -123,7 +123,7 @@ class StoreSource(Source):
         for name, part in self.header.files.items():
             self._check_size(name, part.bytes)
         try:
-            self.names = [readable(name) for name in _lines(folder / NAMES)]
+            self.names = [printable(name) for name in _lines(folder / NAMES)]
             names = _lines(folder / IDENTITIES)
             self._labels = _integers(folder / LABELS, self.header.images)
             if self.header.data.file == IMAGES:
@@ -139,8 +139,8 @@ class StoreSource(Source):
                 f"{self.header.images} of {self.header.identities}; pack it again"
             )
         if not (self._labels >= -1).all() or not (self._labels < len(names)).all():
-            raise DataError(f"{folder}: names and labels do not fit each other; pack it again")
-        given = [identity_of(name) if self.header.labelled else readable(name) for name in names]
+            raise DataError(f"{folder}: names and labels do not agree; pack it again")
+        given = [identity_of(name) if self.header.labelled else printable(name) for name in names]
         self._identity_names = [*given, ""]  # label −1: no identity
 
     def _open(self) -> None:
@@ -155,7 +155,9 @@ class StoreSource(Source):
     def _check_offsets(self) -> None:
         ends = self._offsets[0], self._offsets[-1]
         if ends != (0, self.header.data.bytes) or (np.diff(self._offsets) < 0).any():
-            raise DataError(f"{self._folder / OFFSETS}: not the places of the images; pack it again")
+            raise DataError(
+                f"{self._folder / OFFSETS}: the offsets are not those of the images; pack it again"
+            )
 
     def _check_size(self, name: str, wanted: int) -> None:
         try:
@@ -189,7 +191,7 @@ class StoreSource(Source):
         return data
 
     def pixels(self, index: int) -> npt.NDArray[np.uint8]:
-        return super().pixels(index) if self.pixel_file is None else self.pixel_file.rows([index])[0]
+        return super().pixels(index) if self.pixel_file is None else self.pixel_file.gather([index])[0]
 
     def stamps(self) -> Iterable[tuple[str, int]]:
         for block in self.header.data.blocks:
@@ -203,7 +205,7 @@ class StoreSource(Source):
             (what is damaged, why): files by name, images by the names of the first and last of their block.
         """
         damaged = [
-            (name, "does not fit its checksum")
+            (name, "does not match its checksum")
             for name, part in self.header.files.items()
             if hashlib.sha256((self._folder / name).read_bytes()).hexdigest() != part.sha256
         ]
@@ -212,7 +214,7 @@ class StoreSource(Source):
         for block in self.header.data.blocks:
             if self._digest(offset, block.bytes) != block.sha256:
                 names = f"{self.names[first]} … {self.names[first + block.images - 1]}"
-                damaged.append((names, f"{block.images} images do not fit their checksum"))
+                damaged.append((names, f"{block.images} images do not match their checksum"))
             offset, first = offset + block.bytes, first + block.images
             if progress:
                 progress(block.images)
@@ -242,7 +244,7 @@ def _read_header(path: Path) -> Header:
     if header.files.keys() != small:
         raise DataError(f"{path}: lists the files {listing(list(header.files))}; pack it again")
     if header.data.file == PIXELS and size != header.images * (header.height or 0) * (header.width or 0) * 3:
-        raise DataError(f"{path}: height, width and number of images do not fit; pack it again")
+        raise DataError(f"{path}: height, width and number of images do not agree; pack it again")
     return header
 
 

@@ -12,15 +12,15 @@ from typing import BinaryIO, NamedTuple
 
 from nsface.errors import DataError, listing, shown
 from nsface.files import reason
-from nsface.images.sources.asked import FOLDER
 from nsface.images.sources.base import (
     Source,
     identity_of,
     is_hidden,
-    readable,
+    printable,
     why_passed_over,
     without_common_folder,
 )
+from nsface.images.sources.selection import FOLDER
 from nsface.names import has_image_extension, plain, repeated
 from nsface.untrusted import parse_json
 
@@ -49,7 +49,7 @@ _NOT_REGULAR = {
 
 
 class Member(NamedTuple):
-    """A file in a tar: which tar, and where in it."""
+    """A file in a tar: the number of the tar, and its place there."""
 
     name: str
     shard: int
@@ -68,15 +68,15 @@ class TarSource(Source):
     Args:
         paths: one tar, or the shards of one set in their order.
         location: what to call the set in messages.
-        label: the key of the JSON that is the label, in place of `label`; FOLDER: the folder is, whatever
-            lies beside the images.
+        label: the key of the JSON that is the label, in place of `label`; FOLDER: the identity is
+            the folder, even if there are labels beside the images.
 
     Raises:
-        DataError: compressed, truncated, or not readable; a name in two shards; a label that is none; JSON
-            beside the images and no label in it.
+        DataError: compressed, truncated, or not readable; a name in two shards; something that is no label;
+            or JSON beside the images without a label in it.
     """
 
-    opened = ("_files",)
+    per_process = ("_files",)
 
     def __init__(self, paths: Sequence[Path], location: str, label: str | None = None) -> None:
         self.location = location
@@ -91,21 +91,21 @@ class TarSource(Source):
             self._add_shard(path)
         names = [member.name for member in self._members]
         if (twice := repeated(names)) is not None:
-            raise DataError(f"{location}: {readable(twice)} stands in two shards; names must differ")
+            raise DataError(f"{location}: {printable(twice)} is in two shards; names must differ")
         if self._json_keys is not None and not self._labels:
             raise DataError(
                 f"{location}: there is JSON beside the images, without a {shown(self._label_key)!r}; its "
-                f"keys are: {listing(list(self._json_keys)) or 'none'}. Say which is the label with "
+                f"keys are: {listing(list(self._json_keys)) or 'none'}. Select the label with "
                 f"{location}#label=KEY, or {location}#label={FOLDER} where the folder is the identity"
             )
-        self.names = [readable(name) for name in without_common_folder(names)]
+        self.names = [printable(name) for name in without_common_folder(names)]
         self.kind = "webdataset" if self._labels else "tar"
 
     def _open(self) -> None:
         self._files = [path.open("rb") for path in self._paths]
 
     def _add_shard(self, path: Path) -> None:
-        latest: dict[str, Member] = {}  # as tar does: a later member replaces an earlier
+        latest: dict[str, Member] = {}  # a later member replaces an earlier one, as tar does
         labels: dict[str, Member] = {}
         shard = len(self._files)
         try:
@@ -116,7 +116,7 @@ class TarSource(Source):
                     known = latest if has_image_extension(member.name) else labels
                     known[member.name] = there._replace(name=member.name) if there else member
                 else:
-                    self.passed_over.append((readable(member.name), why))
+                    self.passed_over.append((printable(member.name), why))
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
         except DAMAGED as error:
@@ -130,12 +130,12 @@ class TarSource(Source):
             self._add_labels(path, keys, labels)
 
     def _add_labels(self, path: Path, keys: set[str], files: dict[str, Member]) -> None:
-        """Read the labels in `files` of the samples `keys`; a `.cls` counts more than a `.json`."""
-        found: dict[str, tuple[str, str]] = {}
+        """Read the labels in `files` of the samples `keys`; a `.cls` takes precedence over a `.json`."""
+        found: dict[str, tuple[str, str]] = {}  # by key, the label and the extension of its file
         for name, member in files.items():
             key, extension = _key(name), _extension(name)
             if key not in keys:
-                self.passed_over.append((readable(name), "a label without an image"))
+                self.passed_over.append((printable(name), "a label without an image"))
                 continue
             label = self._label(path, member)
             known, where = found.get(key, ("", ""))
@@ -143,15 +143,15 @@ class TarSource(Source):
                 continue
             if where == extension and known != label:
                 raise DataError(
-                    f"{path}: {readable(name)}: another label than that of {readable(key)} above; the key "
+                    f"{path}: {printable(name)}: another label than that of {printable(key)} above; the key "
                     "of a sample ends at the first dot of its name"
                 )
             found[key] = label, extension
         self._labels.update((key, label) for key, (label, _) in found.items())
 
     def _label(self, path: Path, member: Member) -> str | None:
-        """The identity in a `.cls` or `.json` member, '' for nobody; None where the JSON has none."""
-        place = f"{path}: {readable(member.name)}"
+        """The identity in a `.cls` or `.json` member, '' for none; None where the JSON has no label."""
+        place = f"{path}: {printable(member.name)}"
         if member.size > _LONGEST_LABEL_FILE:
             raise DataError(f"{place}: {member.size:,} bytes are too many for a label")
         try:
@@ -214,13 +214,15 @@ def _extension(name: str) -> str:
 
 
 def _members(path: Path, shard: int) -> Iterator[tuple[Member, str | None, str]]:
-    """Images and label files of a tar; for what is passed over, the reason; and what a hard link stands for,
-    which is an earlier member, or ''."""
+    """Yield each member of a tar, why it is passed over if it is, and the earlier member that it links to.
+
+    The last is '' for members that are no hard link.
+    """
     with tarfile.open(path, mode="r:") as archive:
         end = 0
         while (found := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # they would fill the memory
-            if found.size < 0 or found.offset_data < end:  # or it might go round and round
+            if found.size < 0 or found.offset_data < end:  # or reading it might never end
                 raise tarfile.ReadError("a member of negative size")
             end = found.offset_data
             name = plain(found.name)  # without a leading /, as tar does

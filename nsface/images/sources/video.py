@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
-from nsface.images.sources.base import Source, is_hidden, readable, without_common_folder
+from nsface.images.sources.base import Source, is_hidden, printable, without_common_folder
 
 VIDEO_EXTENSIONS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 _OPEN = 16  # videos kept open between reads
@@ -27,15 +27,15 @@ class VideoSource(Source):
     """All frames of a video file, or of every video file below a folder, in byte order of the paths.
 
     Frame 123 of `Person/0.mp4` is called `Person/0/000123.jpg`. Frames are counted by decoding them, because
-    what a container says of their number is often wrong. A video that cannot be decoded has one frame, number
-    0, which cannot be read: so it is named and counted like any damaged image.
+    the number that a container states is often wrong. A video that cannot be decoded has one frame, number 0,
+    which cannot be read: so it is named and counted like any damaged image.
 
     Raises:
         DataError: two videos differ only by their extension.
     """
 
     kind = "video"
-    samples = 0
+    fingerprint_samples = 0
 
     def __init__(self, location: Path) -> None:
         self.location = str(location)
@@ -50,14 +50,14 @@ class VideoSource(Source):
             counts = list(pool.map(count_frames, self._paths))
         self._places = [(video, frame) for video, n in enumerate(counts) for frame in range(max(n, 1))]
         self.names = without_common_folder(
-            [readable(f"{stems[video]}/{frame:06d}.jpg") for video, frame in self._places]
+            [printable(f"{stems[video]}/{frame:06d}.jpg") for video, frame in self._places]
         )
         self._idle: list[_Cursor] = []
         self._lock = threading.Lock()
 
     def pixels(self, index: int) -> npt.NDArray[np.uint8]:
         video, frame = self._places[index]
-        cursor = self._take(video, frame)
+        cursor = self._cursor_at(video, frame)
         pixels = cursor.read(frame)
         if pixels is None:
             raise DataError(f"{self.names[index]}: cannot be decoded from {self._paths[video]}")
@@ -79,9 +79,11 @@ class VideoSource(Source):
             stamp, changed = stamps[video]
             yield f"{stamp} {frame}", changed
 
-    def _take(self, video: int, frame: int) -> _Cursor:
-        """An open video that stands at `frame`, or least far before it; frames are read in order, as a seek
-        is inexact in many formats."""
+    def _cursor_at(self, video: int, frame: int) -> _Cursor:
+        """An open video whose next frame is `frame`, or the nearest one before it.
+
+        Frames are read in order, because a seek is inexact in many formats.
+        """
         with self._lock:
             fitting = [c for c in self._idle if c.video == video and c.position <= frame]
             if fitting:
@@ -103,14 +105,14 @@ def _stamp(path: Path) -> tuple[str, int]:
 
 @dataclass(eq=False)
 class _Cursor:
-    """An open video; `position` is the number of the frame that comes next."""
+    """An open video; `position` is the number of the next frame."""
 
     video: int
     capture: cv2.VideoCapture
     position: int = 0
 
     def read(self, frame: int) -> npt.NDArray[np.uint8] | None:
-        """Frame `frame`, BGR, not before the present position; None where there is none."""
+        """Frame `frame`, BGR, which is not before `position`; None where there is none."""
         while self.position < frame:
             if not self.capture.grab():
                 return None

@@ -1,4 +1,4 @@
-"""Packing: any source → a packed store, or a folder of images.
+"""The packing of any source into a store.
 
 While it is made, a store lies in the folder `STORE.partial`; packing the same source again goes on where the
 work was interrupted (see `partial`). The finished folder is renamed to `STORE`.
@@ -18,12 +18,12 @@ import numpy as np
 from nsface import __version__
 from nsface.errors import DataError, NsfaceError
 from nsface.files import check_new_folder, place_folder, reason
-from nsface.images import room
+from nsface.images import decoding_memory
 from nsface.images.parallel import in_order
-from nsface.images.pixels import Progress, read_image, refuse_bad
+from nsface.images.pixels import Progress, raise_if_unusable, read_image
 from nsface.images.rendered import is_rendered, mark_rendered
 from nsface.images.sources import Source, numbered
-from nsface.images.sources.base import readable
+from nsface.images.sources.base import printable
 from nsface.images.sources.store import (
     HEADER,
     IDENTITIES,
@@ -34,12 +34,12 @@ from nsface.images.sources.store import (
     PIXELS,
     PIXELS_START,
     Block,
+    Checksum,
     Data,
     Header,
     Origin,
-    Part,
 )
-from nsface.images.store.partial import Entry, Partial, discard_journal
+from nsface.images.store.partial import BlockEntry, PartialStore, remove_journal
 
 BLOCK = 512  # images
 SAMPLE = 101
@@ -47,7 +47,7 @@ Size = tuple[int, int]
 
 
 class Packed(NamedTuple):
-    """How many images and identities a store has, and the reason for each image that was left out."""
+    """The number of images and of identities in a store, and the reason for each image that was left out."""
 
     images: int
     identities: int
@@ -63,22 +63,22 @@ def pack(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Packed:
-    """Pack all images of `source` into the new folder `store`. Each is decoded, and so known to be whole.
+    """Pack all images of `source` into the new folder `store`. Each is decoded, and so known to be intact.
 
     Args:
-        encoded: keep the encoded bytes (small, any size) instead of the pixels (ready, all of one size: that
-            of most images).
+        encoded: store the encoded bytes instead of the pixels. They need less space, and the images can have
+            any size; pixels need no decoding later, and all have the size of most images.
         skip_bad: leave out images that are unreadable or of another size, and report them.
-        workers: threads; by default one a core.
-        progress: called with the number of images done since the last call; first with those that an earlier,
-            interrupted call did.
+        workers: number of threads; by default one for each core.
+        progress: called with the number of images done since the last call, first with those that an
+            interrupted call has done.
 
     Raises:
-        DataError: bad images without `skip_bad`, or no good ones.
+        DataError: there are bad images and not `skip_bad`, or all are bad.
         NsfaceError: `store` exists, or cannot be written.
     """
     if not store.name:
-        raise NsfaceError(f"{store} is no name for a store; give a folder that does not exist")
+        raise NsfaceError(f"{store} has no name; give the path of a folder that does not exist")
     check_new_folder(store)
     size = None if encoded else common_size(source)
     identities = list(source.identities)
@@ -91,7 +91,7 @@ def pack(
     }
     data, start = (IMAGES, 0) if size is None else (PIXELS, PIXELS_START)
     folder = store.with_name(f"{store.name}.partial")
-    with Partial(folder, plan, data, start) as partial:
+    with PartialStore(folder, plan, data, start) as partial:
         if progress:
             progress(partial.images)
         starts = range(partial.images, len(source), BLOCK)
@@ -101,21 +101,21 @@ def pack(
                 progress(entry.count)
         bad = {index: why for entry in partial.entries for index, why in entry.bad.items()}
         if not skip_bad or len(bad) == len(source):
-            remedy = "mend them, or leave them out with --skip-bad: what is packed waits for that in "
-            refuse_bad(source, bad, len(source), f"{remedy}{folder}")
+            remedy = "mend them, or leave them out with --skip-bad; what is packed is kept in "
+            raise_if_unusable(source, bad, len(source), f"{remedy}{folder}")
         good = [index for index in range(len(source)) if index not in bad]
         partial.complete(npy_header((len(good), *size, 3)) if size else b"")
         packed = _finish(partial, source, fingerprint, identities, good, size)
         place_folder(folder, store)
-    discard_journal(store)
+    remove_journal(store)
     return Packed(len(good), packed, list(bad.values()))
 
 
 def common_size(source: Source) -> Size:
-    """Height and width of most images, by a sample.
+    """Height and width of most images of a sample.
 
     Raises:
-        DataError: none of the sample can be read.
+        DataError: no image of the sample can be read.
     """
     sizes: Counter[Size] = Counter()
     bad: dict[int, str] = {}
@@ -128,7 +128,7 @@ def common_size(source: Source) -> Size:
         except OSError as error:
             bad[index] = f"{source.names[index]}: {reason(error)}"
     if not sizes:
-        refuse_bad(source, bad, len(source), "no image of a sample can be used")
+        raise_if_unusable(source, bad, len(source), "no image of a sample can be used")
     return sizes.most_common(1)[0][0]
 
 
@@ -142,8 +142,8 @@ def npy_header(shape: tuple[int, ...]) -> bytes:
     return start + text.encode().ljust(PIXELS_START - 11) + b"\n"
 
 
-def _block(source: Source, first: int, size: Size | None) -> tuple[Entry, Any]:
-    """Entry and bytes of the images from `first` on."""
+def _block(source: Source, first: int, size: Size | None) -> tuple[BlockEntry, Any]:
+    """The journal entry and the bytes of the block of images from `first` on."""
     indices = range(first, min(first + BLOCK, len(source)))
     bad: dict[int, str] = {}
     sizes: list[int] = []
@@ -151,7 +151,7 @@ def _block(source: Source, first: int, size: Size | None) -> tuple[Entry, Any]:
         images = []
         for index in indices:
             try:
-                images.append(_whole(source, index))
+                images.append(_checked_bytes(source, index))
                 sizes.append(len(images[-1]))
             except DataError as error:
                 bad[index] = str(error)
@@ -167,19 +167,19 @@ def _block(source: Source, first: int, size: Size | None) -> tuple[Entry, Any]:
         data = pixels[: len(sizes)].reshape(-1).data
     digest = hashlib.sha256(data).hexdigest()
     return (
-        Entry(first=first, count=len(indices), bytes=sum(sizes), sha256=digest, sizes=sizes, bad=bad),
+        BlockEntry(first=first, count=len(indices), bytes=sum(sizes), sha256=digest, sizes=sizes, bad=bad),
         data,
     )
 
 
-def _whole(source: Source, index: int) -> bytes:
-    """The encoded image `index`, which can be decoded.
+def _checked_bytes(source: Source, index: int) -> bytes:
+    """The bytes of the encoded image `index`, after it was decoded as a check.
 
     Raises:
-        DataError: it cannot; the message starts with its name.
+        DataError: it cannot be decoded; the message starts with its name.
     """
     try:
-        with room.shared():
+        with decoding_memory.limited():
             source.pixels(index)
         return source.read(index)
     except OSError as error:
@@ -187,14 +187,14 @@ def _whole(source: Source, index: int) -> bytes:
 
 
 def _finish(
-    partial: Partial,
+    partial: PartialStore,
     source: Source,
     fingerprint: str,
     identities: list[str],
     good: list[int],
     size: Size | None,
 ) -> int:
-    """Write all but the data file; returns the number of identities."""
+    """Write all files of the store but the data file, and return the number of identities."""
     kept = [identities[index] for index in good]
     labels, names = numbered(identity for identity in kept if identity)
     all_labels = np.full(len(good), -1, np.int64)
@@ -216,9 +216,9 @@ def _finish(
             height=size[0] if size else None,
             width=size[1] if size else None,
             labelled=source.labelled,
-            source=Origin(location=readable(source.location), kind=source.kind, fingerprint=fingerprint),
+            source=Origin(location=printable(source.location), kind=source.kind, fingerprint=fingerprint),
             nsface=__version__,
-            files={name: _part(folder / name) for name in small},
+            files={name: _checksum(folder / name) for name in small},
             data=Data.model_validate(
                 {
                     "file": PIXELS if size else IMAGES,
@@ -240,6 +240,6 @@ def _lines(texts: Iterable[str]) -> bytes:
     return "".join(f"{text}\n" for text in texts).encode()
 
 
-def _part(path: Path) -> Part:
+def _checksum(path: Path) -> Checksum:
     data = path.read_bytes()
-    return Part(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    return Checksum(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())

@@ -1,34 +1,34 @@
-"""A store in the making: a folder with a plan, a data file that only grows, and a journal.
+"""A store that is being made: a folder with a journal and a data file that only grows.
 
-Each block of images that is added to the data file gets a line in the journal, after its bytes. Whoever
-opens the folder again with the same plan goes on after the last block whose bytes fit their checksum; another
-plan begins anew. Two processes cannot work on one folder.
+Each block of images is appended to the data file first, and then gets an entry in the journal. When the
+folder is opened again with the same plan, the work goes on after the last block whose bytes fit their
+checksum; with another plan it begins anew. Two processes cannot work on one folder.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from nsface.errors import NsfaceError
-from nsface.files import lock, reason, share
+from nsface.files import reason, share
+from nsface.images.journal import Journal
 
-PLAN, JOURNAL = "plan.json", "journal.jsonl"
+JOURNAL = "journal.jsonl"
 
 
-class Entry(BaseModel):
-    """A line of the journal: images `first` … `first` + `count` − 1 of the source.
+class BlockEntry(BaseModel):
+    """The entry of a block in the journal: images `first` … `first` + `count` − 1 of the source.
 
     Attributes:
-        bytes, sha256: of what they added to the data file.
+        bytes, sha256: number and checksum of the bytes that the block added to the data file.
         sizes: bytes of each image that was added, in their order.
-        bad: the images that were not added, by their number, each with the reason.
+        bad: the reason for each image that was not added, by its number in the source.
     """
 
     first: int
@@ -39,75 +39,55 @@ class Entry(BaseModel):
     bad: dict[int, str]
 
 
-class Partial:
-    """The folder, locked while it is open.
+class PartialStore:
+    """The folder of a store that is being made, locked while it is open.
 
     Args:
-        plan: what is made; kept as JSON.
+        plan: what decides the content of the store, as JSON can hold it.
         data: name of the data file.
-        start: bytes at its beginning that belong to no block.
+        start: bytes at the beginning of the data file that belong to no block.
 
     Attributes:
-        entries: what is done.
+        entries: the blocks that are done.
 
     Raises:
-        NsfaceError: the folder is of something else, is in use, or cannot be written.
+        NsfaceError: the folder has other files in it, is in use, or cannot be written.
     """
 
     def __init__(self, folder: Path, plan: dict[str, Any], data: str, start: int) -> None:
         self.folder = folder
-        self.entries: list[Entry] = []
         try:
             folder.mkdir(exist_ok=True)
-            names = os.listdir(folder)
-            if names and PLAN not in names:
-                raise NsfaceError(f"{folder} is in the way; move it, or choose another name for the store")
-            (folder / PLAN).touch()
-            self._plan = (folder / PLAN).open("r+", encoding="utf-8")
-            self._lock()
-            text = json.dumps(plan)
-            same = self._plan.read() == text
-            for name in set(names) - {PLAN} if not same else ():
-                (folder / name).unlink()
-            self._data = (folder / data).open("r+b" if same and data in names else "w+b")
-            self._journal = (folder / JOURNAL).open("r+b" if same and JOURNAL in names else "w+b")
-            self._resume(start)
-            if not same:
-                self._plan.seek(0)
-                self._plan.truncate()
-                self._plan.write(text)
-                self._plan.flush()
         except OSError as error:
-            raise NsfaceError(f"cannot write {folder}: {reason(error)}") from error
+            raise self._unwritable(error) from error
+        self._journal = Journal(folder / JOURNAL, plan, BlockEntry, restart=True)
+        self.entries = self._journal.entries
+        try:
+            self._data = (folder / data).open("r+b" if (folder / data).exists() else "w+b")
+            self._remove_damaged_blocks(start)
+        except OSError as error:
+            self._journal.close()
+            raise self._unwritable(error) from error
 
-    def _lock(self) -> None:
-        if not lock(self._plan):
-            self._plan.close()
-            raise NsfaceError(f"{self.folder} is being written by another process")
-
-    def _resume(self, start: int) -> None:
-        """Take what the journal has and the data file bears out, and cut off the rest of both."""
+    def _remove_damaged_blocks(self, start: int) -> None:
+        """Keep the blocks up to the first whose bytes do not fit their checksum; cut both files off there."""
         self._data.seek(start)
-        kept = 0
-        for line in self._journal:
-            try:
-                entry = Entry.model_validate_json(line)
-            except ValidationError:  # the line that was being written
-                break
+        end, good = start, 0
+        for entry in self.entries:
             if hashlib.sha256(self._data.read(entry.bytes)).hexdigest() != entry.sha256:
                 break
-            self.entries.append(entry)
-            kept += len(line)
-        _cut(self._data, start + sum(entry.bytes for entry in self.entries))
-        _cut(self._journal, kept)
+            end, good = end + entry.bytes, good + 1
+        self._journal.keep(good)
+        self._data.truncate(end)
+        self._data.seek(end)
 
     @property
     def images(self) -> int:
-        """Images of the source that are done, good and bad."""
+        """Number of images of the source that are done, good and bad."""
         return sum(entry.count for entry in self.entries)
 
-    def add(self, entry: Entry, data: bytes | memoryview) -> None:
-        """Add a block: first its bytes, then its line.
+    def add(self, entry: BlockEntry, data: bytes | memoryview) -> None:
+        """Add a block: first its bytes, then its entry.
 
         Raises:
             NsfaceError: it cannot be written.
@@ -115,11 +95,9 @@ class Partial:
         try:
             self._data.write(data)
             self._data.flush()
-            self._journal.write(entry.model_dump_json().encode() + b"\n")
-            self._journal.flush()
         except OSError as error:
-            raise NsfaceError(f"cannot write {self.folder}: {reason(error)}") from error
-        self.entries.append(entry)
+            raise self._unwritable(error) from error
+        self._journal.add(entry)
 
     def complete(self, head: bytes) -> None:
         """Write the beginning of the data file, and have all of it on disk."""
@@ -128,23 +106,20 @@ class Partial:
         self._data.flush()
         os.fsync(self._data.fileno())
 
-    def __enter__(self) -> Partial:
+    def _unwritable(self, error: OSError) -> NsfaceError:
+        return NsfaceError(f"cannot write {self.folder}: {reason(error)}")
+
+    def __enter__(self) -> PartialStore:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in (self._data, self._journal, self._plan):
-            file.close()
+        self._data.close()
+        self._journal.close()
 
 
-def discard_journal(folder: Path) -> None:
-    """Remove from a finished folder what only its making needed."""
-    for name in (JOURNAL, PLAN):
-        (folder / name).unlink()
+def remove_journal(folder: Path) -> None:
+    """Remove the journal from a finished store, and give the folder the usual permissions."""
+    (folder / JOURNAL).unlink()
     share(folder, 0o777)
-
-
-def _cut(file: BinaryIO, size: int) -> None:
-    file.truncate(size)
-    file.seek(size)

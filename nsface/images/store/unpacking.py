@@ -1,4 +1,4 @@
-"""Any source → a folder of images, one folder an identity."""
+"""The unpacking of any source into a folder of images, with a folder for each identity."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from nsface.errors import DataError, NsfaceError
 from nsface.files import new_folder, reason
 from nsface.images.dimensions import image_extension
 from nsface.images.parallel import in_order
-from nsface.images.pixels import Progress, refuse_bad
+from nsface.images.pixels import Progress, raise_if_unusable
 from nsface.images.sources import Source
+from nsface.names import leads_outside
 
 CHUNK = 64  # images
-_SAME = {".jpeg": ".jpg", ".tiff": ".tif"}
+_SAME_FORMAT = {".jpeg": ".jpg", ".tiff": ".tif"}
 
 
 def write_folder(
@@ -25,16 +26,21 @@ def write_folder(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> list[str]:
-    """Write the images of `source` to the new folder `target`: the bytes as they are, pixels as PNG files.
+    """Write the images of `source` to the new folder `target`: encoded images unchanged, pixels as PNG files.
 
     An image keeps its name where that puts it into a folder called like its identity, or where it has no
-    identity; otherwise it becomes `IDENTITY/NUMBER.jpg`. The extension is that of the bytes.
+    identity; otherwise it becomes `IDENTITY/NUMBER.jpg`. The extension is that of its format.
 
     Args:
-        skip_bad: leave out what cannot be read or is no image, and return the reasons.
+        skip_bad: leave out files that cannot be read or are no images.
+        workers: number of threads; by default one for each core.
+        progress: called with the number of images done since the last call.
+
+    Returns:
+        the reason for each image that was left out.
 
     Raises:
-        DataError: bad images without `skip_bad`, a name that leads out of the folder or comes twice.
+        DataError: there are bad images and not `skip_bad`, or a name leads out of the folder or occurs twice.
         NsfaceError: `target` exists and is not empty, or cannot be written.
     """
     identities = source.identities
@@ -61,21 +67,23 @@ def write_folder(
             if progress:
                 progress(min(CHUNK, len(source) - number * CHUNK))
         if not skip_bad or len(bad) == len(source):
-            refuse_bad(source, bad, len(source), "mend them, or leave them out with --skip-bad")
+            raise_if_unusable(source, bad, len(source), "mend them, or leave them out with --skip-bad")
     return list(bad.values())
 
 
 def _path(name: str, identity: str, index: int, extension: str) -> PurePosixPath:
-    """Where an image goes, relative to the folder.
+    """The path of an image relative to the folder.
 
     Raises:
-        DataError: outside the folder.
+        DataError: it leads out of the folder.
     """
     if identity and PurePosixPath(name).parent.name != PurePosixPath(identity).name:
         name = f"{identity}/{index:08d}{extension}"
     base, given = posixpath.splitext(name)
-    path = PurePosixPath(name if _SAME.get(given.lower(), given.lower()) == extension else base + extension)
-    if path.is_absolute() or ".." in path.parts:
+    path = PurePosixPath(
+        name if _SAME_FORMAT.get(given.lower(), given.lower()) == extension else base + extension
+    )
+    if leads_outside(path):
         raise DataError(f"{name}: this name leads out of the folder; nothing is written")
     return path
 

@@ -144,7 +144,7 @@ def test_property_is_compared(train: Path) -> None:
 def test_an_index_that_lacks_images(train: Path) -> None:
     lines = train.with_suffix(".idx").read_text().splitlines(keepends=True)
     train.with_suffix(".idx").write_text("".join(lines[:3]))
-    with pytest.raises(DataError, match=r"record 0 says that there are 5 images, and train.idx lists 2"):
+    with pytest.raises(DataError, match=r"record 0 states that there are 5 images, and train.idx lists 2"):
         RecSource(train)
 
 
@@ -171,7 +171,11 @@ def put(data: bytearray, offset: int, word: int) -> None:
 @pytest.mark.parametrize(
     ("change", "key", "why"),
     [
-        (lambda data, at: put(data, at[3], 0x12345678), 3, "0x12345678 stands where every record has 0xced7"),
+        (
+            lambda data, at: put(data, at[3], 0x12345678),
+            3,
+            "0x12345678 was found where every record",
+        ),
         (
             lambda data, at: put(data, at[2] + 4, (1 << 29) - 1),
             2,
@@ -180,7 +184,7 @@ def put(data: bytearray, offset: int, word: int) -> None:
         (
             lambda data, at: put(data, at[2] + 4, 2 << 29 | 8),
             2,
-            "part 2 of a record stands where part 0 or 1",
+            "part 2 of a record was found where part 0 or 1",
         ),
         (lambda data, at: put(data, at[4] + 8, 1 << 31), 4, "more labels announced than it has bytes"),
         (
@@ -212,7 +216,7 @@ def test_a_cut_far_from_the_end(tmp_path: Path) -> None:
 
 def test_a_cut_between_records_is_found_without_an_index(tmp_path: Path) -> None:
     message = damage(tmp_path / "x.rec", lambda data, at: data.__delitem__(slice(at[4], None)), index=False)
-    assert "record 0 says that there are 5 images, and the file holds 3" in message
+    assert "record 0 states that there are 5 images, and the file holds 3" in message
 
 
 def test_parts_out_of_place(tmp_path: Path) -> None:
@@ -224,10 +228,10 @@ def test_parts_out_of_place(tmp_path: Path) -> None:
     ):
         RecSource(path)
     path.write_bytes(frame(whole, 1) + frame(whole, 0))
-    with pytest.raises(DataError, match=r"record 0 at byte \d+: part 0 of a record stands where part 2 or 3"):
+    with pytest.raises(DataError, match=r"record 0 at byte \d+: part 0 of a record was found where part 2"):
         RecSource(path)
     path.with_suffix(".idx").write_text("0\t0\n")
-    with pytest.raises(DataError, match=r"record 0 at byte \d+: part 0 of a record stands where part 2 or 3"):
+    with pytest.raises(DataError, match=r"record 0 at byte \d+: part 0 of a record was found where part 2"):
         RecSource(path)
     path.with_suffix(".idx").unlink()
     path.write_bytes(frame(b"short", 0))
@@ -252,8 +256,8 @@ def test_labels_that_are_no_identity(tmp_path: Path) -> None:
         ("", "not lines of key and offset"),
         ("0\n1\n", "not lines of key and offset"),
         ("0\tzero\n", "not lines of key and offset"),
-        ("0\t0\n0\t8\n", "key 0 stands there twice"),
-        ("0\t4\n", "record 0 at byte 4: 0x.* stands where every record has 0xced7230a"),
+        ("0\t0\n0\t8\n", "key 0 occurs twice"),
+        ("0\t4\n", "record 0 at byte 4: 0x.* was found where every record has 0xced7230a"),
         ("0\t2\n", "record 0 at byte 2: no record can begin there"),
         ("0\t-8\n", "record 0 at byte -8: no record can begin there"),
         ("0\t99999999999\n", "record 0 at byte 99999999999: no record can begin there"),
@@ -355,4 +359,4 @@ def test_a_file_that_becomes_shorter_is_an_error(train: Path, left: float) -> No
     records = RecordFile(train)
     os.truncate(train, 0)
     with pytest.raises(OSError, match="has become shorter") if records.size else nullcontext():
-        records.beginnings(np.array([0]), 48)
+        records.read_beginnings(np.array([0]), 48)

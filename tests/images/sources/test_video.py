@@ -11,7 +11,7 @@ import pytest
 
 from nsface.errors import DataError
 from nsface.images.decode import decode
-from nsface.images.pixels import fill
+from nsface.images.pixels import decode_into
 from nsface.images.sources import VideoSource, open_source
 
 
@@ -74,7 +74,7 @@ def test_a_damaged_video_is_named_as_one_bad_frame(folder: Path) -> None:
     source = open_source(str(folder))
     assert len(source) == 21
     store = np.zeros((21, 112, 96, 3), np.uint8)
-    bad = fill(store, source, range(21))
+    bad = decode_into(store, source, range(21))
     assert list(bad) == [20]
     assert bad[20].startswith("Bo/8/000000.jpg: cannot be decoded")
 

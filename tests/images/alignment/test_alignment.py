@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from nsface.errors import DataError
 from nsface.images.alignment import read_landmarks, template, umeyama, warp
-from nsface.images.alignment.aligning import Finder, align
-from nsface.images.alignment.detectors import Face, chosen
+from nsface.images.alignment.aligning import PointSource, align
+from nsface.images.alignment.detectors import Face, choose_face
 from nsface.images.sources import open_source
 from tests.images.pictures import encoded, picture
 
@@ -101,9 +101,9 @@ def test_both_orders_are_recognised(tmp_path: Path, order: str) -> None:
         ("a.jpg 1 2 3 4 5 6 7 8 9 nan\n", ":1: a name"),
         ("a.jpg 1 2 3 4 5 6 7 8 9 1e308\n", ":1: a name"),
         ("a.jpg 1 2 3 4 5 6 7 8 9 -inf\n", ":1: a name"),
-        ("a.jpg " + "1 " * 100_000 + "\n", ":1: a name"),
+        ("a.jpg " + "1 " * 100_000 + "\n", ":1: a line of 200,006 bytes"),
         ("# nothing\n", "no landmarks"),
-        ("a.jpg 1 2 9 4 5 6 7 0 9 1\na.png 1 2 3 4 5 6 7 8 9 1\n", ":2: a.png stands above"),
+        ("a.jpg 1 2 9 4 5 6 7 0 9 1\na.png 1 2 3 4 5 6 7 8 9 1\n", ":2: a.png is in a line above"),
         ("a.jpg 65 51 30 51 48 71 33 92 62 92\n", "neither order"),
     ],
 )
@@ -116,9 +116,9 @@ def test_wrong_landmark_files(tmp_path: Path, text: str, wanted: str) -> None:
 def test_choice_of_the_face() -> None:
     large = Face((0, 0, 40, 40), np.zeros((5, 2)), 0.9)
     central = Face((45, 45, 10, 10), np.ones((5, 2)), 0.8)
-    assert chosen([central, large], (100, 100), "largest") is large
-    assert chosen([large, central], (100, 100), "central") is central
-    assert chosen([], (100, 100), "largest") is None
+    assert choose_face([central, large], (100, 100), "largest") is large
+    assert choose_face([large, central], (100, 100), "central") is central
+    assert choose_face([], (100, 100), "largest") is None
 
 
 def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
     source = open_source(str(tmp_path))
     source.names = ["1.png", "1.png"]
     with pytest.raises(DataError, match=r"1\.png and 1\.png would both become 1\.jpg"):
-        align(source, tmp_path / "out", template("sphereface"), Finder())
+        align(source, tmp_path / "out", template("sphereface"), PointSource())
     assert not (tmp_path / "out").exists()
 
 
@@ -161,9 +161,13 @@ def test_points_that_are_no_face_are_left_out(
         numbers = given.ravel() if order == "xyxy" else given.T.ravel()
         lines.append(f"p/{number}.png " + " ".join(f"{value:.2f}" for value in numbers) + "\n")
     (tmp_path / "points.txt").write_text("# remark\n" + "".join(lines))
-    finder = Finder(read_landmarks(tmp_path / "points.txt"))
+    point_source = PointSource(read_landmarks(tmp_path / "points.txt"))
     done = align(
-        open_source(str(tmp_path / "set")), tmp_path / "out", template("sphereface"), finder, form="png"
+        open_source(str(tmp_path / "set")),
+        tmp_path / "out",
+        template("sphereface"),
+        point_source,
+        file_format="png",
     )
     assert done.images == 4
     assert [name for name, _ in done.left_out] == ["p/2.png", "p/4.png"]
@@ -185,6 +189,6 @@ def test_a_face_in_profile_is_one(tmp_path: Path, yaw: float) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "1.png").write_bytes(encoded(picture(112, 96)))
     (tmp_path / "points.txt").write_text("1.png " + " ".join(map(str, points.ravel())) + "\n")
-    finder = Finder(read_landmarks(tmp_path / "points.txt", "xyxy"))
-    done = align(open_source(str(tmp_path / "set")), tmp_path / "out", template("sphereface"), finder)
+    point_source = PointSource(read_landmarks(tmp_path / "points.txt", "xyxy"))
+    done = align(open_source(str(tmp_path / "set")), tmp_path / "out", template("sphereface"), point_source)
     assert (done.images, done.left_out) == (1, [])

@@ -24,7 +24,7 @@ from nsface.images.store import packing
 from nsface.images.store import partial
 from nsface.images.sources import open_source
 packing.BLOCK = 8
-add, calls = partial.Partial.add, 0
+add, calls = partial.PartialStore.add, 0
 def counted(self, entry, data):
     global calls
     calls += 1
@@ -33,7 +33,7 @@ def counted(self, entry, data):
         self._data.flush()
         os.kill(os.getpid(), signal.SIGKILL)
     add(self, entry, data)
-partial.Partial.add = counted
+partial.PartialStore.add = counted
 packing.pack(open_source(sys.argv[1]), Path(sys.argv[2]), encoded=sys.argv[4] == "encoded")
 """
 
@@ -45,7 +45,7 @@ def test_killed_and_resumed(tar: Source, tmp_path: Path, how: str) -> None:
     assert subprocess.run(command).returncode == -signal.SIGKILL
     assert not target.exists()
     partial = tmp_path / "store.partial"
-    assert len((partial / "journal.jsonl").read_text().splitlines()) == 3
+    assert len((partial / "journal.jsonl").read_text().splitlines()) == 1 + 3, "the plan and three blocks"
     done: list[int] = []
     pack(tar, target, encoded=how == "encoded", progress=done.append)
     assert done == [24, 8, 8], "what was done is not done again"
@@ -79,3 +79,18 @@ def test_another_source_begins_anew(tar: Source, tmp_path: Path) -> None:
     assert done == [0, 8, 8, 8]
     assert sorted(os.listdir(target))[-1] == "pixels.npy"
     assert np.array_equal(StoreSource(target).pixels(5), changed.pixels(5))
+
+
+def test_what_an_earlier_version_has_begun_begins_anew(tar: Source, tmp_path: Path) -> None:
+    partial = tmp_path / "store.partial"
+    partial.mkdir()
+    (partial / "plan.json").write_text("{}")
+    (partial / "pixels.npy").write_bytes(bytes(1000))
+    for journal in ("", '{"first":0,"count":8,"bytes":0,"sha256":"","sizes":[],"bad":{}}\n'):
+        (partial / "journal.jsonl").write_text(journal)
+        done: list[int] = []
+        pack(tar, tmp_path / "store", progress=done.append)
+        assert done[0] == 0
+        assert not (tmp_path / "store" / "plan.json").exists()
+        assert StoreSource(tmp_path / "store").verify() == []
+        (tmp_path / "store").rename(partial)

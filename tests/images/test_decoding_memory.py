@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nsface.images import room
+from nsface.images import decoding_memory
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(room, "PIXELS", 100)
-    monkeypatch.setattr(room, "SMALL", 10)
+    monkeypatch.setattr(decoding_memory, "LIMIT", 100)
+    monkeypatch.setattr(decoding_memory, "SMALL", 10)
     yield
-    assert room._in_use == 0, "all room is given back"
+    assert decoding_memory._in_use == 0, "all room is given back"
 
 
 @pytest.mark.parametrize(("pixels", "at_once"), [(30, 3), (60, 1), (1000, 1), (10, 8)])
@@ -26,8 +26,8 @@ def test_no_more_pixels_at_once_than_there_is_room_for(pixels: int, at_once: int
 
     def work(_: int) -> None:
         nonlocal now, most
-        with room.shared():
-            room.take(pixels)
+        with decoding_memory.limited():
+            decoding_memory.reserve(pixels)
             with lock:
                 now += 1
                 most = max(most, now)
@@ -37,22 +37,22 @@ def test_no_more_pixels_at_once_than_there_is_room_for(pixels: int, at_once: int
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(40)))
-    assert most == at_once if pixels > room.SMALL else most > 1
+    assert most == at_once if pixels > decoding_memory.SMALL else most > 1
 
 
 def test_an_error_and_the_next_picture_give_room_back() -> None:
     def fail() -> None:
-        with room.shared():
-            room.take(90)
-            room.take(95)  # in place of the first
+        with decoding_memory.limited():
+            decoding_memory.reserve(90)
+            decoding_memory.reserve(95)  # in place of the first
             raise ValueError("bad")
 
     with pytest.raises(ValueError, match="bad"):
         fail()
-    with room.shared():
-        room.take(100)
+    with decoding_memory.limited():
+        decoding_memory.reserve(100)
 
 
 def test_outside_nobody_waits() -> None:
-    room.take(90)
-    room.take(90)
+    decoding_memory.reserve(90)
+    decoding_memory.reserve(90)

@@ -133,7 +133,7 @@ def test_what_changes_unseen_changes_the_dated_fingerprint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = write_tree(tmp_path / "faces")
-    monkeypatch.setattr(FolderSource, "samples", 1)
+    monkeypatch.setattr(FolderSource, "fingerprint_samples", 1)
     source = open_source(str(root))
     before, dated = source.fingerprint(), source.dated_fingerprint()
     last = root / source.names[-1]
@@ -205,9 +205,9 @@ def test_lists_with_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a/1.jpg 1\na/2.jpg\n", r":2: a label on some lines only"),
-        ("a/1.jpg\na/2.jpg 1\n", r":2: a label on some lines only"),
-        ("a/1.jpg 1\n\na/1.jpg 2\n", r":3: a/1\.jpg stands above with another label"),
+        ("a/1.jpg 1\na/2.jpg\n", r":2: only some lines have a label"),
+        ("a/1.jpg\na/2.jpg 1\n", r":2: only some lines have a label"),
+        ("a/1.jpg 1\n\na/1.jpg 2\n", r":3: a/1\.jpg has another label"),
         ("a/1.jpg 1 2\n", r":1: not the path of an image"),
         ("a/1.jpg 1\n7\ta/2.jpg\n", r":2: not the path of an image: 7"),
         ("a/1.jpg 1\na/3.jpg 1\n", r":2: no such image"),
@@ -297,10 +297,10 @@ def test_formats_of_phones_are_read_and_what_is_not_is_counted(tmp_path: Path, k
         location = str(tmp_path / ("0.tar" if kind == "tar" else "{0..0}.tar"))
     source = open_source(location)
     assert list(source.names) == [f"p/{name}" for name in READ]
-    assert source.unread is not None
-    assert "6 passed over: " in source.unread
-    assert "a format that is not read) and 3 more" in source.unread
-    assert "\n" not in source.unread
+    assert source.unread_note is not None
+    assert "6 passed over: " in source.unread_note
+    assert "a format that is not read) and 3 more" in source.unread_note
+    assert "\n" not in source.unread_note
     passed_over = {name.rpartition("/")[2] for name, why in source.passed_over if why.endswith("not read")}
     assert passed_over == set(NOT_READ)
 

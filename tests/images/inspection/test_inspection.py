@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from nsface.errors import DataError
-from nsface.images.inspection.result import describe, label_gaps, odd_name
-from nsface.images.inspection.scan import look
+from nsface.images.inspection.result import inspect, label_gaps, odd_name
+from nsface.images.inspection.scan import scan
 from nsface.images.sources import open_source
 from nsface.report.data_figures import contact_sheet, draw_inspection
 from tests.images.pictures import encoded, picture
@@ -44,7 +44,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def inspected(location: Path) -> dict[str, Any]:
     source = open_source(str(location))
-    return describe(source, look(source, workers=2))
+    return inspect(source, scan(source, workers=2)).to_json()
 
 
 def test_a_sound_set_has_no_faults(faces: Path) -> None:
@@ -76,7 +76,11 @@ def plant(root: Path) -> dict[str, tuple[str, str]]:
             "unreadable",
             "not an image, or a damaged one",
         ),
-        "005/bomb.png": (sound[:16] + b"\0\0\xc3P" * 2 + sound[24:], "unreadable", "says it is 50000×50000"),
+        "005/bomb.png": (
+            sound[:16] + b"\0\0\xc3P" * 2 + sound[24:],
+            "unreadable",
+            "states that it is 50000×50000",
+        ),
         "006/wide.png": (cv2.resize(face(9993), (40, 28)), "other_sizes", ""),
         "007/black.png": (np.zeros((*SIZE, 3), np.uint8), "blank", ""),
         "008/blue.png": (np.ascontiguousarray(face(9999)[..., ::-1]), "swapped_colour", ""),
@@ -169,13 +173,13 @@ def test_labels_with_gaps(tmp_path: Path) -> None:
 
 def test_mean_face_and_alignment(faces: Path, tmp_path: Path) -> None:
     source = open_source(str(faces / "000"))
-    looks = look(source, workers=1)
+    scanned = scan(source, workers=1)
     pixels = np.stack([source.pixels(index) for index in range(len(source))]).astype(float)
-    assert np.array_equal(looks.mean_face, np.round(pixels.mean(axis=0)).astype(np.uint8))
-    assert 0 < looks.alignment < 0.6
+    assert np.array_equal(scanned.mean_face, np.round(pixels.mean(axis=0)).astype(np.uint8))
+    assert 0 < scanned.alignment < 0.6
     for number in range(3):
         (tmp_path / f"{number}.png").write_bytes(encoded(face(1)))
-    assert look(open_source(str(tmp_path)), workers=1).alignment == pytest.approx(1)
+    assert scan(open_source(str(tmp_path)), workers=1).alignment == pytest.approx(1)
 
 
 def test_names() -> None:
@@ -189,15 +193,15 @@ def test_figures(faces: Path, tmp_path: Path) -> None:
     shutil.copy(faces / "000" / "0000.png", tmp_path / "set" / "000" / "again.png")
     (tmp_path / "set" / "000" / "bad.png").touch()
     source = open_source(str(tmp_path / "set"))
-    looks = look(source)
-    result = describe(source, looks)
-    draw_inspection(tmp_path / "out", source, result, looks.mean_face)
+    scanned = scan(source)
+    result = inspect(source, scanned).to_json()
+    draw_inspection(tmp_path / "out", source, result, scanned.mean_face)
     assert sorted(os.listdir(tmp_path / "out")) == [
         "alignment.png", "contact-sheet.png", "duplicates.png", "images-per-identity.png",
         "images-per-identity.svg", "mean-face.png",
     ]  # fmt: skip
     written = np.asarray(cv2.imread(str(tmp_path / "out" / "mean-face.png")))[..., ::-1]
-    assert np.array_equal(written, looks.mean_face)
+    assert np.array_equal(written, scanned.mean_face)
     sheet = contact_sheet(source, result, *SIZE)
     assert sheet.shape == (2 * 30, 12 * 26, 3)
     assert np.array_equal(sheet[:28, :24], source.pixels(0))
@@ -207,9 +211,9 @@ def test_figures(faces: Path, tmp_path: Path) -> None:
 def test_the_mean_of_large_pictures_is_small(tmp_path: Path) -> None:
     for number in range(2):
         (tmp_path / f"{number}.jpg").write_bytes(encoded(picture(1500, 3000, number), ".jpg"))
-    looks = look(open_source(str(tmp_path)))
-    assert looks.sizes.tolist() == [[1500, 3000]] * 2
-    assert looks.mean_face.shape == (256, 512, 3)
+    scanned = scan(open_source(str(tmp_path)))
+    assert scanned.sizes.tolist() == [[1500, 3000]] * 2
+    assert scanned.mean_face.shape == (256, 512, 3)
 
 
 @pytest.mark.parametrize("label", ["9" * 5000, "1" * 19])

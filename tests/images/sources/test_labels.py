@@ -87,8 +87,8 @@ def test_a_negative_label_is_nobody(tmp_path: Path, write: Callable[[Path], Path
     source = open_source(str(path))
     assert list(source.identities) == IDENTITIES
     assert source.labelled
-    assert source.unread is not None
-    assert "3 of 8 images have no label or a negative one" in source.unread
+    assert source.unread_note is not None
+    assert "3 of 8 images have no label or a negative one" in source.unread_note
     del source  # LMDB cannot be open twice in a process
     recipe = Recipe.model_validate(
         {"network": {"name": "light-resnet"}, "head": {"name": "softmax"}, "epochs": 1, "data": str(path)}
@@ -140,4 +140,4 @@ def test_folders_are_no_labels(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(IMAGES[0])
     source = open_source(str(tmp_path))
     assert list(source.identities) == ["-1", "-1", "0"]
-    assert source.unread is None
+    assert source.unread_note is None

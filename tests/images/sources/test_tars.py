@@ -41,7 +41,7 @@ def test_a_member_under_two_spellings_is_one_and_hard_links_are_what_they_link_t
     assert list(source.names) == ["A/1.jpg", "B/2.jpg"]
     assert [source.read(index) for index in range(2)] == [b"newer", b"one"]
     assert source.passed_over == []
-    assert source.unread is None
+    assert source.unread_note is None
 
 
 def test_webdataset_shards(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_shards_of_folders_and_their_names(tmp_path: Path) -> None:
     source = open_source(str(tmp_path / "{0..1}.tar"))
     assert (source.kind, source.identities) == ("tar", ["A", "B"])
     write_shard(tmp_path / "1.tar", {"set/A/1.jpg": b"b"})
-    with pytest.raises(DataError, match=r"set/A/1\.jpg stands in two shards"):
+    with pytest.raises(DataError, match=r"set/A/1\.jpg is in two shards"):
         open_source(str(tmp_path / "{0..1}.tar"))
 
 
@@ -116,8 +116,8 @@ def test_hostile_tar_members_are_named_and_never_followed(tmp_path: Path) -> Non
         "abs/A/link3.jpg": "named pipe, not read",
         "abs/B/.hidden.jpg": "hidden file",
     }
-    assert source.unread is not None
-    assert "x.tar: 6 passed over: " in source.unread
+    assert source.unread_note is not None
+    assert "x.tar: 6 passed over: " in source.unread_note
 
 
 LABELS = {f"{key:04d}": str(key % 3).encode() for key in range(6)}

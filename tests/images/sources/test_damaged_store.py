@@ -1,4 +1,4 @@
-"""Stores whose parts do not fit each other, though each has the size that the header says: one line."""
+"""Stores whose parts do not agree, though each has the size that the header says: one line."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_lists_that_do_not_fit(tar: Source, tmp_path: Path, name: str, data: byt
         (lambda h: h.update(images=10**30), "images"),
         (lambda h: h.update(height=0), "height"),
         (lambda h: h.update(height=1 << 40, width=1 << 40), "height"),
-        (lambda h: h.update(height=None), "do not fit"),
+        (lambda h: h.update(height=None), "do not agree"),
         (lambda h: h["data"].update(bytes=-5), "bytes"),
         (lambda h: h["files"].update({"a\nb": h["files"]["names.txt"]}), "lists the files"),
         (lambda h: h.update({"a\nb": 1}), "a\\nb"),
@@ -122,7 +122,7 @@ def test_a_store_that_becomes_shorter_is_an_error(tar: Source, tmp_path: Path, e
     store = open_source(str(tmp_path / "store"))
     assert isinstance(store, StoreSource)
     os.truncate(tmp_path / "store" / store.header.data.file, 1000)
-    with pytest.raises((DataError, OSError), match=r"shorter|ends before"):
+    with pytest.raises((DataError, OSError), match=r"cut short|ends before"):
         store.pixels(39)
     assert store.verify()
 

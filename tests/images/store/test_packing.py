@@ -17,7 +17,6 @@ import pytest
 import torch
 
 from nsface.errors import DataError, NsfaceError
-from nsface.images.alignment.journal import Journal
 from nsface.images.batches.augmentation import Augmentation
 from nsface.images.batches.loader import Loader
 from nsface.images.batches.sampling import Shuffled
@@ -56,7 +55,7 @@ def test_a_store_of_pixels(tar: Source, tmp_path: Path) -> None:
     pixels = stored_pixels(store, *SIZE)
     assert pixels is not None
     assert np.array_equal(pixels.block(0, 99), expected)
-    assert np.array_equal(pixels.rows([7, 0, 7]), expected[[7, 0, 7]])
+    assert np.array_equal(pixels.gather([7, 0, 7]), expected[[7, 0, 7]])
     store.pixels(3)[:] = 0
     assert np.array_equal(store.pixels(3), expected[3]), "the file is never written to"
     assert sorted(os.listdir(tmp_path)) == ["store", "train.tar"]
@@ -160,11 +159,11 @@ def test_two_at_once_and_folders_in_the_way(tar: Source, tmp_path: Path) -> None
         pack(tar, tmp_path / "mine")
     (tmp_path / "store.partial").mkdir()
     (tmp_path / "store.partial" / "file").touch()
-    with pytest.raises(NsfaceError, match=r"store\.partial is in the way"):
+    with pytest.raises(NsfaceError, match=r"store\.partial has other files in it already"):
         pack(tar, tmp_path / "store")
     code = (
         "import fcntl, os, sys, time\n"
-        "os.makedirs(sys.argv[1]); file = open(sys.argv[1] + '/plan.json', 'w')\n"
+        "os.makedirs(sys.argv[1]); file = open(sys.argv[1] + '/journal.jsonl', 'w')\n"
         "fcntl.flock(file, fcntl.LOCK_EX); print('locked', flush=True); time.sleep(60)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "other.partial")]
@@ -182,8 +181,6 @@ def test_a_file_system_without_locks(tar: Source, tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     assert pack(tar, tmp_path / "store").images == len(tar)
-    with Journal(tmp_path / "aligned", ".journal", "done.json", {}) as journal:
-        assert not journal.complete
 
 
 def test_damage_is_found_and_named(tar: Source, tmp_path: Path) -> None:
@@ -198,8 +195,8 @@ def test_damage_is_found_and_named(tar: Source, tmp_path: Path) -> None:
     source = opened(store)
     names = f"{source.names[16]} … {source.names[23]}"
     assert source.verify() == [
-        ("labels.npy", "does not fit its checksum"),
-        (names, "8 images do not fit their checksum"),
+        ("labels.npy", "does not match its checksum"),
+        (names, "8 images do not match their checksum"),
     ]
     (store / "pixels.npy").write_bytes(data[:-1])
     with pytest.raises(DataError, match=r"pixels\.npy: 14527 bytes instead of 14528"):
@@ -215,7 +212,7 @@ def test_damage_is_found_and_named(tar: Source, tmp_path: Path) -> None:
         (lambda h: h.pop("images"), "images: Field required"),
         (lambda h: h.update(version=2), "version"),
         (lambda h: h.update(images=39), "its blocks hold 40 images"),
-        (lambda h: h.update(width=11), "height, width and number of images do not fit"),
+        (lambda h: h.update(width=11), "height, width and number of images do not agree"),
         (lambda h: h["data"].update(file="../x"), "data.file"),
         (lambda h: h["files"].update({"/etc/passwd": {"bytes": 1, "sha256": ""}}), "lists the files"),
         (lambda h: h["data"]["blocks"][0].update(bytes=-1), "data.blocks.0.bytes"),

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.rendezvous import rendezvous
 
 from nsface.errors import NsfaceError, RecipeError
+from nsface.private_torch import meet_ranks
 from nsface.processes import end_with_parent
 
 SET_BY_TORCHRUN = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
@@ -138,7 +138,7 @@ def joined() -> Iterator[Ranks]:
         yield ALONE
         return
     end_with_parent()  # torchrun, when it is killed, leaves its ranks running or waiting
-    store, rank, count = next(rendezvous("env://"))
+    store, rank, count = meet_ranks()
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
     try:

@@ -24,7 +24,7 @@ import torch
 from small_faces import RECIPE, markdown
 from torch import nn
 
-from nsface.heads import HEADS, Head, others
+from nsface.heads import HEADS, Head, other_identities
 from nsface.recipe.schema import Optimizer, Recipe, load_recipe
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.trainer import make_optimizer
@@ -72,7 +72,7 @@ def one_classifier(
     """Seconds of the fastest of `repeat` steps, and the peak of memory beyond 3 × the parameters."""
     size, identities, samples = shape
     torch.set_num_threads(1)
-    others.PLAIN_LIMIT = 2**62 if form == "plain" else 0
+    other_identities.PLAIN_LIMIT = 2**62 if form == "plain" else 0
     head = HEADS[name](size, identities).to(device)
     optimizer = make_optimizer(Optimizer(), [head])
     features = torch.randn(samples, size, device=device, requires_grad=True)

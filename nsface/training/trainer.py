@@ -24,7 +24,7 @@ Line = dict[str, float]
 
 
 class Diverged(NsfaceError):
-    """A loss, or what is trained, is no longer finite."""
+    """A loss, or a weight, is no longer finite."""
 
 
 class Trainer:
@@ -142,8 +142,8 @@ class Trainer:
         """L2 norm of the gradient of all weights, those that other ranks hold among them."""
         gradients = {p: p.grad for p in self._parameters() if p.grad is not None}
         if self.head.shard is not None:
-            for divided in self.head.by_identity().values():
-                squared = self.head.shard.total(gradients[divided].norm().square())
+            for divided in self.head.parameters_by_identity().values():
+                squared = self.head.shard.sum_over_ranks(gradients[divided].norm().square())
                 gradients[divided] = squared.sqrt()  # a tensor with the norm of the whole gradient
         return nn.utils.get_total_norm(list(gradients.values()))
 
@@ -176,7 +176,7 @@ class Trainer:
             "meter": self.meter.state(),
         }
         if self.head.shard is not None:
-            self._change_rows(state, self.head.shard.whole)
+            self._change_rows(state, self.head.shard.gather_on_first_rank)
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -190,7 +190,7 @@ class Trainer:
         try:
             step = self._checked(state)
             if self.head.shard is not None:
-                self._change_rows(state, self.head.shard.part)
+                self._change_rows(state, self.head.shard.own_part)
             self.network.load_state_dict(state["network"])
             self.head.load_state_dict(state["head"])
             self.auxiliary.load_state_dict(state["auxiliary"])
@@ -208,22 +208,23 @@ class Trainer:
     def _checked(self, state: dict[str, Any]) -> int:
         """The step of `state`; raises where a shape in it is not that of what is trained here."""
         shapes: dict[str, torch.Size] = {}
+        shard, per_identity = self.head.shard, self.head.parameters_by_identity()
         for part in ("network", "head", "auxiliary"):
             shapes |= {f"{part}.{name}": t.shape for name, t in getattr(self, part).state_dict().items()}
             for name, tensor in state[part].items():
                 expected = shapes.pop(f"{part}.{name}")
-                if part == "head" and name in self.head.by_identity() and self.head.shard is not None:
-                    expected = torch.Size([self.head.shard.identities, *expected[1:]])
+                if part == "head" and shard is not None and name in per_identity:
+                    expected = torch.Size([shard.identities, *expected[1:]])
                 if tensor.shape != expected:
                     raise ValueError(f"{name}: {tensor.shape}")
         if shapes:
             raise ValueError(f"missing: {list(shapes)}")
-        whole = {id(p): n for n, p in self.head.by_identity().items()} if self.head.shard is not None else {}
+        divided = {} if shard is None else {id(p): name for name, p in per_identity.items()}
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         for number, kept in state["optimizer"]["state"].items():
             parameter, momentum = parameters[number], kept["momentum_buffer"]
-            rows = state["head"][whole[id(parameter)]] if id(parameter) in whole else parameter
-            if momentum is not None and momentum.shape != rows.shape:
+            whole = state["head"][divided[id(parameter)]] if id(parameter) in divided else parameter
+            if momentum is not None and momentum.shape != whole.shape:
                 raise ValueError(f"momentum {number}: {momentum.shape}")
         if type(state["step"]) is not int or state["step"] < 0:
             raise ValueError(f"step: {state['step']}")
@@ -231,7 +232,7 @@ class Trainer:
 
     def _change_rows(self, state: dict[str, Any], change: Callable[[Tensor], Tensor]) -> None:
         """Put `change` of it in place of all in `state` that has a row an identity, momentum included."""
-        divided = self.head.by_identity()
+        divided = self.head.parameters_by_identity()
         for name in divided:
             state["head"][name] = change(state["head"][name])
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]

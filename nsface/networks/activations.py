@@ -85,13 +85,8 @@ class NoisyActivation(nn.Module):
         self._scales = (c, c_start)
         self.register_buffer("c", torch.tensor(c if c_start is None else c_start))
 
-    @property
-    def annealed(self) -> bool:
-        """Whether c depends on the step."""
-        return self._scales[1] is not None
-
-    def advance(self, step: int) -> None:
-        """Give c the value of `step`, counted from 0."""
+    def advance(self, step: int, total: int) -> None:
+        """Set c to its value in `step`, counted from 0; `total`, the length of the run, does not matter."""
         final, start = self._scales
         if start is not None:
             self.c.fill_(max(final, start / math.sqrt(step + 1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from nsface.errors import ModelError, NsfaceError, RecipeError
 from nsface.heads import Head
 from nsface.images.batches.loader import BatchLoader
-from nsface.networks.activations import NoisyActivation
 from nsface.recipe.schema import Optimizer, Recipe
 from nsface.seeds import derived_seed
 from nsface.training.meter import Meter
@@ -25,6 +24,14 @@ Line = dict[str, float]
 
 class Diverged(NsfaceError):
     """A loss, or a weight, is no longer finite."""
+
+
+@runtime_checkable
+class Advancing(Protocol):
+    """A module that changes over the run: a head, a loss, an activation, or any other part of a network."""
+
+    def advance(self, step: int, total: int) -> None:
+        """Set the step that the next forward pass belongs to: `step`, from 0, of a run of `total` steps."""
 
 
 class Trainer:
@@ -61,7 +68,8 @@ class Trainer:
         self.step = 0
         self.total_steps = recipe.iterations or (recipe.epochs or 0) * loader.batches_per_epoch
         self._unit = 1 if recipe.iterations else loader.batches_per_epoch
-        self._annealed = [m for m in network.modules() if isinstance(m, NoisyActivation) and m.annealed]
+        parts = (self.network, self.head, self.auxiliary)
+        self._advancing = [m for part in parts for m in part.modules() if isinstance(m, Advancing)]
 
     def run(self) -> Iterator[Line | None]:
         """Train from the present step to the end; yield after every step, a line to log where one is due.
@@ -103,7 +111,8 @@ class Trainer:
         seed = self.recipe.seed
         torch.manual_seed(derived_seed(seed, self.ranks.own("dropout"), self.step))
         self.head.reseed(derived_seed(seed, "noise", self.step))
-        self.head.advance(self.step, self.total_steps)
+        for module in self._advancing:
+            module.advance(self.step, self.total_steps)
         optimizer = self.recipe.optimizer
         rate = learning_rate(
             self.recipe.schedule,
@@ -113,8 +122,6 @@ class Trainer:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        for activation in self._annealed:
-            activation.advance(self.step)
 
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             features = self.network(self.recipe.input.normalise(images))

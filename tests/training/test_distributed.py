@@ -171,7 +171,9 @@ def train_on_two(ranks: Ranks, faces: Path, out: Path) -> None:
     interrupted(ranks, recipe(faces, **RUNS["noisy"]), out / "begun-by-two", 2)
     interrupted(ranks, recipe(faces, **RUNS["noisy"]), out / "same-again", 1)
     train(recipe(faces, **RUNS["noisy"]), out / "same-again", ranks=ranks, resume=True)
-    with pytest.raises(RecipeError, match="batch_size: 9 images a step cannot be dealt evenly to 2 ranks"):
+    with pytest.raises(
+        RecipeError, match="batch_size: 9 images a step cannot be divided evenly among 2 ranks"
+    ):
         train(recipe(faces, **RUNS["softmax"], batch_size=9), out / "uneven", ranks=ranks)
     sampled = {"name": "arcface", "sample_rate": 0.5}
     with pytest.raises(RecipeError, match=r"head: sample_rate is 0\.5, but must be 1 with several ranks"):

@@ -181,7 +181,7 @@ def tf32(allowed: bool) -> Iterator[None]:
 def heads(place: Place, found: Found) -> None:
     """Losses and gradients of every head, in both forms of the classifier, and of every auxiliary loss."""
 
-    def one(module: nn.Module, precision: str, form: str) -> Found:
+    def one(module: nn.Module, precision: str, classifier_form: str) -> Found:
         torch.manual_seed(1)
         features = torch.randn(12, 16).to(torch.bfloat16 if precision == "bf16" else torch.float32)
         labels = torch.arange(12) % 5
@@ -197,7 +197,9 @@ def heads(place: Place, found: Found) -> None:
         with given_draws():
             with mock.patch.object(other_identities, "PLAIN_LIMIT", 2**62):
                 exact = passed(deepcopy(module).double(), features.double(), labels)
-            with mock.patch.object(other_identities, "PLAIN_LIMIT", 0 if form == "blocked" else 2**62):
+            with mock.patch.object(
+                other_identities, "PLAIN_LIMIT", 0 if classifier_form == "blocked" else 2**62
+            ):
                 there, places = features.to(place.device), labels.to(place.device)
                 mine = passed(deepcopy(module).to(place.device), there, places)
         losses, gradients = HEAD_TOLERANCES[precision]
@@ -213,9 +215,11 @@ def heads(place: Place, found: Found) -> None:
         modules[name] = head.train()
     modules |= {name: loss(16, 9, weight=1.0) for name, loss in AUXILIARY.items()}
     for precision in HEAD_TOLERANCES:
-        for form in ("plain", "blocked"):
-            jobs = {name: partial(one, module, precision, form) for name, module in modules.items()}
-            each(found.setdefault(f"{precision}, {form}", {}), jobs)
+        for classifier_form in ("plain", "blocked"):
+            jobs = {
+                name: partial(one, module, precision, classifier_form) for name, module in modules.items()
+            }
+            each(found.setdefault(f"{precision}, {classifier_form}", {}), jobs)
 
 
 @contextmanager

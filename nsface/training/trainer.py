@@ -73,7 +73,8 @@ class Trainer:
         self.meter = Meter(device, list(auxiliary))
         self.step = 0
         self.total_steps = recipe.iterations or (recipe.epochs or 0) * loader.batches_per_epoch
-        self._unit = 1 if recipe.iterations else loader.batches_per_epoch
+        # the schedule counts time in iterations or in epochs, as the recipe does
+        self._steps_per_time = 1 if recipe.iterations else loader.batches_per_epoch
         parts = (self.network, self.head, self.auxiliary)
         self._advancing = [m for part in parts for m in part.modules() if isinstance(m, Advancing)]
 
@@ -126,8 +127,8 @@ class Trainer:
         rate = learning_rate(
             self.recipe.schedule,
             optimizer.learning_rate,
-            self.step / self._unit,
-            self.total_steps / self._unit,
+            self.step / self._steps_per_time,
+            self.total_steps / self._steps_per_time,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate

@@ -84,4 +84,4 @@ def test_times_of_steps() -> None:
     assert set(times) == set(names)
     assert times["softmax"].network == times["softmax+center"].network != times["nah-tanh"].network
     assert all(time.losses > 0 for time in times.values())
-    assert heads.added(heads.StepTime(3.0, 1.5), heads.StepTime(3.0, 1.0)) == "+12.50"
+    assert heads.percent_added(heads.StepTime(3.0, 1.5), heads.StepTime(3.0, 1.0)) == "+12.50"

@@ -48,9 +48,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nsface import __version__
+from nsface.arguments import own_arguments
 from nsface.auxiliary import AUXILIARY
 from nsface.files import write_text
-from nsface.heads import HEADS, DisturbLabel, Head, others
+from nsface.heads import HEADS, DisturbLabel, Head, other_identities
 from nsface.heads.noise import Noise
 from nsface.images.sources import open_source
 from nsface.images.store.packing import pack
@@ -180,7 +181,7 @@ def tf32(allowed: bool) -> Iterator[None]:
 def heads(place: Place, found: Found) -> None:
     """Losses and gradients of every head, in both forms of the classifier, and of every auxiliary loss."""
 
-    def one(module: nn.Module, precision: str, form: str) -> Found:
+    def one(module: nn.Module, precision: str, classifier_form: str) -> Found:
         torch.manual_seed(1)
         features = torch.randn(12, 16).to(torch.bfloat16 if precision == "bf16" else torch.float32)
         labels = torch.arange(12) % 5
@@ -194,9 +195,11 @@ def heads(place: Place, found: Found) -> None:
             return {"losses": [losses], "gradients": [g for g in (features.grad, *weights) if g is not None]}
 
         with given_draws():
-            with mock.patch.object(others, "PLAIN_LIMIT", 2**62):
+            with mock.patch.object(other_identities, "PLAIN_LIMIT", 2**62):
                 exact = passed(deepcopy(module).double(), features.double(), labels)
-            with mock.patch.object(others, "PLAIN_LIMIT", 0 if form == "blocked" else 2**62):
+            with mock.patch.object(
+                other_identities, "PLAIN_LIMIT", 0 if classifier_form == "blocked" else 2**62
+            ):
                 there, places = features.to(place.device), labels.to(place.device)
                 mine = passed(deepcopy(module).to(place.device), there, places)
         losses, gradients = HEAD_TOLERANCES[precision]
@@ -205,16 +208,18 @@ def heads(place: Place, found: Found) -> None:
     modules: dict[str, nn.Module] = {}
     for name, kind in HEADS.items():
         torch.manual_seed(0)
-        noise: Found = {"alpha2": 0.3} if name not in ("softmax", "label-smoothing", "disturb-label") else {}
+        noise: Found = {"alpha2": 0.3} if "alpha2" in own_arguments(kind) else {}
         head = kind(16, 9, **noise)
         nn.init.normal_(head.weight)
         head.advance(3, 10)
         modules[name] = head.train()
     modules |= {name: loss(16, 9, weight=1.0) for name, loss in AUXILIARY.items()}
     for precision in HEAD_TOLERANCES:
-        for form in ("plain", "blocked"):
-            jobs = {name: partial(one, module, precision, form) for name, module in modules.items()}
-            each(found.setdefault(f"{precision}, {form}", {}), jobs)
+        for classifier_form in ("plain", "blocked"):
+            jobs = {
+                name: partial(one, module, precision, classifier_form) for name, module in modules.items()
+            }
+            each(found.setdefault(f"{precision}, {classifier_form}", {}), jobs)
 
 
 @contextmanager
@@ -401,11 +406,11 @@ def classifier(place: Place, found: Found) -> None:
             features = torch.randn(batch, size, requires_grad=True)
             labels = torch.randint(identities, (batch,))
         weights = sum(p.numel() * p.element_size() for p in head.parameters())
-        with torch.no_grad(), mock.patch.object(others, "PLAIN_LIMIT", 2**62):
+        with torch.no_grad(), mock.patch.object(other_identities, "PLAIN_LIMIT", 2**62):
             plain = head(features, labels).loss
         optimizer = make_optimizer(Optimizer(), [head])
         losses, seconds = [], []
-        with mock.patch.object(others, "PLAIN_LIMIT", 0):
+        with mock.patch.object(other_identities, "PLAIN_LIMIT", 0):
             if place.cuda:
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()

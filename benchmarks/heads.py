@@ -24,7 +24,7 @@ import torch
 from small_faces import RECIPE, markdown
 from torch import nn
 
-from nsface.heads import HEADS, Head, others
+from nsface.heads import HEADS, Head, other_identities
 from nsface.recipe.schema import Optimizer, Recipe, load_recipe
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.trainer import make_optimizer
@@ -55,24 +55,24 @@ def classifiers(options: argparse.Namespace, sizes: list[int]) -> None:
     )
     for name in ("softmax", "arcface"):
         for identities in sizes:
-            for form in ("plain", "blocked"):
+            for classifier_form in ("plain", "blocked"):
                 # a process of its own: the peak of memory is that of a process
                 with ProcessPoolExecutor(1, get_context("spawn")) as pool:
                     shape = (options.size, identities, options.batch_size)
                     seconds, memory = pool.submit(
-                        one_classifier, name, form, shape, options.device, options.repeat
+                        one_classifier, name, classifier_form, shape, options.device, options.repeat
                     ).result()
-                row = f"| {name} | {identities:,} | {form} | {seconds:.3f} | {memory / GIB:.2f} |"
+                row = f"| {name} | {identities:,} | {classifier_form} | {seconds:.3f} | {memory / GIB:.2f} |"
                 print(row, flush=True)
 
 
 def one_classifier(
-    name: str, form: str, shape: tuple[int, int, int], device: str, repeat: int
+    name: str, classifier_form: str, shape: tuple[int, int, int], device: str, repeat: int
 ) -> tuple[float, int]:
     """Seconds of the fastest of `repeat` steps, and the peak of memory beyond 3 × the parameters."""
     size, identities, samples = shape
     torch.set_num_threads(1)
-    others.PLAIN_LIMIT = 2**62 if form == "plain" else 0
+    other_identities.PLAIN_LIMIT = 2**62 if classifier_form == "plain" else 0
     head = HEADS[name](size, identities).to(device)
     optimizer = make_optimizer(Optimizer(), [head])
     features = torch.randn(samples, size, device=device, requires_grad=True)
@@ -183,13 +183,13 @@ def small_network(options: argparse.Namespace, identities: int = 1449) -> str:
     softmax = times["softmax"]
     rows = [["head", "forward and backward, ms", "added to a step, %"]]
     for name, spent in times.items():
-        rows.append([name, f"{1000 * spent.losses:.2f}", added(spent, softmax)])
+        rows.append([name, f"{1000 * spent.losses:.2f}", percent_added(spent, softmax)])
     samples = recipes["softmax"].batch_size
     milliseconds = f"{1000 * softmax.whole:.1f} ms ({samples} images, {identities:,} identities)"
     return f"A whole step with softmax: {milliseconds}.\n\n{markdown(rows)}"
 
 
-def added(spent: StepTime, softmax: StepTime) -> str:
+def percent_added(spent: StepTime, softmax: StepTime) -> str:
     """What a step takes longer than with softmax, in per cent."""
     return f"{100 * (spent.whole / softmax.whole - 1):+.2f}"
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from heads import added, step_times
+from heads import percent_added, step_times
 from small_faces import RECIPES, markdown, scores, train_and_score
 
 from nsface.errors import DataError
@@ -134,7 +134,7 @@ def table(runs: dict[str, list[Run]], recipes: dict[str, Recipe], options: argpa
         "training accuracy, %", "added to a step, %",
     ]  # fmt: skip
     rows = [
-        [name, described(ARMS[name]), *scores(repeated[0]), added(times[name], times["softmax"])]
+        [name, described(ARMS[name]), *scores(repeated[0]), percent_added(times[name], times["softmax"])]
         for name, repeated in runs.items()
     ]
     text = markdown([header, *rows])

@@ -1,4 +1,4 @@
-"""Which device and which arithmetic."""
+"""The device that networks run on, and the precision of their convolutions."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Literal
 import torch
 
 from nsface.errors import NsfaceError
+from nsface.private_torch import cpu_has_bfloat16
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 PrecisionChoice = Literal["auto", "fp32", "bf16"]
 
 
 def pick_device(choice: DeviceChoice) -> torch.device:
-    """The device for `choice`; `auto` is CUDA where there is a usable one.
+    """The device for `choice`; `auto` is CUDA where there is a usable CUDA device, else the CPU.
 
     Raises:
-        NsfaceError: CUDA asked for and not there.
+        NsfaceError: `choice` is `cuda`, and there is no usable CUDA device.
     """
     if choice == "cuda" and not torch.cuda.is_available():
         raise NsfaceError("--device cuda: no usable CUDA device here; take --device cpu, or auto")
@@ -26,19 +27,15 @@ def pick_device(choice: DeviceChoice) -> torch.device:
 
 
 def pick_precision(choice: PrecisionChoice, device: torch.device) -> torch.dtype:
-    """The type convolutions run in. `auto` is bfloat16 where the hardware has it, else float32.
+    """The type that convolutions run in.
 
-    On a CPU without AVX-512 bf16 or AMX instructions bfloat16 is emulated and far slower than float32.
+    `auto` is bfloat16 where `device` has instructions for it, else float32.
     """
     if choice == "auto":
         native = (
             torch.cuda.is_bf16_supported(including_emulation=False)
             if device.type == "cuda"
-            else _cpu_has_bf16()
+            else cpu_has_bfloat16()
         )
         choice = "bf16" if native else "fp32"
     return torch.bfloat16 if choice == "bf16" else torch.float32
-
-
-def _cpu_has_bf16() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

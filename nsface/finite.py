@@ -1,4 +1,4 @@
-"""Whether tensors hold numbers alone: no NaN, no infinity."""
+"""Whether tensors are finite: neither NaN nor infinity is in them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch.nn.utils import get_total_norm
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    """Names of those of `tensors` that hold NaN or infinity, in their order.
+    """The names of the `tensors` that hold NaN or infinity, in their order.
 
-    Where there are none, which is nearly always, this is one pass over them in as few calls as there are
-    kinds of tensor, and one wait for the device.
+    In the usual case, in which there are none, every tensor is read once, with one call and one wait for each
+    device and type among them.
     """
     numbers = {name: t for name, t in tensors.items() if t.is_floating_point() and t.numel()}
     kinds: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}

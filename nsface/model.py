@@ -1,7 +1,7 @@
-"""The model file: weights, and everything needed to use them rightly.
+"""The model file: the weights of a network, and everything that is needed to use them.
 
-`model.safetensors` holds the network's weights and, in its header under `nsface`, a JSON description. Whoever
-reads a model takes input size, colour order, normalisation and alignment template from there.
+`model.safetensors` holds the weights and, in its header under `nsface`, a JSON description. Every reader of a
+model takes the input size, colour order, normalisation and alignment template from there.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from nsface.untrusted import first_fault
 from nsface.weightless import weightless
 
 HEADER = "nsface"
-SIDE = 4096  # the most pixels that an image is high or wide
-EMBEDDING = 1 << 20  # the longest embedding
-NUMBERS = 1024  # the largest whole number among the arguments of a network, such as a number of channels
-WEIGHTS = 1 << 33  # the most weights of a network
+MAX_SIDE = 4096  # height or width of an image, in pixels
+MAX_EMBEDDING_SIZE = 1 << 20
+MAX_WHOLE_NUMBER = 1024  # among the arguments of a network, such as a number of channels
+MAX_WEIGHTS = 1 << 33  # of a network
 
 
 class Preprocessing(BaseModel):
-    """What an image must be, and how pixels become the network's input: (pixel − mean) / std.
+    """The images that a network takes, and how their pixels become its input: (pixel − mean) / std.
 
     Attributes:
         height, width: in pixels.
@@ -44,26 +44,36 @@ class Preprocessing(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-    height: int = Field(default=112, ge=1, le=SIDE)
-    width: int = Field(default=96, ge=1, le=SIDE)
+    height: int = Field(default=112, ge=1, le=MAX_SIDE)
+    width: int = Field(default=96, ge=1, le=MAX_SIDE)
     colour: Literal["RGB"] = "RGB"
     mean: float = 127.5
     std: float = Field(default=128.0, gt=0)
     template: str = "sphereface"
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """(pixels − mean) / std of float images of any shape."""
+        """(pixels − mean) / std of float images of any shape, with values in [0, 255]."""
         return (pixels - self.mean) / self.std
 
 
 class Description(BaseModel):
-    """The JSON header of a model file."""
+    """The JSON header of a model file: all that is known of a model besides its weights.
+
+    Attributes:
+        network, network_arguments: a key of `nsface.networks.NETWORKS`, and arguments of that network.
+        embedding_size: D.
+        input: size and preprocessing of the images.
+        head, head_arguments: a key of `nsface.heads.HEADS`, and arguments of that head.
+        identities: C, how many identities the model was trained with.
+        recipe_digest: the digest of the recipe.
+        version: the version of nsface.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     network: str
     network_arguments: dict[str, Any]
-    embedding_size: int = Field(ge=1, le=EMBEDDING)
+    embedding_size: int = Field(ge=1, le=MAX_EMBEDDING_SIZE)
     input: Preprocessing
     head: str
     head_arguments: dict[str, Any]
@@ -83,7 +93,7 @@ class Description(BaseModel):
 def build_network(
     name: str, images: Preprocessing, embedding_size: int, arguments: Mapping[str, Any]
 ) -> nn.Module:
-    """The network `name` for such images, with fresh weights from torch's global generator.
+    """The network `name` for the size of `images`, with fresh weights from torch's global generator.
 
     Raises:
         ModelError, ArgumentError: as `plan_network`.
@@ -95,7 +105,7 @@ def build_network(
 def plan_network(
     name: str, images: Preprocessing, embedding_size: int, arguments: Mapping[str, Any]
 ) -> nn.Module:
-    """The network `name` for such images without its weights: nothing is allocated or drawn.
+    """The network `name` for the size of `images`, without weights: nothing is allocated or drawn.
 
     Raises:
         ModelError: no such network, sizes that do not fit, or more weights than are allowed.
@@ -106,12 +116,12 @@ def plan_network(
             raise ArgumentError(
                 f"{key}: the size of the images is no argument of a network; give input.{key}"
             )
-        check_whole_numbers(key, value, NUMBERS)
+        check_whole_numbers(key, value, MAX_WHOLE_NUMBER)
 
     with weightless():
         network = _network(name, images, embedding_size, arguments)
-    if (weights := sum(p.numel() for p in network.parameters())) > WEIGHTS:
-        raise ModelError(f"{name} would have {weights:,} weights; nsface takes at most {WEIGHTS:,}")
+    if (weights := sum(p.numel() for p in network.parameters())) > MAX_WEIGHTS:
+        raise ModelError(f"{name} would have {weights:,} weights; nsface takes at most {MAX_WEIGHTS:,}")
     return network
 
 
@@ -124,10 +134,10 @@ def _network(
 
 
 def check_whole_numbers(key: str, value: Any, most: int) -> None:
-    """Refuse whole numbers beyond ±`most` in the argument `key`, which may hold others.
+    """Refuse whole numbers beyond ±`most` in the argument `key`, and in lists and dictionaries in it.
 
     Raises:
-        ArgumentError: there is one.
+        ArgumentError: there is such a number.
     """
     if isinstance(value, int) and abs(value) > most:
         raise ArgumentError(f"{shown(key)}: a whole number may be {most:,} at most")
@@ -139,7 +149,7 @@ def save_model(path: str | os.PathLike[str], network: nn.Module, description: De
     """Write `network` and `description` to `path`, whole or not at all.
 
     Raises:
-        NsfaceError: weights that are not finite, or it cannot be written.
+        NsfaceError: the weights are not finite, or the file cannot be written.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     if broken := not_finite(weights):
@@ -147,7 +157,7 @@ def save_model(path: str | os.PathLike[str], network: nn.Module, description: De
             f"{shown(path)}: not written: weights are not finite ({listing(broken, 3)}); "
             "lower optimizer.learning_rate, lengthen schedule.warmup or set optimizer.clip_norm"
         )
-    with replacing(path) as temporary:  # save_file would put a file of its own, for its owner alone, there
+    with replacing(path) as temporary:  # save_file would replace it by a file with other permissions
         temporary.write_bytes(save(weights, metadata={HEADER: description.model_dump_json()}))
 
 
@@ -155,7 +165,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
     """Read a model file: the network in eval mode on the CPU, and its description.
 
     Raises:
-        ModelError: missing, not a model file of nsface, or weights that do not fit the network described.
+        ModelError: the file is missing, is no model file of nsface, or its weights do not fit its header.
     """
     weights, description = _read(path)
     where = shown(path)
@@ -163,7 +173,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
         _check_shapes(description, weights)
         network = description.build()
         network.load_state_dict(weights)
-    # what a header can ask for is not all foreseen: networks raise what torch raises
+    # not all that a header can ask for is foreseen: networks raise what PyTorch raises
     except (NsfaceError, RuntimeError, ValueError, TypeError, OverflowError) as error:
         summary = shown(str(error).splitlines()[0])
         raise ModelError(f"{where}: its header and weights do not fit together ({summary})") from error
@@ -178,7 +188,7 @@ def read_description(path: str | os.PathLike[str]) -> Description:
     """The description in the header of a model file.
 
     Raises:
-        ModelError: missing, or not a model file of nsface.
+        ModelError: the file is missing, or is no model file of nsface.
     """
     return _read(path, weights=False)[1]
 
@@ -207,7 +217,7 @@ def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[s
 
 
 def _check_shapes(description: Description, weights: Mapping[str, Tensor]) -> None:
-    """Refuse weights of other names or shapes than the description asks for, before its network is allocated.
+    """Check names and shapes of `weights` against the description, before its network is allocated.
 
     Raises:
         ModelError: they do not fit.
@@ -226,5 +236,5 @@ def _check_shapes(description: Description, weights: Mapping[str, Tensor]) -> No
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of the file at `path`."""
+    """The SHA-256 of the file at `path`, in hexadecimal."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Modules without weights: what can be known of a network or head before anything is allocated or drawn."""
+"""Modules without weights: the shapes of a network or head, before anything is allocated or drawn."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch.overrides import TorchFunctionMode
 
 @contextmanager
 def weightless() -> Iterator[None]:
-    """While entered, modules are built on PyTorch's device "meta", and their weights are not initialised.
+    """Within this context modules are built on PyTorch's device "meta", and weights are not initialised.
 
-    No memory is taken and no random number drawn. PyTorch would draw on "meta" too, to no effect, by Python
-    code whose first call imports hundreds of modules, which takes a second.
+    No memory is allocated and no random number is drawn. PyTorch itself would draw on "meta" too, without
+    effect, by Python code whose first call imports hundreds of modules, which takes a second.
 
     Example:
         >>> with weightless():
@@ -29,7 +29,7 @@ def weightless() -> Iterator[None]:
 
 
 class _Uninitialised(TorchFunctionMode):
-    """Leaves tensors as they are that `torch.nn.init`, or a draw in place, should fill."""
+    """Makes every function of `torch.nn.init`, and the draws in place that layers make, do nothing."""
 
     def __torch_function__(
         self,

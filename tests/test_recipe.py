@@ -142,7 +142,7 @@ def test_written_and_read_back_is_the_same(tmp_path: Path) -> None:
         (
             "epochs: 15",
             "epochs: 15\nauxiliary: [{name: triplet, margin: 5}]",
-            r"recipe\.yaml:11: auxiliary\.0: margin must be a number > 0 and ≤ 4, not 5",
+            r"recipe\.yaml:11: auxiliary\.0: margin must be in \(0, 4\], not 5",
         ),
         (
             "epochs: 15",

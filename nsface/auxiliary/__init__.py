@@ -1,4 +1,4 @@
-"""Auxiliary losses, added to any head with a weight: one file each, one line here."""
+"""Auxiliary losses, one file each, which are added to the loss of any head with a weight."""
 
 from nsface.auxiliary.base import Auxiliary
 from nsface.auxiliary.center import Center

@@ -7,17 +7,18 @@ from typing import ClassVar
 from torch import Tensor
 
 from nsface.auxiliary.base import Auxiliary, same_identity, squared_distances
-from nsface.heads.others import SMALLEST_NORM
+from nsface.norms import SMALLEST_NORM
+from nsface.ranges import between
 
 
 class Contrastive(Auxiliary):
-    """Genuine pairs are drawn together, impostor pairs pushed apart as far as the margin M.
+    """Genuine pairs are pulled together, impostor pairs are pushed apart up to the margin M.
 
         l = ½ [y d² + (1 − y) max(0, M − d)²],    y = 1 for genuine pairs, else 0
 
     d is the distance between L2-normalised features, in [0, 2]. All pairs of the batch take part: L is the
     mean of l over the genuine pairs plus its mean over the impostor pairs, so that the many impostors of a
-    batch do not drown the few genuine pairs. A kind that a batch does not hold adds nothing.
+    batch do not outweigh the few genuine pairs. A mean over no pairs is 0.
 
     Args:
         margin: M, in (0, 2].
@@ -32,15 +33,13 @@ class Contrastive(Auxiliary):
         self, embedding_size: int, identities: int, *, weight: float = 1.0, margin: float = 1.0
     ) -> None:
         super().__init__(embedding_size, identities, weight=weight)
-        if not 0 < margin <= 2:
-            raise ValueError(f"margin must be a number > 0 and ≤ 2, not {margin}")
-        self.margin = margin
+        self.margin = between("margin", margin, 0, 2, open_low=True)
 
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
         squared = squared_distances(features)
         genuine, impostors = same_identity(labels)
         # the square root has no slope at 0: features that coincide are not pushed in any direction
-        lacking = (self.margin - squared.clamp_min(SMALLEST_NORM).sqrt()).clamp_min(0)
+        shortfall = (self.margin - squared.clamp_min(SMALLEST_NORM).sqrt()).clamp_min(0)
         pull = (squared * genuine).sum() / genuine.sum().clamp_min(1)
-        push = (lacking.square() * impostors).sum() / impostors.sum().clamp_min(1)
+        push = (shortfall.square() * impostors).sum() / impostors.sum().clamp_min(1)
         return (pull + push) / 2

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from nsface.auxiliary.base import Auxiliary, same_identity, squared_distances
+from nsface.ranges import between
 
 
 class Triplet(Auxiliary):
@@ -33,9 +34,7 @@ class Triplet(Auxiliary):
         self, embedding_size: int, identities: int, *, weight: float = 1.0, margin: float = 0.2
     ) -> None:
         super().__init__(embedding_size, identities, weight=weight)
-        if not 0 < margin <= 4:
-            raise ValueError(f"margin must be a number > 0 and ≤ 4, not {margin}")
-        self.margin = margin
+        self.margin = between("margin", margin, 0, 4, open_low=True)
 
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
         squared = squared_distances(features)

@@ -1,4 +1,4 @@
-"""Training objectives: one file each, one line here."""
+"""Training objectives, one file each. A recipe names them by the keys of `HEADS`."""
 
 from nsface.heads.adaface import AdaFace
 from nsface.heads.arcface import ArcFace

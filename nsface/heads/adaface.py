@@ -9,9 +9,9 @@ from torch import Tensor
 
 from nsface.heads.base import Target
 from nsface.heads.normalised import NormalisedHead, angle
-from nsface.heads.ranges import above, between
+from nsface.ranges import above, between
 
-EMA = 0.01
+NEW_WEIGHT = 0.01  # of a batch in the running means
 
 
 class AdaFace(NormalisedHead):
@@ -26,7 +26,7 @@ class AdaFace(NormalisedHead):
     Args:
         scale: s > 0.
         margin: m in [0, 1]; 0 is NormFace.
-        h: how far norms of one σ reach, > 0.
+        h: the concentration h > 0: z is ±1 from 1/h standard deviations on.
         alpha2, sample_rate: see `NormalisedHead`.
 
     Attributes:
@@ -62,10 +62,10 @@ class AdaFace(NormalisedHead):
         return theta.cos() - (self.margin + self.margin * quality)
 
     def _quality(self, norm: Tensor) -> Tensor:
-        """z of shape (B,), in [−1, 1], after μ and σ have moved towards those of this batch."""
+        """z of shape (B,), in [−1, 1]. μ and σ are moved towards those of this batch first."""
         norm = norm.clamp(0.001, 100)
         # a single sample has no standard deviation: it counts as 0
         std = norm.std(correction=min(1, len(norm) - 1))
-        self.norm_mean.lerp_(norm.mean().to(self.norm_mean.dtype), EMA)
-        self.norm_std.lerp_(std.to(self.norm_std.dtype), EMA)
+        self.norm_mean.lerp_(norm.mean().to(self.norm_mean.dtype), NEW_WEIGHT)
+        self.norm_std.lerp_(std.to(self.norm_std.dtype), NEW_WEIGHT)
         return (self.h * (norm - self.norm_mean) / (self.norm_std + 0.001)).clamp(-1, 1)

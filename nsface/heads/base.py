@@ -5,7 +5,8 @@ cross entropy with the changed target logit is
 
     L = −log( e^{f'} / (e^{f'} + e^N) ) = log(1 + e^{N − f'}) = softplus(N − f'),
 
-so a head is a formula of (z_y, cos θ_y, ‖x‖, ‖W_y‖), and all identities are touched in one place, `others`.
+so a head is a formula of (z_y, cos θ_y, ‖x‖, ‖W_y‖), and N is computed in one place, for all heads:
+`nsface.heads.other_identities`.
 """
 
 from __future__ import annotations
@@ -17,18 +18,26 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from nsface.heads.others import Change, Classes, form, inverse, others, rows, taken
+from nsface.heads.other_identities import (
+    Classes,
+    LogitChange,
+    classifier_form,
+    gather_rows,
+    label_weights,
+    reduce_other_identities,
+)
 from nsface.heads.shard import Shard
+from nsface.norms import inverse_norm
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a head may use to change the target logit; every field float32 or float64, of shape (B,).
+    """What a head may use to change the target logit. Every field is float32 or float64, of shape (B,).
 
     Attributes:
         inner: the target logit without its bias: f_y = W_yᵀx, in normalised heads s cos θ_y.
         bias: b_y (0 without a bias); z_y = inner + bias.
-        length: what `inner` would be at θ_y = 0: ‖W_y‖‖x‖, in normalised heads the scale s.
+        length: the value of `inner` at θ_y = 0: ‖W_y‖‖x‖, in normalised heads the scale s.
         feature_norm: ‖x‖.
         weight_norm: ‖W_y‖.
         cosine: cos θ_y, in [−1, 1]; 0 where a norm is 0.
@@ -43,20 +52,21 @@ class Target:
 
     @property
     def logit(self) -> Tensor:
+        """z_y, the target logit before the head changes it."""
         return self.inner + self.bias
 
 
 @dataclass(frozen=True)
 class HeadOutput:
-    """Loss and saturation of a batch; every field of shape (B,), those besides `loss` detached.
+    """Loss and saturation of a batch. Every field has shape (B,), and only `loss` has a gradient.
 
-    Logits are those of the head: in normalised heads the scaled cosines s cos θ_j. With sampled classes the
-    other identities are those of the sample; a head that changes the logits of others counts them in N as
-    changed.
+    The logits are those of the head: in normalised heads the scaled cosines s cos θ_j. With sampled classes
+    the other identities are those of the sample. Where a head changes the logits of other identities, N is
+    that of the changed logits.
 
     Attributes:
-        loss: softplus(N − f'), and what the head adds to it.
-        correct: whether the clean target logit is above all others, clean too.
+        loss: softplus(N − f'), plus the head's added loss.
+        correct: whether the target logit is the highest of all logits, each before any change.
         probability: p_y = sigmoid(z_y − N), the softmax probability of the label, without the head's change
             of the target logit.
         gradient: |∂L/∂f'|, which is sigmoid(N − f') where nothing is added to the loss; for softmax this is
@@ -70,10 +80,10 @@ class HeadOutput:
 
 
 class Head(nn.Module):
-    """Base of all heads: `identities` class weights, and a change of the target logit.
+    """The base of all heads: `identities` class weights, and a change of the target logit.
 
-    A subclass implements `changed_target`; that is the whole of it for most. Logits are computed in float32
-    (float64 for float64 features), also under autocast.
+    Most subclasses implement `changed_target` and nothing else. Logits are computed in float32 (float64 for
+    float64 features), also under autocast.
 
     Args:
         embedding_size: D, at least 1.
@@ -81,11 +91,12 @@ class Head(nn.Module):
         bias: whether a logit has a bias.
 
     Attributes:
-        weight: C × D; of the identities of `shard` alone, where that is given.
-        shard: the identities that this process holds, where they are divided among several.
-        generator: where a head that draws takes its random numbers from; torch's own until `reseed`.
-        step: number of training steps done, and `progress`, their share of the run, in [0, 1): what a head
-            that changes with time goes by. Both are 0 until `advance`.
+        weight: C × D; with a `shard`, the rows of its identities alone.
+        shard: the identities that this process holds, where they are divided among several processes.
+        generator: the source of a head's random numbers; None, which is torch's global one, until `reseed`.
+        step: the number of training steps done; 0 until `advance`.
+        progress: the share of the run that is done, in [0, 1); 0 until `advance`. Heads that change over the
+            run depend on `step` or `progress`.
 
     Raises:
         ValueError: an argument out of its range.
@@ -113,81 +124,83 @@ class Head(nn.Module):
         self.progress = 0.0
 
     def reseed(self, seed: int) -> None:
-        """Make the next forward pass draw what `seed` says, whatever was drawn before, here or elsewhere."""
+        """Make the draws of the next forward pass depend on `seed` alone."""
         if self.generator is None or self.generator.device != self.weight.device:
             self.generator = torch.Generator(self.weight.device)
         self.generator.manual_seed(seed)
 
     def advance(self, step: int, total: int) -> None:
-        """Say that the next forward pass is that of `step`, from 0, in a run of `total` steps."""
+        """Set the step that the next forward pass belongs to: `step`, from 0, of a run of `total` steps."""
         self.step, self.progress = step, step / total
 
-    def by_identity(self) -> dict[str, nn.Parameter]:
-        """The parameters with a row an identity, by name."""
+    def parameters_by_identity(self) -> dict[str, nn.Parameter]:
+        """The parameters that have one row for each identity, by name."""
         return {"weight": self.weight} | ({} if self.bias is None else {"bias": self.bias})
 
     def divide(self, shard: Shard) -> None:
-        """Keep of the weights those of `shard` alone, the others being on other ranks.
+        """Keep only the class weights of `shard`; other ranks hold the rest.
 
-        From then on a forward pass is one of all ranks together: each is given the features and labels of
-        the whole batch, and has the whole batch's output, equal to that of an undivided head.
+        From then on all ranks must call the forward pass together. Each gives the features and labels of the
+        whole batch, and receives the output of the whole batch, which equals that of an undivided head.
 
         Raises:
             ValueError: the head cannot be divided.
         """
         self.shard = shard
-        for name, parameter in self.by_identity().items():
-            setattr(self, name, nn.Parameter(shard.part(parameter.detach())))
+        for name, parameter in self.parameters_by_identity().items():
+            setattr(self, name, nn.Parameter(shard.own_part(parameter.detach())))
 
-    def classifier(self, samples: int) -> str:
-        """How a batch of `samples` meets all identities: "plain", "blocked" or "sharded", with one loss."""
-        return form(samples, len(self.weight)) if self.shard is None else "sharded"
+    def classifier_form(self, samples: int) -> str:
+        """The form in which N is computed for a batch of `samples`: "plain", "blocked" or "sharded"."""
+        return classifier_form(samples, len(self.weight)) if self.shard is None else "sharded"
 
     @abstractmethod
     def changed_target(self, target: Target) -> Tensor:
-        """f' of shape (B,): the target logit that the loss sees while training."""
+        """f' of shape (B,): the target logit that takes the place of z_y in the loss while training."""
 
-    def changed_others(self, target: Target) -> Change | None:
-        """What happens to the logits of the other identities while training; here nothing."""
+    def change_of_other_logits(self, target: Target) -> LogitChange | None:
+        """How the head changes the logits of the other identities while training; None: not at all."""
         return None
 
-    def added(
+    def added_loss(
         self, features: Tensor, classes: Classes, labels: Tensor, target: Target
     ) -> tuple[Tensor | float, Tensor | float]:
-        """What the loss has besides softplus(N − f') while training, and its derivative by f'; each (B,).
+        """The term that is added to softplus(N − f') while training, and its derivative by f'; each (B,).
 
-        Where the head is divided, `classes` are this rank's alone, and what is said of all of them has to be
-        exchanged, as in `Classes.mean` and `taken`.
+        Where the head is divided, `classes` are those of this rank. What depends on all classes must then be
+        exchanged among the ranks, as `Classes.mean` and `gather_rows` do.
         """
         return 0.0, 0.0
 
     def forward(self, features: Tensor, labels: Tensor) -> HeadOutput:
-        """Loss of `features` (B × D) under `labels` (B, int64 in [0, C)). In eval mode f' is z_y."""
+        """The loss of `features` (B × D) under `labels` (B, int64 in [0, C)). In eval mode f' is z_y."""
         with torch.autocast(features.device.type, enabled=False):
             features = features if features.dtype == torch.float64 else features.float()
             classes, labels = self._classes(features.dtype, labels)
-            weights, classes = rows(classes, labels)
+            weights, classes = label_weights(classes, labels)
             target = self._target(features, classes, labels, weights)
             logit = changed = target.logit
-            change: Change | None = None
+            change: LogitChange | None = None
             added: Tensor | float = 0.0
-            slope: Tensor | float = 0.0
+            added_derivative: Tensor | float = 0.0
             if self.training:
                 changed = self.changed_target(target)
-                change = self.changed_others(target)
-                added, slope = self.added(features, classes, labels, target)
-            n, highest = others(self._prepared(features), classes, labels, change)
+                change = self.change_of_other_logits(target)
+                added, added_derivative = self.added_loss(features, classes, labels, target)
+            n, highest_other = reduce_other_identities(
+                self._scaled_features(features), classes, labels, change
+            )
             margin = n - changed
             # logaddexp(0, ·) is softplus without the threshold that would cut off saturated samples
             loss = torch.logaddexp(torch.zeros_like(margin), margin) + added
             return HeadOutput(
                 loss=loss,
-                correct=(logit > highest).detach(),
+                correct=(logit > highest_other).detach(),
                 probability=torch.sigmoid(logit - n).detach(),
-                gradient=(torch.sigmoid(margin) - slope).abs().detach(),
+                gradient=(torch.sigmoid(margin) - added_derivative).abs().detach(),
             )
 
-    def _prepared(self, features: Tensor) -> Tensor:
+    def _scaled_features(self, features: Tensor) -> Tensor:
         """The features as they are multiplied with the class weights."""
         return features
 
@@ -196,20 +209,20 @@ class Head(nn.Module):
         return weight_norm * feature_norm
 
     def _classes(self, dtype: torch.dtype, labels: Tensor) -> tuple[Classes, Tensor]:
-        """The classes that this step is about, and where in them the `labels` are."""
+        """The classes that this step uses, and the rows of the `labels` among them."""
         bias = None if self.bias is None else self.bias.to(dtype)
         return Classes(self.weight.to(dtype), bias, self.unit_weights, self.shard), labels
 
     def _target(
         self, features: Tensor, classes: Classes, labels: Tensor, weights: Tensor | None = None
     ) -> Target:
-        """What the head may use under `labels`; `weights`, their W_y (B × D), where they are at hand."""
-        weights = taken(classes.weight, classes, labels) if weights is None else weights
+        """What the head may use under `labels`; `weights` are their W_y (B × D), gathered here if None."""
+        weights = gather_rows(classes.weight, classes, labels) if weights is None else weights
         inner = (features * weights).sum(dim=1)
         feature_norm, weight_norm = features.norm(dim=1), weights.norm(dim=1)
-        cosine = (inner * inverse(feature_norm) * inverse(weight_norm)).clamp(-1, 1)
+        cosine = (inner * inverse_norm(feature_norm) * inverse_norm(weight_norm)).clamp(-1, 1)
         length = self._length(feature_norm, weight_norm)
-        bias = torch.zeros_like(inner) if classes.bias is None else taken(classes.bias, classes, labels)
+        bias = torch.zeros_like(inner) if classes.bias is None else gather_rows(classes.bias, classes, labels)
         return Target(
             length * cosine if self.unit_weights else inner, bias, length, feature_norm, weight_norm, cosine
         )

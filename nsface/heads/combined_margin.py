@@ -9,7 +9,7 @@ from torch import Tensor
 from nsface.heads.base import Target
 from nsface.heads.normalised import NormalisedHead, angle
 from nsface.heads.psi import psi
-from nsface.heads.ranges import between
+from nsface.ranges import between
 
 
 class CombinedMargin(NormalisedHead):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nsface.heads.base import Target
 from nsface.heads.normalised import NormalisedHead
-from nsface.heads.ranges import between
+from nsface.ranges import between
 
 
 class CosFace(NormalisedHead):

@@ -11,13 +11,13 @@ from torch import Tensor
 from nsface.heads.arcface import with_angular_margin
 from nsface.heads.base import Target
 from nsface.heads.normalised import NormalisedHead, angle
-from nsface.heads.ranges import between
+from nsface.ranges import between
 
-EMA = 0.01
+NEW_WEIGHT = 0.01  # of a batch in the running mean
 
 
 class CurricularFace(NormalisedHead):
-    """ArcFace, with other identities that are hard to tell apart weighed by how far training has come.
+    """ArcFace that gives the identities that are hard to tell apart more weight as training goes on.
 
         f' = s cos(θ_y + m);    cos θ_j becomes cos θ_j (t + cos θ_j) where cos θ_j > cos(θ_y + m), j ≠ y
 
@@ -55,9 +55,9 @@ class CurricularFace(NormalisedHead):
     def changed_cosine(self, target: Target) -> Tensor:
         return with_angular_margin(target.cosine, torch.full_like(target.cosine, self.margin))
 
-    def changed_others(self, target: Target) -> Curriculum:
+    def change_of_other_logits(self, target: Target) -> Curriculum:
         cosine = target.cosine.detach()
-        self.mean_cosine.lerp_(cosine.mean().to(self.mean_cosine.dtype), EMA)
+        self.mean_cosine.lerp_(cosine.mean().to(self.mean_cosine.dtype), NEW_WEIGHT)
         scale = target.length[:, None]
         hard = (angle(cosine) + self.margin).cos()[:, None]
         return Curriculum(scale * hard, scale, self.mean_cosine.to(cosine.dtype, copy=True))
@@ -65,21 +65,22 @@ class CurricularFace(NormalisedHead):
 
 @dataclass(frozen=True)
 class Curriculum:
-    """z becomes z (t + z/s) where z is above the threshold, and stays as it is elsewhere.
+    """A `LogitChange`: z becomes z (t + z/s) where z is above the threshold, and stays unchanged elsewhere.
 
     Attributes:
         threshold: s cos(θ_y + m), B × 1.
         scale: s, B × 1.
-        t: a number.
+        t: a number, of shape ().
     """
 
     threshold: Tensor
     scale: Tensor
     t: Tensor
 
-    def changed(self, logits: Tensor) -> Tensor:
+    def apply(self, logits: Tensor) -> Tensor:
+        """The changed logits, of the shape of `logits`."""
         return torch.where(logits > self.threshold, logits * (self.t + logits / self.scale), logits)
 
-    def slope(self, logits: Tensor) -> Tensor:
-        """The derivative of `changed`."""
+    def derivative(self, logits: Tensor) -> Tensor:
+        """The derivative of `apply` at `logits`."""
         return torch.where(logits > self.threshold, self.t + 2 * logits / self.scale, 1.0)

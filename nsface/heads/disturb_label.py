@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 from nsface.heads.base import Head, Target
-from nsface.heads.others import Classes
-from nsface.heads.ranges import between
+from nsface.heads.other_identities import Classes
+from nsface.ranges import between
 
 
 class DisturbLabel(Head):
-    """Softmax under labels of which some are wrong.
+    """Softmax with a random part of the labels replaced by wrong ones.
 
     With probability α a sample's label y is redrawn, uniformly from all C, as ỹ: the true one is kept with
-    probability 1 − α(C − 1)/C, each other one taken with α/C. The loss under ỹ is
+    probability 1 − α(C − 1)/C, each other one drawn with α/C. The loss under ỹ is
 
         L = softplus(N − z_y) + z_y − z_ỹ,
 
@@ -37,15 +37,15 @@ class DisturbLabel(Head):
     def changed_target(self, target: Target) -> Tensor:
         return target.logit
 
-    def added(
+    def added_loss(
         self, features: Tensor, classes: Classes, labels: Tensor, target: Target
     ) -> tuple[Tensor | float, Tensor | float]:
         disturbed = self.disturbed(labels)
-        lost = target.logit - self._target(features, classes, disturbed).logit
-        return lost, (disturbed != labels).to(features.dtype)
+        difference = target.logit - self._target(features, classes, disturbed).logit
+        return difference, (disturbed != labels).to(features.dtype)
 
     def disturbed(self, labels: Tensor) -> Tensor:
-        """The labels ỹ that this step is trained with, of shape (B,)."""
+        """The labels ỹ that this step is trained with, drawn anew, of shape (B,)."""
         draw = torch.rand(len(labels), device=labels.device, generator=self.generator)
         uniform = torch.randint(self.identities, labels.shape, device=labels.device, generator=self.generator)
         return torch.where(draw < self.alpha, uniform, labels)

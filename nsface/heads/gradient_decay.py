@@ -9,14 +9,14 @@ from torch import Tensor
 
 from nsface.heads.base import Head, Target
 from nsface.heads.noise import Noise
-from nsface.heads.others import Classes
-from nsface.heads.ranges import above, between, one_of
+from nsface.heads.other_identities import Classes
+from nsface.ranges import above, between, one_of
 
-Shape = Literal["linear", "geometric"]
+WarmupShape = Literal["linear", "geometric"]
 
 
 class GradientDecay(Head):
-    """Softmax whose gradient fades earlier or later as a sample is learned.
+    """Softmax whose gradient on a sample falls earlier or later while the sample is learned.
 
         J = −log( e^{z_y} / (Σ_{i≠y} e^{z_i} + β e^{z_y}) ) = softplus(N − f') + log β,    f' = z_y + log β
 
@@ -42,7 +42,7 @@ class GradientDecay(Head):
         beta: float = 0.1,
         warmup: float = 0.0,
         warmup_from: float = 0.01,
-        warmup_shape: Shape = "linear",
+        warmup_shape: WarmupShape = "linear",
         alpha2: float = 0.0,
         bias: bool = False,
     ) -> None:
@@ -50,11 +50,11 @@ class GradientDecay(Head):
         self.beta = above("beta", beta, 0)
         self.warmup = between("warmup", warmup, 0, 1)
         self.warmup_from = above("warmup_from", warmup_from, 0)
-        self.warmup_shape = one_of("warmup_shape", warmup_shape, Shape)
+        self.warmup_shape = one_of("warmup_shape", warmup_shape, WarmupShape)
         self.noise = Noise(alpha2)
 
     def current_beta(self) -> float:
-        """β of this step."""
+        """β of the present step."""
         if self.progress >= self.warmup:
             return self.beta
         share = self.progress / self.warmup
@@ -65,7 +65,7 @@ class GradientDecay(Head):
     def changed_target(self, target: Target) -> Tensor:
         return target.logit + math.log(self.current_beta()) - self.noise(target, self.generator)
 
-    def added(
+    def added_loss(
         self, features: Tensor, classes: Classes, labels: Tensor, target: Target
     ) -> tuple[Tensor | float, Tensor | float]:
         return math.log(self.current_beta()), 0.0

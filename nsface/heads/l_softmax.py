@@ -6,8 +6,8 @@ from torch import Tensor
 
 from nsface.heads.base import Head, Target
 from nsface.heads.noise import Noise
-from nsface.heads.psi import annealed, psi_of_multiple
-from nsface.heads.ranges import above, at_least, between
+from nsface.heads.psi import annealed_lambda, psi_of_multiple
+from nsface.ranges import above, at_least, between
 
 
 class LSoftmax(Head):
@@ -19,7 +19,7 @@ class LSoftmax(Head):
 
     Args:
         margin: m, a whole number from 1 to 4; 1 is softmax.
-        lowest_lambda: what λ ends at, ≥ 0.
+        lowest_lambda: the value at which λ ends, ≥ 0.
         annealing: how fast λ falls, 1000/(1 + annealing · step); above 0.
         alpha2: α² ≥ 0 of annealed noise after the margin (see `NoisySoftmax`); 0 is none.
 
@@ -44,7 +44,7 @@ class LSoftmax(Head):
         self.noise = Noise(alpha2)
 
     def changed_target(self, target: Target) -> Tensor:
-        kept = annealed(self.step, self.lowest_lambda, self.annealing)
+        weight = annealed_lambda(self.step, self.lowest_lambda, self.annealing)
         psi = psi_of_multiple(target.cosine, self.margin)
-        changed = (kept * target.inner + target.length * psi) / (1 + kept)
+        changed = (weight * target.inner + target.length * psi) / (1 + weight)
         return changed - self.noise(target, self.generator)

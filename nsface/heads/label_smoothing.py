@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from nsface.heads.base import Head, Target
-from nsface.heads.others import Classes
-from nsface.heads.ranges import between
+from nsface.heads.other_identities import Classes
+from nsface.ranges import between
 
 
 class LabelSmoothing(Head):
@@ -30,7 +30,7 @@ class LabelSmoothing(Head):
     def changed_target(self, target: Target) -> Tensor:
         return target.logit
 
-    def added(
+    def added_loss(
         self, features: Tensor, classes: Classes, labels: Tensor, target: Target
     ) -> tuple[Tensor | float, Tensor | float]:
         weight, bias = classes.mean()

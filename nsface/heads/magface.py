@@ -10,8 +10,8 @@ from torch import Tensor
 from nsface.heads.arcface import with_angular_margin
 from nsface.heads.base import Target
 from nsface.heads.normalised import NormalisedHead
-from nsface.heads.others import Classes
-from nsface.heads.ranges import above, at_least, between
+from nsface.heads.other_identities import Classes
+from nsface.ranges import above, at_least, between
 
 
 class MagFace(NormalisedHead):
@@ -60,16 +60,16 @@ class MagFace(NormalisedHead):
         self.easy_margin = easy_margin
 
     def changed_cosine(self, target: Target) -> Tensor:
-        share = (self._clipped(target) - self.lower_norm) / (self.upper_norm - self.lower_norm)
+        share = (self._clipped_norm(target) - self.lower_norm) / (self.upper_norm - self.lower_norm)
         margin = self.lower_margin + (self.upper_margin - self.lower_margin) * share
         changed = with_angular_margin(target.cosine, margin)
         return torch.where(target.cosine > 0, changed, target.cosine) if self.easy_margin else changed
 
-    def added(
+    def added_loss(
         self, features: Tensor, classes: Classes, labels: Tensor, target: Target
     ) -> tuple[Tensor | float, Tensor | float]:
-        norm = self._clipped(target)
+        norm = self._clipped_norm(target)
         return self.norm_weight * (1 / norm + norm / self.upper_norm**2), 0.0
 
-    def _clipped(self, target: Target) -> Tensor:
+    def _clipped_norm(self, target: Target) -> Tensor:
         return target.feature_norm.clamp(self.lower_norm, self.upper_norm)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nsface.arguments import check_arguments
 from nsface.heads.base import Head, Target
-from nsface.heads.noise import Fading, Law, Noise, Unit, Variant
+from nsface.heads.noise import AlphaSchedule, Distribution, Noise, NoisePer, Variant
 
 
 class NoisySoftmax(Head):
@@ -31,13 +31,13 @@ class NoisySoftmax(Head):
         noise_per: one ξ for each "sample" (the equation read naturally), or one for each "batch" (as in the
             authors' layer).
         lamda: λ in [0, 1]: 0 is the paper's formula, 1 is softmax. (The authors' layer has 1 by default.)
-        miu: μ ≥ 0, a part of the reach that is always taken, with any α, 0 too. λ and μ are the authors' for
-            the annealed noise; with the other variants and laws they act in the same places.
-        alpha_schedule: α over the run. The paper has none ("constant"); "linear" and "cosine" fall to 0. μ
-            does not follow it.
+        miu: μ ≥ 0, which lowers the logit beside α|ξ|, with any α, 0 too. λ and μ are the authors' for the
+            annealed noise; with the other variants and distributions they act in the same places.
+        alpha_schedule: how α changes over the run. The paper has no schedule ("constant"); with "linear" and
+            "cosine" α falls to 0. μ does not follow it.
 
     Raises:
-        ValueError: an argument out of its range, or one of nsface 0.3 whose place another has taken.
+        ValueError: an argument out of its range, or an argument of nsface 0.3 that another has replaced.
     """
 
     former_arguments: ClassVar[dict[str, str]] = {
@@ -52,11 +52,11 @@ class NoisySoftmax(Head):
         *,
         alpha2: float = 0.1,
         variant: Variant = "annealed",
-        noise: Law = "half-normal",
-        noise_per: Unit = "sample",
+        noise: Distribution = "half-normal",
+        noise_per: NoisePer = "sample",
         lamda: float = 0.0,
         miu: float = 0.0,
-        alpha_schedule: Fading = "constant",
+        alpha_schedule: AlphaSchedule = "constant",
         bias: bool = False,
         **unknown: object,
     ) -> None:

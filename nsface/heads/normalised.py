@@ -1,4 +1,4 @@
-"""What the heads share whose logits are cosines: z_j = s cos θ_j."""
+"""The base of the heads whose logits are scaled cosines: z_j = s cos θ_j."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from torch import Tensor
 
 from nsface.heads.base import Head, Target
 from nsface.heads.noise import Noise
-from nsface.heads.others import Classes, form, inverse
-from nsface.heads.ranges import above, between
+from nsface.heads.other_identities import Classes, classifier_form
 from nsface.heads.shard import Shard
+from nsface.norms import inverse_norm
+from nsface.ranges import above, between
 
 
 class NormalisedHead(Head):
     """Features and class weights are divided by their norms: z_j = s cos θ_j, without a bias.
 
-    A subclass says in `changed_cosine` what becomes of cos θ_y. Annealed noise may follow (of the same form
-    as in Noisy Softmax, with s for ‖W_y‖‖x‖), so that with c' the changed cosine
+    A subclass returns the changed cosine c' from `changed_cosine`. Annealed noise may follow, as in Noisy
+    Softmax with s in place of ‖W_y‖‖x‖:
 
         f' = s c' − α s (1 − cos θ_y) |ξ|,    ξ ~ N(0, 1), one for each sample.
 
     Args:
-        scale: s > 0. None: ‖x‖, so that features are not normalised.
+        scale: s > 0; None: s is ‖x‖, so that features are not normalised.
         alpha2: α², the variance of the noise, ≥ 0; 0 is none.
-        sample_rate: the share, in (0, 1], of the identities that a step is about. Below 1, N is over a
-            random sample of them that holds the batch's own (partial classes, as in
-            https://arxiv.org/abs/2010.05222); the loss is then lower than over all.
+        sample_rate: the share of the identities that a step uses, in (0, 1]. Below 1, N is over a random
+            sample of them, which always contains the identities of the batch (partial classes, as in
+            https://arxiv.org/abs/2010.05222); the loss is then lower than over all identities.
 
     Raises:
         ValueError: an argument out of its range.
@@ -56,7 +57,7 @@ class NormalisedHead(Head):
 
     @abstractmethod
     def changed_cosine(self, target: Target) -> Tensor:
-        """c' of shape (B,): what the loss sees in place of cos θ_y while training."""
+        """c' of shape (B,), which takes the place of cos θ_y in the loss while training."""
 
     def changed_target(self, target: Target) -> Tensor:
         changed = target.length * self.changed_cosine(target)
@@ -66,41 +67,46 @@ class NormalisedHead(Head):
         if self.sample_rate < 1:
             raise ValueError(
                 f"sample_rate is {self.sample_rate}, but must be 1 with several ranks: "
-                "each has only its part of the identities to go through"
+                "each of them holds only its part of the identities"
             )
         super().divide(shard)
 
-    def classifier(self, samples: int) -> str:
-        return form(samples, self._sampled()) if self.shard is None else super().classifier(samples)
+    def classifier_form(self, samples: int) -> str:
+        return (
+            classifier_form(samples, self._sampled_identities())
+            if self.shard is None
+            else super().classifier_form(samples)
+        )
 
     def current_scale(self) -> float | Tensor | None:
-        """s of this step."""
+        """s of this step; None: ‖x‖ takes its place."""
         return self.scale
 
-    def _prepared(self, features: Tensor) -> Tensor:
+    def _scaled_features(self, features: Tensor) -> Tensor:
         scale = self.current_scale()
-        return features if scale is None else features * (scale * inverse(features.norm(dim=1)))[:, None]
+        return features if scale is None else features * (scale * inverse_norm(features.norm(dim=1)))[:, None]
 
     def _length(self, feature_norm: Tensor, weight_norm: Tensor) -> Tensor:
         scale = self.current_scale()
         return feature_norm if scale is None else scale * torch.ones_like(feature_norm)
 
-    def _sampled(self) -> int:
+    def _sampled_identities(self) -> int:
+        """How many identities a step uses at least."""
         return math.ceil(self.sample_rate * len(self.weight))
 
     def _classes(self, dtype: torch.dtype, labels: Tensor) -> tuple[Classes, Tensor]:
         classes, labels = super()._classes(dtype, labels)
         if not self.training or self.sample_rate == 1:
             return classes, labels
-        # the batch's own identities come before all others, which come in random order
+        # the identities of the batch come first, then the rest in random order
         order = torch.rand(len(self.weight), device=labels.device, generator=self.generator)
         order[labels] = 2
         own = int((order == 2).sum())
-        kept = order.topk(max(self._sampled(), own, 2)).indices.sort().values
+        kept = order.topk(max(self._sampled_identities(), own, 2)).indices.sort().values
         return Classes(classes.weight[kept], None, unit=True), torch.searchsorted(kept, labels)
 
 
 def angle(cosine: Tensor) -> Tensor:
-    """θ of shape (B,), in [0, π]; its derivative, infinite at both ends, is 0 there."""
+    """θ in [0, π], of the shape of `cosine`. Its derivative, which is infinite at both ends, is 0 there."""
     small = torch.finfo(cosine.dtype).eps
     return cosine.clamp(-1 + small, 1 - small).arccos()

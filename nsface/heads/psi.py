@@ -1,4 +1,4 @@
-"""ψ, the cosine that goes on falling past π, and the blend with which it is introduced.
+"""ψ, a cosine that goes on falling past π, and the weight λ with which it is introduced.
 
 From L-Softmax (https://arxiv.org/abs/1612.02295) and SphereFace (https://arxiv.org/abs/1704.08063).
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def psi(angle: Tensor) -> Tensor:
-    """ψ(φ) = (−1)^k cos φ − 2k with k = ⌊φ/π⌋: monotone, and smooth at the joints; φ ≥ 0, shape (B,)."""
+    """ψ(φ) = (−1)^k cos φ − 2k with k = ⌊φ/π⌋, for φ = `angle` ≥ 0 of shape (B,); it falls throughout."""
     k = (angle.detach() / math.pi).floor()
     return (1 - 2 * (k % 2)) * angle.cos() - 2 * k
 
@@ -28,6 +28,6 @@ def psi_of_multiple(cosine: Tensor, m: int) -> Tensor:
     return (1 - 2 * (k % 2)) * multiple - 2 * k
 
 
-def annealed(step: int, lowest: float, annealing: float) -> float:
-    """λ = max(`lowest`, 1000 / (1 + `annealing` · step)): the weight of the unchanged logit, ψ's being 1."""
+def annealed_lambda(step: int, lowest: float, annealing: float) -> float:
+    """λ = max(`lowest`, 1000 / (1 + `annealing` · step)), the weight of the unchanged logit beside ψ's 1."""
     return max(lowest, 1000 / (1 + annealing * step))

@@ -1,9 +1,9 @@
 """Class weights divided among ranks, the processes of a training on several devices.
 
-Each rank holds a block of the identities, and every rank computes the loss of the whole batch, the same on
-all of them. For that it lacks the class weights of labels that others hold, and their part of N: both are
-exchanged here and in `others`. What an exchange gives is the same on all ranks, and so is the gradient that
-comes back to it.
+Each rank holds a block of the identities, and every rank computes the loss of the whole batch, which is the
+same on all of them. For that it needs the class weights of labels that other ranks hold, and their part of N.
+Both are exchanged, the weights here and N in `nsface.heads.other_identities`. What an exchange gives is the
+same on all ranks, and so is the gradient that comes back to it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Shard:
-    """The block of `identities` classes that `rank`, one of `ranks`, holds; sizes differ by at most one.
+    """The block of classes that one rank holds. The sizes of the blocks differ by at most one.
+
+    Attributes:
+        identities: C, the number of classes on all ranks together.
+        rank: the number of this rank, from 0.
+        ranks: how many ranks there are.
 
     Raises:
         ValueError: fewer identities than ranks.
@@ -33,38 +38,45 @@ class Shard:
             raise ValueError(f"{self.identities} identities cannot be divided among {self.ranks} ranks")
 
     def held_by(self, rank: int) -> slice:
-        """The identities of another rank."""
+        """The range of the identities that `rank` holds."""
         return slice(rank * self.identities // self.ranks, (rank + 1) * self.identities // self.ranks)
 
     @property
     def held(self) -> slice:
+        """The range of the identities that this rank holds."""
         return self.held_by(self.rank)
 
-    def local(self, labels: Tensor) -> Tensor:
-        """Where in this block `labels` are; below 0 or beyond its end where another rank holds them."""
-        local: Tensor = labels - self.held.start
-        return local
+    def position(self, labels: Tensor) -> Tensor:
+        """The row of each label in this block; below 0 or beyond its end where another rank holds it."""
+        row: Tensor = labels - self.held.start
+        return row
 
-    def nearest(self, labels: Tensor) -> Tensor:
-        """`local`, moved into the block."""
-        return self.local(labels).clamp(0, self.held.stop - self.held.start - 1)
+    def clamped_position(self, labels: Tensor) -> Tensor:
+        """`position`, moved to the nearest row of this block."""
+        return self.position(labels).clamp(0, self.held.stop - self.held.start - 1)
 
-    def exchanged(self, rows: Tensor, labels: Tensor) -> Tensor:
-        """The rows of `labels`, given on each rank those of `nearest`: right where it holds the label."""
-        elsewhere = self.nearest(labels) != self.local(labels)
-        return self.total(rows.masked_fill(elsewhere.view(-1, *[1] * (rows.ndim - 1)), 0))
+    def collect_rows(self, rows: Tensor, labels: Tensor) -> Tensor:
+        """The rows of `labels` from the ranks that hold them, the same on all ranks.
 
-    def total(self, tensor: Tensor) -> Tensor:
+        Args:
+            rows: this rank's rows at `clamped_position(labels)`, B × …; those of labels that another rank
+                holds are ignored.
+            labels: of shape (B,).
+        """
+        elsewhere = self.clamped_position(labels) != self.position(labels)
+        return self.sum_over_ranks(rows.masked_fill(elsewhere.view(-1, *[1] * (rows.ndim - 1)), 0))
+
+    def sum_over_ranks(self, tensor: Tensor) -> Tensor:
         """The sum of `tensor` over all ranks."""
-        summed: Tensor = _Total.apply(tensor)
+        summed: Tensor = _SumOverRanks.apply(tensor)
         return summed
 
-    def part(self, whole: Tensor) -> Tensor:
-        """This rank's rows of a tensor with a row an identity."""
+    def own_part(self, whole: Tensor) -> Tensor:
+        """This rank's rows of `whole`, which has one row for each identity."""
         return whole[self.held].clone()
 
-    def whole(self, part: Tensor) -> Tensor:
-        """On rank 0, in host memory, the rows of all ranks, each of which gives its `part`."""
+    def gather_on_first_rank(self, part: Tensor) -> Tensor:
+        """The rows of all ranks in host memory, on rank 0; each rank gives its `part`, and must call this."""
         part = part.detach().cpu()
         if self.rank > 0:
             dist.send(part, 0)
@@ -76,7 +88,7 @@ class Shard:
         return whole
 
 
-class _Total(torch.autograd.Function):
+class _SumOverRanks(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
         summed = tensor.clone()

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from nsface.heads.base import Target
 from nsface.heads.normalised import NormalisedHead
-from nsface.heads.psi import annealed, psi_of_multiple
-from nsface.heads.ranges import above, at_least, between
+from nsface.heads.psi import annealed_lambda, psi_of_multiple
+from nsface.ranges import above, at_least, between
 
 
 class SphereFace(NormalisedHead):
@@ -19,7 +19,7 @@ class SphereFace(NormalisedHead):
 
     Args:
         margin: m, a whole number from 1 to 4; 1 is no margin.
-        lowest_lambda: what λ ends at, ≥ 0.
+        lowest_lambda: the value at which λ ends, ≥ 0.
         annealing: how fast λ falls, 1000/(1 + annealing · step); above 0.
         alpha2, sample_rate: see `NormalisedHead`; the noise has ‖x‖ for s.
 
@@ -44,5 +44,5 @@ class SphereFace(NormalisedHead):
         self.annealing = above("annealing", annealing, 0)
 
     def changed_cosine(self, target: Target) -> Tensor:
-        kept = annealed(self.step, self.lowest_lambda, self.annealing)
-        return (kept * target.cosine + psi_of_multiple(target.cosine, self.margin)) / (1 + kept)
+        weight = annealed_lambda(self.step, self.lowest_lambda, self.annealing)
+        return (weight * target.cosine + psi_of_multiple(target.cosine, self.margin)) / (1 + weight)

@@ -1,8 +1,8 @@
 """Backbones: images in, embeddings out, one file a family.
 
-A new one is a file, an import and a line in `NETWORKS`. Every network maps images (B, 3, H, W) to embeddings
-(B, D), is told height, width and D when it is made, and draws its weights from torch's global generator, so
-that a seed reproduces them. `activation` names the non-linearity after its convolutions (`activations.py`).
+A recipe names a network by its key in `NETWORKS`. Every network maps images (B, 3, H, W) to embeddings
+(B, D), is given height, width and D when it is built, and draws its weights from torch's global generator, so
+that a seed reproduces them. `activation` names the activation after its convolutions (`activations.py`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def build(name: str, *, height: int, width: int, embedding_size: int = 512, **ar
         name: a key of `NETWORKS`.
         height, width: size of the images in pixels.
         embedding_size: D, at least 1.
-        arguments: what this network takes besides: `activation`, or `dropout` of iResNet.
+        arguments: further arguments of this network, such as `activation`, or `dropout` of iResNet.
 
     Raises:
         ModelError: no such network or activation, or sizes that do not fit.

@@ -1,13 +1,13 @@
-"""Non-linearities by name, the noisy ones among them: what `activation` of a network may be.
+"""Activations by name, among them the noisy ones: the values of a network's `activation`.
 
 Noisy activation functions (Gulcehre et al., ICML 2016, https://arxiv.org/abs/1603.00391) are saturating
-functions whose saturated part is made to vary, so that gradients come through it. h is the hard function, u
-its linear part, Δ = h − u (0 where h does not saturate), ξ ~ N(0, 1) drawn for each element:
+functions with noise added where they saturate, so that gradients pass through. h is the hard function, u its
+linear part, Δ = h − u (0 where h does not saturate), and ξ ~ N(0, 1) is drawn for each element:
 
     hard-tanh     h(x) = clip(x, −1, 1),            u(x) = x
     hard-sigmoid  h(x) = clip(0.25 x + 0.5, 0, 1),  u(x) = 0.25 x + 0.5
 
-Draws come from torch's global generator. In eval mode nothing is drawn.
+Random numbers come from torch's global generator. In eval mode none are drawn.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from nsface.arguments import check_arguments, near
 from nsface.errors import ModelError
 
-Choice = str | dict[str, Any]
+ActivationChoice = str | dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,10 @@ class Hard:
     """A hard saturating function h(x) = clip(u(x), low, high) of u(x) = slope · x + offset.
 
     Attributes:
-        saturation: |x| above which NANIS takes x for saturated.
-        alpha, c: what NAN and NAH have by default.
+        slope, offset: of the linear part u.
+        low, high: the range of h.
+        saturation: NANIS counts x as saturated where |x| is above this.
+        alpha, c: the defaults of NAN and NAH.
     """
 
     slope: float
@@ -47,9 +49,11 @@ class Hard:
     c: float
 
     def linear(self, x: Tensor) -> Tensor:
+        """u(x)."""
         return x if self.slope == 1 else self.slope * x + self.offset
 
     def __call__(self, x: Tensor) -> Tensor:
+        """h(x)."""
         return self.linear(x).clamp(self.low, self.high)
 
 
@@ -58,13 +62,15 @@ SIGMOID = Hard(slope=0.25, offset=0.5, low=0.0, high=1.0, saturation=2.0, alpha=
 
 
 class NoisyActivation(nn.Module):
-    """Base of the noisy activations, of the shape of their input; computed in float32 (float64 for float64).
+    """The base of the noisy activations. The output has the shape and type of the input.
+
+    It is computed in float32 (float64 for float64 inputs). A subclass implements `activate`.
 
     Args:
         hard: h.
-        c: scale of the noise, ≥ 0.
-        c_start: the scale falls from `c_start`, ≥ c, as c_start / √(t + 1) in step t, and stays at `c` once
-            it is there, after (c_start / c)² steps; None: it is `c` throughout.
+        c: the scale of the noise, ≥ 0.
+        c_start: ≥ c; the scale is c_start / √(t + 1) in step t until it reaches `c`, after (c_start / c)²
+            steps. None: it is `c` throughout.
 
     Attributes:
         c: the present scale, kept with the weights.
@@ -85,13 +91,8 @@ class NoisyActivation(nn.Module):
         self._scales = (c, c_start)
         self.register_buffer("c", torch.tensor(c if c_start is None else c_start))
 
-    @property
-    def annealed(self) -> bool:
-        """Whether c depends on the step."""
-        return self._scales[1] is not None
-
-    def advance(self, step: int) -> None:
-        """Give c the value of `step`, counted from 0."""
+    def advance(self, step: int, total: int) -> None:
+        """Set c to its value in `step`, counted from 0; `total`, the length of the run, does not matter."""
         final, start = self._scales
         if start is not None:
             self.c.fill_(max(final, start / math.sqrt(step + 1)))
@@ -102,17 +103,17 @@ class NoisyActivation(nn.Module):
 
     @abstractmethod
     def activate(self, x: Tensor, noise: Tensor | None) -> Tensor:
-        """φ(x) with ξ = `noise`; None: with what takes its place in eval mode."""
+        """φ(x) with ξ = `noise`, of the shape of `x`; None: φ(x) of eval mode, without random numbers."""
 
 
 class OutputNoise(NoisyActivation):
-    """NAN and NAH: noise on the output, that grows with the saturation.
+    """NAN and NAH: noise on the output, which grows with the saturation.
 
         φ(x) = α h + (1 − α) u + d σ ε,    d = −sgn(x) sgn(1 − α),    σ = c (sigmoid(p Δ) − ½)²
 
     ε is ξ (NAN, normal) or |ξ| (NAH, half-normal), and in eval mode its mean: 0, or √(2/π). With α > 1 the
-    half-normal noise of a saturated element points away from 0; with α = 1 there is none. p is learned, one a
-    channel.
+    half-normal noise of a saturated element points away from 0; with α = 1 there is none. p is learned, one
+    number for each channel.
 
     Args:
         channels: size of dimension 1 of x.
@@ -156,7 +157,7 @@ class InputNoise(NoisyActivation):
     """NANI and NANIS: noise on the input, φ(x) = h(x + c ξ), in eval mode h(x).
 
     Args:
-        channels: size of dimension 1 of x, which nothing here depends on.
+        channels: size of dimension 1 of x, which has no effect here.
         saturated_only: NANIS: x stays as it is unless it is saturated, |x| > 1.001 for tanh, > 2 for sigmoid.
         c: see `NoisyActivation`; None: 0.05, and 0.25 for NANIS.
 
@@ -188,7 +189,7 @@ class InputNoise(NoisyActivation):
 class LearnedInputNoise(NoisyActivation):
     """Learned NANI: φ(x) = h(x + s ξ), s = c softplus(p |Δ| / (|ξ| + 1e-10)), in eval mode h(x).
 
-    The deeper x is in saturation, the more the noise can bring it back. p is learned, one a channel.
+    The farther x is in saturation, the larger the noise. p is learned, one number for each channel.
 
     Args:
         channels: size of dimension 1 of x.
@@ -211,7 +212,7 @@ class LearnedInputNoise(NoisyActivation):
 
 
 def _by_channel(p: Tensor, x: Tensor) -> Tensor:
-    """p, one a channel, so that it multiplies x of shape (B, C, …)."""
+    """p of shape (C,), reshaped so that it multiplies x of shape (B, C, …) by channel."""
     return p.to(x.dtype).view(-1, *[1] * (x.ndim - 2))
 
 
@@ -239,8 +240,8 @@ ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def make_activation(choice: Choice, channels: int) -> nn.Module:
-    """The activation for maps of `channels` channels that `choice` names.
+def make_activation(choice: ActivationChoice, channels: int) -> nn.Module:
+    """The activation named by `choice`, for maps of `channels` channels.
 
     Args:
         choice: a key of `ACTIVATIONS`, or {"name": a key, …} with arguments such as `c`.

@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-adds."""
+"""The size and cost of a network: its parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 
 class Cost(NamedTuple):
-    """What `count` finds.
+    """The size and cost of a network, as `count` finds them.
 
     Attributes:
-        parameters: elements of all parameters, frozen ones too, buffers not.
+        parameters: number of elements of all parameters, with frozen ones and without buffers.
         multiply_adds: multiply-adds (MACs) for one image.
     """
 
@@ -23,10 +23,14 @@ class Cost(NamedTuple):
 def count(network: nn.Module, height: int, width: int) -> Cost:
     """Parameters of `network`, and its multiply-adds for one image of `height` × `width`.
 
-    Multiply-adds are those of the convolutions and linear layers, biases aside; the "FLOPs" of papers are
-    these or twice these, some with the few per mille of the other layers. The network is run once on a
-    blank image, on its own device (built under `torch.device("meta")` that takes no memory and no
-    arithmetic), and is left as it was.
+    Multiply-adds are those of the convolutions and linear layers, without biases. The "FLOPs" of papers are
+    these or twice these, some with the few per mille of the other layers. The network is run once on a blank
+    image, on its own device, and is not changed. (A network built under `torch.device("meta")` needs neither
+    memory nor arithmetic for this.)
+
+    Example:
+        >>> count(SphereFace(height=112, width=96, depth=4), 112, 96).parameters
+        12562496
     """
     total = 0
 

@@ -1,4 +1,4 @@
-"""iResNet-18/34/50/100: the "improved" residual networks that ArcFace and most work since are measured with.
+"""iResNet-18/34/50/100: the "improved" residual networks of ArcFace and most work since.
 
 Source: Deng et al., ArcFace, CVPR 2019 (arXiv 1801.07698), section 3.1, and InsightFace's PyTorch networks
 (deepinsight/insightface: recognition/arcface_torch/backbones/iresnet.py). Parameter names are InsightFace's,
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nsface.errors import ModelError
-from nsface.networks.activations import Choice, make_activation
+from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.shortcut import SubsampledConv2d
 from nsface.networks.sizes import strided_map
 
@@ -37,8 +37,8 @@ class IResNet(nn.Module):
         height, width: size of the images in pixels, at least 16.
         embedding_size: D, 512 in the published networks.
         depth: 18, 34, 50 or 100.
-        dropout: share of the last map dropped in training, in [0, 1).
-        activation: what stands where the published networks have PReLU.
+        dropout: the share of the last map that is dropped in training, in [0, 1).
+        activation: the activation in place of the PReLU of the published networks.
 
     Raises:
         ModelError: no such depth or activation, a dropout out of range, or images too small.
@@ -52,7 +52,7 @@ class IResNet(nn.Module):
         embedding_size: int = 512,
         depth: int,
         dropout: float = 0.0,
-        activation: Choice = "prelu",
+        activation: ActivationChoice = "prelu",
     ) -> None:
         super().__init__()
         if depth not in BLOCKS:
@@ -91,7 +91,7 @@ class Block(nn.Module):
     shortcut is then a 1×1 convolution and BN, and the identity where the stride is 1.
     """
 
-    def __init__(self, inputs: int, channels: int, stride: int, choice: Choice = "prelu") -> None:
+    def __init__(self, inputs: int, channels: int, stride: int, choice: ActivationChoice = "prelu") -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs)
         self.conv1 = nn.Conv2d(inputs, channels, 3, padding=1, bias=False)
@@ -110,6 +110,6 @@ class Block(nn.Module):
         return total
 
 
-def _stage(inputs: int, channels: int, blocks: int, choice: Choice) -> nn.Sequential:
+def _stage(inputs: int, channels: int, blocks: int, choice: ActivationChoice) -> nn.Sequential:
     rest = (Block(channels, channels, stride=1, choice=choice) for _ in range(blocks - 1))
     return nn.Sequential(Block(inputs, channels, stride=2, choice=choice), *rest)

@@ -2,7 +2,7 @@
 
 Residual units of He et al. (CVPR 2016, https://arxiv.org/abs/1512.03385) with ReLU, which costs a CPU much
 less than PReLU. The embedding is normalised over the batch without scale or shift: over the training images
-every dimension has mean 0 and variance 1, as cosine similarity wants it.
+every dimension has mean 0 and variance 1, which suits cosine similarity.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from nsface.errors import ModelError
-from nsface.networks.activations import Choice, make_activation
+from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.shortcut import SubsampledConv2d
 from nsface.networks.sizes import strided_map
 
-# far beyond what can be trained; what is larger still would end in an error of PyTorch
+# These bounds are far beyond what can be trained; larger values would end in an error of PyTorch.
 MOST_CHANNELS = 4096
 MOST_EXTRA_UNITS = 256
 
@@ -27,7 +27,7 @@ class Unit(nn.Module):
     With as many outputs as inputs the strides are 1, and the input itself is added.
     """
 
-    def __init__(self, inputs: int, outputs: int, choice: Choice = "relu") -> None:
+    def __init__(self, inputs: int, outputs: int, choice: ActivationChoice = "relu") -> None:
         super().__init__()
         stride = 1 if inputs == outputs else 2
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
@@ -60,7 +60,7 @@ class LightResNet(nn.Module):
         extra_units: units of stride 1, 0 to 256, after the second and after the third unit, where they cost
             least.
         dropout: before the linear layer, in [0, 1).
-        activation: what stands in place of ReLU.
+        activation: the activation in place of ReLU.
 
     Shape: images (B, 3, height, width) → embeddings (B, D).
 
@@ -77,7 +77,7 @@ class LightResNet(nn.Module):
         channels: int = 16,
         extra_units: int = 0,
         dropout: float = 0.0,
-        activation: Choice = "relu",
+        activation: ActivationChoice = "relu",
     ) -> None:
         super().__init__()
         if not 1 <= channels <= MOST_CHANNELS:

@@ -1,8 +1,9 @@
-"""The 1×1 convolution of stride 2 of residual shortcuts, by a way that is safe on every processor.
+"""The 1×1 convolution of stride 2 of residual shortcuts, computed in a way that is safe on every processor.
 
-PyTorch's own one corrupts memory: with few channels that lie last in memory, its backward pass in float32
-writes beyond its buffers on CPUs (oneDNN: below 8 channels with AVX2; 3, 5, 8 and 9, among others, with
-AVX-512; in PyTorch 2.14 and 2.15, on maps of 112×96 and not on small ones). No network here uses it.
+PyTorch's own convolution corrupts memory: with few channels, in the channels-last format, its backward pass
+in float32 writes beyond its buffers on CPUs (oneDNN: below
+8 channels with AVX2; 3, 5, 8, 9 and more numbers of channels with AVX-512; in PyTorch 2.14 and 2.15, on maps
+of 112×96 and not on small ones). No network here uses it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,6 @@ class SubsampledConv2d(nn.Conv2d):
         super().__init__(inputs, outputs, 1, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        # The mean over one pixel is that pixel. maps[:, :, ::2, ::2] gives the same, but costs twice as much
-        # as the convolution: its backward pass loses the order of channels in memory.
+        # The mean over one pixel is that pixel. maps[:, :, ::2, ::2] gives the same numbers, but costs twice
+        # as much as the convolution: its backward pass loses the channels-last format.
         return super().forward(F.avg_pool2d(maps, kernel_size=1, stride=2))

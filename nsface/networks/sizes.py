@@ -1,4 +1,4 @@
-"""Image sizes: which ones a network takes, and how large its last feature map is."""
+"""Sizes of images: which ones a network takes, and the size of its last feature map."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ REDUCTION = 16  # every network here halves its images four times
 
 
 def strided_map(height: int, width: int) -> tuple[int, int]:
-    """Last feature map (rows, columns) after four 3×3 convolutions of stride 2 and padding 1.
+    """The size (rows, columns) of the last feature map after four 3×3 convolutions of stride 2 and padding 1.
 
-    Each makes ⌈n/2⌉ of n, and ceilings compose, so four make ⌈n/16⌉.
+    Each halves n to ⌈n/2⌉, so four of them make ⌈n/16⌉ of n.
 
     Raises:
         ModelError: the images are too small.
@@ -20,7 +20,9 @@ def strided_map(height: int, width: int) -> tuple[int, int]:
 
 
 def pooled_map(height: int, width: int) -> tuple[int, int]:
-    """Last feature map (rows, columns) after four 2×2 max-pools of stride 2, each ⌊n/2⌋ of n.
+    """The size (rows, columns) of the last feature map after four 2×2 max-pools of stride 2.
+
+    Each halves n to ⌊n/2⌋, so four of them make ⌊n/16⌋ of n.
 
     Raises:
         ModelError: the images are too small.
@@ -30,7 +32,7 @@ def pooled_map(height: int, width: int) -> tuple[int, int]:
 
 
 def _check(height: int, width: int) -> None:
-    # Strides with padding would go on below one pixel a cell, but on borders alone.
+    # Smaller images would pass through strided convolutions, but the last map would be mostly padding.
     if min(height, width) < REDUCTION:
         raise ModelError(
             f"images of {height}×{width} (height × width) are too small for this network, which halves them "

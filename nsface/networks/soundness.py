@@ -1,9 +1,9 @@
-"""Whether PyTorch computes training steps on this processor without crashing, and rightly.
+"""Whether PyTorch computes training steps on this processor correctly, and without crashing.
 
-PyTorch takes other kernels for every processor, precision and number of channels, and some have been wrong:
-one wrote beyond its buffers, which ends a training with a segmentation fault, or, worse, does not. So each
-network takes a step at its smallest sizes in a process of its own. The numbers of one network of each family
-are compared with those of the same step in float64, for which PyTorch has plain kernels.
+PyTorch uses different kernels for every processor, precision and number of channels, and some have been
+wrong: one wrote beyond its buffers, which may end a training with a segmentation fault, or silently corrupt
+it. So each network takes steps at its smallest sizes in a process of its own. The gradients of one network of
+each family are compared with those of the same step in float64, for which PyTorch has simple kernels.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from torch import Tensor, nn
 from nsface.networks import build
 
 PRECISIONS = ("fp32", "bf16")
-# How far, relative to its L2 norm in float64, the gradient of all weights may be from it. Sound kernels
-# stay within a third of these for every network here; wrong ones are off by about 1, or more.
+# The largest relative L2 error of the gradient of all weights, against float64. Correct kernels stay within a
+# third of these for every network here; the error of wrong ones is about 1, or more.
 TOLERANCES = {"fp32": 0.01, "bf16": 0.6}
-# Of each family those that have all of its layers; the others have the same ones more often.
+# The networks whose gradients are compared: of each family those that have every kind of its layers.
 COMPARED = {"iresnet-18", "light-resnet", "sphereface-4", "sphereface-20", "vgg-face"}
 CLASSES = 3
-LAST = torch.channels_last
+CHANNELS_LAST = torch.channels_last
 
 
 @dataclass(frozen=True)
 class Step:
-    """A training step: the size of its images and of its batch, and arguments of the network."""
+    """A training step: the size of its images in pixels and of its batch, and arguments of the network."""
 
     height: int
     width: int
@@ -48,12 +48,13 @@ class Step:
         return f"batch of {self.batch}, {self.height}×{self.width}{arguments}"
 
 
-Attempt = Callable[[str, Step, str], str | None]
+# takes a step of a network in a precision; returns what is wrong with it, or None
+TakeStep = Callable[[str, Step, str], str | None]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of the steps of `network` in `precision`: `fault` says what went wrong, None: nothing."""
+    """The outcome of the steps of `network` in `precision`: `fault` says what went wrong, None: nothing."""
 
     network: str
     precision: str
@@ -61,7 +62,7 @@ class Verdict:
 
 
 def steps(network: str) -> Iterator[Step]:
-    """What `network` is tried with: few images, odd sizes, and few channels where they are an argument."""
+    """The steps that `network` takes: few images, odd sizes, and few channels where it has that argument."""
     yield Step(17, 21, 8)
     yield Step(16, 16, 2)
     if network == "light-resnet":
@@ -71,26 +72,26 @@ def steps(network: str) -> Iterator[Step]:
             yield Step(224, 192, 8, {"channels": channels})
 
 
-def tried(network: str, step: Step, precision: str) -> str | None:
-    """Take `step` in this process; what is wrong with its numbers, None: nothing."""
+def take_step(network: str, step: Step, precision: str) -> str | None:
+    """Take `step` in this process; returns what is wrong with its numbers, or None."""
     torch.manual_seed(0)
     sizes = {"height": step.height, "width": step.width}
     built = build(network, **sizes, embedding_size=1, **step.arguments).train()
     images = torch.rand(step.batch, 3, step.height, step.width) * 2 - 1
     classifier = torch.randn(CLASSES, 1)
-    exact = None
-    # Batch statistics over two images are so ill-conditioned that only finite numbers can be asked for; and
-    # large images take long in float64.
+    reference = None
+    # Batch statistics over two images are so ill-conditioned that nothing more than finite numbers can be
+    # expected; and large images take long in float64.
     if network in COMPARED and step.batch > 2 and step.height < 64:
-        exact = _gradients(deepcopy(built).double(), images.double(), classifier.double())
-    built, images = built.to(memory_format=LAST), images.contiguous(memory_format=LAST)
+        reference = _gradients(deepcopy(built).double(), images.double(), classifier.double())
+    built, images = built.to(memory_format=CHANNELS_LAST), images.contiguous(memory_format=CHANNELS_LAST)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-        found = _gradients(built, images, classifier)
-    if exact is not None:
-        differences = [one - other for one, other in zip(found, exact, strict=True)]
-        off = _norm(differences) / _norm(exact)
-        if not off <= TOLERANCES[precision]:
-            return f"the gradient is off by {off:.2g} of its length"
+        gradients = _gradients(built, images, classifier)
+    if reference is not None:
+        differences = [one - other for one, other in zip(gradients, reference, strict=True)]
+        error = _norm(differences) / _norm(reference)
+        if not error <= TOLERANCES[precision]:
+            return f"the gradient is off by {error:.2g} of its length"
     torch.optim.SGD(built.parameters(), lr=0.01, fused=True).step()
     return None if all(p.isfinite().all() for p in built.parameters()) else "weights are not finite"
 
@@ -107,52 +108,51 @@ def _norm(tensors: list[Tensor]) -> float:
     return math.hypot(*(float(tensor.norm()) for tensor in tensors))
 
 
-def examine(network: str, precision: str, attempt: Attempt = tried) -> Verdict:
-    """Let `network` take its `steps` in a process of its own, which may die.
+def examine(network: str, precision: str, take: TakeStep = take_step) -> Verdict:
+    """Let `network` take its `steps` in a process of its own, which may crash.
 
-    The process is forked from a server that has imported PyTorch and done nothing with it, so that it begins
-    in milliseconds and is as good as new.
+    The process is forked from a server that has imported PyTorch and not used it, so that it starts within
+    milliseconds in a clean state.
 
     Args:
         network: a key of `NETWORKS`.
-        precision: a key of `PRECISIONS`: what the convolutions are computed in.
-        attempt: what takes a step and says what is wrong with it; importable by its name.
+        precision: one of `PRECISIONS`, the type that convolutions are computed in.
+        take: the function that takes a step; it must be importable by its name.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(theirs, network, precision, attempt), daemon=True)
+    process = context.Process(target=_take_steps, args=(theirs, network, precision, take), daemon=True)
     process.start()
     theirs.close()
-    at = "start"
+    last_sent = "start"
     try:
         while True:
             done, text = ours.recv()
             if done:
                 return Verdict(network, precision, text)
-            at = text
+            last_sent = text
     except EOFError:
         process.join()
         code = process.exitcode or 0
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        return Verdict(network, precision, f"the process died with {how} ({at})")
+        return Verdict(network, precision, f"the process died with {how} ({last_sent})")
     finally:
         ours.close()
         process.kill()
         process.join()
 
 
-def _answer(pipe: Connection, network: str, precision: str, attempt: Attempt) -> None:
-    """In the process: send (False, the step) before each step, at the end (True, what is wrong or None)."""
+def _take_steps(pipe: Connection, network: str, precision: str, take: TakeStep) -> None:
+    """Take all steps here. Send (False, the step) before each, and at the end (True, a fault or None)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)  # "free(): invalid size" and its like
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # hides "free(): invalid size" and the like
     torch.set_num_threads(1)  # the sizes are small, and other processes may be at work
     for step in steps(network):
         pipe.send((False, str(step)))
         try:
-            fault = attempt(network, step, precision)
-        except RuntimeError as error:  # of PyTorch: it has no kernel, say
+            fault = take(network, step, precision)
+        except RuntimeError as error:  # for example, PyTorch has no kernel
             fault = str(error).splitlines()[0]
         if fault is not None:
             pipe.send((True, f"{fault} ({step})"))

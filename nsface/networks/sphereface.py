@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nsface.errors import ModelError
-from nsface.networks.activations import Choice, make_activation
+from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.sizes import strided_map
 
 CHANNELS = (64, 128, 256, 512)
@@ -38,14 +38,20 @@ class SphereFace(nn.Module):
         height, width: size of the images in pixels, at least 16.
         embedding_size: D, 512 in the published networks.
         depth: 4, 10, 20, 36 or 64.
-        activation: what follows each convolution; PReLU in the paper.
+        activation: the activation after each convolution; PReLU in the paper.
 
     Raises:
         ModelError: no such depth or activation, or images too small.
     """
 
     def __init__(
-        self, *, height: int, width: int, embedding_size: int = 512, depth: int, activation: Choice = "prelu"
+        self,
+        *,
+        height: int,
+        width: int,
+        embedding_size: int = 512,
+        depth: int,
+        activation: ActivationChoice = "prelu",
     ) -> None:
         super().__init__()
         if depth not in UNITS:
@@ -65,7 +71,7 @@ class SphereFace(nn.Module):
 class Stage(nn.Module):
     """(B, inputs, H, W) to (B, channels, ⌈H/2⌉, ⌈W/2⌉): a convolution of stride 2, PReLU, residual units."""
 
-    def __init__(self, inputs: int, channels: int, units: int, choice: Choice = "prelu") -> None:
+    def __init__(self, inputs: int, channels: int, units: int, choice: ActivationChoice = "prelu") -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, channels, 3, stride=2, padding=1)
         self.prelu = make_activation(choice, channels)
@@ -80,7 +86,7 @@ class Stage(nn.Module):
 class Unit(nn.Module):
     """x + PReLU(conv(PReLU(conv(x)))), (B, C, H, W) to the same; nothing follows the sum."""
 
-    def __init__(self, channels: int, choice: Choice = "prelu") -> None:
+    def __init__(self, channels: int, choice: ActivationChoice = "prelu") -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.prelu1 = make_activation(choice, channels)

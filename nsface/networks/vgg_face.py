@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nsface.networks.activations import Choice, make_activation
+from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.sizes import pooled_map
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3))  # channels and convolutions; a max-pool ends each
@@ -26,14 +26,14 @@ class VGGFace(nn.Module):
     Args:
         height, width: size of the images in pixels, at least 16.
         embedding_size: D.
-        activation: what stands in place of ReLU.
+        activation: the activation in place of ReLU.
 
     Raises:
         ModelError: no such activation, or images too small.
     """
 
     def __init__(
-        self, *, height: int, width: int, embedding_size: int = 512, activation: Choice = "relu"
+        self, *, height: int, width: int, embedding_size: int = 512, activation: ActivationChoice = "relu"
     ) -> None:
         super().__init__()
         rows, columns = pooled_map(height, width)
@@ -55,7 +55,7 @@ class VGGFace(nn.Module):
 class Block(nn.Module):
     """ReLU(BN(conv(x))): (B, inputs, H, W) to (B, channels, H, W)."""
 
-    def __init__(self, inputs: int, channels: int, choice: Choice = "relu") -> None:
+    def __init__(self, inputs: int, channels: int, choice: ActivationChoice = "relu") -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, channels, 3, padding=1, bias=False)  # BN's own bias serves
         self.bn = nn.BatchNorm2d(channels)
@@ -67,6 +67,6 @@ class Block(nn.Module):
         return maps
 
 
-def _stage(inputs: int, channels: int, convolutions: int, choice: Choice) -> nn.Sequential:
+def _stage(inputs: int, channels: int, convolutions: int, choice: ActivationChoice) -> nn.Sequential:
     rest = (Block(channels, channels, choice) for _ in range(convolutions - 1))
     return nn.Sequential(Block(inputs, channels, choice), *rest, nn.MaxPool2d(2))

@@ -1,4 +1,4 @@
-"""Training: from a recipe to a run folder."""
+"""Training: from a recipe to a run folder with a model in it."""
 
 from nsface.training.run import train
 

@@ -1,4 +1,4 @@
-"""From the words of a recipe to heads and auxiliary losses."""
+"""Heads and auxiliary losses from the names and arguments in a recipe."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nsface.training.ranks import ALONE, Ranks
 
 
 def build_head(recipe: Recipe, identities: int, ranks: Ranks = ALONE) -> Head:
-    """The head that `recipe` names (and has checked) for `identities` classes, with fresh weights.
+    """The head that `recipe` names, for `identities` classes, with fresh weights.
 
-    Of several ranks each has the weights of its part of the identities.
+    Where there are several ranks, each has the weights of its part of the identities.
 
     Raises:
-        RecipeError: it cannot be divided among the ranks.
+        RecipeError: the head cannot be divided among the ranks.
     """
     head = HEADS[recipe.head.name](recipe.network.embedding_size, identities, **recipe.head.arguments)
     if ranks.count > 1:
@@ -30,7 +30,7 @@ def build_head(recipe: Recipe, identities: int, ranks: Ranks = ALONE) -> Head:
 
 
 def build_auxiliary(recipe: Recipe, identities: int) -> nn.ModuleDict:
-    """The auxiliary losses that `recipe` names (and has checked), by name, in its order."""
+    """The auxiliary losses that `recipe` names, by name, in the order of the recipe."""
     size = recipe.network.embedding_size
     return nn.ModuleDict(
         {

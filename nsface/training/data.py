@@ -1,4 +1,4 @@
-"""What a training run reads: its images in use, their labels, and the loader of its batches."""
+"""The data of a training run: its images, their labels, and the loader of its batches."""
 
 from __future__ import annotations
 
@@ -24,11 +24,16 @@ Note = Callable[[str], object]
 
 
 def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.dtype[np.int64]], list[str]]:
-    """The source, the indices of its images in use, their labels in [0, C), and the C identities' names.
+    """The images that `recipe` trains with.
+
+    Returns:
+        The source, the indices of the images in it that are used, their labels in [0, C), and the names of
+        the C identities.
 
     Raises:
-        RecipeError: no data named, or an excluded identity that is not there.
-        DataError: no usable source, images outside identity folders, or fewer than two identities.
+        RecipeError: the recipe names no data, or excludes an identity that is not there.
+        DataError: there is no usable source, images lie outside the folders of identities, or there are fewer
+            than two identities.
     """
     if recipe.data is None:
         raise RecipeError("no training images: give --data PATH, or `data:` in the recipe")
@@ -40,7 +45,7 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
             f"{recipe.data}: {stray} lies in no identity's folder; lay the images out as IDENTITY/IMAGE.jpg, "
             "or give a list with labels"
         )
-    if not source.labelled and (above := sorted(_above(folders))):
+    if not source.labelled and (above := sorted(_with_subfolders(folders))):
         stray = source.names[folders.index(above[0])]
         raise DataError(
             f"{recipe.data}: {stray} lies beside folders of identities, in {above[0]}; lay the images out as "
@@ -49,7 +54,7 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
     excluded = set(recipe.exclude)
     if unknown := sorted(excluded - set(folders)):
         raise RecipeError(f"exclude: no such identity in {recipe.data}: {listing(unknown)}")
-    # a label may stand for nobody: those images are left out, and `source.unread_note` counts them
+    # images whose label stands for nobody are left out, and `source.unread_note` counts them
     chosen = [index for index, folder in enumerate(folders) if folder and folder not in excluded]
     labels, identities = numbered(folders[index] for index in chosen)
     if len(identities) < 2:
@@ -60,14 +65,14 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
     return source, chosen, labels, identities
 
 
-def _above(folders: Sequence[str]) -> set[str]:
-    """Those of `folders` that another of them lies in."""
+def _with_subfolders(folders: Sequence[str]) -> set[str]:
+    """Those of `folders` that contain another of them."""
     every = set(folders)
     return every & {folder[: match.start()] for folder in every for match in re.finditer("/", folder)}
 
 
 def make_sampler(recipe: Recipe, labels: np.ndarray[Any, np.dtype[np.int64]]) -> Sampler:
-    """What chooses the images of each batch, as `recipe` says."""
+    """The sampler of the batches: by identities where `recipe` says so, else all images in random order."""
     if recipe.sampler is None:
         return Shuffled(len(labels), recipe.batch_size, recipe.seed)
     return IdentityBalanced(labels, recipe.sampler.identities, recipe.sampler.images, recipe.seed)
@@ -82,9 +87,9 @@ def make_loader(
     ranks: Ranks,
     note: Note | None = None,
 ) -> BatchLoader:
-    """What yields this rank's part of the batches: of images decoded now, or while the training runs."""
+    """The loader of this rank's part of the batches; images are decoded now, or while the training runs."""
     sampler = make_sampler(recipe, labels)
-    part = ranks.part(sampler.batch_size)
+    part = ranks.batch_slice(sampler.batch_size)
     settings = (labels, sampler, recipe.augmentation, recipe.seed, device)
     if recipe.streaming is not None:
         height, width = recipe.input.height, recipe.input.width
@@ -96,13 +101,16 @@ def make_loader(
 def decoded(
     recipe: Recipe, source: Source, chosen: list[int], ranks: Ranks, note: Note | None = None
 ) -> tuple[Pixels | PixelFile, np.ndarray[Any, np.dtype[np.int64]]]:
-    """Pixels, and the row of each chosen image: a packed store's own, or decoded, with lines of progress."""
+    """The pixels of the images, and the row of each chosen image among them.
+
+    They are those of a packed store as it is, or decoded here, with lines of progress by `note`.
+    """
     height, width = recipe.input.height, recipe.input.width
     stored = stored_pixels(source, height, width)
     if stored is not None:
         return stored, np.asarray(chosen, dtype=np.int64)
     if recipe.cache is not None and not ranks.first:
-        ranks.wait()  # until the first has filled the cache
+        ranks.wait()  # until the first rank has filled the cache
     with Progress("decoding", "images", len(chosen), note if ranks.first else None) as progress:
         pixels = load_pixels(source, chosen, height, width, cache=recipe.cache, progress=progress.update)
     if recipe.cache is not None and ranks.first:

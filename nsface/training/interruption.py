@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a request to stop after the present step."""
+"""Ctrl-C and SIGTERM as a request to stop after the present step."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from types import FrameType, TracebackType
 
 
 class Interruption:
-    """While entered, the first SIGINT or SIGTERM sets `requested`; a second SIGINT interrupts at once.
+    """Within this context the first SIGINT or SIGTERM sets `requested`; a second SIGINT interrupts at once.
 
     Outside the main thread, where Python allows no handlers, signals keep their usual effect.
+
+    Attributes:
+        requested: whether a signal has come.
     """
 
     def __init__(self) -> None:

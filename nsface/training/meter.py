@@ -1,4 +1,4 @@
-"""Running means of a training, kept on the device: nothing waits for it until a line is logged."""
+"""Running means of a training, kept on the device, so that no step waits for it until a line is logged."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ FIELDS = ("loss", "accuracy", "probability", "saturated", "gradient")
 
 
 class Meter:
-    """Means since the last reading.
+    """Means over the samples since the last reading.
 
-    loss: mean loss. accuracy: share of samples whose clean target logit is the highest. probability: mean
-    p_y. saturated: share with p_y > 0.999. gradient: mean |∂L/∂f'|, which for softmax is 1 − p_y.
+    The fields are `loss`, the mean loss of the head; `accuracy`, the share of samples whose target logit,
+    without noise or margin, is the highest; `probability`, the mean p_y; `saturated`, the share of samples
+    with p_y > 0.999; `gradient`, the mean |∂L/∂f'|, which for softmax is 1 − p_y; and the mean of each
+    auxiliary loss under its name.
 
     Args:
-        auxiliary: names of the auxiliary losses, whose means are kept too.
+        device: where the sums are kept.
+        auxiliary: names of the auxiliary losses.
     """
 
     def __init__(self, device: torch.device, auxiliary: Sequence[str] = ()) -> None:
@@ -29,28 +32,30 @@ class Meter:
         self._samples = 0
 
     def add(self, output: HeadOutput, auxiliary: Mapping[str, Tensor] | None = None) -> None:
-        """Add a batch: what the head gave, and by name the (mean) auxiliary losses."""
-        rows = (
+        """Add a batch: the output of the head, and the auxiliary losses (means over the batch) by name."""
+        values = (
             output.loss.detach(),
             output.correct,
             output.probability,
             output.probability > SATURATED,
             output.gradient,
         )
-        losses = [value.detach().double() * len(output.loss) for value in (auxiliary or {}).values()]
-        self._sums += torch.stack([row.double().sum() for row in rows] + losses)
+        losses = [loss.detach().double() * len(output.loss) for loss in (auxiliary or {}).values()]
+        self._sums += torch.stack([value.double().sum() for value in values] + losses)
         self._samples += len(output.loss)
 
     def read(self) -> dict[str, float]:
-        """Means by field since the last call; starts anew. This waits for the device."""
+        """The means by field since the last call, after which sums start at 0. This waits for the device."""
         means = (self._sums / max(self._samples, 1)).tolist()
         self._sums.zero_()
         self._samples = 0
         return dict(zip(self._fields, means, strict=True))
 
     def state(self) -> dict[str, Tensor | int]:
+        """The sums and the number of samples, for `restore`."""
         return {"sums": self._sums.cpu(), "samples": self._samples}
 
     def restore(self, state: dict[str, Tensor | int]) -> None:
+        """Continue from `state`."""
         self._sums.copy_(torch.as_tensor(state["sums"]))
         self._samples = int(state["samples"])

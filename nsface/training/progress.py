@@ -1,4 +1,4 @@
-"""How far it is: a bar on a terminal, elsewhere a plain line now and then."""
+"""The progress of a long task: a bar on a terminal, elsewhere a plain line every half minute."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-EVERY = 30.0  # seconds between two lines where standard error is no terminal
+SECONDS_BETWEEN_LINES = 30.0  # where standard error is no terminal
 
 
 class Progress:
-    """Shows `done` of `total`, with the speed, and `state`, what else there is to say.
+    """Shows how much of a task is done, with the speed, and a text about its state.
 
     Args:
-        what, unit: words: "training", "steps".
-        write: takes a line; None: nothing is shown, not even a bar.
+        what: the name of the task, such as "training".
+        unit: what is counted, such as "steps".
+        total: how many there are.
+        write: a function that takes a line; None: nothing is shown, not even a bar.
+        done: how many are done already.
     """
 
     def __init__(
@@ -28,10 +31,10 @@ class Progress:
         on_terminal = write is not None and sys.stderr.isatty()
         self._bar = tqdm(total=total, initial=done, desc=what, unit=f" {unit}", disable=not on_terminal)
         self._begun, self._first = time.monotonic(), done
-        self._due = self._begun + EVERY
+        self._due = self._begun + SECONDS_BETWEEN_LINES
 
     def update(self, count: int = 1, state: str | None = None) -> None:
-        """Say that `count` more are done."""
+        """Count `count` more as done; `state`, if given, is the text to show from now on."""
         self.done += count
         self._bar.update(count)
         if state is not None:
@@ -39,7 +42,7 @@ class Progress:
             self._bar.set_postfix_str(state)
         if self._write is not None and (now := time.monotonic()) >= self._due:
             self._write(self._line(now))
-            self._due = now + EVERY
+            self._due = now + SECONDS_BETWEEN_LINES
 
     def _line(self, now: float) -> str:
         share = 100 * self.done / max(self.total, 1)

@@ -1,8 +1,8 @@
-"""Several processes, started by torchrun, that train one model: each is a rank, with a device of its own.
+"""Ranks: the processes, started by torchrun, that train one model together, each on a device of its own.
 
-A rank puts its slice of every batch through the network. The features of all slices are then gathered, so
-that every rank has the loss of the whole batch, and the gradients of the network are added up. Tensors on
-CUDA devices travel by NCCL, those in host memory by Gloo.
+Each rank computes the features of its slice of every batch. The features of all slices are then gathered, so
+that every rank has the loss of the whole batch, and the gradients of the network are summed over the ranks.
+Tensors on CUDA devices are exchanged by NCCL, those in host memory by Gloo.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.rendezvous import rendezvous
 
 from nsface.errors import NsfaceError, RecipeError
+from nsface.private_torch import meet_ranks
 from nsface.processes import end_with_parent
 
 SET_BY_TORCHRUN = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
-# How long ranks wait for one another: one of them may have millions of images to decode for all.
-PATIENCE = timedelta(hours=6)
+# Ranks wait so long for one another, since one of them may have millions of images to decode for all.
+TIMEOUT = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among all that train the model; by itself unless `joined` says otherwise.
+    """The place of this process among all that train the model; by default it is the only one.
 
-    Every method that exchanges something must be called on all ranks. By itself it does nothing.
+    A method that exchanges something must be called on all ranks. Where there is one rank, it does nothing.
 
     Attributes:
-        rank: from 0; the first alone writes files and messages.
-        count: how many there are.
-        local: the number of this rank on its machine, from 0.
+        rank: the number of this rank, from 0; only the first rank writes files and messages.
+        count: the number of ranks.
+        local: the number of this rank among those on its machine, from 0.
     """
 
     rank: int = 0
@@ -47,13 +47,14 @@ class Ranks:
 
     @property
     def first(self) -> bool:
+        """Whether this is the first rank, which writes files and messages."""
         return self.rank == 0
 
     def place(self, device: torch.device) -> torch.device:
-        """The device of this rank, of the kind of `device`, from then on PyTorch's own choice.
+        """The device of this rank, of the type of `device`, which becomes PyTorch's default CUDA device.
 
         Raises:
-            NsfaceError: more ranks than CUDA devices.
+            NsfaceError: there are more ranks than CUDA devices.
         """
         if self.count == 1 or device.type != "cuda":
             return device
@@ -66,26 +67,26 @@ class Ranks:
         torch.cuda.set_device(self.local)
         return torch.device("cuda", self.local)
 
-    def part(self, batch_size: int) -> slice:
-        """Which samples of each batch are this rank's.
+    def batch_slice(self, batch_size: int) -> slice:
+        """The slice of each batch that belongs to this rank.
 
         Raises:
-            RecipeError: they cannot be dealt evenly.
+            RecipeError: the batch cannot be divided evenly.
         """
         if batch_size % self.count:
             raise RecipeError(
-                f"batch_size: {batch_size} images a step cannot be dealt evenly to {self.count} ranks; "
+                f"batch_size: {batch_size} images a step cannot be divided evenly among {self.count} ranks; "
                 f"give a multiple of {self.count}"
             )
         size = batch_size // self.count
         return slice(self.rank * size, (self.rank + 1) * size)
 
-    def own(self, use: str) -> str:
-        """The name of the random stream (`nsface.seeds`) for `use` that is this rank's own."""
+    def stream(self, use: str) -> str:
+        """The name of this rank's own random stream (`nsface.seeds`) for `use`."""
         return use if self.first else f"{use}/{self.rank}"
 
     def any(self, here: bool) -> bool:
-        """Whether it is so on any rank; returns when all have asked. No rank waits for its device."""
+        """Whether `here` is true on any rank. Returns when all have called this, not waiting for devices."""
         if self.count == 1:
             return here
         anywhere = torch.tensor(int(here))
@@ -93,28 +94,28 @@ class Ranks:
         return bool(anywhere)
 
     def wait(self) -> None:
-        """Return when all ranks are here."""
+        """Return when all ranks have called this."""
         self.any(False)
 
-    def normalised_together(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """`network` with batch normalisation over the whole batch: on CUDA; elsewhere over each slice."""
+    def with_shared_batch_norm(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """`network`, which on CUDA normalises over the whole batch instead of over each slice of it."""
         if self.count == 1 or device.type != "cuda":
             return network
         convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
         return convert(network)
 
-    def gathered(self, features: Tensor) -> Tensor:
-        """The features of the whole batch, in float32 where there are several ranks.
+    def gather(self, features: Tensor) -> Tensor:
+        """The features of the whole batch, from those of all slices; float32 where there are several ranks.
 
-        The gradient that comes back to them has to be the same on all ranks; each passes on its own slice.
+        Their gradient must be the same on all ranks; each rank passes the part of its own slice on.
         """
         if self.count == 1:
             return features
-        gathered: Tensor = _Gathered.apply(features.float(), self)
+        gathered: Tensor = _Gather.apply(features.float(), self)
         return gathered
 
-    def add_gradients(self, network: nn.Module) -> None:
-        """Make of the gradients of `network`, which are those of each rank's slice, those of the batch."""
+    def sum_gradients(self, network: nn.Module) -> None:
+        """Replace the gradients of `network`, which are those of this rank's slice, by those of the batch."""
         if self.count > 1:
             gradients = [p.grad for p in network.parameters() if p.grad is not None]
             flat = torch.cat([gradient.flatten() for gradient in gradients])
@@ -129,39 +130,39 @@ ALONE = Ranks()
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """The ranks that torchrun has started, joined while this is entered; `ALONE` without torchrun.
+    """The ranks that torchrun has started, connected within this context; `ALONE` without torchrun.
 
-    Of errors, the first on any rank is raised; ranks that fail after it end without a word, since they have
+    Only the rank that fails first raises its error. Ranks that fail after it end silently, since they have
     failed either for the same reason or because that rank has left them.
     """
     if not os.environ.keys() >= SET_BY_TORCHRUN or os.environ["WORLD_SIZE"] == "1":
         yield ALONE
         return
     end_with_parent()  # torchrun, when it is killed, leaves its ranks running or waiting
-    store, rank, count = next(rendezvous("env://"))
+    store, rank, count = meet_ranks()
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=TIMEOUT)
     try:
         yield Ranks(rank, count, int(os.environ["LOCAL_RANK"]))
     except BaseException as error:
-        if _is_first(store):
+        if _fails_first(store):
             raise
-        # torchrun ends all ranks as soon as one has ended: not before the first has said why
+        # torchrun ends all ranks as soon as one has ended: the first to fail must have time to say why
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(1)
         raise SystemExit(1) from error
     dist.destroy_process_group()
 
 
-def _is_first(store: Any) -> bool:
+def _fails_first(store: Any) -> bool:
     """Whether no other rank has failed yet."""
     try:
         return bool(store.add("failed", 1) == 1)
-    except RuntimeError:  # the store is gone, and with it the rank that kept it
+    except RuntimeError:  # the rank that keeps the store has ended
         return False
 
 
-class _Gathered(torch.autograd.Function):
+class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, ranks: Ranks) -> Tensor:
         ctx.part = slice(ranks.rank * len(features), (ranks.rank + 1) * len(features))

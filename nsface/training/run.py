@@ -141,7 +141,7 @@ def describe_parts(trainer: Trainer) -> dict[str, Any]:
     return {
         "ranks": trainer.ranks.count,
         "parameters": sum(p.numel() for p in trainer.network.parameters()),
-        "classifier": trainer.head.classifier(trainer.recipe.batch_size),
+        "classifier": trainer.head.classifier_form(trainer.recipe.batch_size),
     }
 
 

@@ -1,4 +1,4 @@
-"""Learning rates."""
+"""The learning rate of each step."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from nsface.recipe.schema import Schedule
 
 
 def learning_rate(schedule: Schedule, base: float, time: float, length: float) -> float:
-    """The rate of the step that begins at `time`, in [0, `length`), both in the schedule's unit.
+    """The learning rate of the step that begins at `time`.
 
     Args:
+        schedule: how the rate changes over the run.
         base: the highest rate.
+        time: in [0, `length`), in epochs or iterations, as the recipe counts.
+        length: of the whole run, in the same unit.
     """
     if time < schedule.warmup:
         return base * time / schedule.warmup

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from nsface.errors import ModelError, NsfaceError, RecipeError
 from nsface.heads import Head
 from nsface.images.batches.loader import BatchLoader
-from nsface.networks.activations import NoisyActivation
 from nsface.recipe.schema import Optimizer, Recipe
 from nsface.seeds import derived_seed
 from nsface.training.meter import Meter
@@ -24,16 +23,30 @@ Line = dict[str, float]
 
 
 class Diverged(NsfaceError):
-    """A loss, or what is trained, is no longer finite."""
+    """A loss, or a weight, is no longer finite."""
+
+
+@runtime_checkable
+class Advancing(Protocol):
+    """A module that changes over the run: a head, a loss, an activation, or any other part of a network."""
+
+    def advance(self, step: int, total: int) -> None:
+        """Set the step that the next forward pass belongs to: `step`, from 0, of a run of `total` steps."""
 
 
 class Trainer:
     """A network, its head, auxiliary losses and their optimiser, and the number of steps done.
 
     Args:
-        auxiliary: losses by name, each an `Auxiliary`, added to the head's with their weights.
+        recipe: the settings of the optimiser, the schedule and the length of the run.
+        network: images (B, 3, H, W) to embeddings (B, D).
+        head: the loss of embeddings under their labels.
+        auxiliary: further losses by name, each an `Auxiliary`, added to the head's with their weights.
+        loader: the batches of each epoch.
+        device: where everything is computed.
         dtype: the type that the network's convolutions run in; weights, head and loss stay float32.
-        ranks: of several, each has the loss of the whole batch, and its own part of the head.
+        ranks: the processes that train together; each has the loss of the whole batch, and its own part of
+            the head.
     """
 
     def __init__(
@@ -48,7 +61,7 @@ class Trainer:
         ranks: Ranks = ALONE,
     ) -> None:
         self.recipe = recipe
-        network = ranks.normalised_together(network, device)
+        network = ranks.with_shared_batch_norm(network, device)
         self.network = network.to(device).to(memory_format=torch.channels_last).train()
         self.head = head.to(device).train()
         self.auxiliary = auxiliary.to(device).train()
@@ -60,13 +73,15 @@ class Trainer:
         self.meter = Meter(device, list(auxiliary))
         self.step = 0
         self.total_steps = recipe.iterations or (recipe.epochs or 0) * loader.batches_per_epoch
-        self._unit = 1 if recipe.iterations else loader.batches_per_epoch
-        self._annealed = [m for m in network.modules() if isinstance(m, NoisyActivation) and m.annealed]
+        # the schedule counts time in iterations or in epochs, as the recipe does
+        self._steps_per_time = 1 if recipe.iterations else loader.batches_per_epoch
+        parts = (self.network, self.head, self.auxiliary)
+        self._advancing = [m for part in parts for m in part.modules() if isinstance(m, Advancing)]
 
     def run(self) -> Iterator[Line | None]:
-        """Train from the present step to the end; yield after every step, a line to log where one is due.
+        """Train from the present step to the end; yield after every step: a line to log where due, or None.
 
-        Only a line waits for the device. Whoever iterates may stop after any step and save `state`.
+        Only making a line waits for the device. The iteration may stop after any step, and `state` be saved.
 
         Raises:
             Diverged: the loss is no longer finite, or the embeddings of the finished network are not.
@@ -86,7 +101,7 @@ class Trainer:
                     now = time.perf_counter()
                     speed = (self.step - logged) * len(labels) / (now - since)
                     logged, since = self.step, now
-                    self._check(means)
+                    self._check_losses(means)
                     yield {
                         "step": self.step,
                         "epoch": self.step / self.loader.batches_per_epoch,
@@ -99,32 +114,34 @@ class Trainer:
                     return
 
     def _train_step(self, images: Tensor, labels: Tensor, measure: bool) -> tuple[float, Tensor | float]:
-        """One step; returns the learning rate and, where clipped or `measure`, the gradient's norm."""
+        """Take a step; returns the learning rate and the gradient's norm, NaN if it was not computed.
+
+        The norm is computed where gradients are clipped, and with `measure`.
+        """
         seed = self.recipe.seed
-        torch.manual_seed(derived_seed(seed, self.ranks.own("dropout"), self.step))
+        torch.manual_seed(derived_seed(seed, self.ranks.stream("dropout"), self.step))
         self.head.reseed(derived_seed(seed, "noise", self.step))
-        self.head.advance(self.step, self.total_steps)
+        for module in self._advancing:
+            module.advance(self.step, self.total_steps)
         optimizer = self.recipe.optimizer
         rate = learning_rate(
             self.recipe.schedule,
             optimizer.learning_rate,
-            self.step / self._unit,
-            self.total_steps / self._unit,
+            self.step / self._steps_per_time,
+            self.total_steps / self._steps_per_time,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        for activation in self._annealed:
-            activation.advance(self.step)
 
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             features = self.network(self.recipe.input.normalise(images))
-        features = self.ranks.gathered(features)
+        features = self.ranks.gather(features)
         output = self.head(features, labels)
         losses = {name: auxiliary(features, labels) for name, auxiliary in self.auxiliary.items()}
         total = output.loss.mean() + sum(self.auxiliary[name].weight * losses[name] for name in losses)
         self.optimizer.zero_grad()
         total.backward()
-        self.ranks.add_gradients(self.network)
+        self.ranks.sum_gradients(self.network)
         norm: Tensor | float = math.nan
         if optimizer.clip_norm is not None or measure:
             norm = self._gradient_norm()
@@ -139,15 +156,15 @@ class Trainer:
         return [p for part in (self.network, self.head, self.auxiliary) for p in part.parameters()]
 
     def _gradient_norm(self) -> Tensor:
-        """L2 norm of the gradient of all weights, those that other ranks hold among them."""
+        """The L2 norm of the gradient of all weights, with those that other ranks hold."""
         gradients = {p: p.grad for p in self._parameters() if p.grad is not None}
         if self.head.shard is not None:
-            for divided in self.head.by_identity().values():
-                squared = self.head.shard.total(gradients[divided].norm().square())
+            for divided in self.head.parameters_by_identity().values():
+                squared = self.head.shard.sum_over_ranks(gradients[divided].norm().square())
                 gradients[divided] = squared.sqrt()  # a tensor with the norm of the whole gradient
         return nn.utils.get_total_norm(list(gradients.values()))
 
-    def _check(self, means: Line) -> None:
+    def _check_losses(self, means: Line) -> None:
         for name in ("loss", *self.auxiliary):
             if not math.isfinite(means[name]):
                 what = name if name == "loss" else f"{name} loss"
@@ -155,7 +172,7 @@ class Trainer:
 
     @torch.no_grad()
     def _check_embeddings(self, images: Tensor) -> None:
-        """Weights can be finite, and so large that nothing that the network computes with them is."""
+        """Raise if embeddings are not finite: finite weights can be so large that they overflow."""
         self.network.eval()
         embeddings = self.network(self.recipe.input.normalise(images))
         self.network.train()
@@ -163,9 +180,9 @@ class Trainer:
             raise Diverged(f"the embeddings of the network are not finite after its last step, {self.step}")
 
     def state(self) -> dict[str, Any]:
-        """Everything that `restore` needs to go on from this step to the same bits.
+        """Everything that `restore` needs to continue from this step to the same bits.
 
-        Of several ranks all must ask together; the first is given the state of all, as one process has it.
+        All ranks must call it together; the first receives the state of all, as a single process has it.
         """
         state = {
             "step": self.step,
@@ -176,27 +193,27 @@ class Trainer:
             "meter": self.meter.state(),
         }
         if self.head.shard is not None:
-            self._change_rows(state, self.head.shard.whole)
+            self._change_identity_rows(state, self.head.shard.gather_on_first_rank)
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`; the optimiser's settings stay those of the recipe.
+        """Continue from `state`; the optimiser's settings stay those of the recipe.
 
         Raises:
             ModelError: it is not the state of such a training.
-            RecipeError: the run has fewer steps than that.
+            RecipeError: the run has fewer steps than `state` has done.
         """
         settings = [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups]
         try:
-            step = self._checked(state)
+            step = self._checked_step(state)
             if self.head.shard is not None:
-                self._change_rows(state, self.head.shard.part)
+                self._change_identity_rows(state, self.head.shard.own_part)
             self.network.load_state_dict(state["network"])
             self.head.load_state_dict(state["head"])
             self.auxiliary.load_state_dict(state["auxiliary"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.meter.restore(state["meter"])
-        # whatever stands in a foreign state where a tensor or a dictionary should
+        # what a foreign state raises, which may hold anything in place of a tensor or a dictionary
         except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
             raise ModelError("not a checkpoint of this training, or a damaged one") from error
         for group, own in zip(self.optimizer.param_groups, settings, strict=True):
@@ -205,33 +222,34 @@ class Trainer:
             raise RecipeError(f"the run is at step {step} already, and is to have {self.total_steps}")
         self.step = step
 
-    def _checked(self, state: dict[str, Any]) -> int:
-        """The step of `state`; raises where a shape in it is not that of what is trained here."""
+    def _checked_step(self, state: dict[str, Any]) -> int:
+        """The step of `state`. Raises where the shape of a tensor is not that of the same tensor here."""
         shapes: dict[str, torch.Size] = {}
+        shard, per_identity = self.head.shard, self.head.parameters_by_identity()
         for part in ("network", "head", "auxiliary"):
             shapes |= {f"{part}.{name}": t.shape for name, t in getattr(self, part).state_dict().items()}
             for name, tensor in state[part].items():
                 expected = shapes.pop(f"{part}.{name}")
-                if part == "head" and name in self.head.by_identity() and self.head.shard is not None:
-                    expected = torch.Size([self.head.shard.identities, *expected[1:]])
+                if part == "head" and shard is not None and name in per_identity:
+                    expected = torch.Size([shard.identities, *expected[1:]])
                 if tensor.shape != expected:
                     raise ValueError(f"{name}: {tensor.shape}")
         if shapes:
             raise ValueError(f"missing: {list(shapes)}")
-        whole = {id(p): n for n, p in self.head.by_identity().items()} if self.head.shard is not None else {}
+        divided = {} if shard is None else {id(p): name for name, p in per_identity.items()}
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         for number, kept in state["optimizer"]["state"].items():
             parameter, momentum = parameters[number], kept["momentum_buffer"]
-            rows = state["head"][whole[id(parameter)]] if id(parameter) in whole else parameter
-            if momentum is not None and momentum.shape != rows.shape:
+            whole = state["head"][divided[id(parameter)]] if id(parameter) in divided else parameter
+            if momentum is not None and momentum.shape != whole.shape:
                 raise ValueError(f"momentum {number}: {momentum.shape}")
         if type(state["step"]) is not int or state["step"] < 0:
             raise ValueError(f"step: {state['step']}")
         return int(state["step"])
 
-    def _change_rows(self, state: dict[str, Any], change: Callable[[Tensor], Tensor]) -> None:
-        """Put `change` of it in place of all in `state` that has a row an identity, momentum included."""
-        divided = self.head.by_identity()
+    def _change_identity_rows(self, state: dict[str, Any], change: Callable[[Tensor], Tensor]) -> None:
+        """Apply `change` to every tensor in `state` with one row for each identity, with its momentum."""
+        divided = self.head.parameters_by_identity()
         for name in divided:
             state["head"][name] = change(state["head"][name])
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -245,7 +263,10 @@ class Trainer:
 
 
 def make_optimizer(settings: Optimizer, modules: list[nn.Module]) -> torch.optim.SGD:
-    """SGD whose weight decay spares vectors: biases, normalisation and PReLU slopes."""
+    """SGD over all parameters of `modules`, with weight decay on matrices and convolutions alone.
+
+    Biases, scales and shifts of normalisation, and PReLU slopes have none.
+    """
     parameters = [parameter for module in modules for parameter in module.parameters()]
     return torch.optim.SGD(
         [

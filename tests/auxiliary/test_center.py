@@ -83,8 +83,8 @@ def test_half_precision_features_give_a_float32_loss() -> None:
     [
         ({"weight": 0.0}, "weight must be a number > 0, not 0.0"),
         ({"weight": float("nan")}, "weight must be a number > 0"),
-        ({"rate": 0.0}, "rate must be a number > 0 and ≤ 1, not 0.0"),
-        ({"rate": 1.5}, "rate must be a number > 0 and ≤ 1, not 1.5"),
+        ({"rate": 0.0}, r"rate must be in \(0, 1\], not 0.0"),
+        ({"rate": 1.5}, r"rate must be in \(0, 1\], not 1.5"),
     ],
 )
 def test_wrong_arguments(arguments: dict[str, float], message: str) -> None:

@@ -127,10 +127,10 @@ def test_half_precision_features_give_a_float32_loss(loss: Auxiliary) -> None:
 @pytest.mark.parametrize(
     ("kind", "margin", "message"),
     [
-        (Contrastive, 0.0, "margin must be a number > 0 and ≤ 2, not 0.0"),
-        (Contrastive, 2.1, "margin must be a number > 0 and ≤ 2, not 2.1"),
-        (Triplet, -0.2, "margin must be a number > 0 and ≤ 4, not -0.2"),
-        (Triplet, float("nan"), "margin must be a number > 0 and ≤ 4, not nan"),
+        (Contrastive, 0.0, r"margin must be in \(0, 2\], not 0.0"),
+        (Contrastive, 2.1, r"margin must be in \(0, 2\], not 2.1"),
+        (Triplet, -0.2, r"margin must be in \(0, 4\], not -0.2"),
+        (Triplet, float("nan"), r"margin must be in \(0, 4\], not nan"),
     ],
 )
 def test_wrong_margins(kind: type[Contrastive] | type[Triplet], margin: float, message: str) -> None:

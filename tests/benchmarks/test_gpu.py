@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nsface.auxiliary import AUXILIARY
-from nsface.heads import HEADS, ArcFace, Target, others
+from nsface.heads import HEADS, ArcFace, Target, other_identities
 from nsface.networks import NETWORKS
 from nsface.training.trainer import Trainer
 
@@ -130,13 +130,13 @@ def test_a_wrong_head_is_found(place: gpu.Place, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_wrong_form_of_the_classifier_is_found(place: gpu.Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = others.blocked
+    right = other_identities.reduce_blocked
 
     def wrong(*arguments: Any) -> tuple[Tensor, Tensor]:
         n, highest = right(*arguments)
         return n + 0.01, highest
 
-    monkeypatch.setattr(others, "blocked", wrong)
+    monkeypatch.setattr(other_identities, "reduce_blocked", wrong)
     found: gpu.Found = {}
     gpu.classifier(place, found)
     assert len(gpu.faults(found)) == 2

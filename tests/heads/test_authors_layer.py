@@ -125,21 +125,21 @@ def test_lamda_of_1_is_softmax(m: float, miu: float, seed: int) -> None:
     seed=st.integers(0, 99),
 )
 def test_both_act_in_the_same_places_in_every_variant(variant: str, noise: str, per: str, seed: int) -> None:
-    # (1 − λ)(α|ξ| + μ) reach, the reach being what α = 0, λ = 0, μ = 1 takes
+    # (1 − λ)(α|ξ| + μ) magnitude, and α = 0, λ = 0, μ = 1 give the magnitude alone
     features, labels = batch(4, 5, 6, scale=2, seed=seed)
     kinds: dict[str, Any] = {"variant": variant, "noise": noise, "noise_per": per}
 
-    def taken(**arguments: Any) -> torch.Tensor:
+    def drawn_noise(**arguments: Any) -> torch.Tensor:
         head = ready(NoisySoftmax(5, 4, **kinds, **arguments), seed)
         classes, _ = head._classes(features.dtype, labels)
         target = head._target(features, classes, labels)
         return (target.logit - head.changed_target(target)).detach()
 
-    reach = taken(alpha2=0, miu=1)
+    magnitude = drawn_noise(alpha2=0, miu=1)
     draws = xi(seed, 6 if per == "sample" else 1)
     draws = draws.abs() if noise == "half-normal" else draws
-    expected = (1 - 0.3) * (0.5**0.5 * draws + 0.7) * reach
-    torch.testing.assert_close(taken(alpha2=0.5, lamda=0.3, miu=0.7), expected)
+    expected = (1 - 0.3) * (0.5**0.5 * draws + 0.7) * magnitude
+    torch.testing.assert_close(drawn_noise(alpha2=0.5, lamda=0.3, miu=0.7), expected)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_an_unknown_argument_is_refused() -> None:
 @few
 @given(blend=st.floats(0, 20), offset=st.floats(0, 3), m=st.floats(0.01, 1), seed=st.integers(0, 99))
 def test_the_conversion(blend: float, offset: float, m: float, seed: int) -> None:
-    # nsface 0.3: (blend · f + f − α(|ξ| + offset) reach) / (1 + blend)
+    # nsface 0.3: (blend · f + f − α(|ξ| + offset) magnitude) / (1 + blend)
     draw = xi(seed, 1).item()
     layer = Layer(m, blend / (1 + blend), offset * np.sqrt(m), draw)
     assert layer.strength == pytest.approx(np.sqrt(m) * (abs(draw) + offset) / (1 + blend))

@@ -73,8 +73,8 @@ def held(head: Head, features: Tensor, labels: Tensor) -> None:
         head._quality = lambda norm: quality  # type: ignore[method-assign]
     if isinstance(head, CurricularFace):
         classes, labels = head._classes(features.dtype, labels)
-        change = head.changed_others(head._target(features, classes, labels))
-        head.changed_others = lambda target: change  # type: ignore[method-assign]
+        change = head.change_of_other_logits(head._target(features, classes, labels))
+        head.change_of_other_logits = lambda target: change  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -172,7 +172,7 @@ def test_gradient_is_that_by_the_changed_target_logit(name: str) -> None:
     features, labels = batch(identities=5, size=4, samples=6, scale=3)
     head = ready(HEADS[name](4, 5))
     shift = torch.zeros(6, dtype=torch.float64, requires_grad=True)
-    changed, added = head.changed_target, head.added
+    changed, added = head.changed_target, head.added_loss
 
     def shifted(target: Any) -> Tensor:
         # a head that adds to the loss adds by the target logit, so that it must move too
@@ -182,7 +182,7 @@ def test_gradient_is_that_by_the_changed_target_logit(name: str) -> None:
         value, slope = added(x, classes, y, target)
         return value + torch.as_tensor(slope) * shift, slope
 
-    head.changed_target, head.added = shifted, shifted_added  # type: ignore[assignment, method-assign]
+    head.changed_target, head.added_loss = shifted, shifted_added  # type: ignore[assignment, method-assign]
     output = head(features, labels)
     (expected,) = torch.autograd.grad(output.loss.sum(), shift)
     torch.testing.assert_close(output.gradient, expected.abs())

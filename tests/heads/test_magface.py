@@ -71,7 +71,7 @@ def test_the_term_has_its_minimum_at_the_upper_bound() -> None:
     labels = torch.arange(5)
     classes, _ = head._classes(features.dtype, labels)
     target = head._target(features, classes, labels)
-    values, slope = head.added(features, classes, labels, target)
+    values, slope = head.added_loss(features, classes, labels, target)
     assert isinstance(values, Tensor)
     assert (values.diff() <= 0).all()
     assert values[-1].item() == values[-2].item() == pytest.approx(2 / 110)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nsface.heads import NoisySoftmax, Softmax, Target
-from nsface.heads.others import others
+from nsface.heads.other_identities import reduce_other_identities
 from tests.heads.oracle import assert_loss_is, batch, cosines, cross_entropy, few, ready, target_of, xi
 
 DRAWS = 1_000_000
@@ -42,14 +42,14 @@ def test_noise_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("alpha2", [0.05, 0.1, 0.5, 1.0])
-@pytest.mark.parametrize(("variant", "reach"), [("annealed", 3.0), ("amplitude", 6.0), ("free", 1.0)])
-def test_law_of_the_noise(alpha2: float, variant: Any, reach: float) -> None:
-    # at 60° and ‖W‖‖x‖ = 6 the noise is reach · α|ξ|: mean α√(2/π), variance α²(1 − 2/π), times reach
+@pytest.mark.parametrize(("variant", "magnitude"), [("annealed", 3.0), ("amplitude", 6.0), ("free", 1.0)])
+def test_distribution_of_the_noise(alpha2: float, variant: Any, magnitude: float) -> None:
+    # at 60° and ‖W‖‖x‖ = 6 the noise is magnitude · α|ξ|: mean α√(2/π), variance α²(1 − 2/π), times magnitude
     features, weights = angles(60)
     at = target(features.expand(DRAWS, 2), weights.expand(DRAWS, 2))
     head = NoisySoftmax(2, 2, alpha2=alpha2, variant=variant)
     head.reseed(5)
-    noise = (at.logit - head.changed_target(at)) / reach
+    noise = (at.logit - head.changed_target(at)) / magnitude
     alpha, variance = math.sqrt(alpha2), alpha2 * (1 - 2 / math.pi)
     assert noise.min() >= 0
     assert noise.mean().item() == pytest.approx(
@@ -65,8 +65,8 @@ def test_law_of_signed_noise(variant: Any) -> None:
     at = target(features.expand(DRAWS, 2), weights.expand(DRAWS, 2))
     head = NoisySoftmax(2, 2, alpha2=0.1, variant=variant, noise="normal")
     head.reseed(6)
-    reach = {"annealed": 3, "amplitude": 6, "free": 1}[variant]
-    noise = (at.logit - head.changed_target(at)) / reach
+    magnitude = {"annealed": 3, "amplitude": 6, "free": 1}[variant]
+    noise = (at.logit - head.changed_target(at)) / magnitude
     assert noise.mean().item() == pytest.approx(0, abs=4 * math.sqrt(0.1 / DRAWS))
     assert noise.var().item() == pytest.approx(0.1, rel=4 * math.sqrt(2 / DRAWS))
 
@@ -122,9 +122,9 @@ def test_loss_is_cross_entropy_with_the_target_logit_replaced(
     def expected(x: Tensor, weight: Tensor) -> Tensor:
         length = x.norm(dim=1) * weight[labels].norm(dim=1)
         cosine = target_of(cosines(x, weight), labels)
-        reach = {"annealed": length * (1 - cosine), "amplitude": length, "free": 1}[variant]
+        magnitude = {"annealed": length * (1 - cosine), "amplitude": length, "free": 1}[variant]
         draws = xi(seed, 6).abs() if noise == "half-normal" else xi(seed, 6)
-        changed = length * cosine - math.sqrt(0.5) * reach * draws + offsets[labels]
+        changed = length * cosine - math.sqrt(0.5) * magnitude * draws + offsets[labels]
         return cross_entropy(x @ weight.T + offsets, labels, changed)
 
     assert_loss_is(head, features, labels, expected)
@@ -146,16 +146,16 @@ def test_no_noise_is_softmax(seed: int, variant: Any, noise: Any, per: Any) -> N
 
 
 @pytest.mark.parametrize("variant", ["annealed", "amplitude", "free"])
-def test_others_are_bit_identical_with_noise(variant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    # what the noisy head hands to `others`, and what that gives, are bit for bit those of softmax
+def test_other_identities_keep_their_bits_with_noise(variant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # `reduce_other_identities` is given the same tensors as by softmax, and its results have the same bits
     features, labels = batch(identities=6, size=4, samples=5)
     seen = []
 
     def noted(*arguments: Any) -> tuple[Tensor, Tensor]:
-        seen.append(others(*arguments))
+        seen.append(reduce_other_identities(*arguments))
         return seen[-1]
 
-    monkeypatch.setattr("nsface.heads.base.others", noted)
+    monkeypatch.setattr("nsface.heads.base.reduce_other_identities", noted)
     plain, noisy = Softmax(4, 6).double(), NoisySoftmax(4, 6, alpha2=1, variant=variant).double()
     noisy.weight.data.copy_(plain.weight)
     losses = [head(features, labels).loss for head in (plain, noisy)]

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nsface.heads.psi import annealed, psi, psi_of_multiple
+from nsface.heads.psi import annealed_lambda, psi, psi_of_multiple
 from tests.heads.oracle import few
 
 
@@ -38,6 +38,6 @@ def test_psi_falls_from_1_to_minus_2m_plus_1(m: int) -> None:
 
 
 def test_weight_of_the_unchanged_logit() -> None:
-    found = [annealed(step, 5, 0.12) for step in (0, 100, 1000, 100_000)]
+    found = [annealed_lambda(step, 5, 0.12) for step in (0, 100, 1000, 100_000)]
     assert found == pytest.approx([1000, 1000 / 13, 1000 / 121, 5])
-    assert annealed(100, 5, 1.2) == annealed(1000, 5, 0.12), "ten times as fast"
+    assert annealed_lambda(100, 5, 1.2) == annealed_lambda(1000, 5, 0.12), "ten times as fast"

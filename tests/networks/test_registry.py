@@ -108,7 +108,7 @@ def test_a_seed_reproduces_the_weights(name: str) -> None:
     assert not any(torch.equal(first[key], other[key]) for key in drawn)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_too_small_images_are_refused(name: str) -> None:
     for height, width in [(15, 112), (112, 15), (0, 96)]:
         with pytest.raises(ModelError, match=f"{height}×{width}.*at least 16×16"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nsface.networks import NETWORKS
-from nsface.networks.soundness import COMPARED, PRECISIONS, Attempt, Step, examine, steps, tried
+from nsface.networks.soundness import COMPARED, PRECISIONS, Step, TakeStep, examine, steps, take_step
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -44,7 +44,7 @@ def wrong(network: str, step: Step, precision: str) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "fault"),
+    ("take", "fault"),
     [
         (killed, "the process died with SIGSEGV (batch of 2, 16×16)"),
         (aborted, "the process died with SIGABRT (batch of 8, 17×21)"),
@@ -53,8 +53,8 @@ def wrong(network: str, step: Step, precision: str) -> str | None:
         (wrong, "the numbers are wrong (batch of 8, 17×21)"),
     ],
 )
-def test_what_went_wrong_is_told_and_the_next_network_is_not_harmed(attempt: Attempt, fault: str) -> None:
-    assert examine("light-resnet", "fp32", attempt).fault == fault
+def test_what_went_wrong_is_told_and_the_next_network_is_not_harmed(take: TakeStep, fault: str) -> None:
+    assert examine("light-resnet", "fp32", take).fault == fault
     assert examine("sphereface-4", "fp32").fault is None
 
 
@@ -77,6 +77,6 @@ def test_wrong_numbers_are_noticed(network: str, precision: str, monkeypatch: py
         return right(maps, weight, *rest)
 
     monkeypatch.setattr(torch.nn.functional, "conv2d", wrong)
-    fault = tried(network, Step(17, 21, 8), precision)
+    fault = take_step(network, Step(17, 21, 8), precision)
     assert fault is not None
     assert "the gradient is off by" in fault

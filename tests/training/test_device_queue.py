@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nsface.auxiliary import AUXILIARY
-from nsface.heads import HEADS, others
+from nsface.heads import HEADS, other_identities
 from nsface.images.batches.augmentation import Augmentation, augment
 from nsface.images.batches.loader import Loader
 from nsface.images.batches.sampling import Shuffled
@@ -92,8 +92,8 @@ def waits(**settings: Any) -> list[str]:
 @pytest.mark.parametrize("name", HEADS)
 def test_no_head_waits(name: str, blocked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if blocked:
-        monkeypatch.setattr(others, "PLAIN_LIMIT", 0)
-        monkeypatch.setattr(others, "BLOCK", {"cpu": BATCH * 3})
+        monkeypatch.setattr(other_identities, "PLAIN_LIMIT", 0)
+        monkeypatch.setattr(other_identities, "BLOCK", {"cpu": BATCH * 3})
     assert waits(head={"name": name}) == []
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from nsface.errors import NsfaceError, RecipeError
 from nsface.heads import HEADS, Head
-from nsface.heads.others import Classes, blocked, plain
+from nsface.heads.other_identities import Classes, reduce_blocked, reduce_plain
 from nsface.heads.shard import Shard
 from nsface.recipe.schema import Recipe
 from nsface.training.ranks import Ranks, joined
@@ -171,7 +171,9 @@ def train_on_two(ranks: Ranks, faces: Path, out: Path) -> None:
     interrupted(ranks, recipe(faces, **RUNS["noisy"]), out / "begun-by-two", 2)
     interrupted(ranks, recipe(faces, **RUNS["noisy"]), out / "same-again", 1)
     train(recipe(faces, **RUNS["noisy"]), out / "same-again", ranks=ranks, resume=True)
-    with pytest.raises(RecipeError, match="batch_size: 9 images a step cannot be dealt evenly to 2 ranks"):
+    with pytest.raises(
+        RecipeError, match="batch_size: 9 images a step cannot be divided evenly among 2 ranks"
+    ):
         train(recipe(faces, **RUNS["softmax"], batch_size=9), out / "uneven", ranks=ranks)
     sampled = {"name": "arcface", "sample_rate": 0.5}
     with pytest.raises(RecipeError, match=r"head: sample_rate is 0\.5, but must be 1 with several ranks"):
@@ -255,17 +257,17 @@ def check_n(shard: Shard) -> None:
             drawn(shard.identities, seed=2),
         )
         whole = [tensor.requires_grad_() for tensor in (features, weight, bias)]
-        n, highest = plain(features, Classes(weight, bias, unit), labels)
+        n, highest = reduce_plain(features, Classes(weight, bias, unit), labels)
         expected = torch.autograd.grad(n, whole, upstream)
-        own = [features.detach(), *(shard.part(tensor.detach()) for tensor in (weight, bias))]
+        own = [features.detach(), *(shard.own_part(tensor.detach()) for tensor in (weight, bias))]
         own = [tensor.requires_grad_() for tensor in own]
-        sharded = blocked(own[0], Classes(own[1], own[2], unit, shard), labels, block=2)
+        sharded = reduce_blocked(own[0], Classes(own[1], own[2], unit, shard), labels, block_size=2)
         found = torch.autograd.grad(sharded[0], own, upstream)
         torch.testing.assert_close(sharded[0], n, rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(sharded[1], highest, rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(found[0], expected[0], rtol=1e-10, atol=1e-12)
         for one, other in zip(found[1:], expected[1:], strict=True):
-            torch.testing.assert_close(one, shard.part(other), rtol=1e-10, atol=1e-12)
+            torch.testing.assert_close(one, shard.own_part(other), rtol=1e-10, atol=1e-12)
 
 
 def check_head(name: str, shard: Shard) -> None:
@@ -285,8 +287,8 @@ def check_head(name: str, shard: Shard) -> None:
         head.advance(700, 1000)
         output = head(features, labels)
         output.loss.mean().backward()
-        gradients = [torch.as_tensor(p.grad) for p in head.by_identity().values()]
-        rows = [g if divided else shard.part(g) for g in gradients]
+        gradients = [torch.as_tensor(p.grad) for p in head.parameters_by_identity().values()]
+        rows = [g if divided else shard.own_part(g) for g in gradients]
         outputs = [output.loss.detach(), output.correct.double(), output.probability, output.gradient]
         results.append([*outputs, features.grad, *rows, *head.buffers()])
     for one, other in zip(*results, strict=True):

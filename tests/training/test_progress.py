@@ -46,7 +46,7 @@ def test_durations(seconds: float, said: str) -> None:
 def test_on_a_terminal_there_is_a_bar_and_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
     shown, lines = Terminal(), list[str]()
     monkeypatch.setattr(sys, "stderr", shown)
-    monkeypatch.setattr(module, "EVERY", 0.0)
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_LINES", 0.0)
     with Progress("training", "steps", 3, lines.append) as progress:
         progress.update(3, "loss 1")
     assert lines == []
@@ -64,7 +64,7 @@ def test_without_a_listener_there_is_neither(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_training_says_how_far_it_is(
     small: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "EVERY", 0.0)
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_LINES", 0.0)
     lines: list[str] = []
     train(small(epochs=2), tmp_path / "run", note=lines.append)
     assert any(line.startswith("decoding: 60 of 60 images (100 %)") for line in lines)

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import shared_cache
 from torch.utils.data import DataLoader, Dataset
 
 from nsface.errors import DataError, NsfaceError
@@ -21,6 +20,7 @@ from nsface.images.batches.loader import BatchLoader
 from nsface.images.batches.sampling import Sampler
 from nsface.images.pixels import decode_into, raise_if_unusable, read_image, stored_pixels
 from nsface.images.sources import Source, VideoSource
+from nsface.private_torch import end_workers, release_used_batches
 
 SAMPLE = 256
 _REMEDY = "`nsface inspect` names all such images, and `nsface pack --skip-bad` leaves them out"
@@ -85,24 +85,14 @@ class StreamingLoader(BatchLoader):
                 raise _worker_ended(error) from error
             if isinstance(images, str):
                 raise DataError(images)
-            # torch caches the last 128 tensors from workers; each entry is small, but keeps the memory around
-            # it in use: gigabytes, after a thousand batches
-            shared_cache.free_dead_references()
+            release_used_batches()
             yield chosen, images.to(self._device, non_blocking=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            running: Any = self._decoded._iterator
-            if running is not None:
-                # otherwise they would live as long as something, such as a traceback, refers to the iterator
-                try:
-                    running._shutdown_workers()
-                finally:
-                    for worker in running._workers:
-                        worker.kill()  # torch sends SIGTERM to those that are left, which does not end them
-                    self._decoded._iterator = None
+            end_workers(self._decoded)
         except RuntimeError as another:
             error = another
         # torch raises this in a signal handler, so anywhere in the program

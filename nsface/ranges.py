@@ -1,4 +1,4 @@
-"""Arguments of heads: each number in its range, or refused with that range."""
+"""Checks of arguments: each returns the value, or raises a ValueError that names the range."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 
 def at_least(name: str, value: float, low: float) -> float:
-    """`value`, a number ≥ `low`.
+    """Return `value`, a finite number ≥ `low`.
 
     Raises:
         ValueError: it is not.
@@ -18,7 +18,7 @@ def at_least(name: str, value: float, low: float) -> float:
 
 
 def above(name: str, value: float, low: float) -> float:
-    """`value`, a number > `low`.
+    """Return `value`, a finite number > `low`.
 
     Raises:
         ValueError: it is not.
@@ -29,7 +29,7 @@ def above(name: str, value: float, low: float) -> float:
 
 
 def between(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> float:
-    """`value`, in [`low`, `high`], or with `open_low` in (`low`, `high`].
+    """Return `value`, a number in [`low`, `high`], or with `open_low` in (`low`, `high`].
 
     Raises:
         ValueError: it is not.
@@ -40,7 +40,7 @@ def between(name: str, value: float, low: float, high: float, *, open_low: bool 
 
 
 def one_of(name: str, value: str, choices: Any) -> str:
-    """`value`, one of the `choices` of a Literal type.
+    """Return `value`, one of the `choices`, a Literal type.
 
     Raises:
         ValueError: it is not.

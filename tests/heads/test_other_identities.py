@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nsface.heads import HEADS, others
-from nsface.heads.others import Classes, blocked, form, plain
+from nsface.heads import HEADS, other_identities
+from nsface.heads.other_identities import Classes, classifier_form, reduce_blocked, reduce_plain
 from tests.heads.oracle import batch, built, few, ready
 
 
@@ -17,14 +17,14 @@ from tests.heads.oracle import batch, built, few, ready
 @given(
     identities=st.integers(2, 20),
     samples=st.integers(1, 6),
-    block=st.integers(1, 25),
+    block_size=st.integers(1, 25),
     scale=st.sampled_from([0.0, 1.0, 30.0]),
     bias=st.booleans(),
     unit=st.booleans(),
     seed=st.integers(0, 99),
 )
 def test_blocked_is_plain(
-    identities: int, samples: int, block: int, scale: float, bias: bool, unit: bool, seed: int
+    identities: int, samples: int, block_size: int, scale: float, bias: bool, unit: bool, seed: int
 ) -> None:
     features, labels = batch(identities, 3, samples, scale, seed)
     weight, _ = batch(identities, 3, identities, 1, seed + 1)
@@ -34,9 +34,9 @@ def test_blocked_is_plain(
     classes = Classes(weight, offsets, unit)
     gradient = torch.linspace(0.5, 2, samples, dtype=torch.float64)
 
-    n, highest = plain(features, classes, labels)
+    n, highest = reduce_plain(features, classes, labels)
     expected = torch.autograd.grad(n, inputs, gradient)
-    n_blocked, highest_blocked = blocked(features, classes, labels, block=block)
+    n_blocked, highest_blocked = reduce_blocked(features, classes, labels, block_size=block_size)
     found = torch.autograd.grad(n_blocked, inputs, gradient)
     torch.testing.assert_close(n_blocked, n.detach(), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(highest_blocked, highest, rtol=1e-12, atol=1e-12)
@@ -51,7 +51,7 @@ def test_gradcheck_of_blocked() -> None:
     offsets = torch.linspace(-1, 1, 7, dtype=torch.float64)
 
     def n(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-        return blocked(x, Classes(w, b, unit=True), labels, block=3)[0]
+        return reduce_blocked(x, Classes(w, b, unit=True), labels, block_size=3)[0]
 
     assert torch.autograd.gradcheck(n, [t.requires_grad_() for t in (features, weight, offsets)])
 
@@ -71,11 +71,11 @@ def test_every_head_is_the_same_in_blocks(name: str, monkeypatch: pytest.MonkeyP
         gradients = torch.autograd.grad(output.loss.sum(), [features, head.weight])
         return [output.loss.detach(), output.probability, output.gradient, *gradients]
 
-    assert head.classifier(6) == "plain"
+    assert head.classifier_form(6) == "plain"
     whole = step()
-    monkeypatch.setattr(others, "PLAIN_LIMIT", 6 * 11 - 1)
-    monkeypatch.setattr(others, "BLOCK", {"cpu": 6 * 4})
-    assert head.classifier(6) == "blocked"
+    monkeypatch.setattr(other_identities, "PLAIN_LIMIT", 6 * 11 - 1)
+    monkeypatch.setattr(other_identities, "BLOCK", {"cpu": 6 * 4})
+    assert head.classifier_form(6) == "blocked"
     for one, other in zip(step(), whole, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11)
 
@@ -83,10 +83,10 @@ def test_every_head_is_the_same_in_blocks(name: str, monkeypatch: pytest.MonkeyP
 def test_blocked_in_float32_is_as_accurate_as_plain() -> None:
     exact, labels = batch(3000, 16, 8, scale=2)
     weight, _ = batch(3000, 16, 3000, seed=1)
-    truth = plain(exact, Classes(weight, None, unit=False), labels)[0]
+    truth = reduce_plain(exact, Classes(weight, None, unit=False), labels)[0]
     classes = Classes(weight.float(), None, unit=False)
-    for block in (7, 100, 3000):
-        n = blocked(exact.float(), classes, labels, block=block)[0]
+    for block_size in (7, 100, 3000):
+        n = reduce_blocked(exact.float(), classes, labels, block_size=block_size)[0]
         torch.testing.assert_close(n.double(), truth, rtol=1e-6, atol=1e-6)
 
 
@@ -94,7 +94,7 @@ def test_backward_under_autocast_is_in_float32() -> None:
     features, labels = batch(40, 8, 6)
     features = features.float().requires_grad_()
     weight = batch(40, 8, 40, seed=1)[0].float().requires_grad_()
-    n = blocked(features, Classes(weight, None, unit=False), labels, block=16)[0].sum()
+    n = reduce_blocked(features, Classes(weight, None, unit=False), labels, block_size=16)[0].sum()
     expected = torch.autograd.grad(n, [features, weight], retain_graph=True)
     with torch.autocast("cpu", torch.bfloat16):
         found = torch.autograd.grad(n, [features, weight])
@@ -128,8 +128,8 @@ def test_no_matrix_of_logits_is_ever_made(name: str, monkeypatch: pytest.MonkeyP
         return mode.elements
 
     assert largest() == samples * identities
-    monkeypatch.setattr(others, "PLAIN_LIMIT", 0)
-    monkeypatch.setattr(others, "BLOCK", {"cpu": samples * 100})
+    monkeypatch.setattr(other_identities, "PLAIN_LIMIT", 0)
+    monkeypatch.setattr(other_identities, "BLOCK", {"cpu": samples * 100})
     assert largest() == identities * 4  # the gradient by the class weights
 
 
@@ -150,8 +150,8 @@ class Made(torch.utils._python_dispatch.TorchDispatchMode):
 
 @pytest.mark.parametrize("name", ["softmax", "noisy-softmax", "arcface", "curricularface"])
 def test_there_is_one_gradient_by_the_class_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(others, "PLAIN_LIMIT", 0)
-    monkeypatch.setattr(others, "BLOCK", {"cpu": 6 * 100})
+    monkeypatch.setattr(other_identities, "PLAIN_LIMIT", 0)
+    monkeypatch.setattr(other_identities, "BLOCK", {"cpu": 6 * 100})
     head = HEADS[name](4, 5000)
     with Made((5000, 4)) as mode:
         head(torch.randn(6, 4), torch.tensor([1, 1, 2, 3, 4, 4999])).loss.mean().backward()
@@ -159,7 +159,7 @@ def test_there_is_one_gradient_by_the_class_weights(name: str, monkeypatch: pyte
 
 
 def test_form_goes_by_size() -> None:
-    assert form(512, others.PLAIN_LIMIT // 512) == "plain"
-    assert form(512, others.PLAIN_LIMIT // 512 + 1) == "blocked"
-    assert HEADS["arcface"](2, 100_000).classifier(512) == "blocked"
-    assert built("arcface", 2, 100_000, sample_rate=0.1).classifier(512) == "plain"
+    assert classifier_form(512, other_identities.PLAIN_LIMIT // 512) == "plain"
+    assert classifier_form(512, other_identities.PLAIN_LIMIT // 512 + 1) == "blocked"
+    assert HEADS["arcface"](2, 100_000).classifier_form(512) == "blocked"
+    assert built("arcface", 2, 100_000, sample_rate=0.1).classifier_form(512) == "plain"

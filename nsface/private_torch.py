@@ -1,0 +1,63 @@
+"""Everything that nsface uses of PyTorch without a promise that it stays: private or undocumented interfaces.
+
+Each function here wraps one of them and says what nsface needs it for. No other module uses such an
+interface, and `tests/test_private_torch.py` names the one that a release of PyTorch has taken away.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.distributed.rendezvous import rendezvous
+from torch.multiprocessing.reductions import shared_cache
+from torch.utils.data import DataLoader
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU computes in bfloat16 with instructions of its own (AVX-512 BF16 or AMX).
+
+    Uses `torch.cpu._is_avx512_bf16_supported` and `torch.cpu._is_amx_tile_supported`, which `precision: auto`
+    needs: without such instructions bfloat16 is emulated, and far slower than float32.
+    """
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def meet_ranks() -> tuple[Any, int, int]:
+    """The store that all ranks of torchrun share, the number of this rank, and how many ranks there are.
+
+    Uses `torch.distributed.rendezvous.rendezvous`. `init_process_group` would make the store itself, but keep
+    it private; nsface needs it to find out which rank failed first.
+    """
+    store, rank, count = next(rendezvous("env://"))
+    return store, rank, count
+
+
+def release_used_batches() -> None:
+    """Forget the tensors from worker processes that nothing uses any more.
+
+    Uses `torch.multiprocessing.reductions.shared_cache`, which remembers the last 128 tensors. What it keeps
+    of each is small, but pins the memory around it: gigabytes, after a thousand batches.
+    """
+    shared_cache.free_dead_references()
+
+
+def end_workers(loader: DataLoader[Any]) -> None:
+    """End the worker processes of `loader`, which may be none, now, and whatever they are doing.
+
+    Uses `DataLoader._iterator`, and its `_shutdown_workers` and `_workers`. Persistent workers would live as
+    long as anything, a traceback for example, refers to the iterator; and PyTorch sends SIGTERM to workers
+    that hang, which does not end them.
+
+    Raises:
+        RuntimeError: a worker had been killed.
+    """
+    iterator: Any = loader._iterator
+    if iterator is None:
+        return
+    try:
+        iterator._shutdown_workers()
+    finally:
+        for worker in iterator._workers:
+            worker.kill()
+        loader._iterator = None

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import nn
 
-from nsface.arguments import ArgumentError, check_arguments, near, own_arguments
+from nsface.arguments import ArgumentError, check_arguments, own_arguments, unknown_name
 from nsface.auxiliary import AUXILIARY
 from nsface.errors import listing
 from nsface.heads import HEADS
@@ -51,7 +51,7 @@ class NetworkChoice(Named):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in NETWORKS:
-            raise ValueError(f"unknown network '{name}'{near(name, NETWORKS)}")
+            raise ValueError(unknown_name("network", name, NETWORKS))
         return name
 
     def build(self, images: Preprocessing) -> nn.Module:
@@ -70,7 +70,7 @@ class HeadChoice(Named):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in HEADS:
-            raise ValueError(f"unknown head '{name}'{near(name, HEADS)}")
+            raise ValueError(unknown_name("head", name, HEADS))
         return name
 
     @model_validator(mode="after")
@@ -99,7 +99,7 @@ class AuxiliaryChoice(Named):
     @model_validator(mode="after")
     def _known(self) -> AuxiliaryChoice:
         if self.name not in AUXILIARY:
-            raise ValueError(f"unknown loss '{self.name}'{near(self.name, AUXILIARY)}")
+            raise ValueError(unknown_name("loss", self.name, AUXILIARY))
         check_arguments(self.name, AUXILIARY[self.name], self.arguments)
         AUXILIARY[self.name](1, 2, **self.arguments)  # refuses what is out of range
         return self

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 
-from nsface.arguments import near
+from nsface.arguments import known_names
 from nsface.errors import RecipeError, shown
 
 
@@ -44,7 +44,7 @@ def problem(
     if details["type"] == "value_error":  # what concerns a key inside begins with its name
         return f"{_place(f'{key}.{_first(message)}', path, lines, given)}: {key}: {message}"
     if details["type"] == "extra_forbidden":
-        return f"{place}: {key}: unknown key{near(parts[-1], keys_beside(parts, model))}"
+        return f"{place}: {key}: no such key{known_names(parts[-1], keys_beside(parts, model))}"
     if details["type"] == "missing":
         return f"{place}: {key}: missing, and needed"
     return f"{place}: {key}: {message[0].lower()}{message[1:]} (got {brief(details['input'])})"

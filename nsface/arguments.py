@@ -64,7 +64,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def known_names(name: str, known: Iterable[str]) -> str:
-    """The end of a message about the unknown `name`: the most similar of the `known` ones, and all of them."""
+    """The end of a message about an unknown `name`: the most similar `known` one, and all of them."""
     known = list(known)
     if not known:
         return "; there are none"

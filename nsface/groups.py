@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.integer[Any]]
 
 
-def connected_groups(left: Ints, right: Ints, size: int) -> Ints:
+def connected_groups(left: Ints, right: Ints, size: int) -> npt.NDArray[np.int64]:
     """Number the groups of `size` things that pairs connect, by SciPy's `connected_components`.
 
     Args:

@@ -19,8 +19,8 @@ def test_groups_are_those_of_repeated_merging_and_numbered_by_their_first_things
         groups = [group for group in groups if not group & merged] + [merged]
     groups.sort(key=min)
     expected = [next(number for number, group in enumerate(groups) if thing in group) for thing in range(12)]
-    left, right = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    assert connected_groups(left, right, 12).tolist() == expected
+    ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    assert connected_groups(ends[:, 0], ends[:, 1], 12).tolist() == expected
 
 
 def test_nothing_has_no_groups() -> None:

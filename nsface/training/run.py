@@ -1,8 +1,4 @@
-"""A training run: the recipe, its data, and the run folder.
-
-The folder holds `recipe.yaml` (as resolved), `environment.json`, `log.jsonl` (one line a logging step),
-`checkpoints/latest.pt`, the one before it and, once the run is complete, `model.safetensors`.
-"""
+"""A training run: the recipe, its data, and what it leaves in its folder (`nsface.run_folder`)."""
 
 from __future__ import annotations
 
@@ -21,31 +17,20 @@ from torch import nn
 from nsface import __version__
 from nsface.device import pick_device, pick_precision
 from nsface.errors import NsfaceError, RecipeError, listing, shown
-from nsface.files import sync, write_text
+from nsface.files import sync
 from nsface.finite import not_finite
 from nsface.images.rendered import rendered_meta
 from nsface.model import Description, save_model
-from nsface.recipe.schema import Recipe, load_recipe
+from nsface.recipe.schema import Recipe
+from nsface.run_folder import RunFolder
 from nsface.seeds import derived_seed
 from nsface.training.build import build_auxiliary, build_head
-from nsface.training.checkpoint import LATEST, restore_newest, save_checkpoint, saved, tensors
+from nsface.training.checkpoint import restore_newest, save_checkpoint, tensors
 from nsface.training.data import make_loader, training_set
-from nsface.training.folder import (
-    CHECKPOINTS,
-    ENVIRONMENT,
-    LOG,
-    MODEL,
-    RECIPE,
-    begun_with,
-    check_data,
-    check_folder,
-    claimed,
-    finished,
-    kept_lines,
-)
 from nsface.training.interruption import Interruption
 from nsface.training.progress import Progress
 from nsface.training.ranks import ALONE, Ranks
+from nsface.training.resuming import check_data, check_folder, claimed, finished, recorded_environment
 from nsface.training.trainer import Diverged, Line, Trainer
 from nsface.weightless import weightless
 
@@ -80,10 +65,11 @@ def train(
         NsfaceError: the folder holds a run already, or cannot be written, or the training diverged.
         Interrupted: SIGINT or SIGTERM came; the state after the last step is saved.
     """
-    check_folder(recipe, out, resume, changed)
-    complete = ranks.any(resume and finished(recipe, out))
-    if complete and recipe.data == load_recipe(out / RECIPE).data:
-        return out / MODEL
+    run = RunFolder(out)
+    check_folder(recipe, run, resume, changed)
+    complete = ranks.any(resume and finished(recipe, run))
+    if complete and recipe.data == run.load_recipe().data:
+        return run.model_file
     device = ranks.place(pick_device(recipe.device))
     dtype = pick_precision(recipe.precision, device)
     with weightless():  # what is impossible should be said before the images are read
@@ -95,19 +81,18 @@ def train(
     if note is not None and source.unread_note:
         note(f"note: {source.unread_note}")
     fingerprint = source.fingerprint()
-    checkpoints = out / CHECKPOINTS
-    begun = ranks.any(resume and bool(saved(checkpoints)))
+    begun = ranks.any(resume and bool(run.saved_checkpoints()))
     if begun or complete:
-        check_data(out / ENVIRONMENT, fingerprint)
+        check_data(run, fingerprint)
     if complete:
-        return out / MODEL
+        return run.model_file
     loader = make_loader(recipe, source, chosen, labels, device, ranks, note)
     ranks.wait()  # until all have looked at the folder as it was
     claim: AbstractContextManager[dict[str, Any]] = nullcontext({})
     if ranks.first:
-        claim = claimed(recipe, out, resume, changed)
+        claim = claimed(recipe, run, resume, changed)
     with claim as altered:
-        if begun != ranks.any(resume and bool(saved(checkpoints))):
+        if begun != ranks.any(resume and bool(run.saved_checkpoints())):
             raise NsfaceError(
                 f"{shown(out)}: another process has trained in this folder meanwhile; repeat the command"
             )
@@ -116,24 +101,24 @@ def train(
         auxiliary = build_auxiliary(recipe, len(identities))
         trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
         if begun:
-            restore_newest(checkpoints, device, trainer.restore, note, mend=ranks.first)
+            restore_newest(run, device, trainer.restore, note, mend=ranks.first)
         data = {"data": fingerprint, "images": len(chosen), "identities": len(identities)}
         data |= rendered_meta(source.location)
         environment = describe_environment(device, dtype) | data | describe_parts(trainer)
-        if begun and (changes := changes_so_far(out / ENVIRONMENT, trainer.step, altered)):
+        if begun and (changes := changes_so_far(run, trainer.step, altered)):
             environment["changes"] = changes
         ranks.wait()  # until all have read what the first now writes
         if ranks.first:
-            write_text(out / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
-            write_text(out / RECIPE, recipe.to_yaml())
+            run.write_environment(environment)
+            run.write_recipe(recipe)
         if note is not None:
             note(opening(recipe, environment))
         with loader:
-            follow(trainer, out, note)
+            follow(trainer, run, note)
         if ranks.first:
-            save_model(out / MODEL, network, describe_model(recipe, len(identities)))
+            save_model(run.model_file, network, describe_model(recipe, len(identities)))
         ranks.wait()  # until the model is there
-        return out / MODEL
+        return run.model_file
 
 
 def describe_parts(trainer: Trainer) -> dict[str, Any]:
@@ -145,9 +130,9 @@ def describe_parts(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def changes_so_far(environment: Path, step: int, altered: dict[str, Any]) -> list[dict[str, Any]]:
-    """What was changed in a run on purpose: what `environment` records, and `altered`, after `step`."""
-    earlier = begun_with(environment).changes
+def changes_so_far(run: RunFolder, step: int, altered: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was changed in a run on purpose: what environment.json records, and `altered`, after `step`."""
+    earlier: list[dict[str, Any]] = recorded_environment(run).get("changes", [])
     return [*earlier, {"step": step, **altered}] if altered else earlier
 
 
@@ -176,7 +161,7 @@ def check_batch(recipe: Recipe, parts: int) -> None:
         )
 
 
-def follow(trainer: Trainer, out: Path, note: Callable[[str], object] | None = None) -> None:
+def follow(trainer: Trainer, run: RunFolder, note: Callable[[str], object] | None = None) -> None:
     """Run `trainer` to its end: log lines, progress, a checkpoint each epoch and when interrupted.
 
     Of several ranks, all stop after the same step, and the first writes.
@@ -184,10 +169,10 @@ def follow(trainer: Trainer, out: Path, note: Callable[[str], object] | None = N
     Raises:
         Diverged: what would be saved is not finite; what was saved before stays, and is named.
     """
-    ranks, checkpoint = trainer.ranks, out / CHECKPOINTS / LATEST
-    log = out / LOG if ranks.first else Path(os.devnull)
+    ranks, checkpoint = trainer.ranks, run.latest_checkpoint
+    log = run.log_file if ranks.first else Path(os.devnull)
     if ranks.first:
-        write_text(log, "".join(kept_lines(log, trainer.step)))
+        run.shorten_log(trainer.step)
     per_epoch = trainer.loader.batches_per_epoch
     kept = trainer.step  # the step of the newest checkpoint
     progress = Progress("training", "steps", trainer.total_steps, note, trainer.step)

@@ -12,8 +12,8 @@ import pytest
 
 from nsface.embeddings import Embeddings, load, save
 from nsface.embeddings.overlap import names_digest
-from nsface.embeddings.overlap_record import Entry, read_record
 from nsface.errors import DataError
+from nsface.run_folder import OverlapEntry, RunFolder
 
 Run = Callable[..., Any]
 
@@ -118,7 +118,7 @@ def test_an_identity_that_a_line_cannot_hold_is_not_written(
     files = (tmp_path / "x.npz", tmp_path / "x.npz")
     outcome = nsface("overlap", *files, "--threshold", 0.9, "--exclude", tmp_path / "exclude.txt")
     assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
-    assert "a line cannot hold the identity" in outcome.err
+    assert "a line of the list for exclude: cannot hold the identity" in outcome.err
     assert not (tmp_path / "exclude.txt").exists()
 
 
@@ -156,8 +156,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run"
 
 
-def recorded(run: Path) -> Entry:
-    return read_record(run)[names_digest(load("test.npz").names)]
+def recorded(run: Path) -> OverlapEntry:
+    return RunFolder(run).read_overlap()[names_digest(load("test.npz").names)]
 
 
 def test_what_was_compared_is_recorded_and_the_note_stays_until_embeddings_were(
@@ -212,7 +212,7 @@ NAMED = [
 
 @pytest.mark.parametrize(("text", "problem"), NAMED)
 def test_an_identity_with_two_names_is_refused(tmp_path: Path, text: str, problem: str) -> None:
-    from nsface.embeddings.overlap import read_names
+    from nsface.embeddings.identity_names import read_names
 
     (tmp_path / "names.txt").write_text(text)
     with pytest.raises(DataError, match=problem):

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pytest
 
 from nsface.embeddings import Embeddings
-from nsface.embeddings.overlap import find_overlap, named_identities
+from nsface.embeddings.identity_names import named_identities
+from nsface.embeddings.overlap import find_overlap
 
 
 def embedded(*names: str) -> Embeddings:
@@ -18,13 +19,13 @@ def embedded(*names: str) -> Embeddings:
 @pytest.mark.parametrize("test", ["Ann_Lee/Ann_Lee_0001.jpg", "Ann_Lee/0/0.1.jpg", "ytf/ann lee/12/7.jpg"])
 def test_photographs_and_videos_are_matched_by_the_name_of_the_person(test: str) -> None:
     train = embedded("Ann_Lee/1.jpg", "Bo_Ek/1.jpg", "0000003/1.jpg")
-    found = {m.identity: m for m in find_overlap(train, embedded(test, "Cy_Do/3/3.1.jpg"))}
+    found = {m.identity: m for m in find_overlap(train, embedded(test, "Cy_Do/3/3.1.jpg")).matches}
     assert found["Ann_Lee"].person == test.rpartition("/")[0]
     assert [identity for identity, match in found.items() if match.by_name] == ["Ann_Lee"]
 
 
 def test_numbers_are_no_names() -> None:
-    matches = find_overlap(embedded("0000003/1.jpg", "0/2.jpg"), embedded("7/1.jpg", "0/0.1.jpg"))
+    matches = find_overlap(embedded("0000003/1.jpg", "0/2.jpg"), embedded("7/1.jpg", "0/0.1.jpg")).matches
     assert not any(match.by_name for match in matches)
 
 
@@ -42,7 +43,7 @@ def test_numbers_with_a_word_are_names_only_beside_others_of_that_word(
     train: list[str], test: list[str], named: int
 ) -> None:
     one, two = (embedded(*(f"{folder}/1.jpg" for folder in folders)) for folders in (train, test))
-    assert named_identities(one, two) == named
+    assert named_identities(one.names, two.names) == named
 
 
 def test_lead_is_over_the_other_identity_that_is_most_like_the_person() -> None:
@@ -57,7 +58,7 @@ def test_lead_is_over_the_other_identity_that_is_most_like_the_person() -> None:
         return normalised
 
     scores = templates(train, 2) @ templates(test, 1).T
-    matches = find_overlap(train, test)
+    matches = find_overlap(train, test).matches
     assert 0 < sum(match.lead > 0 for match in matches) <= 5
     for match in matches:
         row, column = int(match.identity), int(match.person[-2:])
@@ -66,5 +67,5 @@ def test_lead_is_over_the_other_identity_that_is_most_like_the_person() -> None:
 
 
 def test_lead_where_there_is_no_other_identity() -> None:
-    (match,) = find_overlap(embedded("003/1.jpg"), embedded("Ann_Lee/1.jpg", "Bo_Ek/1.jpg"))
+    (match,) = find_overlap(embedded("003/1.jpg"), embedded("Ann_Lee/1.jpg", "Bo_Ek/1.jpg")).matches
     assert match.lead == match.score + 1

@@ -239,7 +239,10 @@ def test_the_default_is_the_network_s_own(network: str, default: str) -> None:
     [
         ("nah-tan", r"activation: no activation is called 'nah-tan' \(did you mean 'na"),
         ({"c": 0.1}, r"activation: name it, as in"),
-        ({"name": "nah-tanh", "cc": 0.1}, r"activation: cc: nah-tanh has no such argument \(did you mean 'c'"),
+        (
+            {"name": "nah-tanh", "cc": 0.1},
+            r"activation: cc: nah-tanh has no such argument \(did you mean",
+        ),
         ({"name": "nah-tanh", "half_normal": False}, r"half_normal: nah-tanh has no such argument"),
         ({"name": "relu", "c": 0.1}, r"activation: c: relu has no such argument; there are none"),
         ({"name": "nah-tanh", "c": "x"}, r"activation: c: .*valid number .*\(got 'x'\)"),

@@ -16,13 +16,15 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from nsface.arguments import own_arguments
 from nsface.auxiliary import AUXILIARY
 from nsface.device import DeviceChoice, PrecisionChoice
 from nsface.errors import DataError, ModelError, RecipeError, shown
+from nsface.heads import HEADS
 from nsface.images.batches.augmentation import Augmentation
 from nsface.model import Preprocessing
 from nsface.recipe.choices import AuxiliaryChoice, HeadChoice, NetworkChoice, Section
-from nsface.recipe.faults import key_lines, problem
+from nsface.recipe.faults import dotted_keys, key_lines, problem
 from nsface.recipe.length import LENGTHS, fit_schedule, length
 from nsface.recipe.names import recipe_text
 from nsface.recipe.text import Dumper, parse_value, read_yaml
@@ -179,6 +181,12 @@ class Recipe(Section):
         """SHA-256 of all that decides the weights but the images: not their path, nor how pixels are kept."""
         decisive = json.dumps(self.model_dump(exclude=INDIFFERENT))
         return hashlib.sha256(decisive.encode()).hexdigest()
+
+
+def recipe_keys(head: str | None = None) -> list[str]:
+    """All dotted keys of a recipe; with the name of a `head`, the arguments that it takes too."""
+    arguments = own_arguments(HEADS[head]) if head in HEADS else []
+    return dotted_keys(Recipe) + [f"head.{name}" for name in arguments]
 
 
 def load_recipe(

@@ -78,6 +78,22 @@ def parse_value(text: str) -> Any:
         raise RecipeError(f"cannot read the value {text[:80]!r}: {error}") from error
 
 
+def parse_setting(text: str) -> tuple[str, Any]:
+    """The dotted key and the value of a setting given on the command line.
+
+    Raises:
+        RecipeError: it is not KEY=VALUE, or the value cannot be read.
+
+    Example:
+        >>> parse_setting("schedule.warmup=2")
+        ('schedule.warmup', 2)
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not all(key.split(".")):
+        raise RecipeError(f"--set {text}: write it as KEY=VALUE, such as --set schedule.warmup=2")
+    return key, parse_value(value)
+
+
 def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
     """Number of values that `node` stands for, all aliases written out; `sizes` keeps those of its parts."""
     known = sizes.get(id(node))

@@ -49,6 +49,14 @@ def measures(run: Run) -> Measures:
     return {name: np.array(column, dtype=np.float64) for name, column in columns.items()}
 
 
+def points(measured: Measures) -> list[dict[str, float]]:
+    """The measures of every logged step, as the JSON object of `nsface saturation` has them."""
+    return [
+        {"step": int(step), **{field: float(measured[field][place]) for field in SATURATION}}
+        for place, step in enumerate(measured["step"])
+    ]
+
+
 def quarters(measured: Measures) -> list[int]:
     """Places of the last lines logged within a quarter, half, three quarters and the whole of the steps."""
     steps = measured["step"]

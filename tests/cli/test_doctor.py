@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from nsface.cli import doctor
+from nsface import installation
 from nsface.networks import NETWORKS
 from nsface.networks.soundness import Verdict
 
@@ -43,7 +43,7 @@ def test_json(nsface: Run) -> None:
 
 def test_table_names_what_is_missing_and_how_to_get_it(nsface: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ["tqdm>=4", 'nowhere-to-be-found>=1; extra == "onnx"', "pytest; extra == 'test'", "also-missing"]
-    monkeypatch.setattr(doctor, "requires", lambda name: lines)
+    monkeypatch.setattr(installation, "requires", lambda name: lines)
     outcome = nsface("doctor")
     assert outcome.status == 0
     assert "also-missing MISSING" in outcome.out
@@ -57,9 +57,9 @@ def test_another_build_of_opencv_counts(monkeypatch: pytest.MonkeyPatch) -> None
             raise PackageNotFoundError
         return "4.9"
 
-    monkeypatch.setattr(doctor, "version", only_headless)
-    monkeypatch.setattr(doctor, "requires", lambda name: ["opencv-python>=4.9"])
-    assert doctor.packages() == {"opencv-python": "4.9 (opencv-python-headless)"}
+    monkeypatch.setattr(installation, "version", only_headless)
+    monkeypatch.setattr(installation, "requires", lambda name: ["opencv-python>=4.9"])
+    assert installation.packages() == {"opencv-python": "4.9 (opencv-python-headless)"}
 
 
 @pytest.mark.parametrize(

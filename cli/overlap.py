@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from nsface.cli.inputs import note_zeros
 from nsface.cli.numbers import Finite
 from nsface.cli.results import emit, json_option, terminal_width, writable
+from nsface.embeddings.file import load
+from nsface.embeddings.identity_names import read_names
+from nsface.embeddings.overlap import find_overlap, shared_rows
+from nsface.embeddings.overlap_record import record_overlap
+from nsface.embeddings.overlap_result import Match, Order, Overlap
+from nsface.files import write_text
 from nsface.results.text import columns
-
-if TYPE_CHECKING:
-    from nsface.embeddings.overlap_result import Match, Order, Overlap
+from nsface.run_folder import RunFolder
 
 
 @click.command(name="overlap")
@@ -107,14 +111,7 @@ def command(
     """
     from tqdm import tqdm
 
-    from nsface.cli.inputs import note_zeros
-    from nsface.embeddings.file import load
-    from nsface.embeddings.identity_names import read_names
-    from nsface.embeddings.overlap import find_overlap, shared_rows
-    from nsface.embeddings.overlap_record import record_overlap
-    from nsface.files import write_text
     from nsface.images.sources import open_source
-    from nsface.run_folder import RunFolder
 
     needed = montage is not None or pictures
     if needed != (train_images is not None) or needed != (test_images is not None):

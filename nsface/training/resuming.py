@@ -12,6 +12,7 @@ from nsface.recipe.length import LENGTHS
 from nsface.recipe.schema import INDIFFERENT, Recipe
 from nsface.recipe.text import dotted
 from nsface.run_folder import RunFolder
+from nsface.training.ranks import Ranks
 
 # keys that may change in a run that has begun: they leave what is trained as it is, and the place in the data
 CHANGEABLE = {"optimizer", "schedule", *LENGTHS, "head", "augmentation", "device", "precision"}
@@ -141,8 +142,12 @@ def check_data(run: RunFolder, fingerprint: str) -> None:
 
 
 @contextmanager
-def claimed(recipe: Recipe, run: RunFolder, resume: bool, changed: bool = False) -> Iterator[dict[str, Any]]:
+def claimed(
+    recipe: Recipe, run: RunFolder, ranks: Ranks, resume: bool, changed: bool
+) -> Iterator[dict[str, Any]]:
     """Make the run folder, with its recipe, and while entered hold it against other processes.
+
+    Of several `ranks`, the first does so for all; nothing is changed by the others.
 
     Yields:
         What `recipe` changes in the one that is there; it stays until the change has been recorded.
@@ -150,6 +155,9 @@ def claimed(recipe: Recipe, run: RunFolder, resume: bool, changed: bool = False)
     Raises:
         NsfaceError: it cannot be made, another process is training in it, or has begun a run in it.
     """
+    if not ranks.first:
+        yield {}
+        return
     with run.locked():
         check_folder(recipe, run, resume, changed)  # again: it takes long to read the images
         if run.is_run():

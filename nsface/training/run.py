@@ -6,7 +6,6 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from nsface.device import pick_device, pick_precision
 from nsface.errors import NsfaceError, RecipeError, listing, shown
 from nsface.files import sync
 from nsface.finite import not_finite
+from nsface.images.batches.loader import BatchLoader
 from nsface.images.rendered import rendered_meta
 from nsface.model import Description, save_model
 from nsface.recipe.schema import Recipe
@@ -51,13 +51,11 @@ def train(
     """Train as `recipe` says, in the folder `out`; returns the path of the model.
 
     With `resume`, a run that was interrupted goes on, to the same bits as if it had not been; one that is
-    complete is left as it is, or goes on where the recipe is longer; one that was never begun begins. With
-    `changed` it may go on with another optimiser, schedule, length or arguments of the head, and
-    environment.json says so.
+    complete stays as it is, or goes on where the recipe is longer; one that was never begun begins. With
+    `changed` it may go on with another optimiser, schedule, length or arguments of the head.
 
-    Of several `ranks`, each calls this with the same arguments; the first writes the folder, which all see.
-    `note`, if given, is called there with a line about what is trained, before it is, what is not read, and
-    where there is no terminal, now and then how far it is.
+    Of several `ranks`, each calls this with the same arguments; the first writes the folder, which all see,
+    and calls `note` with lines about what is trained, what is not read and how far the training is.
 
     Raises:
         RecipeError: a wrong value, or, with `resume`, another recipe than the folder's.
@@ -71,54 +69,81 @@ def train(
     if complete and recipe.data == run.load_recipe().data:
         return run.model_file
     device = ranks.place(pick_device(recipe.device))
-    dtype = pick_precision(recipe.precision, device)
-    with weightless():  # what is impossible should be said before the images are read
-        build_head(recipe, ranks.count + 1, ranks)
-    check_batch(recipe, 1 if device.type == "cuda" else ranks.count)
-
+    check_possible(recipe, device, ranks)  # before the images are read, which may take long
     note = note if ranks.first else None
     source, chosen, labels, identities = training_set(recipe)
     if note is not None and source.unread_note:
         note(f"note: {source.unread_note}")
-    fingerprint = source.fingerprint()
+    data: dict[str, Any] = {
+        "data": source.fingerprint(),
+        "images": len(chosen),
+        "identities": len(identities),
+    }
     begun = ranks.any(resume and bool(run.saved_checkpoints()))
     if begun or complete:
-        check_data(run, fingerprint)
+        check_data(run, data["data"])
     if complete:
         return run.model_file
     loader = make_loader(recipe, source, chosen, labels, device, ranks, note)
+    trainer = make_trainer(recipe, len(identities), loader, device, ranks)
     ranks.wait()  # until all have looked at the folder as it was
-    claim: AbstractContextManager[dict[str, Any]] = nullcontext({})
-    if ranks.first:
-        claim = claimed(recipe, run, resume, changed)
-    with claim as altered:
+    with claimed(recipe, run, ranks, resume, changed) as altered:
         if begun != ranks.any(resume and bool(run.saved_checkpoints())):
-            raise NsfaceError(
-                f"{shown(out)}: another process has trained in this folder meanwhile; repeat the command"
-            )
-        torch.manual_seed(derived_seed(recipe.seed, "weights"))
-        network, head = recipe.network.build(recipe.input), build_head(recipe, len(identities), ranks)
-        auxiliary = build_auxiliary(recipe, len(identities))
-        trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
+            raise NsfaceError(f"{shown(out)}: another process has trained in this folder; repeat the command")
         if begun:
             restore_newest(run, device, trainer.restore, note, mend=ranks.first)
-        data = {"data": fingerprint, "images": len(chosen), "identities": len(identities)}
-        data |= rendered_meta(source.location)
-        environment = describe_environment(device, dtype) | data | describe_parts(trainer)
-        if begun and (changes := changes_so_far(run, trainer.step, altered)):
-            environment["changes"] = changes
-        ranks.wait()  # until all have read what the first now writes
-        if ranks.first:
-            run.write_environment(environment)
-            run.write_recipe(recipe)
-        if note is not None:
-            note(opening(recipe, environment))
+        record_start(trainer, run, data, altered if begun else {}, note)
         with loader:
             follow(trainer, run, note)
         if ranks.first:
-            save_model(run.model_file, network, describe_model(recipe, len(identities)))
+            save_model(run.model_file, trainer.network, describe_model(recipe, len(identities)))
         ranks.wait()  # until the model is there
-        return run.model_file
+    return run.model_file
+
+
+def check_possible(recipe: Recipe, device: torch.device, ranks: Ranks) -> None:
+    """Refuse a head that cannot be shared by so many ranks, and batches too small for them."""
+    with weightless():
+        build_head(recipe, ranks.count + 1, ranks)
+    check_batch(recipe, 1 if device.type == "cuda" else ranks.count)
+
+
+def make_trainer(
+    recipe: Recipe, identities: int, loader: BatchLoader, device: torch.device, ranks: Ranks
+) -> Trainer:
+    """The trainer before its first step, with weights drawn from the recipe's seed."""
+    dtype = pick_precision(recipe.precision, device)
+    torch.manual_seed(derived_seed(recipe.seed, "weights"))
+    network, head = recipe.network.build(recipe.input), build_head(recipe, identities, ranks)
+    auxiliary = build_auxiliary(recipe, identities)
+    return Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
+
+
+def record_start(
+    trainer: Trainer,
+    run: RunFolder,
+    data: dict[str, Any],
+    altered: dict[str, Any],
+    note: Callable[[str], object] | None = None,
+) -> None:
+    """Write environment.json and the recipe of a run that begins or goes on, and note what is trained.
+
+    Args:
+        data: fingerprint of the training set, and its numbers of images and identities.
+        altered: what the recipe changes in the one that the run had, on purpose.
+    """
+    environment = describe_environment(trainer.device, trainer.dtype) | data | describe_parts(trainer)
+    changes = recorded_environment(run).get("changes", []) if trainer.step else []
+    if altered:
+        changes = [*changes, {"step": trainer.step, **altered}]
+    if changes:
+        environment["changes"] = changes
+    trainer.ranks.wait()  # until all have read what the first now writes
+    if trainer.ranks.first:
+        run.write_environment(environment)
+        run.write_recipe(trainer.recipe)
+    if note is not None:
+        note(opening(trainer.recipe, environment))
 
 
 def describe_parts(trainer: Trainer) -> dict[str, Any]:
@@ -128,12 +153,6 @@ def describe_parts(trainer: Trainer) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in trainer.network.parameters()),
         "classifier": trainer.head.classifier(trainer.recipe.batch_size),
     }
-
-
-def changes_so_far(run: RunFolder, step: int, altered: dict[str, Any]) -> list[dict[str, Any]]:
-    """What was changed in a run on purpose: what environment.json records, and `altered`, after `step`."""
-    earlier: list[dict[str, Any]] = recorded_environment(run).get("changes", [])
-    return [*earlier, {"step": step, **altered}] if altered else earlier
 
 
 def describe_model(recipe: Recipe, identities: int) -> Description:

@@ -19,7 +19,7 @@ def key_lines(node: yaml.MappingNode, path: str, prefix: str = "") -> dict[str, 
         dotted = f"{prefix}{key.value}"
         if dotted in lines:
             here = f"{path}:{key.start_mark.line + 1}: {shown(dotted)}"
-            raise RecipeError(f"{here}: stands here and on line {lines[dotted]}")
+            raise RecipeError(f"{here}: stands here and on line {lines[dotted]}; remove one")
         lines[dotted] = key.start_mark.line + 1
         if isinstance(value, yaml.MappingNode):
             lines.update(key_lines(value, path, f"{dotted}."))
@@ -34,7 +34,14 @@ def key_lines(node: yaml.MappingNode, path: str, prefix: str = "") -> dict[str, 
 def problem(
     details: Any, model: type[BaseModel], path: str, lines: dict[str, int], given: Mapping[str, Any]
 ) -> str:
-    """One line about what pydantic found wrong in the recipe at `path`: where, what, and what it got."""
+    """One line about what pydantic found wrong in the recipe at `path`: where, what, and the value there.
+
+    Args:
+        details: one of `ValidationError.errors()`.
+        model: the model of the recipe.
+        lines: line of each key, from `key_lines`.
+        given: what the command line gives, by dotted key.
+    """
     key = ".".join(str(part) for part in details["loc"])
     parts = key.split(".")
     message = details["msg"].removeprefix("Value error, ")

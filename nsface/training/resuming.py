@@ -9,15 +9,15 @@ from typing import Any
 from nsface.errors import DataError, ModelError, NsfaceError, RecipeError, listing, shown
 from nsface.model import read_description
 from nsface.recipe.length import LENGTHS
-from nsface.recipe.schema import INDIFFERENT, Recipe
+from nsface.recipe.schema import KEYS_WITHOUT_EFFECT, Recipe
 from nsface.recipe.text import dotted
 from nsface.run_folder import RunFolder
 from nsface.training.ranks import Ranks
 
-# keys that may change in a run that has begun: they leave what is trained as it is, and the place in the data
+# keys that may change in a run that has begun: its saved state and its place in the data still fit
 CHANGEABLE = {"optimizer", "schedule", *LENGTHS, "head", "augmentation", "device", "precision"}
-# arguments of heads that follow the share of the run that is done, but where they have these values
-CONSTANT = {"alpha_schedule": "constant", "warmup": 0}
+# arguments of heads that depend on the share of the run that is done, unless they have these values
+CONSTANT_ARGUMENTS = {"alpha_schedule": "constant", "warmup": 0}
 
 
 def check_folder(recipe: Recipe, run: RunFolder, resume: bool, changed: bool = False) -> None:
@@ -82,7 +82,7 @@ def no_other_length(before: Recipe, recipe: Recipe) -> str | None:
             f"a {before.schedule.kind} schedule falls to 0 at the end of the run, so in a run of another "
             "length the steps done would have had other rates"
         )
-    for key, constant in CONSTANT.items():
+    for key, constant in CONSTANT_ARGUMENTS.items():
         if before.head.arguments.get(key, constant) != constant:
             return f"head.{key} follows the share of the run that is done"
     return None
@@ -91,13 +91,13 @@ def no_other_length(before: Recipe, recipe: Recipe) -> str | None:
 def differences(one: Recipe, other: Recipe) -> list[str]:
     """Keys whose values decide the weights and differ."""
     left, right = one.model_dump(), other.model_dump()
-    return [key for key in left if key not in INDIFFERENT and left[key] != right[key]]
+    return [key for key in left if key not in KEYS_WITHOUT_EFFECT and left[key] != right[key]]
 
 
 def changes(before: Recipe, recipe: Recipe) -> dict[str, Any]:
     """By dotted key, what differs: the value before and after."""
     left, right = dotted(before.model_dump()), dotted(recipe.model_dump())
-    keys = [key for key in left | right if key.split(".")[0] not in INDIFFERENT]
+    keys = [key for key in left | right if key.split(".")[0] not in KEYS_WITHOUT_EFFECT]
     return {key: [left.get(key), right.get(key)] for key in keys if left.get(key) != right.get(key)}
 
 

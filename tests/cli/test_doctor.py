@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +49,6 @@ def test_table_names_what_is_missing_and_how_to_get_it(nsface: Run, monkeypatch:
     assert "also-missing MISSING" in outcome.out
     assert "onnx: missing nowhere-to-be-found; pip install 'nsface[onnx]'" in outcome.out
     assert "test: installed" in outcome.out
-
-
-def test_another_build_of_opencv_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    def only_headless(name: str) -> str:
-        if name != "opencv-python-headless":
-            raise PackageNotFoundError
-        return "4.9"
-
-    monkeypatch.setattr(installation, "version", only_headless)
-    monkeypatch.setattr(installation, "requires", lambda name: ["opencv-python>=4.9"])
-    assert installation.packages() == {"opencv-python": "4.9 (opencv-python-headless)"}
 
 
 @pytest.mark.parametrize(

@@ -203,22 +203,6 @@ def test_a_damaged_record_is_one_line(nsface: Run, run: Path, record: str) -> No
     assert "overlap.json: " in outcome.err
 
 
-NAMED = [
-    ("a\tAnn\na\tBo\n", ":2: a is called 'Bo' here and 'Ann' before"),
-    ('n1,"A B"\nn1,"A C"\n', ":2: n1 is called"),
-    ("n1 A\n\nn2 B\nn1 B\n", ":4: n1 is called"),
-]
-
-
-@pytest.mark.parametrize(("text", "problem"), NAMED)
-def test_an_identity_with_two_names_is_refused(tmp_path: Path, text: str, problem: str) -> None:
-    from nsface.embeddings.identity_names import read_names
-
-    (tmp_path / "names.txt").write_text(text)
-    with pytest.raises(DataError, match=problem):
-        read_names(tmp_path / "names.txt")
-
-
 @pytest.mark.parametrize("lines", ["1\n1\nA\t999999999\n", "1\n2\nA\t999999\nB\t2\n", "1000001\n" + "A\t1\n"])
 def test_people_with_more_images_than_can_be(tmp_path: Path, lines: str) -> None:
     from nsface.protocols.lfw import read_people

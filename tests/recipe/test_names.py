@@ -13,7 +13,7 @@ from nsface.recipe.names import shipped, summary
 from nsface.recipe.schema import load_recipe
 from nsface.training.build import build_head
 
-FOLDER = Path(__file__).resolve().parents[1] / "recipes"
+FOLDER = Path(__file__).resolve().parents[2] / "recipes"
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -41,9 +41,9 @@ def find_overlap(
 ) -> Overlap:
     """Find the identities of a training set that seem to be in a test set.
 
-    Every identity is matched with the person who is most like it; but one whose name (`names`, or what it is
-    called itself) is that of a person with that person, whatever the scores, and one that shares a picture
-    with a person with that one. Names are compared without case, accents and the signs between the words.
+    Every identity is matched with one person of the test set: with the person of the same name, if there is
+    one; else with a person who is in one of its pictures; else with the person whose template is most like
+    its own. Names are compared without case, accents and the signs between the words.
 
     Args:
         train, test: embeddings by one model, of images called IDENTITY/IMAGE.jpg.

@@ -71,9 +71,9 @@ def _check_recipe(before: Recipe, recipe: Recipe, run: RunFolder, changed: bool)
 
 
 def no_other_length(before: Recipe, recipe: Recipe) -> str | None:
-    """Why a run by the recipe `before` cannot become as long as `recipe` says, which differs in that alone.
+    """Why a run by the recipe `before` cannot become as long as `recipe` says, which differs in length alone.
 
-    None where the steps that both have are the same in both.
+    None where it can: the steps that both runs have are the same.
     """
     if (before.epochs is None) != (recipe.epochs is None):
         return "one counts epochs, the other iterations"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from tqdm import tqdm
 
 from nsface.cli.inputs import note_zeros
 from nsface.cli.numbers import Finite
@@ -109,8 +110,6 @@ def command(
       nsface overlap casia.npz lfw.npz --sort lead --top 50
       nsface overlap casia.npz lfw.npz --threshold 0.6 --run runs/noisy --json overlap.json
     """
-    from tqdm import tqdm
-
     from nsface.images.sources import open_source
 
     needed = montage is not None or pictures

@@ -19,7 +19,7 @@ class _Content(BaseModel):
 
 
 class LogLine(_Content):
-    """A line of `log.jsonl`: means over the steps since the line before, after `step` steps."""
+    """A line of `log.jsonl` after `step` steps: means since the line before, but of the learning rate."""
 
     step: Count
     epoch: Number = 0.0

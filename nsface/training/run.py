@@ -74,11 +74,8 @@ def train(
     source, chosen, labels, identities = training_set(recipe)
     if note is not None and source.unread_note:
         note(f"note: {source.unread_note}")
-    data: dict[str, Any] = {
-        "data": source.fingerprint(),
-        "images": len(chosen),
-        "identities": len(identities),
-    }
+    data: dict[str, Any] = {"data": source.fingerprint(), "images": len(chosen)}
+    data |= {"identities": len(identities)} | rendered_meta(source.location)
     begun = ranks.any(resume and bool(run.saved_checkpoints()))
     if begun or complete:
         check_data(run, data["data"])

@@ -57,6 +57,7 @@ from nsface.images.sources import open_source
 from nsface.images.store.packing import pack
 from nsface.networks import NETWORKS, build
 from nsface.recipe.schema import Optimizer, Recipe
+from nsface.run_folder import RunFolder
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.data import make_loader, training_set
 from nsface.training.ranks import ALONE
@@ -339,7 +340,7 @@ def trainings(place: Place, found: Found) -> None:
         out = place.folder / "runs" / form.replace(" ", "-")
         with placed(form, place):
             weights[form] = load_file(train(recipe(place, **settings), out))
-        log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+        log = RunFolder(out).read_log()
         result = {"losses": [line["loss"] for line in log], "images_per_second": log[-1]["images_per_second"]}
         if not result["losses"][-1] < result["losses"][0]:
             result["error"] = "the loss has not fallen"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nsface.report.runs import Run
+from nsface.run_folder import RunFolder
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 RECIPE = RECIPES / "lfw-small.yaml"
@@ -28,7 +29,7 @@ def train_and_score(folder: Path, recipe: Path, training: Sequence[object], opti
         *left_out, *training, "--resume",
     )  # fmt: skip
     if not (folder / "lfw.npz").exists():
-        nsface("extract", folder / "model.safetensors", options.lfw, "-o", folder / "lfw.npz")
+        nsface("extract", RunFolder(folder).model_file, options.lfw, "-o", folder / "lfw.npz")
     nsface("eval-lfw", folder / "lfw.npz", "--pairs", options.pairs, "--json", folder / "lfw.json")
     return folder
 

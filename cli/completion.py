@@ -31,15 +31,9 @@ def complete_network(ctx: click.Context, parameter: click.Parameter, incomplete:
 
 def complete_key(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Keys of a recipe, with the `=` that follows; arguments of the head that `--head` gives."""
-    from nsface.arguments import own_arguments
-    from nsface.heads import HEADS
-    from nsface.recipe.faults import dotted_keys
-    from nsface.recipe.schema import Recipe
+    from nsface.recipe.schema import recipe_keys
 
-    keys = dotted_keys(Recipe)
-    if (head := ctx.params.get("head")) in HEADS:
-        keys += [f"head.{name}" for name in own_arguments(HEADS[head])]
-    return _fitting((f"{key}=" for key in keys), incomplete)
+    return _fitting((f"{key}=" for key in recipe_keys(ctx.params.get("head"))), incomplete)
 
 
 def _fitting(names: Iterable[str], incomplete: str) -> list[CompletionItem]:

@@ -12,6 +12,7 @@ from nsface.errors import NsfaceError
 from nsface.files import reason, write_text
 from nsface.results import read_result
 from nsface.results.text import columns, mean_and_spread
+from nsface.run_folder import RunFolder
 from nsface.synthetic import LfwSet, YtfSet
 
 HEADS = {"softmax": "Softmax", "noisy-softmax": "Noisy Softmax"}
@@ -82,7 +83,7 @@ def _stage(title: str, output: Path, *words: object) -> Stage:
 
 
 def _model(out: Path, head: str) -> Path:
-    return out / head / "model.safetensors"
+    return RunFolder(out / head).model_file
 
 
 def _overlap(out: Path, faces: str, sets: list[str]) -> list[Stage]:

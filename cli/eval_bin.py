@@ -10,8 +10,7 @@ import click
 from tqdm import tqdm
 
 from nsface.cli.evaluate import draw, made, protocol_options
-from nsface.cli.inputs import network_options, note_zeros
-from nsface.cli.overlap_record import note_overlap
+from nsface.cli.inputs import network_options, note_overlap, note_zeros
 from nsface.cli.results import emit_result, json_option, plots_option
 from nsface.embeddings.extraction import extract
 from nsface.errors import shown

@@ -11,9 +11,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from nsface.cli.overlap_record import note_overlap
 from nsface.cli.results import note
 from nsface.embeddings.file import Embeddings, load
+from nsface.embeddings.overlap_record import overlap_notes
 from nsface.errors import listing, shown
 from nsface.names import renamed
 
@@ -77,6 +77,12 @@ def load_embeddings(file: Path) -> Embeddings:
 def _notes(embeddings: Embeddings) -> None:
     note_zeros(embeddings)
     note_overlap(embeddings)
+
+
+def note_overlap(embeddings: Embeddings) -> None:
+    """Say on standard error what is known of people in the training set and in this test set."""
+    for sentence in overlap_notes(embeddings):
+        note(sentence)
 
 
 def note_zeros(embeddings: Embeddings) -> None:

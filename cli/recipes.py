@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import click
 
-from nsface.arguments import near
 from nsface.cli.completion import complete_recipe
-from nsface.errors import RecipeError, shown
 
 
 @click.command(name="recipes")
@@ -19,14 +17,12 @@ def command(name: str | None) -> None:
       nsface recipes
       nsface recipes lfw-small > mine.yaml
     """
-    from nsface.recipe.names import shipped, summary
+    from nsface.recipe.names import shipped, shipped_text, summary
 
+    if name is not None:
+        click.echo(shipped_text(name), nl=False)
+        return
     known = shipped()
-    if name is None:
-        width = max(map(len, known))
-        for one, text in known.items():
-            click.echo(f"{one:{width}}  {summary(text)}")
-    elif name in known:
-        click.echo(known[name], nl=False)
-    else:
-        raise RecipeError(f"no recipe is called {shown(name)}{near(name, known)}")
+    width = max(map(len, known))
+    for one, text in known.items():
+        click.echo(f"{one:{width}}  {summary(text)}")

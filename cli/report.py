@@ -46,11 +46,12 @@ def command(
     from nsface.report.inspections import read_inspections
     from nsface.report.page import render
     from nsface.report.runs import read_runs
+    from nsface.run_folder import RunFolder
 
     if output is None:
         if len(runs) > 1:
             raise click.UsageError("several runs need -o FILE")
-        output = runs[0] / "report.html"
+        output = RunFolder(runs[0]).report_file
     read, inspected = read_runs(runs), read_inspections(inspections)
     check_writable(output)
     thumbnail = None

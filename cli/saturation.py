@@ -37,7 +37,7 @@ def command(runs: tuple[Path, ...], figure: Path | None, json_to: str | None) ->
     """
     from nsface.report.plots import SATURATION
     from nsface.report.runs import read_runs
-    from nsface.report.saturation import check_format, draw_saturation, measures, quarters
+    from nsface.report.saturation import check_format, draw_saturation, measures, points, quarters
 
     if figure is not None:
         check_format(figure)
@@ -48,12 +48,8 @@ def command(runs: tuple[Path, ...], figure: Path | None, json_to: str | None) ->
     rows = [["run", "step", "mean p_y", "p_y > 0.999", "mean gradient"]]
     result: dict[str, Any] = {"runs": []}
     for name, one in measured.items():
-        points = [
-            {"step": int(step), **{field: float(one[field][place]) for field in SATURATION}}
-            for place, step in enumerate(one["step"])
-        ]
-        result["runs"].append({"run": name, "points": points})
+        result["runs"].append({"run": name, "points": points(one)})
         for number, place in enumerate(quarters(one)):
             shares = [percent(one[field][place]) for field in SATURATION]
-            rows.append(["" if number else name, str(points[place]["step"]), *shares])
+            rows.append(["" if number else name, str(int(one["step"][place])), *shares])
     emit(result, columns(rows, indent="", width=terminal_width()), json_to)

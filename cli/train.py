@@ -9,7 +9,6 @@ import click
 
 from nsface.cli.completion import complete_head, complete_key, complete_network, complete_recipe
 from nsface.cli.results import say
-from nsface.errors import RecipeError
 
 # options that stand for a key of the recipe
 OPTIONS = {
@@ -111,12 +110,7 @@ def command(
 
 def overridden(settings: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
     """What the command line gives in place of the recipe's values, by dotted key."""
-    from nsface.recipe.text import parse_value
+    from nsface.recipe.text import parse_setting
 
     overrides = {key: options[name] for name, key in OPTIONS.items() if options[name] is not None}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not all(key.split(".")):
-            raise RecipeError(f"--set {setting}: write it as KEY=VALUE, such as --set schedule.warmup=2")
-        overrides[key] = parse_value(value)
-    return overrides
+    return overrides | dict(map(parse_setting, settings))

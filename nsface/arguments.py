@@ -1,4 +1,4 @@
-"""Arguments that a user gives by name: unknown ones are refused, and values of another type."""
+"""What a user gives by name: unknown names and arguments are refused, and values of another type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from nsface.errors import NsfaceError
+from nsface.errors import NsfaceError, shown
 
 
 class ArgumentError(NsfaceError, ValueError):
@@ -37,7 +37,7 @@ def check_arguments(
         if key in (former := getattr(target, "former_arguments", {})):
             raise ArgumentError(f"{key}: {former[key]}")
         if key not in own:
-            raise ArgumentError(f"{key}: {name} has no such argument{near(key, own)}")
+            raise ArgumentError(f"{key}: {name} has no such argument{known_names(key, own)}")
         try:
             TypeAdapter(hints[key], config=ConfigDict(strict=True)).validate_python(value)
         except ValidationError as error:
@@ -53,11 +53,21 @@ def own_arguments(factory: Callable[..., Any], settled: Collection[str] = ()) ->
     return [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in settled]
 
 
-def near(word: str, known: Iterable[str]) -> str:
-    """What to add to a message about the unknown `word`: the nearest of the `known` ones, and all of them."""
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """The message about a `name` that is not among the `known` ones of a registry.
+
+    Example:
+        >>> unknown_name("loss", "tripet", ["center", "triplet"])
+        "no loss is called 'tripet' (did you mean 'triplet'?); there are: center, triplet"
+    """
+    return f"no {kind} is called '{shown(name)}'{known_names(name, known)}"
+
+
+def known_names(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown `name`: the most similar `known` one, and all of them."""
     known = list(known)
     if not known:
-        return "; it takes none"
-    matches = difflib.get_close_matches(word, known, n=1)
-    guess = f"; did you mean '{matches[0]}'?" if matches else ";"
-    return f"{guess} it is one of: {', '.join(known)}"
+        return "; there are none"
+    similar = difflib.get_close_matches(name, known, n=1)
+    suggestion = f" (did you mean '{similar[0]}'?)" if similar else ""
+    return f"{suggestion}; there are: {', '.join(known)}"

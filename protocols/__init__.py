@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nsface.arguments import near
+from nsface.arguments import unknown_name
 from nsface.errors import NsfaceError
 
 if TYPE_CHECKING:
@@ -56,5 +56,5 @@ def load_protocol(name: str) -> type[Protocol[Any, Any]]:
         NsfaceError: there is none of that name.
     """
     if name not in PROTOCOLS:
-        raise NsfaceError(f"no protocol '{name}'{near(name, PROTOCOLS)}")
+        raise NsfaceError(unknown_name("protocol", name, PROTOCOLS))
     return PROTOCOLS[name].load()

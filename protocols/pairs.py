@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from nsface.embeddings.file import Embeddings
 from nsface.errors import shown
+from nsface.groups import connected_groups
 from nsface.names import plain, stem
 from nsface.protocols.lists import Line, read_lines, shorten
 from nsface.protocols.protocol import option
@@ -193,16 +194,7 @@ def with_disjoint_folds(wanted: Trials, folds: int = FOLDS) -> Trials | None:
 
 def _linked(people: list[str]) -> npt.NDArray[np.int64]:
     """(P,) group of each pair, from 2P people, left ones first; people of one pair are in one group."""
-    parent = {person: person for person in people}
-
-    def root(person: str) -> str:
-        while parent[person] != person:
-            parent[person] = parent[parent[person]]
-            person = parent[person]
-        return person
-
-    half = len(people) // 2
-    for left, right in zip(people[:half], people[half:], strict=True):
-        parent[root(left)] = root(right)
     numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(root(p), len(numbers)) for p in people[:half]], dtype=np.int64)
+    person = np.array([numbers.setdefault(name, len(numbers)) for name in people], dtype=np.int64)
+    left, right = np.split(person, 2)
+    return connected_groups(left, right, len(numbers))[left]

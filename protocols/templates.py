@@ -22,6 +22,7 @@ import numpy.typing as npt
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
 from nsface.files import reason
+from nsface.groups import connected_groups
 from nsface.metrics.similarity import unit
 from nsface.protocols.lists import Line, read_lines
 from nsface.results.rates import FailedToEnrol
@@ -238,14 +239,8 @@ def template_vectors(embeddings: Embeddings, faces: Faces) -> npt.NDArray[np.flo
 
 def people_of(pairs: TemplatePairs) -> Ints:
     """Who each genuine pair shows, as a number: templates that genuine pairs link are of one person."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     left, right = pairs.left[pairs.same], pairs.right[pairs.same]
-    size = len(pairs.templates)
-    links = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
-    person: Ints = connected_components(links, directed=False)[1][left].astype(np.int64)
-    return person
+    return connected_groups(left, right, len(pairs.templates))[left]
 
 
 def score_templates(vectors: npt.NDArray[np.float32], pairs: TemplatePairs) -> npt.NDArray[np.float32]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from nsface.arguments import ArgumentError, check_arguments, near
+from nsface.arguments import ArgumentError, check_arguments, known_names, unknown_name
 
 
 class Layer:
@@ -39,12 +39,12 @@ def test_right(factory: Any, given: dict[str, Any]) -> None:
         (
             Layer,
             {"rat": 0.1},
-            r"^rat: layer has no such .*; did you mean 'rate'\? it is one of: rate, kind$",
+            r"^rat: layer has no such argument \(did you mean 'rate'\?\); there are: rate, kind$",
         ),
-        (Layer, {"size": 3}, r"^size: layer has no such argument; it is one of: rate, kind$"),
+        (Layer, {"size": 3}, r"^size: layer has no such argument; there are: rate, kind$"),
         (Layer, {"height": 3}, r"^height: layer has no such argument"),
-        (partial(Layer, rate=0.3), {"rate": 0.1}, r"^rate: layer has no such argument; it is one of: kind$"),
-        (partial(function, flag=True), {"flag": True}, r"^flag: layer has no such argument; it takes none$"),
+        (partial(Layer, rate=0.3), {"rate": 0.1}, r"^rate: layer has no such argument; there are: kind$"),
+        (partial(function, flag=True), {"flag": True}, r"^flag: layer has no such argument; there are none$"),
         (Layer, {"rate": "0.1"}, r"^rate: input should be a valid number \(got '0\.1'\)$"),
         (Layer, {"rate": True}, r"^rate: input should be a valid number \(got True\)$"),
         (Layer, {"kind": "c"}, r"^kind: input should be 'a' or 'b' \(got 'c'\)$"),
@@ -56,7 +56,9 @@ def test_wrong(factory: Any, given: dict[str, Any], message: str) -> None:
         check_arguments("layer", factory, given, settled=["height"])
 
 
-def test_near() -> None:
-    assert near("tripet", ["center", "triplet"]) == "; did you mean 'triplet'? it is one of: center, triplet"
-    assert near("xyz", ["center", "triplet"]) == "; it is one of: center, triplet"
-    assert near("xyz", []) == "; it takes none"
+def test_unknown_names_are_followed_by_the_most_similar_and_by_all_known_names() -> None:
+    known = ["center", "triplet"]
+    assert known_names("tripet", known) == " (did you mean 'triplet'?); there are: center, triplet"
+    assert known_names("xyz", known) == "; there are: center, triplet"
+    assert known_names("xyz", []) == "; there are none"
+    assert unknown_name("loss", "a\nb", known) == r"no loss is called 'a\nb'; there are: center, triplet"

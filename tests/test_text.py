@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nsface.embeddings.overlap import read_names
+from nsface.embeddings.identity_names import read_names
 from nsface.errors import NsfaceError
 from nsface.images.alignment.landmarks import read_landmarks
 from nsface.images.sources import open_source

@@ -1,4 +1,4 @@
-"""People of a training set who seem to be in a test set, by embeddings and by name. Without torch.
+"""People of a training set who seem to be in a test set, by name, picture and embedding. Without torch.
 
 An identity is a template, the normalised mean of its images' normalised embeddings; the score of a training
 identity and a person of the test set is the cosine of their templates.
@@ -7,121 +7,131 @@ identity and a person of the test set is the cosine of their templates.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nsface.embeddings.file import Embeddings
+from nsface.embeddings.identity_names import comparable, identity_of, named_identities
+from nsface.embeddings.overlap_result import Match, Order, Overlap
 from nsface.embeddings.pooling import group_rows
 from nsface.errors import DataError, shown
 from nsface.metrics.similarity import unit
-from nsface.names import stem
-from nsface.text import text_lines
+from nsface.names import Places, stem
+
+if TYPE_CHECKING:
+    from nsface.images.sources import Source
 
 Vectors = npt.NDArray[np.float32]
+RowPair = tuple[int, int]  # a row of the training set's embeddings, and one of the test set's
 _BLOCK = 1024  # training identities at once
-
-
-@dataclass(frozen=True)
-class Match:
-    """A training identity and the person of the test set who may be the same.
-
-    Attributes:
-        score: cosine of their templates.
-        by_name: whether they have one name.
-        by_picture: whether a picture is in both sets.
-        lead: how far the score is above the person's with any other identity; below 0 where another
-            identity is more like the person. Without another, its score counts as −1.
-        images: that picture, or their most similar two images.
-        image_score: cosine of these two: near 1 for a picture that is in both sets.
-        candidates: the best persons for this identity with their scores, best first.
-    """
-
-    identity: str
-    person: str
-    score: float
-    by_name: bool
-    by_picture: bool
-    lead: float
-    images: tuple[str, str]
-    image_score: float
-    candidates: tuple[tuple[str, float], ...]
 
 
 def find_overlap(
     train: Embeddings,
     test: Embeddings,
+    *,
     names: Mapping[str, str] | None = None,
-    pictures: Sequence[tuple[int, int]] = (),
+    pictures: Sequence[RowPair] | None = None,
+    threshold: float | None = None,
+    order: Order = "score",
     candidates: int = 10,
-) -> list[Match]:
-    """The person of `test` who is most like each identity of `train`, by descending score.
+) -> Overlap:
+    """Find the identities of a training set that seem to be in a test set.
 
-    An identity whose name (`names`, or what it is called itself) is that of a person is matched with that
-    person, whatever the scores, and so is one that shares a picture with a person. Names are compared without
-    case, accents and the signs between the words.
+    Every identity is matched with one person of the test set: with the person of the same name, if there is
+    one; else with a person who is in one of its pictures; else with the person whose template is most like
+    its own. Names are compared without case, accents and the signs between the words.
 
     Args:
+        train, test: embeddings by one model, of images called IDENTITY/IMAGE.jpg.
         names: names of training identities, where they are called otherwise.
-        pictures: images known to be the same, as rows of `train` and of `test`.
+        pictures: images that are in both sets, as `shared_rows` finds them; None: they were not looked for.
+        threshold: cosine in [−1, 1] from which two identities count as one person.
+        order: what the matches are sorted by.
         candidates: how many persons each match lists, at least 1.
 
     Raises:
         DataError: embeddings of different models or lengths, or images that lie in no identity's folder.
+
+    Example:
+        >>> train = Embeddings(["Ann_Lee/1.jpg", "7/1.jpg"], np.eye(2, dtype=np.float32))
+        >>> test = Embeddings(["ann lee/2.jpg"], np.ones((1, 2), dtype=np.float32))
+        >>> [match.identity for match in find_overlap(train, test).found]
+        ['Ann_Lee']
     """
     one, two = train.meta.get("model_digest"), test.meta.get("model_digest")
     if train.vectors.shape[1] != test.vectors.shape[1] or one != two:
         raise DataError(
             f"{shown(train.source)} and {shown(test.source)}: not by the same model; extract both with one"
         )
+    matches = _matches(train, test, names or {}, pictures or [], candidates)
+    matches.sort(key=lambda match: (-match.score, match.identity))
+    if order == "lead":
+        matches.sort(key=lambda match: -match.lead)
+    named = named_identities(train.names, test.names, names)
+    return Overlap(train, test, matches, order, named, pictures is not None, threshold)
+
+
+def _matches(
+    train: Embeddings,
+    test: Embeddings,
+    names: Mapping[str, str],
+    pictures: Sequence[RowPair],
+    candidates: int,
+) -> list[Match]:
+    """The match of every identity of `train`, in the order of their names."""
     left, right = _People(train), _People(test)
     highest, closest = _two_highest(right.templates, left.templates)
-    known = {_plain(person): number for number, person in reversed(list(enumerate(right.names)))}
-    shared = {int(left.labels[row]): (row, other) for row, other in reversed(pictures)}
+    person_called = {comparable(name): number for number, name in reversed(list(enumerate(right.names)))}
+    person_called.pop("", None)
+    picture_of = {int(left.labels[row]): (row, other) for row, other in reversed(pictures)}
     count = min(candidates, len(right.names))
     matches = []
-    for first in range(0, len(left.names), _BLOCK):
-        scores = left.templates[first : first + _BLOCK] @ right.templates.T
+    for number, scores, best in _best(left.templates, right.templates, count):
+        identity, picture = left.names[number], picture_of.get(number)
+        named = person_called.get(comparable(names.get(identity, identity)))
+        pictured = None if picture is None else int(right.labels[picture[1]])
+        person = next(who for who in (named, pictured, int(best[0])) if who is not None)
+        rows = (left.rows[number], right.rows[person])
+        if picture is not None and pictured == person:
+            rows = (np.array(picture[:1]), np.array(picture[1:]))
+        images, image_score = _nearest(train, rows[0], test, rows[1])
+        next_highest = highest[person, 1 if closest[person] == number else 0]
+        match = Match(
+            identity=identity,
+            person=right.names[person],
+            score=float(scores[person]),
+            by_name=named is not None,
+            by_picture=pictured == person,
+            lead=float(scores[person]) - float(next_highest),
+            images=images,
+            image_score=image_score,
+            candidates=tuple((right.names[other], float(scores[other])) for other in best),
+        )
+        matches.append(match)
+    return matches
+
+
+def _best(
+    templates: Vectors, people: Vectors, count: int
+) -> Iterator[tuple[int, Vectors, npt.NDArray[np.intp]]]:
+    """Each template's number, its scores with all `people`, and the best `count` of them, best first."""
+    for first in range(0, len(templates), _BLOCK):
+        scores = templates[first : first + _BLOCK] @ people.T
         lowest = np.partition(scores, -count, axis=1)[:, -count]
-        for row, identity in enumerate(left.names[first : first + _BLOCK]):
+        for row in range(len(scores)):
             high = np.flatnonzero(scores[row] >= lowest[row])
-            best = high[np.argsort(-scores[row, high], kind="stable")][:count]
-            called = _plain((names or {}).get(identity, identity))
-            named = known.get(called) if called else None
-            picture = shared.get(first + row)
-            person = int(best[0]) if named is None else named
-            if picture and named is None:
-                person = int(right.labels[picture[1]])
-            by_picture = picture is not None and int(right.labels[picture[1]]) == person
-            rows = picture if picture and by_picture else (left.rows[first + row], right.rows[person])
-            score = float(scores[row, person])
-            next_highest = highest[person, 1 if closest[person] == first + row else 0]
-            images, image_score = _nearest(train, np.atleast_1d(rows[0]), test, np.atleast_1d(rows[1]))
-            matches.append(
-                Match(
-                    identity,
-                    right.names[person],
-                    score,
-                    named is not None,
-                    by_picture,
-                    score - float(next_highest),
-                    images,
-                    image_score,
-                    tuple((right.names[other], float(scores[row, other])) for other in best),
-                )
-            )
-    return sorted(matches, key=lambda match: (-match.score, match.identity))
+            yield first + row, scores[row], high[np.argsort(-scores[row, high], kind="stable")][:count]
 
 
 class _People:
     """Names, rows and templates (normalised) of the identities of an embeddings file; each row's number."""
 
     def __init__(self, embeddings: Embeddings) -> None:
-        groups = group_rows([name.rpartition("/")[0] for name in embeddings.names])
+        groups = group_rows([identity_of(name) for name in embeddings.names])
         if "" in groups:
             raise DataError(
                 f"{shown(embeddings.source)}: {shown(embeddings.names[groups[''][0]])} lies in no identity's "
@@ -159,66 +169,26 @@ def _nearest(
     return (train.names[rows[row]], test.names[others[column]]), float(scores[row, column])
 
 
-def _plain(name: str) -> str:
-    """A name to compare: the last folder with a word (a video's is a number), without case, accents and signs
-    between words; '' where there is none."""
-    for folder in reversed(name.split("/")):
-        decomposed = unicodedata.normalize("NFKD", folder)
-        letters = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-        words = "".join(c if c.isalnum() else " " for c in letters).split()
-        if any(word.isalpha() for word in words):
-            return " ".join(words)
-    return ""
+def shared_rows(
+    train: Embeddings,
+    test: Embeddings,
+    train_images: Source,
+    test_images: Source,
+    progress: Callable[[int], object] | None = None,
+) -> list[RowPair]:
+    """Rows of both embeddings whose pictures look the same, as `pictures` of `find_overlap`.
 
-
-def named_identities(train: Embeddings, test: Embeddings, names: Mapping[str, str] | None = None) -> int:
-    """How many identities of `train` have a name to compare with those of `test`.
-
-    Numbers are no names, nor are numbers with a word before them (`celeba_00001`), unless `test` has such
-    with the same word.
+    Args:
+        train_images, test_images: the images that were extracted; all are decoded.
+        progress: called with the number of images done since the last call.
     """
-    people = {_plain(folder) for folder in {name.rpartition("/")[0] for name in test.names}} - {""}
-    if not people:
-        return 0
-    series = set(map(_series, people)) - {None}
-    identities = {name.rpartition("/")[0] for name in train.names}
-    called = [_plain((names or {}).get(identity, identity)) for identity in identities]
-    return sum(name != "" and (_series(name) is None or _series(name) in series) for name in called)
+    from nsface.images.inspection.shared_pictures import shared_pictures
 
-
-def _series(plain: str) -> str | None:
-    """Of a plain name with a number its words; None of one without."""
-    words = plain.split()
-    return None if all(map(str.isalpha, words)) else " ".join(filter(str.isalpha, words))
-
-
-def read_names(path: Path) -> dict[str, str]:
-    """Read names of identities: `identity name` a line, between them a tab, a comma or a blank.
-
-    Blank lines and lines that start with `#` are passed over.
-
-    Raises:
-        DataError: cannot be read, a line without a name, or an identity with two; file and line are named.
-    """
-    found: dict[str, str] = {}
-    for number, line in enumerate(text_lines(path), start=1):
-        entry = line.strip()
-        if not entry or entry.startswith("#"):
-            continue
-        separator = next((mark for mark in "\t," if mark in entry), " ")
-        identity, _, rest = entry.partition(separator)
-        name = rest.split(separator)[0].strip(' "') if separator != " " else rest.strip(' "')
-        if not name:
-            raise DataError(
-                f"{shown(path)}:{number}: an identity and its name are needed, not {entry[:60]!r}"
-            )
-        before = found.setdefault(identity.strip(), name)
-        if before != name:
-            raise DataError(
-                f"{shown(path)}:{number}: {shown(identity.strip())} is called '{shown(name)}' here and "
-                f"'{shown(before)}' before; remove one"
-            )
-    return found
+    pairs = shared_pictures(train_images, test_images, progress)
+    left, right = Places(train.names), Places(test.names)
+    rows = [(left.find(train_images.names[one]), right.find(test_images.names[two])) for one, two in pairs]
+    # an image that was left out when embeddings were extracted is in no row
+    return [(one, two) for one, two in rows if one is not None and two is not None]
 
 
 def names_digest(names: Sequence[str]) -> str:

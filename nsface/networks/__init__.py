@@ -8,12 +8,11 @@ that a seed reproduces them. `activation` names the activation after its convolu
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import partial
 
 from torch import nn
 
-from nsface.arguments import check_arguments
+from nsface.arguments import check_arguments, unknown_name
 from nsface.errors import ModelError
 from nsface.networks.cost import Cost, count
 from nsface.networks.iresnet import IResNet
@@ -52,9 +51,7 @@ def build(name: str, *, height: int, width: int, embedding_size: int = 512, **ar
         ArgumentError: no such argument, or a value of another type.
     """
     if name not in NETWORKS:
-        near = get_close_matches(name, NETWORKS)
-        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-        raise ModelError(f"no network is called {name!r}{hint}; there are {', '.join(NETWORKS)}")
+        raise ModelError(unknown_name("network", name, NETWORKS))
     check_arguments(name, NETWORKS[name], arguments, settled=("height", "width", "embedding_size"))
     if embedding_size < 1:
         raise ModelError(f"embedding_size is {embedding_size}; give at least 1")

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nsface.arguments import check_arguments, near
+from nsface.arguments import check_arguments, unknown_name
 from nsface.errors import ModelError
 
 ActivationChoice = str | dict[str, Any]
@@ -256,7 +256,7 @@ def make_activation(choice: ActivationChoice, channels: int) -> nn.Module:
             "activation: name it, as in activation: nah-tanh or activation: {name: nah-tanh, c: 0.3}"
         )
     if name not in ACTIVATIONS:
-        raise ModelError(f"activation: unknown activation '{name}'{near(name, ACTIVATIONS)}")
+        raise ModelError(f"activation: {unknown_name('activation', name, ACTIVATIONS)}")
     try:
         check_arguments(name, ACTIVATIONS[name], arguments)
         return ACTIVATIONS[name](channels, **arguments)

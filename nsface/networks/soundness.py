@@ -12,9 +12,11 @@ import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import repeat
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -32,6 +34,7 @@ TOLERANCES = {"fp32": 0.01, "bf16": 0.6}
 COMPARED = {"iresnet-18", "light-resnet", "sphereface-4", "sphereface-20", "vgg-face"}
 CLASSES = 3
 CHANNELS_LAST = torch.channels_last
+MOST_AT_ONCE = 4  # networks that take a step at the same time, each in up to 1 GiB
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,32 @@ def _gradients(network: nn.Module, images: Tensor, classifier: Tensor) -> list[T
 
 def _norm(tensors: list[Tensor]) -> float:
     return math.hypot(*(float(tensor.norm()) for tensor in tensors))
+
+
+def examine_all(
+    networks: Collection[str], progress: Callable[[int], object] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Let every one of `networks` take its steps in every precision, some at the same time.
+
+    Args:
+        networks: keys of `NETWORKS`.
+        progress: called with 1 when a network is done in one precision.
+
+    Returns:
+        For each precision whether all are `sound`, the number of `networks`, and the `faults`: dictionaries
+        with the `network` and its `fault`.
+    """
+    found = {}
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_AT_ONCE)) as pool:
+        for precision in PRECISIONS:
+            faults = []
+            for verdict in pool.map(examine, networks, repeat(precision)):
+                if verdict.fault is not None:
+                    faults.append({"network": verdict.network, "fault": verdict.fault})
+                if progress is not None:
+                    progress(1)
+            found[precision] = {"sound": not faults, "networks": len(networks), "faults": faults}
+    return found
 
 
 def examine(network: str, precision: str, take: TakeStep = take_step) -> Verdict:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import nn
 
-from nsface.arguments import ArgumentError, check_arguments, near, own_arguments
+from nsface.arguments import ArgumentError, check_arguments, own_arguments, unknown_name
 from nsface.auxiliary import AUXILIARY
 from nsface.errors import listing
 from nsface.heads import HEADS
@@ -15,7 +15,7 @@ from nsface.model import Preprocessing, build_network, check_whole_numbers, plan
 from nsface.networks import NETWORKS
 from nsface.weightless import weightless
 
-NUMBERS = 1_000_000  # the largest whole number that an argument may be
+LARGEST_NUMBER = 1_000_000  # the largest whole number that an argument may be
 
 
 class Section(BaseModel):
@@ -38,7 +38,7 @@ class Named(Section):
     @model_validator(mode="after")
     def _bounded(self) -> Named:
         for key, value in self.arguments.items():
-            check_whole_numbers(key, value, NUMBERS)
+            check_whole_numbers(key, value, LARGEST_NUMBER)
         return self
 
 
@@ -51,7 +51,7 @@ class NetworkChoice(Named):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in NETWORKS:
-            raise ValueError(f"unknown network '{name}'{near(name, NETWORKS)}")
+            raise ValueError(unknown_name("network", name, NETWORKS))
         return name
 
     def build(self, images: Preprocessing) -> nn.Module:
@@ -64,13 +64,13 @@ class NetworkChoice(Named):
 
 
 class HeadChoice(Named):
-    """A training objective, whose arguments are all known to it and in their range."""
+    """A training objective; its arguments must be known to it and in their range."""
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in HEADS:
-            raise ValueError(f"unknown head '{name}'{near(name, HEADS)}")
+            raise ValueError(unknown_name("head", name, HEADS))
         return name
 
     @model_validator(mode="after")
@@ -78,13 +78,13 @@ class HeadChoice(Named):
         try:
             check_arguments(self.name, HEADS[self.name], self.arguments)
         except ArgumentError as error:
-            raise ArgumentError(f"{error}{self._elsewhere()}") from error
+            raise ArgumentError(f"{error}{self._heads_that_have_them()}") from error
         with weightless():  # refuses what is out of range
             HEADS[self.name](1, 2, **self.arguments)
         return self
 
-    def _elsewhere(self) -> str:
-        """What to add to a message about an argument that other heads have, as `alpha2` for `softmax`."""
+    def _heads_that_have_them(self) -> str:
+        """The end of a message about an argument that other heads have, as `alpha2` for `softmax`."""
         known = {name: own_arguments(head) for name, head in HEADS.items()}
         for key in self.arguments:
             heads = [name for name in known if key in known[name]]
@@ -99,7 +99,7 @@ class AuxiliaryChoice(Named):
     @model_validator(mode="after")
     def _known(self) -> AuxiliaryChoice:
         if self.name not in AUXILIARY:
-            raise ValueError(f"unknown loss '{self.name}'{near(self.name, AUXILIARY)}")
+            raise ValueError(unknown_name("loss", self.name, AUXILIARY))
         check_arguments(self.name, AUXILIARY[self.name], self.arguments)
         AUXILIARY[self.name](1, 2, **self.arguments)  # refuses what is out of range
         return self

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 
-from nsface.arguments import near
+from nsface.arguments import known_names
 from nsface.errors import RecipeError, shown
 
 
@@ -19,7 +19,7 @@ def key_lines(node: yaml.MappingNode, path: str, prefix: str = "") -> dict[str, 
         dotted = f"{prefix}{key.value}"
         if dotted in lines:
             here = f"{path}:{key.start_mark.line + 1}: {shown(dotted)}"
-            raise RecipeError(f"{here}: stands here and on line {lines[dotted]}")
+            raise RecipeError(f"{here}: stands here and on line {lines[dotted]}; remove one")
         lines[dotted] = key.start_mark.line + 1
         if isinstance(value, yaml.MappingNode):
             lines.update(key_lines(value, path, f"{dotted}."))
@@ -34,7 +34,14 @@ def key_lines(node: yaml.MappingNode, path: str, prefix: str = "") -> dict[str, 
 def problem(
     details: Any, model: type[BaseModel], path: str, lines: dict[str, int], given: Mapping[str, Any]
 ) -> str:
-    """One line about what pydantic found wrong in the recipe at `path`: where, what, and what it got."""
+    """One line about what pydantic found wrong in the recipe at `path`: where, what, and the value there.
+
+    Args:
+        details: one of `ValidationError.errors()`.
+        model: the model of the recipe.
+        lines: line of each key, from `key_lines`.
+        given: what the command line gives, by dotted key.
+    """
     key = ".".join(str(part) for part in details["loc"])
     parts = key.split(".")
     message = details["msg"].removeprefix("Value error, ")
@@ -44,7 +51,7 @@ def problem(
     if details["type"] == "value_error":  # what concerns a key inside begins with its name
         return f"{_place(f'{key}.{_first(message)}', path, lines, given)}: {key}: {message}"
     if details["type"] == "extra_forbidden":
-        return f"{place}: {key}: unknown key{near(parts[-1], keys_beside(parts, model))}"
+        return f"{place}: {key}: no such key{known_names(parts[-1], keys_beside(parts, model))}"
     if details["type"] == "missing":
         return f"{place}: {key}: missing, and needed"
     return f"{place}: {key}: {message[0].lower()}{message[1:]} (got {brief(details['input'])})"

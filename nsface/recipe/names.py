@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import PurePath
 
-from nsface.arguments import near
+from nsface.arguments import unknown_name
 from nsface.errors import RecipeError, shown
 from nsface.files import reason
 
@@ -18,6 +18,18 @@ def shipped() -> dict[str, str]:
         if extension == "yaml":
             found[name] = entry.read_text(encoding="utf-8")
     return found
+
+
+def shipped_text(name: str) -> str:
+    """The YAML of the recipe called `name` that comes with nsface.
+
+    Raises:
+        RecipeError: no such recipe.
+    """
+    known = shipped()
+    if name not in known:
+        raise RecipeError(unknown_name("recipe", name, known))
+    return known[name]
 
 
 def summary(text: str) -> str:
@@ -45,7 +57,7 @@ def recipe_text(name_or_path: str | PurePath) -> tuple[str, str]:
         if stem in known:
             hint = f"; the recipe of that name comes with nsface: give {stem}"
         elif PurePath(given).name == given and "." not in given:
-            raise RecipeError(f"no recipe is called {where}, and no file{near(given, known)}") from error
+            raise RecipeError(unknown_name("recipe or file", given, known)) from error
         else:
             hint = f"; the recipes that come with nsface are {', '.join(known)}"
         raise RecipeError(f"{where}: {reason(error)}{hint}") from error

@@ -16,23 +16,25 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from nsface.arguments import own_arguments
 from nsface.auxiliary import AUXILIARY
 from nsface.device import DeviceChoice, PrecisionChoice
 from nsface.errors import DataError, ModelError, RecipeError, shown
+from nsface.heads import HEADS
 from nsface.images.batches.augmentation import Augmentation
 from nsface.model import Preprocessing
 from nsface.recipe.choices import AuxiliaryChoice, HeadChoice, NetworkChoice, Section
-from nsface.recipe.faults import key_lines, problem
+from nsface.recipe.faults import dotted_keys, key_lines, problem
 from nsface.recipe.length import LENGTHS, fit_schedule, length
 from nsface.recipe.names import recipe_text
 from nsface.recipe.text import Dumper, parse_value, read_yaml
 from nsface.text import text_lines
 
-__all__ = ["INDIFFERENT", "Optimizer", "Recipe", "Sampler", "Schedule", "load_recipe", "parse_value"]
+__all__ = ["KEYS_WITHOUT_EFFECT", "Optimizer", "Recipe", "Sampler", "Schedule", "load_recipe", "parse_value"]
 
-# keys of a recipe that do not decide the weights: which images they are is not a matter of their path
-INDIFFERENT = {"data", "cache", "streaming", "log_every"}
-MOST = 1 << 30  # of steps, and of images a step
+# keys that do not decide the weights: the path of the images says nothing about which images they are
+KEYS_WITHOUT_EFFECT = {"data", "cache", "streaming", "log_every"}
+LARGEST_COUNT = 1 << 30  # the largest number of steps, and of images a step
 
 
 class Sampler(Section):
@@ -99,13 +101,13 @@ class Recipe(Section):
     augmentation: Augmentation = Augmentation()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
-    epochs: int | None = Field(default=None, ge=1, le=MOST)
-    iterations: int | None = Field(default=None, ge=1, le=MOST)
-    batch_size: int = Field(default=256, ge=1, le=MOST)
+    epochs: int | None = Field(default=None, ge=1, le=LARGEST_COUNT)
+    iterations: int | None = Field(default=None, ge=1, le=LARGEST_COUNT)
+    batch_size: int = Field(default=256, ge=1, le=LARGEST_COUNT)
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     device: DeviceChoice = "auto"
     precision: PrecisionChoice = "auto"
-    log_every: int = Field(default=50, ge=1, le=MOST)
+    log_every: int = Field(default=50, ge=1, le=LARGEST_COUNT)
 
     @field_validator("network")
     @classmethod
@@ -177,8 +179,14 @@ class Recipe(Section):
 
     def digest(self) -> str:
         """SHA-256 of all that decides the weights but the images: not their path, nor how pixels are kept."""
-        decisive = json.dumps(self.model_dump(exclude=INDIFFERENT))
+        decisive = json.dumps(self.model_dump(exclude=KEYS_WITHOUT_EFFECT))
         return hashlib.sha256(decisive.encode()).hexdigest()
+
+
+def recipe_keys(head: str | None = None) -> list[str]:
+    """All dotted keys of a recipe; with the name of a `head`, the arguments that it takes too."""
+    arguments = own_arguments(HEADS[head]) if head in HEADS else []
+    return dotted_keys(Recipe) + [f"head.{name}" for name in arguments]
 
 
 def load_recipe(
@@ -220,7 +228,7 @@ def load_recipe(
 
 
 def _put_all(content: dict[str, Any], given: dict[str, Any]) -> str | None:
-    """Put what is `given` into the content of a recipe; what of its schedule was scaled for that, if any."""
+    """Put what is `given` into the content of a recipe; returns a line on what of its schedule was scaled."""
     if all(given.get(unit) is not None for unit in LENGTHS):
         raise RecipeError("given on the command line: give either epochs or iterations, not both")
     own = length(content)

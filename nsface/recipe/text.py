@@ -9,9 +9,17 @@ import yaml
 
 from nsface.errors import RecipeError
 
-ALIASED = 10_000  # values that aliases of a recipe may add to those written out
-# what PyYAML raises: of values such as `!!bool x`, `!!int ''` and 2000-99-99 not its own errors
-_NO_YAML = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+ALIASED_VALUES = 10_000  # values that aliases of a recipe may add to those written out
+# what PyYAML raises; for values such as `!!bool x`, `!!int ''` and 2000-99-99 they are not its own errors
+_YAML_ERRORS = (
+    yaml.YAMLError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 class _Loader(yaml.SafeLoader):
@@ -39,7 +47,7 @@ for _kind in (_Loader, Dumper):
     )
 
 
-def read_yaml(text: str, aliased: int = ALIASED) -> tuple[yaml.Node | None, Any]:
+def read_yaml(text: str, aliased: int = ALIASED_VALUES) -> tuple[yaml.Node | None, Any]:
     """The root node of a YAML document, which knows lines, and its value.
 
     Args:
@@ -55,10 +63,10 @@ def read_yaml(text: str, aliased: int = ALIASED) -> tuple[yaml.Node | None, Any]
         if node is None:
             return None, None
         sizes: dict[int, int] = {}
-        if _size(node, sizes) > len(sizes) + aliased:
+        if _number_of_values(node, sizes) > len(sizes) + aliased:
             raise RecipeError(f"not valid YAML (aliases stand for more than {aliased:,} values)")
         return node, loader.construct_document(node)
-    except _NO_YAML as error:
+    except _YAML_ERRORS as error:
         raise RecipeError(_problem(error)) from error
 
 
@@ -78,7 +86,23 @@ def parse_value(text: str) -> Any:
         raise RecipeError(f"cannot read the value {text[:80]!r}: {error}") from error
 
 
-def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+def parse_setting(text: str) -> tuple[str, Any]:
+    """The dotted key and the value of a setting given on the command line.
+
+    Raises:
+        RecipeError: it is not KEY=VALUE, or the value cannot be read.
+
+    Example:
+        >>> parse_setting("schedule.warmup=2")
+        ('schedule.warmup', 2)
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not all(key.split(".")):
+        raise RecipeError(f"--set {text}: write it as KEY=VALUE, such as --set schedule.warmup=2")
+    return key, parse_value(value)
+
+
+def _number_of_values(node: yaml.Node, sizes: dict[int, int]) -> int:
     """Number of values that `node` stands for, all aliases written out; `sizes` keeps those of its parts."""
     known = sizes.get(id(node))
     if known is not None:
@@ -97,7 +121,7 @@ def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
         except UnicodeEncodeError as error:
             problem = "half a surrogate pair, which is no text"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
-    sizes[id(node)] = size = 1 + sum(_size(part, sizes) for part in parts)
+    sizes[id(node)] = size = 1 + sum(_number_of_values(part, sizes) for part in parts)
     return size
 
 

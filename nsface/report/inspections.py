@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nsface.checked import checked
 from nsface.errors import DataError, listing, shown
 from nsface.files import reason
-from nsface.report.checked import checked
 from nsface.report.results import Inspection
 from nsface.untrusted import parse_json
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from nsface.errors import DataError, listing
+from nsface.errors import DataError, listing, shown
 from nsface.files import replacing
 from nsface.images.decode import decode
-from nsface.images.sources import open_source
+from nsface.images.sources import Source, open_source
 from nsface.names import Places
 from nsface.report.literal import literal
 from nsface.results import Verification
 from nsface.results.curves import WrongPair
+
+if TYPE_CHECKING:
+    from nsface.embeddings.overlap_result import Match
+
+_COLUMN = 8  # matches in a column
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,31 @@ def draw_worst_errors(path: Path, images: str, systems: Mapping[str, Verificatio
         for same, kind in ((True, "same person"), (False, "different people")):
             columns.append((f"{name}:\n{kind}", [tile(pair) for pair in wrong if pair.same == same]))
     draw_montage(path, columns)
+
+
+def draw_matches(path: Path, matches: Sequence[Match], train: Source, test: Source) -> None:
+    """Write a PNG with the two most similar images of every match, in columns of eight.
+
+    Args:
+        train, test: the images of both sets.
+
+    Raises:
+        DataError: an image of a match is not among them.
+        NsfaceError: the file cannot be written.
+    """
+    sources = [(source, Places(source.names)) for source in (train, test)]
+    tiles = []
+    for match in matches:
+        pair = []
+        for (source, places), name in zip(sources, match.images, strict=True):
+            index = places.find(name)
+            if index is None:
+                where = shown(source.location)
+                raise DataError(f"{where}: no image {shown(name)}; give the images that were extracted")
+            pair.append(source.pixels(index))
+        tiles.append(Tile(pair[0], pair[1], f"{match.identity}\n{match.person} {match.score:.3f}"))
+    parts = [tiles[start : start + _COLUMN] for start in range(0, len(tiles), _COLUMN)]
+    draw_montage(path, [(f"{1 + _COLUMN * i} – {_COLUMN * i + len(p)}", p) for i, p in enumerate(parts)])
 
 
 def _beside(left: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -21,6 +20,7 @@ from nsface.report.differences import differences
 from nsface.report.inspections import facts
 from nsface.report.published import COLUMNS, PUBLISHED, figures
 from nsface.report.runs import Run
+from nsface.run_folder import RunFolder
 
 TITLES = {
     "lfw": "LFW verification",
@@ -118,7 +118,7 @@ def training_row(run: Run) -> dict[str, Any]:
         "probability": last.get("probability"),
         "saturated": last.get("saturated"),
         "speed": float(np.median(speed)) if speed else None,
-        "finished": os.path.exists(run.folder / "model.safetensors"),
+        "finished": RunFolder(run.folder).has_model(),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from nsface.report.checked import checked
+from nsface.checked import checked
 from nsface.report.published import PAIRS
 from nsface.untrusted import parse_json
 
@@ -24,37 +24,6 @@ _Path = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
-
-
-class LogLine(_Part):
-    """A line of `log.jsonl`."""
-
-    step: Count
-    epoch: Number = 0.0
-    loss: Number = 0.0
-    accuracy: Share = 0.0
-    probability: Share = 0.0
-    saturated: Share = 0.0
-    gradient: Number = 0.0
-    learning_rate: Number = 0.0
-    images_per_second: Number = 0.0
-
-
-class Named(_Part):
-    name: str
-
-
-class Recipe(_Part):
-    """What the report reads of a resolved recipe."""
-
-    head: Named
-    network: Named
-    exclude: list[str] | None = None
-
-
-class Environment(_Part):
-    images: Count | None = None
-    identities: Count | None = None
 
 
 class _Fold(_Part):

@@ -1,7 +1,7 @@
-"""What a report reads: run folders.
+"""What a report reads: run folders, and the results of evaluations in them.
 
-Of a folder that `nsface train` wrote, `recipe.yaml`, `environment.json` and `log.jsonl`; `overlap.json`, if
-`nsface overlap --run` left one; and every `*.json` that has the key `protocol`, as the `eval-*` and `compare`
+Of a folder that `nsface train` wrote (`nsface.run_folder`) the recipe, the environment, the log and the
+record of `nsface overlap --run`; and every `*.json` that has the key `protocol`, as `eval-*` and `compare`
 write with `--json`. Curves and the worst errors are in those results too (`nsface.report.curves`), so neither
 embeddings nor images are needed.
 """
@@ -13,17 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nsface.embeddings.overlap_record import Entry, read_record
-from nsface.errors import DataError, RecipeError, shown
-from nsface.files import reason
-from nsface.recipe.text import read_yaml
-from nsface.report.checked import checked
-from nsface.report.results import Environment, LogLine, Recipe, read_result
-from nsface.untrusted import parse_json
+from nsface.errors import DataError, shown
+from nsface.report.results import read_result
+from nsface.run_folder import OverlapEntry, RunFolder
 
 Line = dict[str, float]
-_LONGEST_RECIPE = 1 << 20  # characters
-_MOST_ALIASED = 10  # values, each of which may be long
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,7 @@ class Run:
     environment: dict[str, Any]
     log: list[Line]
     results: dict[str, dict[str, Any]]
-    overlap: list[Entry] = field(default_factory=list)
+    overlap: list[OverlapEntry] = field(default_factory=list)
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
@@ -75,48 +69,17 @@ def _resolved(folder: Path) -> Path:
 
 
 def _read(folder: Path, name: str) -> Run:
-    text = _text(folder / "recipe.yaml", folder)
-    recipe = _recipe(text, folder / "recipe.yaml")
-    path = folder / "environment.json"
-    environment = checked(Environment, parse_json(_text(path, folder), str(path)), str(path), "train again")
-    results = {}
-    for path in sorted(folder.glob("*.json")):
-        result = read_result(_text(path, folder), path)
-        if result is not None:
-            results[path.stem] = result
+    run = RunFolder(folder)
+    text, recipe = run.read_recipe()
+    environment = run.read_environment()
+    results = {path.stem: read_result(run.read_bytes(path), path) for path in sorted(folder.glob("*.json"))}
     return Run(
-        folder, name, recipe, text, environment, _log(folder), results, [*read_record(folder).values()]
+        folder=folder,
+        name=name,
+        recipe=recipe,
+        text=text,
+        environment=environment,
+        log=run.read_log(),
+        results={key: result for key, result in results.items() if result is not None},
+        overlap=list(run.read_overlap().values()),
     )
-
-
-def _recipe(text: str, path: Path) -> dict[str, Any]:
-    """The resolved recipe of a run; nothing in it refers to other parts of it so often that it grows."""
-    if len(text) > _LONGEST_RECIPE:
-        raise DataError(f"{shown(path)}: {len(text):,} characters are no recipe; train again")
-    try:
-        recipe = read_yaml(text, _MOST_ALIASED)[1]
-    except RecipeError as error:
-        raise DataError(f"{shown(path)}: {shown(error)}; train again") from error
-    return checked(Recipe, recipe, str(path), "train again")
-
-
-def _log(folder: Path) -> list[Line]:
-    """The lines of the log; a last one without an end is being written just now."""
-    path = folder / "log.jsonl"
-    lines = _text(path, folder).split("\n")[:-1]
-    return [
-        checked(LogLine, parse_json(line, f"{path}:{number}"), f"{path}:{number}", "remove the line")
-        for number, line in enumerate(lines, 1)
-    ]
-
-
-def _text(path: Path, folder: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(
-            f"{shown(folder)}: no {shown(path.name)} in it; give a folder that `nsface train --out` made"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        why = reason(error) if isinstance(error, OSError) else "not UTF-8"
-        raise DataError(f"{shown(path)}: cannot be read: {why}") from error

@@ -19,6 +19,7 @@ from nsface.errors import DataError, NsfaceError
 from nsface.report.figures import draw, legend, write
 from nsface.report.plots import FEW, SATURATION, Series, training_plot
 from nsface.report.runs import Run
+from nsface.run_folder import RunFolder
 
 FORMATS = (".svg", ".png", ".pdf")
 
@@ -33,7 +34,7 @@ def measures(run: Run) -> Measures:
     Raises:
         DataError: no line yet, one without these numbers, or steps that do not rise.
     """
-    path = run.folder / "log.jsonl"
+    path = RunFolder(run.folder).log_file
     if not run.log:
         raise DataError(f"{path}: no line in it yet; wait until the training has logged one")
     columns: dict[str, list[float]] = {"step": [], **{name: [] for name in SATURATION}}
@@ -46,6 +47,14 @@ def measures(run: Run) -> Measures:
         if number > 1 and columns["step"][-1] <= columns["step"][-2]:
             raise DataError(f"{path}:{number}: step {line['step']:g} does not come after the line before")
     return {name: np.array(column, dtype=np.float64) for name, column in columns.items()}
+
+
+def points(measured: Measures) -> list[dict[str, float]]:
+    """The measures of every logged step, as the JSON object of `nsface saturation` has them."""
+    return [
+        {"step": int(step), **{field: float(measured[field][place]) for field in SATURATION}}
+        for place, step in enumerate(measured["step"])
+    ]
 
 
 def quarters(measured: Measures) -> list[int]:

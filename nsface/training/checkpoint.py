@@ -19,8 +19,8 @@ from torch import Tensor
 from nsface.errors import ModelError, NsfaceError, shown
 from nsface.files import reason, replacing
 from nsface.finite import not_finite
+from nsface.run_folder import PREVIOUS, RunFolder
 
-LATEST, PREVIOUS = "latest.pt", "previous.pt"
 PARTS = {"step", "network", "head", "auxiliary", "optimizer", "meter"}  # see Trainer.state
 
 
@@ -57,20 +57,15 @@ def _keep(path: Path, previous: Path) -> None:
         os.replace(path, previous)
 
 
-def saved(folder: Path) -> list[Path]:
-    """The checkpoints that are in `folder`, the newest first."""
-    return [path for name in (LATEST, PREVIOUS) if os.path.exists(path := folder / name)]
-
-
 def restore_newest(
-    folder: Path,
+    run: RunFolder,
     device: torch.device,
     restore: Callable[[dict[str, Any]], object],
     note: Callable[[str], object] | None = None,
     *,
     mend: bool = True,
 ) -> None:
-    """Call `restore` with the newest state in `folder` that can be used.
+    """Call `restore` with the newest state of `run` that can be used.
 
     Where that is the one before the newest, `note` is called with a line that says why, and with `mend` it
     takes the newest one's place, lest the next state to be saved put the damaged one in its own.
@@ -80,7 +75,7 @@ def restore_newest(
         NsfaceError: the folder cannot be written.
     """
     faults: list[ModelError] = []
-    for path in saved(folder):
+    for path in run.saved_checkpoints():
         try:
             state = load_checkpoint(path, device)
             try:
@@ -90,14 +85,14 @@ def restore_newest(
         except ModelError as error:
             faults.append(error)
             continue
-        if path.name == PREVIOUS and mend:
+        if path == run.previous_checkpoint and mend:
             if faults and note is not None:
                 note(f"note: {faults[0]}; going on from the state before it, {path.name}")
-            with replacing(folder / LATEST) as temporary:
+            with replacing(run.latest_checkpoint) as temporary:
                 shutil.copyfile(path, temporary)
         return
     if not faults:
-        raise ModelError(f"{shown(folder / LATEST)}: cannot be read: no such file or directory")
+        raise ModelError(f"{shown(run.latest_checkpoint)}: cannot be read: no such file or directory")
     raise ModelError(f"{faults[0]}, and no state before it can be used; begin again in another folder, --out")
 
 

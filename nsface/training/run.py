@@ -1,8 +1,4 @@
-"""A training run: the recipe, its data, and the run folder.
-
-The folder holds `recipe.yaml` (as resolved), `environment.json`, `log.jsonl` (one line a logging step),
-`checkpoints/latest.pt`, the one before it and, once the run is complete, `model.safetensors`.
-"""
+"""A training run: the recipe, its data, and what it leaves in its folder (`nsface.run_folder`)."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,31 +16,21 @@ from torch import nn
 from nsface import __version__
 from nsface.device import pick_device, pick_precision
 from nsface.errors import NsfaceError, RecipeError, listing, shown
-from nsface.files import sync, write_text
+from nsface.files import sync
 from nsface.finite import not_finite
+from nsface.images.batches.loader import BatchLoader
 from nsface.images.rendered import rendered_meta
 from nsface.model import Description, save_model
-from nsface.recipe.schema import Recipe, load_recipe
+from nsface.recipe.schema import Recipe
+from nsface.run_folder import RunFolder
 from nsface.seeds import derived_seed
 from nsface.training.build import build_auxiliary, build_head
-from nsface.training.checkpoint import LATEST, restore_newest, save_checkpoint, saved, tensors
+from nsface.training.checkpoint import restore_newest, save_checkpoint, tensors
 from nsface.training.data import make_loader, training_set
-from nsface.training.folder import (
-    CHECKPOINTS,
-    ENVIRONMENT,
-    LOG,
-    MODEL,
-    RECIPE,
-    begun_with,
-    check_data,
-    check_folder,
-    claimed,
-    finished,
-    kept_lines,
-)
 from nsface.training.interruption import Interruption
 from nsface.training.progress import Progress
 from nsface.training.ranks import ALONE, Ranks
+from nsface.training.resuming import check_data, check_folder, claimed, finished, recorded_environment
 from nsface.training.trainer import Diverged, Line, Trainer
 from nsface.weightless import weightless
 
@@ -66,13 +51,11 @@ def train(
     """Train as `recipe` says, in the folder `out`; returns the path of the model.
 
     With `resume`, a run that was interrupted goes on, to the same bits as if it had not been; one that is
-    complete is left as it is, or goes on where the recipe is longer; one that was never begun begins. With
-    `changed` it may go on with another optimiser, schedule, length or arguments of the head, and
-    environment.json says so.
+    complete stays as it is, or goes on where the recipe is longer; one that was never begun begins. With
+    `changed` it may go on with another optimiser, schedule, length or arguments of the head.
 
-    Of several `ranks`, each calls this with the same arguments; the first writes the folder, which all see.
-    `note`, if given, is called there with a line about what is trained, before it is, what is not read, and
-    where there is no terminal, now and then how far it is.
+    Of several `ranks`, each calls this with the same arguments; the first writes the folder, which all see,
+    and calls `note` with lines about what is trained, what is not read and how far the training is.
 
     Raises:
         RecipeError: a wrong value, or, with `resume`, another recipe than the folder's.
@@ -80,60 +63,84 @@ def train(
         NsfaceError: the folder holds a run already, or cannot be written, or the training diverged.
         Interrupted: SIGINT or SIGTERM came; the state after the last step is saved.
     """
-    check_folder(recipe, out, resume, changed)
-    complete = ranks.any(resume and finished(recipe, out))
-    if complete and recipe.data == load_recipe(out / RECIPE).data:
-        return out / MODEL
+    run = RunFolder(out)
+    check_folder(recipe, run, resume, changed)
+    complete = ranks.any(resume and finished(recipe, run))
+    if complete and recipe.data == run.load_recipe().data:
+        return run.model_file
     device = ranks.place(pick_device(recipe.device))
-    dtype = pick_precision(recipe.precision, device)
-    with weightless():  # what is impossible should be said before the images are read
-        build_head(recipe, ranks.count + 1, ranks)
-    check_batch(recipe, 1 if device.type == "cuda" else ranks.count)
-
+    check_possible(recipe, device, ranks)  # before the images are read, which may take long
     note = note if ranks.first else None
     source, chosen, labels, identities = training_set(recipe)
     if note is not None and source.unread_note:
         note(f"note: {source.unread_note}")
-    fingerprint = source.fingerprint()
-    checkpoints = out / CHECKPOINTS
-    begun = ranks.any(resume and bool(saved(checkpoints)))
+    data: dict[str, Any] = {"data": source.fingerprint(), "images": len(chosen)}
+    data |= {"identities": len(identities)} | rendered_meta(source.location)
+    begun = ranks.any(resume and bool(run.saved_checkpoints()))
     if begun or complete:
-        check_data(out / ENVIRONMENT, fingerprint)
+        check_data(run, data["data"])
     if complete:
-        return out / MODEL
+        return run.model_file
     loader = make_loader(recipe, source, chosen, labels, device, ranks, note)
+    trainer = make_trainer(recipe, len(identities), loader, device, ranks)
     ranks.wait()  # until all have looked at the folder as it was
-    claim: AbstractContextManager[dict[str, Any]] = nullcontext({})
-    if ranks.first:
-        claim = claimed(recipe, out, resume, changed)
-    with claim as altered:
-        if begun != ranks.any(resume and bool(saved(checkpoints))):
-            raise NsfaceError(
-                f"{shown(out)}: another process has trained in this folder meanwhile; repeat the command"
-            )
-        torch.manual_seed(derived_seed(recipe.seed, "weights"))
-        network, head = recipe.network.build(recipe.input), build_head(recipe, len(identities), ranks)
-        auxiliary = build_auxiliary(recipe, len(identities))
-        trainer = Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
+    with claimed(recipe, run, ranks, resume, changed) as altered:
+        if begun != ranks.any(resume and bool(run.saved_checkpoints())):
+            raise NsfaceError(f"{shown(out)}: another process has trained in this folder; repeat the command")
         if begun:
-            restore_newest(checkpoints, device, trainer.restore, note, mend=ranks.first)
-        data = {"data": fingerprint, "images": len(chosen), "identities": len(identities)}
-        data |= rendered_meta(source.location)
-        environment = describe_environment(device, dtype) | data | describe_parts(trainer)
-        if begun and (changes := changes_so_far(out / ENVIRONMENT, trainer.step, altered)):
-            environment["changes"] = changes
-        ranks.wait()  # until all have read what the first now writes
-        if ranks.first:
-            write_text(out / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
-            write_text(out / RECIPE, recipe.to_yaml())
-        if note is not None:
-            note(opening(recipe, environment))
+            restore_newest(run, device, trainer.restore, note, mend=ranks.first)
+        record_start(trainer, run, data, altered if begun else {}, note)
         with loader:
-            follow(trainer, out, note)
+            follow(trainer, run, note)
         if ranks.first:
-            save_model(out / MODEL, network, describe_model(recipe, len(identities)))
+            save_model(run.model_file, trainer.network, describe_model(recipe, len(identities)))
         ranks.wait()  # until the model is there
-        return out / MODEL
+    return run.model_file
+
+
+def check_possible(recipe: Recipe, device: torch.device, ranks: Ranks) -> None:
+    """Refuse a head that cannot be shared by so many ranks, and batches too small for them."""
+    with weightless():
+        build_head(recipe, ranks.count + 1, ranks)
+    check_batch(recipe, 1 if device.type == "cuda" else ranks.count)
+
+
+def make_trainer(
+    recipe: Recipe, identities: int, loader: BatchLoader, device: torch.device, ranks: Ranks
+) -> Trainer:
+    """The trainer before its first step, with weights drawn from the recipe's seed."""
+    dtype = pick_precision(recipe.precision, device)
+    torch.manual_seed(derived_seed(recipe.seed, "weights"))
+    network, head = recipe.network.build(recipe.input), build_head(recipe, identities, ranks)
+    auxiliary = build_auxiliary(recipe, identities)
+    return Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
+
+
+def record_start(
+    trainer: Trainer,
+    run: RunFolder,
+    data: dict[str, Any],
+    altered: dict[str, Any],
+    note: Callable[[str], object] | None = None,
+) -> None:
+    """Write environment.json and the recipe of a run that begins or goes on, and note what is trained.
+
+    Args:
+        data: fingerprint of the training set, and its numbers of images and identities.
+        altered: what the recipe changes in the one that the run had, on purpose.
+    """
+    environment = describe_environment(trainer.device, trainer.dtype) | data | describe_parts(trainer)
+    changes = recorded_environment(run).get("changes", []) if trainer.step else []
+    if altered:
+        changes = [*changes, {"step": trainer.step, **altered}]
+    if changes:
+        environment["changes"] = changes
+    trainer.ranks.wait()  # until all have read what the first now writes
+    if trainer.ranks.first:
+        run.write_environment(environment)
+        run.write_recipe(trainer.recipe)
+    if note is not None:
+        note(opening(trainer.recipe, environment))
 
 
 def describe_parts(trainer: Trainer) -> dict[str, Any]:
@@ -143,12 +150,6 @@ def describe_parts(trainer: Trainer) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in trainer.network.parameters()),
         "classifier": trainer.head.classifier_form(trainer.recipe.batch_size),
     }
-
-
-def changes_so_far(environment: Path, step: int, altered: dict[str, Any]) -> list[dict[str, Any]]:
-    """What was changed in a run on purpose: what `environment` records, and `altered`, after `step`."""
-    earlier = begun_with(environment).changes
-    return [*earlier, {"step": step, **altered}] if altered else earlier
 
 
 def describe_model(recipe: Recipe, identities: int) -> Description:
@@ -176,7 +177,7 @@ def check_batch(recipe: Recipe, parts: int) -> None:
         )
 
 
-def follow(trainer: Trainer, out: Path, note: Callable[[str], object] | None = None) -> None:
+def follow(trainer: Trainer, run: RunFolder, note: Callable[[str], object] | None = None) -> None:
     """Run `trainer` to its end: log lines, progress, a checkpoint each epoch and when interrupted.
 
     Of several ranks, all stop after the same step, and the first writes.
@@ -184,10 +185,10 @@ def follow(trainer: Trainer, out: Path, note: Callable[[str], object] | None = N
     Raises:
         Diverged: what would be saved is not finite; what was saved before stays, and is named.
     """
-    ranks, checkpoint = trainer.ranks, out / CHECKPOINTS / LATEST
-    log = out / LOG if ranks.first else Path(os.devnull)
+    ranks, checkpoint = trainer.ranks, run.latest_checkpoint
+    log = run.log_file if ranks.first else Path(os.devnull)
     if ranks.first:
-        write_text(log, "".join(kept_lines(log, trainer.step)))
+        run.shorten_log(trainer.step)
     per_epoch = trainer.loader.batches_per_epoch
     kept = trainer.step  # the step of the newest checkpoint
     progress = Progress("training", "steps", trainer.total_steps, note, trainer.step)

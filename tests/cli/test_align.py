@@ -100,7 +100,10 @@ def test_align_usage(nsface: Run, place: Path) -> None:
         ((), "either --detector"),
         (("--detector", "yunet"), "--model"),
         (("--detector", "yunet", "--model", "none.onnx"), "none.onnx"),
-        (("--landmarks", "points.txt", "--template", "x"), "no template"),
+        (
+            ("--landmarks", "points.txt", "--template", "x"),
+            "no template is called 'x'; there are: sphereface",
+        ),
     ):
         outcome = nsface("align", "faces", "out", *options)
         assert (outcome.status, outcome.err.count("\n")) == (2, 1)

@@ -121,7 +121,10 @@ def test_options(place: Path, nsface: Run) -> None:
     refused(nsface("eval", "x.npz"), "did you mean 'eval-lfw' or 'eval-fglfw' or 'eval-ytf' or ")
     missing = ("alpha2: softmax has no such argument", "heads with alpha2: noisy-softmax, ")
     refused(train(nsface, "--data", "train", "--head", "softmax", "--alpha2", "0.1"), *missing)
-    refused(train(nsface, "--data", "train", "--network", "light"), "command line: network.name: unknown net")
+    refused(
+        train(nsface, "--data", "train", "--network", "light"),
+        "line: network.name: no network is called",
+    )
     refused(nsface("train", "nothing.yaml"), "nothing.yaml", "no such file")
 
 

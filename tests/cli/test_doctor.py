@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from nsface.cli import doctor
+from nsface import installation
 from nsface.networks import NETWORKS
 from nsface.networks.soundness import Verdict
 
@@ -43,23 +43,12 @@ def test_json(nsface: Run) -> None:
 
 def test_table_names_what_is_missing_and_how_to_get_it(nsface: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ["tqdm>=4", 'nowhere-to-be-found>=1; extra == "onnx"', "pytest; extra == 'test'", "also-missing"]
-    monkeypatch.setattr(doctor, "requires", lambda name: lines)
+    monkeypatch.setattr(installation, "requires", lambda name: lines)
     outcome = nsface("doctor")
     assert outcome.status == 0
     assert "also-missing MISSING" in outcome.out
     assert "onnx: missing nowhere-to-be-found; pip install 'nsface[onnx]'" in outcome.out
     assert "test: installed" in outcome.out
-
-
-def test_another_build_of_opencv_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    def only_headless(name: str) -> str:
-        if name != "opencv-python-headless":
-            raise PackageNotFoundError
-        return "4.9"
-
-    monkeypatch.setattr(doctor, "version", only_headless)
-    monkeypatch.setattr(doctor, "requires", lambda name: ["opencv-python>=4.9"])
-    assert doctor.packages() == {"opencv-python": "4.9 (opencv-python-headless)"}
 
 
 @pytest.mark.parametrize(

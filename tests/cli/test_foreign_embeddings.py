@@ -12,8 +12,8 @@ import pytest
 
 from nsface.embeddings import Embeddings, load, save
 from nsface.embeddings.overlap import names_digest
-from nsface.embeddings.overlap_record import Entry, read_record
 from nsface.errors import DataError
+from nsface.run_folder import OverlapEntry, RunFolder
 
 Run = Callable[..., Any]
 
@@ -118,7 +118,7 @@ def test_an_identity_that_a_line_cannot_hold_is_not_written(
     files = (tmp_path / "x.npz", tmp_path / "x.npz")
     outcome = nsface("overlap", *files, "--threshold", 0.9, "--exclude", tmp_path / "exclude.txt")
     assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
-    assert "a line cannot hold the identity" in outcome.err
+    assert "a line of the list for exclude: cannot hold the identity" in outcome.err
     assert not (tmp_path / "exclude.txt").exists()
 
 
@@ -156,8 +156,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run"
 
 
-def recorded(run: Path) -> Entry:
-    return read_record(run)[names_digest(load("test.npz").names)]
+def recorded(run: Path) -> OverlapEntry:
+    return RunFolder(run).read_overlap()[names_digest(load("test.npz").names)]
 
 
 def test_what_was_compared_is_recorded_and_the_note_stays_until_embeddings_were(
@@ -201,22 +201,6 @@ def test_a_damaged_record_is_one_line(nsface: Run, run: Path, record: str) -> No
     outcome = nsface("eval-pairs", "test.npz", "--pairs", "pairs.txt")
     assert outcome.status == 2
     assert "overlap.json: " in outcome.err
-
-
-NAMED = [
-    ("a\tAnn\na\tBo\n", ":2: a is called 'Bo' here and 'Ann' before"),
-    ('n1,"A B"\nn1,"A C"\n', ":2: n1 is called"),
-    ("n1 A\n\nn2 B\nn1 B\n", ":4: n1 is called"),
-]
-
-
-@pytest.mark.parametrize(("text", "problem"), NAMED)
-def test_an_identity_with_two_names_is_refused(tmp_path: Path, text: str, problem: str) -> None:
-    from nsface.embeddings.overlap import read_names
-
-    (tmp_path / "names.txt").write_text(text)
-    with pytest.raises(DataError, match=problem):
-        read_names(tmp_path / "names.txt")
 
 
 @pytest.mark.parametrize("lines", ["1\n1\nA\t999999999\n", "1\n2\nA\t999999\nB\t2\n", "1000001\n" + "A\t1\n"])

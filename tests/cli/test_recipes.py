@@ -38,9 +38,9 @@ def test_they_are_listed_and_printed(nsface: Run, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["lfw-smal"], "did you mean 'lfw-small'? it is one of: casia-"),
+        (["lfw-smal"], "did you mean 'lfw-small'?); there are: casia-"),
         (["lfw-small", "--changed"], "--changed goes with --resume"),
-        (["lfw-small", "--set", "epoch=3"], "did you mean 'epochs'? it is one of: data, "),
+        (["lfw-small", "--set", "epoch=3"], "did you mean 'epochs'?); there are: data, "),
         (["lfw-small", "--epochs", "2", "--set", "iterations=3"], "either epochs or iterations, not both"),
     ],
 )

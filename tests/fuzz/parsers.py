@@ -88,9 +88,9 @@ def run(folder: Path) -> object:
 
 
 def log(folder: Path) -> object:
-    from nsface.training.folder import kept_lines
+    from nsface.run_folder import RunFolder
 
-    return kept_lines(folder / "log.jsonl", 2)
+    return RunFolder(folder).read_log()
 
 
 def embeddings(name: str, folder: Path) -> object:
@@ -113,7 +113,7 @@ def json_text(folder: Path) -> object:
 
 
 def overlap_names(folder: Path) -> object:
-    from nsface.embeddings.overlap import read_names
+    from nsface.embeddings.identity_names import read_names
 
     return read_names(folder / "l.txt")
 

@@ -59,7 +59,7 @@ def test_sampled_classes_go_with_normalised_heads(name: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        ({"name": "arcfase"}, r"4: head\.name: unknown head 'arcfase'; did you mean 'arcface'\?"),
+        ({"name": "arcfase"}, r"4: head\.name: no head is called 'arcfase' \(did you mean 'arcface'\?"),
         ({"name": "noisy-softmax", "alpha2": -0.1}, r"5: head: alpha2 .* ≥ 0, not -0\.1"),
         (
             {"name": "noisy-softmax", "bias": "true", "variant": "angular"},
@@ -91,7 +91,7 @@ def test_refused_on_the_command_line(tmp_path: Path) -> None:
     for given, message in (
         ({"head.alpha2": -1.0}, "head: alpha2 .* must be a number ≥ 0, not -1"),
         ({"head.name": "softmax", "head.alpha2": 0.1}, "head: alpha2: softmax has no such argument"),
-        ({"head.name": "arcfase"}, r"head\.name: unknown head 'arcfase'"),
+        ({"head.name": "arcfase"}, r"head\.name: no head is called 'arcfase'"),
     ):
         with pytest.raises(RecipeError, match=f"^given on the command line: {message}"):
             load_recipe(tmp_path / "recipe.yaml", given)

@@ -139,7 +139,7 @@ def test_light_resnet_with_few_channels(channels: int) -> None:
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list() -> None:
-    with pytest.raises(ModelError, match=r"'spherface-20'.*did you mean sphereface-20") as caught:
+    with pytest.raises(ModelError, match=r"'spherface-20'.*did you mean 'sphereface-20'") as caught:
         build("spherface-20", height=112, width=96)
     assert all(name in str(caught.value) for name in NETWORKS)
     assert "\n" not in str(caught.value)
@@ -150,11 +150,11 @@ def test_an_unknown_name_gets_the_nearest_and_the_list() -> None:
 
 def test_an_unknown_argument_is_refused_by_name() -> None:
     with pytest.raises(
-        ArgumentError, match=r"^droput: iresnet-18 has no such argument; did you mean 'dropout'"
+        ArgumentError, match=r"^droput: iresnet-18 has no such argument \(did you mean 'dropout'\?\)"
     ):
         build("iresnet-18", height=112, width=112, droput=0.4, layers=3)
     with pytest.raises(
-        ArgumentError, match=r"^dropout: vgg-face has no such argument; it is one of: activation"
+        ArgumentError, match=r"^dropout: vgg-face has no such argument; there are: activation"
     ):
         build("vgg-face", height=112, width=96, dropout=0.4)
 

@@ -20,7 +20,8 @@ from safetensors.torch import load_file
 
 from nsface.errors import ModelError, NsfaceError, RecipeError
 from nsface.recipe.schema import Recipe
-from nsface.training.checkpoint import load_checkpoint, save_checkpoint, saved
+from nsface.run_folder import RunFolder
+from nsface.training.checkpoint import load_checkpoint, save_checkpoint
 from nsface.training.run import train
 
 Small = Callable[..., Recipe]
@@ -132,7 +133,7 @@ def test_the_checkpoint_before_a_damaged_one_is_used(small: Small, place: Path, 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_where_both_are_damaged_it_is_one_error(small: Small, place: Path, damage: Change) -> None:
-    for path in saved(place / "checkpoints"):
+    for path in RunFolder(place).saved_checkpoints():
         damage(path)
     before = {path.name: path.read_bytes() for path in (place / "checkpoints").glob("*.pt")}
     with pytest.raises(ModelError, match=r"checkpoint|not finite") as error:
@@ -152,7 +153,7 @@ def test_a_damaged_state_never_takes_the_place_of_a_good_one(small: Small, place
 
     with pytest.raises(SystemError):
         train(small(), place, resume=True, note=killed)
-    for path in saved(place / "checkpoints"):
+    for path in RunFolder(place).saved_checkpoints():
         assert load_checkpoint(path, CPU)["step"] == 10
 
 

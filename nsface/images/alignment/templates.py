@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nsface.errors import DataError, listing
+from nsface.arguments import unknown_name
+from nsface.errors import DataError
 
 Points = npt.NDArray[np.float64]
 
@@ -63,7 +64,7 @@ def template(name: str) -> Template:
     """
     size = _SIZE.fullmatch(name)
     if size is None and name not in _SIZES:
-        raise DataError(f"no template {name!r}; there are {listing(list(_SIZES))}, and sizes such as 128x128")
+        raise DataError(f"{unknown_name('template', name, _SIZES)}, and sizes such as 128x128")
     height, width = (int(size[1]), int(size[2])) if size else _SIZES[name]
     scale = height / _SIDE
     points = scale * np.array(_POINTS) + [(width - scale * _SIDE) / 2, 0]

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from nsface.groups import connected_groups
+
 SIDE = 32
 FREQUENCIES = 16
 NEAR = 24  # bits
@@ -79,15 +81,11 @@ def _close(
 
 def groups(pairs: npt.NDArray[np.int64]) -> list[list[int]]:
     """Groups of rows that `pairs` (P × 2) connect, in ascending order, and ordered by their first rows."""
-    from scipy.sparse import coo_array  # here, because SciPy takes long to import
-    from scipy.sparse.csgraph import connected_components
-
-    rows, numbers = np.unique(pairs, return_inverse=True)
-    left, right = numbers.reshape(-1, 2).T
-    links = coo_array((np.ones(len(left), bool), (left, right)), (len(rows), len(rows)))
-    members: dict[int, list[int]] = {}
-    for row, group in zip(
-        rows.tolist(), connected_components(links, directed=False)[1].tolist(), strict=True
-    ):
-        members.setdefault(group, []).append(row)
-    return list(members.values())
+    rows, places = np.unique(pairs, return_inverse=True)
+    left, right = places.reshape(-1, 2).T
+    members: list[list[int]] = []
+    for row, group in zip(rows.tolist(), connected_groups(left, right, len(rows)).tolist(), strict=True):
+        if group == len(members):
+            members.append([])
+        members[group].append(row)
+    return members

@@ -13,7 +13,7 @@ from nsface.recipe.names import shipped, summary
 from nsface.recipe.schema import load_recipe
 from nsface.training.build import build_head
 
-FOLDER = Path(__file__).resolve().parents[1] / "recipes"
+FOLDER = Path(__file__).resolve().parents[2] / "recipes"
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -63,8 +63,8 @@ def test_a_name_is_the_recipe_and_a_path_the_file(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("lfw-smal", r"no recipe is called lfw-smal, and no file; did you mean 'lfw-small'\?"),
-        ("zzz", "no recipe is called zzz, and no file; it is one of: casia-iresnet50, .*lfw-small"),
+        ("lfw-smal", r"no recipe or file is called 'lfw-smal' \(did you mean 'lfw-small'\?"),
+        ("zzz", "no recipe or file is called 'zzz'; there are: casia-iresnet50, .*lfw-small"),
         ("recipes/lfw-small.yaml", "comes with nsface: give lfw-small"),
         ("my.yaml", r"my\.yaml: no such file .*the recipes that come with nsface are casia-"),
         (".", "is a directory"),

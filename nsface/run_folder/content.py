@@ -1,0 +1,118 @@
+"""What the files of a run folder must hold to be read; other keys may stand beside these."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+
+Number = Annotated[float, Field(ge=-1e39, le=1e39)]  # every finite float32; neither infinite nor nan
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Way = Literal["names", "pictures", "embeddings"]
+WAYS: dict[Way, str] = {"names": "name", "pictures": "picture", "embeddings": "embedding"}
+
+
+class _Content(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class LogLine(_Content):
+    """A line of `log.jsonl` after `step` steps: means since the line before, but of the learning rate."""
+
+    step: Count
+    epoch: Number = 0.0
+    loss: Number = 0.0
+    accuracy: Share = 0.0
+    probability: Share = 0.0
+    saturated: Share = 0.0
+    gradient: Number = 0.0
+    learning_rate: Number = 0.0
+    images_per_second: Number = 0.0
+
+
+class Environment(_Content):
+    """`environment.json`; all of it that is not named here is for people.
+
+    Attributes:
+        images, identities: the size of the training set.
+        data: fingerprint of the images, without which a run cannot be resumed.
+        changes: what was changed in the recipe on purpose, oldest first: the step after which it was changed,
+            and by dotted key the value before and after.
+    """
+
+    images: Count | None = None
+    identities: Count | None = None
+    data: str | None = None
+    changes: list[dict[str, Any]] = Field(default=[])
+
+
+class _Named(_Content):
+    name: str
+
+
+class ResolvedRecipe(_Content):
+    """What is read of `recipe.yaml` where the network and the head that it names need not exist here."""
+
+    head: _Named
+    network: _Named
+    exclude: list[str] | None = None
+
+
+class OverlapEntry(BaseModel):
+    """What `overlap.json` says of one test set: how it was compared with the training set, and who was found.
+
+    Attributes:
+        images: the number of images in the test set.
+        found: training identities that seem to be in the test set, in whichever way they were found.
+        found_by: the identities found in each way in which the sets were compared; `names` is there only
+            where names say who somebody is. None in records of nsface 0.3.
+        threshold: the cosine from which two identities count as one person; None: embeddings were not
+            compared.
+        pictures: whether pictures were compared.
+        model_digest: the model that made the embeddings.
+    """
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    images: NonNegativeInt
+    found: list[str]
+    found_by: dict[Way, list[str]] | None = None
+    threshold: float | None = None
+    pictures: bool = False
+    model_digest: str | None = None
+
+    @property
+    def ways(self) -> list[Way]:
+        """The ways in which the sets were compared."""
+        if self.found_by is not None:
+            return [way for way in WAYS if way in self.found_by]
+        used = {"names": True, "pictures": self.pictures, "embeddings": self.threshold is not None}
+        return [way for way in WAYS if used[way]]
+
+    def compared(self) -> str:
+        """How the sets were compared, in words: `by name only`, `by name and embedding`."""
+        words = [WAYS[way] for way in self.ways]
+        if not words:
+            return "by name only, and no name says who it is"
+        joined = " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+        return f"by {joined}" + ("" if "embeddings" in self.ways else " only")
+
+    def joined(self, before: OverlapEntry | None, used: Set[str]) -> OverlapEntry:
+        """This entry, and what an earlier comparison of the same two sets found in other ways.
+
+        Args:
+            before: the earlier entry, if there is one.
+            used: the identities that the run was trained on; others of the earlier entry are left out.
+        """
+        if before is None or before.found_by is None or self.found_by is None:
+            return self
+        earlier = {way: sorted(used & set(found)) for way, found in before.found_by.items()}
+        found_by = earlier | self.found_by
+        kept = before.threshold if self.threshold is None else self.threshold
+        found = sorted({identity for found in found_by.values() for identity in found})
+        pictures = self.pictures or before.pictures
+        return self.model_copy(
+            update={"found_by": found_by, "found": found, "threshold": kept, "pictures": pictures}
+        )

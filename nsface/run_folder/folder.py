@@ -1,0 +1,230 @@
+"""`RunFolder`: the folder that `nsface train --out` makes. Without torch, but for `load_recipe`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from nsface import files
+from nsface.checked import checked
+from nsface.errors import DataError, NsfaceError, RecipeError, shown
+from nsface.files import reason, write_text
+from nsface.run_folder.content import Environment, LogLine, OverlapEntry, ResolvedRecipe
+from nsface.untrusted import parse_json
+
+if TYPE_CHECKING:
+    from nsface.recipe.schema import Recipe
+
+LATEST, PREVIOUS = "latest.pt", "previous.pt"
+_LONGEST_RECIPE = 1 << 20  # characters
+_MOST_ALIASED = 10  # values, each of which may be long
+
+
+class RunFolder:
+    """The folder of one training run. Nothing is read or written before a method is called.
+
+    Attributes:
+        path: the folder.
+        recipe_file: `recipe.yaml`, the resolved recipe. A folder that has it is a run folder.
+        environment_file: `environment.json`: fingerprint of the data, versions, device, changes of recipe.
+        log_file: `log.jsonl`, a line a logging step.
+        checkpoints: the folder of the training's states.
+        latest_checkpoint, previous_checkpoint: the newest state in it, and the one before.
+        model_file: `model.safetensors`, the trained model, once the run is complete.
+        overlap_file: `overlap.json`, how the training set was compared with test sets.
+        report_file: `report.html`.
+
+    Example:
+        >>> RunFolder("runs/noisy").model_file.as_posix()
+        'runs/noisy/model.safetensors'
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.recipe_file = self.path / "recipe.yaml"
+        self.environment_file = self.path / "environment.json"
+        self.log_file = self.path / "log.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.latest_checkpoint = self.checkpoints / LATEST
+        self.previous_checkpoint = self.checkpoints / PREVIOUS
+        self.model_file = self.path / "model.safetensors"
+        self.overlap_file = self.path / "overlap.json"
+        self.report_file = self.path / "report.html"
+
+    def is_run(self) -> bool:
+        """Whether a run has begun in the folder: its recipe is there."""
+        return os.path.isfile(self.recipe_file)
+
+    def has_model(self) -> bool:
+        """Whether a model is there: the run has been complete once."""
+        return os.path.exists(self.model_file)
+
+    def saved_checkpoints(self) -> list[Path]:
+        """The states from which the training can go on, the newest first."""
+        return [path for path in (self.latest_checkpoint, self.previous_checkpoint) if os.path.exists(path)]
+
+    def check_new(self) -> None:
+        """Refuse a folder that cannot be made, or that holds files which a run would overwrite.
+
+        Raises:
+            NsfaceError: with the reason.
+        """
+        try:
+            files.check_folder(self.path)
+        except NsfaceError as error:
+            raise NsfaceError(f"{error}; choose another --out") from error
+        run_files = (self.recipe_file, self.model_file, self.environment_file, self.log_file)
+        for file in (*run_files, self.latest_checkpoint, self.previous_checkpoint):
+            if os.path.exists(file):
+                name = file.relative_to(self.path)
+                raise NsfaceError(
+                    f"{shown(self.path)} holds a {name} and is no run folder; choose another --out"
+                )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder if it is not there, and while entered hold it against other processes.
+
+        Raises:
+            NsfaceError: it cannot be made, or another process holds it.
+        """
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise NsfaceError(
+                f"cannot make the run folder {shown(self.path)}: {reason(error)}; choose another --out"
+            ) from error
+        try:
+            if not files.lock(handle):
+                raise NsfaceError(
+                    f"{shown(self.path)}: another process is training in this folder; wait for it, or choose "
+                    "another --out"
+                )
+            yield
+        finally:
+            os.close(handle)
+
+    def load_recipe(self) -> Recipe:
+        """The recipe, validated as for a training: its head and network must exist here.
+
+        Raises:
+            RecipeError: it cannot be read, or is wrong.
+        """
+        from nsface.recipe.schema import load_recipe
+
+        return load_recipe(self.recipe_file)
+
+    def read_recipe(self) -> tuple[str, dict[str, Any]]:
+        """The recipe as text and as values, whatever heads and networks it names (see `ResolvedRecipe`).
+
+        Raises:
+            DataError: it is missing or damaged.
+        """
+        from nsface.recipe.text import read_yaml
+
+        where = shown(self.recipe_file)
+        try:
+            text = self.read_bytes(self.recipe_file).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{where}: not UTF-8; train again") from error
+        if len(text) > _LONGEST_RECIPE:
+            raise DataError(f"{where}: {len(text):,} characters are no recipe; train again")
+        try:
+            values = read_yaml(text, _MOST_ALIASED)[1]
+        except RecipeError as error:
+            raise DataError(f"{where}: {shown(error)}; train again") from error
+        return text, checked(ResolvedRecipe, values, str(self.recipe_file), "train again")
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write the resolved `recipe`, every default included."""
+        write_text(self.recipe_file, recipe.to_yaml())
+
+    def read_environment(self) -> dict[str, Any]:
+        """What the numbers of the run depend on besides the recipe (see `Environment`).
+
+        Raises:
+            DataError: it is missing or damaged.
+        """
+        where = str(self.environment_file)
+        content = parse_json(self.read_bytes(self.environment_file), where)
+        return checked(Environment, content, where, "train again")
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Write what the numbers of the run depend on besides the recipe."""
+        write_text(self.environment_file, json.dumps(environment, indent=2) + "\n")
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """The lines of the log (see `LogLine`), but a last one without an end, which is still being written.
+
+        Raises:
+            DataError: it is missing, or a line is damaged; file and line are named.
+        """
+        return [line for line, _ in self._log_lines()]
+
+    def shorten_log(self, step: int) -> None:
+        """Remove from the log what came after `step`, and a line without an end; make it if it is not there.
+
+        Raises:
+            DataError: a line is damaged; file and line are named.
+        """
+        lines = self._log_lines() if os.path.lexists(self.log_file) else []
+        write_text(self.log_file, "".join(text for line, text in lines if line["step"] <= step))
+
+    def _log_lines(self) -> list[tuple[dict[str, Any], str]]:
+        """Every finished line of the log, read and as it stands."""
+        found = []
+        for number, text in enumerate(self.read_bytes(self.log_file).split(b"\n")[:-1], 1):
+            where, remedy = f"{self.log_file}:{number}", "remove the line"
+            try:
+                content = parse_json(text, where)
+            except DataError as error:
+                raise DataError(f"{error}; {remedy}") from error
+            found.append((checked(LogLine, content, where, remedy), f"{text.decode()}\n"))
+        return found
+
+    def read_overlap(self) -> dict[str, OverlapEntry]:
+        """How the training set was compared with test sets, by the digest of each test set's names.
+
+        Empty where it never was.
+
+        Raises:
+            DataError: the record cannot be read, or is no such record.
+        """
+        path = self.overlap_file
+        if not os.path.exists(path):
+            return {}
+        content = parse_json(self.read_bytes(path), str(path))
+        try:
+            if isinstance(content, dict):
+                return {digest: OverlapEntry.model_validate(entry) for digest, entry in content.items()}
+        except ValidationError:
+            pass
+        raise DataError(f"{shown(path)}: not a record of nsface overlap; remove it")
+
+    def write_overlap(self, entries: Mapping[str, OverlapEntry]) -> None:
+        """Write how the training set was compared with test sets."""
+        content = {digest: entry.model_dump(exclude_none=True) for digest, entry in entries.items()}
+        write_text(self.overlap_file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def read_bytes(self, file: Path) -> bytes:
+        """The content of a `file` in this folder.
+
+        Raises:
+            DataError: it is missing, or cannot be read.
+        """
+        try:
+            return file.read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DataError(
+                f"{shown(self.path)}: no {shown(file.name)} in it; give a folder that "
+                "`nsface train --out` made"
+            ) from error
+        except OSError as error:
+            raise DataError(f"{shown(file)}: cannot be read: {reason(error)}") from error

@@ -1,6 +1,6 @@
-"""The state from which a training continues to the same bits, and the one before it.
+"""Checkpoints: the state from which a training continues to the same bits, and the state before it.
 
-Random numbers need no place in it: every draw depends on the run's seed and the step alone (`nsface.seeds`).
+The state has no random numbers: every draw depends on the run's seed and the step alone (`nsface.seeds`).
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ PARTS = {"step", "network", "head", "auxiliary", "optimizer", "meter"}  # see Tr
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write `state` (tensors, numbers, text, and dicts and lists of them) to `path`, whole or not at all.
 
-    What `path` held stays beside it as `previous.pt`.
+    The former content of `path` is kept beside it as `previous.pt`.
 
     Raises:
-        NsfaceError: it cannot be written.
+        NsfaceError: the file cannot be written.
     """
     with replacing(path) as temporary:
         try:
             torch.save(state, temporary)
-        except RuntimeError as error:  # what a full disk is to it
+        except RuntimeError as error:  # PyTorch raises this when the disk is full
             raise NsfaceError(
                 f"cannot write {shown(path)}: {str(error).splitlines()[0]}; is the disk full?"
             ) from error
         if path.exists():
-            _keep(path, path.with_name(PREVIOUS))
+            _also_name(path, path.with_name(PREVIOUS))
 
 
-def _keep(path: Path, previous: Path) -> None:
-    """Give the file `path` the name `previous` too."""
+def _also_name(path: Path, previous: Path) -> None:
+    """Give the file at `path` the name `previous` as well, in place of the file that had it."""
     link = previous.with_name(f".{previous.name}.link")
     try:
         with suppress(FileNotFoundError):
             link.unlink()
         link.hardlink_to(path)
         os.replace(link, previous)
-        with suppress(FileNotFoundError):  # it is still there where both names were of one file
+        with suppress(FileNotFoundError):  # os.replace keeps it where both names are of one file
             link.unlink()
-    except OSError:  # the file system has no links: the new state is whole, and takes the free name at once
+    except OSError:  # without links `path` is free for a moment; the new file takes it at once
         os.replace(path, previous)
 
 
@@ -67,11 +67,12 @@ def restore_newest(
 ) -> None:
     """Call `restore` with the newest state of `run` that can be used.
 
-    Where that is the one before the newest, `note` is called with a line that says why, and with `mend` it
-    takes the newest one's place, lest the next state to be saved put the damaged one in its own.
+    If the newest state is damaged, the one before it is used, and `note` is called with a line that says why.
+    With `mend` it also replaces the newest one, since otherwise the next save would keep the damaged state
+    and drop the good one.
 
     Raises:
-        ModelError: there is none, or `restore` refused all.
+        ModelError: there is no state, or `restore` refused all.
         NsfaceError: the folder cannot be written.
     """
     faults: list[ModelError] = []
@@ -97,17 +98,17 @@ def restore_newest(
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read what `save_checkpoint` wrote; nothing but tensors and plain values is unpickled.
+    """Read a file of `save_checkpoint`. Only tensors and plain values are unpickled.
 
     Raises:
-        ModelError: missing or damaged, if only by one bit, or with numbers that are not finite.
+        ModelError: the file is missing, damaged (even by one bit), or has numbers that are not finite.
     """
     try:
         _check_whole(path)
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except OSError as error:
         raise ModelError(f"{shown(path)}: cannot be read: {reason(error)}") from error
-    except Exception as error:  # what zipfile and an unpickler raise for damaged files is beyond counting
+    except Exception as error:  # zipfile and unpicklers raise nearly anything for damaged files
         raise ModelError(f"{shown(path)}: not a checkpoint of nsface, or a damaged one") from error
     if not isinstance(state, dict) or not state.keys() >= PARTS:
         raise ModelError(f"{shown(path)}: not a checkpoint of nsface")
@@ -124,9 +125,9 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
 
 
 def _check_whole(path: Path) -> None:
-    """Raise for a file that is not such an archive as torch writes, not compressed, or whose sums are wrong.
+    """Raise if the file is no uncompressed archive, as PyTorch writes it, or if its checksums are wrong.
 
-    torch itself checks no sums, and would fill the memory with what a few bytes unpack to.
+    PyTorch itself checks no sums, and would fill the memory with what a few compressed bytes expand to.
     """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
@@ -139,7 +140,7 @@ def _check_whole(path: Path) -> None:
 
 
 def tensors(state: dict[str, Any]) -> dict[str, Tensor]:
-    """All tensors of a trainer's state, by a name that a message can show."""
+    """All tensors of a trainer's state, by a name for messages."""
     found = {name: t for part in ("network", "head", "auxiliary") for name, t in state[part].items()}
     for number, kept in state["optimizer"]["state"].items():
         found |= {f"{key} {number}": value for key, value in kept.items() if isinstance(value, Tensor)}

@@ -36,7 +36,7 @@ from nsface.weightless import weightless
 
 
 class Interrupted(Exception):
-    """The run was asked to stop, and can be resumed."""
+    """The run was stopped by a signal, and can be resumed."""
 
 
 def train(
@@ -50,18 +50,18 @@ def train(
 ) -> Path:
     """Train as `recipe` says, in the folder `out`; returns the path of the model.
 
-    With `resume`, a run that was interrupted goes on, to the same bits as if it had not been; one that is
-    complete stays as it is, or goes on where the recipe is longer; one that was never begun begins. With
-    `changed` it may go on with another optimiser, schedule, length or arguments of the head.
+    With `resume`, an interrupted run continues, and ends with the same bits as without the interruption. A
+    complete run stays as it is, or continues where the recipe is longer; a run that never began begins. With
+    `changed` it may continue with another optimiser, schedule, length or arguments of the head.
 
-    Of several `ranks`, each calls this with the same arguments; the first writes the folder, which all see,
-    and calls `note` with lines about what is trained, what is not read and how far the training is.
+    All `ranks` call this with the same arguments and see the same folder. Only the first rank writes, and
+    calls `note` with a line about what is trained, what is not read, and the progress.
 
     Raises:
-        RecipeError: a wrong value, or, with `resume`, another recipe than the folder's.
+        RecipeError: a value is wrong, or, with `resume`, the recipe is not that of the folder.
         DataError: the images cannot be used.
-        NsfaceError: the folder holds a run already, or cannot be written, or the training diverged.
-        Interrupted: SIGINT or SIGTERM came; the state after the last step is saved.
+        NsfaceError: the folder holds a run already or cannot be written, or the training diverged.
+        Interrupted: a SIGINT or SIGTERM came; the state after the last step is saved.
     """
     run = RunFolder(out)
     check_folder(recipe, run, resume, changed)
@@ -83,23 +83,23 @@ def train(
         return run.model_file
     loader = make_loader(recipe, source, chosen, labels, device, ranks, note)
     trainer = make_trainer(recipe, len(identities), loader, device, ranks)
-    ranks.wait()  # until all have looked at the folder as it was
-    with claimed(recipe, run, ranks, resume, changed) as altered:
+    ranks.wait()  # until all have read the folder, before the first rank changes it
+    with claimed(recipe, run, ranks, resume, changed) as recipe_changes:
         if begun != ranks.any(resume and bool(run.saved_checkpoints())):
             raise NsfaceError(f"{shown(out)}: another process has trained in this folder; repeat the command")
         if begun:
             restore_newest(run, device, trainer.restore, note, mend=ranks.first)
-        record_start(trainer, run, data, altered if begun else {}, note)
+        record_start(trainer, run, data, recipe_changes if begun else {}, note)
         with loader:
-            follow(trainer, run, note)
+            run_to_end(trainer, run, note)
         if ranks.first:
             save_model(run.model_file, trainer.network, describe_model(recipe, len(identities)))
-        ranks.wait()  # until the model is there
+        ranks.wait()  # until the model is written
     return run.model_file
 
 
 def check_possible(recipe: Recipe, device: torch.device, ranks: Ranks) -> None:
-    """Refuse a head that cannot be shared by so many ranks, and batches too small for them."""
+    """Refuse a head that cannot be divided among the ranks, and a batch that is too small for them."""
     with weightless():
         build_head(recipe, ranks.count + 1, ranks)
     check_batch(recipe, 1 if device.type == "cuda" else ranks.count)
@@ -120,31 +120,34 @@ def record_start(
     trainer: Trainer,
     run: RunFolder,
     data: dict[str, Any],
-    altered: dict[str, Any],
+    recipe_changes: dict[str, Any],
     note: Callable[[str], object] | None = None,
 ) -> None:
-    """Write environment.json and the recipe of a run that begins or goes on, and note what is trained.
+    """Write environment.json and the recipe of a run that begins or continues, and note what is trained.
 
     Args:
-        data: fingerprint of the training set, and its numbers of images and identities.
-        altered: what the recipe changes in the one that the run had, on purpose.
+        trainer: the trainer, at the step from which it continues.
+        run: the folder.
+        data: the fingerprint of the training set, and its numbers of images and identities.
+        recipe_changes: the values that were changed on purpose in the recipe of a run that had begun.
+        note: a function that takes the line about what is trained.
     """
     environment = describe_environment(trainer.device, trainer.dtype) | data | describe_parts(trainer)
     changes = recorded_environment(run).get("changes", []) if trainer.step else []
-    if altered:
-        changes = [*changes, {"step": trainer.step, **altered}]
+    if recipe_changes:
+        changes = [*changes, {"step": trainer.step, **recipe_changes}]
     if changes:
         environment["changes"] = changes
-    trainer.ranks.wait()  # until all have read what the first now writes
+    trainer.ranks.wait()  # until all have read what the first rank now overwrites
     if trainer.ranks.first:
         run.write_environment(environment)
         run.write_recipe(trainer.recipe)
     if note is not None:
-        note(opening(trainer.recipe, environment))
+        note(summary(trainer.recipe, environment))
 
 
 def describe_parts(trainer: Trainer) -> dict[str, Any]:
-    """How many processes train how many weights, and in which form the classifier is computed."""
+    """The number of ranks, the number of weights of the network, and the form of the classifier."""
     return {
         "ranks": trainer.ranks.count,
         "parameters": sum(p.numel() for p in trainer.network.parameters()),
@@ -153,7 +156,7 @@ def describe_parts(trainer: Trainer) -> dict[str, Any]:
 
 
 def describe_model(recipe: Recipe, identities: int) -> Description:
-    """The header of the model that `recipe` leads to."""
+    """The header of the file of a model that was trained by `recipe`."""
     return Description(
         network=recipe.network.name,
         network_arguments=recipe.network.arguments,
@@ -167,7 +170,7 @@ def describe_model(recipe: Recipe, identities: int) -> Description:
 
 
 def check_batch(recipe: Recipe, parts: int) -> None:
-    """Refuse a batch of one image where the network normalises over it, in each of so many `parts`."""
+    """Refuse a batch with one image in each of its `parts`, where the network normalises over each part."""
     if recipe.batch_size >= 2 * parts:
         return
     if any(isinstance(m, nn.BatchNorm1d) for m in recipe.network.plan(recipe.input).modules()):
@@ -177,25 +180,26 @@ def check_batch(recipe: Recipe, parts: int) -> None:
         )
 
 
-def follow(trainer: Trainer, run: RunFolder, note: Callable[[str], object] | None = None) -> None:
-    """Run `trainer` to its end: log lines, progress, a checkpoint each epoch and when interrupted.
+def run_to_end(trainer: Trainer, run: RunFolder, note: Callable[[str], object] | None = None) -> None:
+    """Train to the end. Write the log, show progress, and save a checkpoint each epoch and when interrupted.
 
-    Of several ranks, all stop after the same step, and the first writes.
+    All ranks stop after the same step, and the first one writes.
 
     Raises:
-        Diverged: what would be saved is not finite; what was saved before stays, and is named.
+        Diverged: the loss or a weight is not finite. Earlier checkpoints stay, and the message names one.
+        Interrupted: a SIGINT or SIGTERM came; the state after the last step is saved.
     """
     ranks, checkpoint = trainer.ranks, run.latest_checkpoint
     log = run.log_file if ranks.first else Path(os.devnull)
     if ranks.first:
         run.shorten_log(trainer.step)
     per_epoch = trainer.loader.batches_per_epoch
-    kept = trainer.step  # the step of the newest checkpoint
+    saved_step = trainer.step  # of the newest checkpoint
     progress = Progress("training", "steps", trainer.total_steps, note, trainer.step)
     try:
         with progress, log.open("a", encoding="utf-8") as file, Interruption() as interruption:
             for line in trainer.run():
-                progress.update(1, None if line is None else described(line))
+                progress.update(1, None if line is None else progress_text(line))
                 if line is not None:
                     file.write(json.dumps(line) + "\n")
                     file.flush()
@@ -204,63 +208,63 @@ def follow(trainer: Trainer, run: RunFolder, note: Callable[[str], object] | Non
                 if stop or last or trainer.step % per_epoch == 0:
                     state = trainer.state()
                     if ranks.first:
-                        sync(log)  # lest a checkpoint outlive the lines before it
+                        sync(log)  # a checkpoint must not reach the disk before the lines up to its step
                         save_finite(checkpoint, state)
-                    kept = trainer.step
+                    saved_step = trainer.step
                 if stop and not last:
                     raise Interrupted(
                         f"stopped after step {trainer.step} of {trainer.total_steps}; "
                         "go on with the same command and --resume"
                     )
     except Diverged as error:
-        raise Diverged(f"{error}; {remedy(trainer, checkpoint, kept)}") from error
+        raise Diverged(f"{error}; {remedy(trainer, checkpoint, saved_step)}") from error
 
 
 def save_finite(path: Path, state: dict[str, Any]) -> None:
-    """`save_checkpoint`, but of what is finite alone.
+    """Save `state` by `save_checkpoint` if it is finite.
 
     Raises:
-        Diverged: it is not.
+        Diverged: it is not finite.
     """
     if broken := not_finite(tensors(state)):
         raise Diverged(f"what is trained is no longer finite at step {state['step']} ({listing(broken, 3)})")
     save_checkpoint(path, state)
 
 
-def remedy(trainer: Trainer, checkpoint: Path, kept: int) -> str:
-    """What is left of a training that diverged, why it probably did, and how to go on."""
+def remedy(trainer: Trainer, checkpoint: Path, saved_step: int) -> str:
+    """The end of a message about a diverged training: the state that is left, likely causes, a remedy."""
     rate, warmup = trainer.recipe.optimizer.learning_rate, trainer.recipe.schedule.warmup
     causes = [f"optimizer.learning_rate ({rate:g}) too high", f"schedule.warmup ({warmup:g}) too short"]
     scale = getattr(trainer.head, "scale", None)
     if scale is not None:
         causes.append(f"head.scale ({float(scale):g}) too high")
     left = "no state had been saved yet"
-    if kept:
-        left = f"the last good state, of step {kept}, stays in {shown(checkpoint)}"
-    again = "go on" if kept else "begin again"
+    if saved_step:
+        left = f"the last good state, of step {saved_step}, stays in {shown(checkpoint)}"
+    again = "go on" if saved_step else "begin again"
     return (
         f"{left}; likely causes: {', '.join(causes)}; {again} with the same command and --resume --changed "
         f"--set optimizer.learning_rate={min(rate / 10, 0.1):g}, or set optimizer.clip_norm"
     )
 
 
-def described(line: Line) -> str:
-    """The state of a training in a few words."""
+def progress_text(line: Line) -> str:
+    """Loss, accuracy and speed in a few words, for the progress."""
     return (
         f"loss {line['loss']:.3f}, accuracy {100 * line['accuracy']:.1f} %, "
         f"{line['images_per_second']:.0f} images/s"
     )
 
 
-def opening(recipe: Recipe, environment: Mapping[str, Any]) -> str:
-    """What is trained, on what, where: one line."""
+def summary(recipe: Recipe, environment: Mapping[str, Any]) -> str:
+    """One line about what is trained, on which data and on which device."""
     found = "{images:,} images of {identities:,} identities; {parameters:,} parameters".format(**environment)
     where = "{device}, {precision}; {classifier} classifier".format(**environment)
     return f"{recipe.network.name} with {recipe.head.name}: {found}; {where}"
 
 
 def describe_environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
-    """What a run's numbers depend on besides the recipe."""
+    """Versions, device and threads: what the numbers of a run depend on besides the recipe."""
     return {
         "nsface": __version__,
         "python": platform.python_version(),

@@ -10,8 +10,8 @@ from pathlib import Path
 from nsface.cli.results import terminal_width
 from nsface.errors import NsfaceError
 from nsface.files import reason, write_text
-from nsface.results import read_result
-from nsface.results.text import columns, mean_and_spread
+from nsface.results import Figure, read_result
+from nsface.results.text import columns, percent
 from nsface.run_folder import RunFolder
 from nsface.synthetic import LfwSet, YtfSet
 
@@ -156,7 +156,13 @@ def overview(stages: list[Stage]) -> str:
         if stage.arguments[0].startswith("eval-"):
             result = read_result(json.loads(stage.output.read_text(encoding="utf-8")), stage.output)
             for figure in result.headlines() if result else []:
-                cells[stage.output.parent.name][figure.name] = mean_and_spread(figure.value, figure.spread)
+                cells[stage.output.parent.name][figure.name] = _cell(figure)
     titles = list(cells["softmax"])
     rows = [("", *titles), *((HEADS[head], *row.values()) for head, row in cells.items())]
     return columns(rows, indent="", width=terminal_width())
+
+
+def _cell(figure: Figure) -> str:
+    if figure.value is None or figure.spread is None:
+        return percent(figure.value)
+    return f"{100 * figure.value:.2f} ± {percent(figure.spread)}"

@@ -52,7 +52,8 @@ def test_table_figure_and_json(trained: Path, nsface: Run) -> None:
 
     result = json.loads(Path("all.json").read_text())
     assert [run["run"] for run in result["runs"]] == ["noisy", "other"]
-    assert result["runs"][0]["points"] == [{key: line[key] for key in ("step", *FIELDS)} for line in log]
+    for point, line in zip(result["runs"][0]["points"], log, strict=True):
+        assert point == pytest.approx({key: line[key] for key in ("step", *FIELDS)}, rel=1e-8)
     assert nsface("saturation", "runs/noisy", "runs/other", "--json", "-").json == result
 
 

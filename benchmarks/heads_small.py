@@ -21,9 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from heads import percent_added, step_times
-from small_faces import RECIPES, markdown, scores, train_and_score
+from small_faces import RECIPES, accuracies, markdown, scores, train_and_score
 
 from nsface.errors import DataError
 from nsface.recipe.schema import Recipe, load_recipe
@@ -146,7 +145,7 @@ def table(runs: dict[str, list[Run]], recipes: dict[str, Recipe], options: argpa
 
 
 def summary(name: str, runs: Sequence[Run]) -> list[str]:
-    accuracy = 100 * np.array([run.results["lfw"]["accuracy"] for run in runs])
+    accuracy = accuracies(runs)
     listed = ", ".join(f"{value:.2f}" for value in accuracy)
     return [name, listed, f"{accuracy.mean():.2f} ± {accuracy.std(ddof=1):.2f}"]
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from small_faces import RECIPE, markdown, scores, train_and_score
+from small_faces import RECIPE, accuracies, markdown, scores, train_and_score
 
 from nsface.report.runs import Run, read_runs
 from nsface.report.saturation import draw_saturation, measures
@@ -75,7 +75,7 @@ def row(arm: Arm, run: Run) -> list[str]:
 
 
 def summary(arm: Arm, runs: Sequence[Run]) -> list[str]:
-    accuracy = 100 * np.array([run.results["lfw"]["accuracy"] for run in runs])
+    accuracy = accuracies(runs)
     mean = f"{accuracy.mean():.2f} ± {accuracy.std(ddof=1):.2f}"
     steps = f"{runs[0].log[-1]['step']:,}"
     return [f"**{arm.title}**", steps, f"mean ± std of {len(runs)}", f"**{mean}**", *[""] * 5]

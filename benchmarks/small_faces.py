@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from nsface.report.runs import Run
+from nsface.report.tables import percent
+from nsface.results import Verification
 from nsface.run_folder import RunFolder
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
@@ -36,14 +39,26 @@ def train_and_score(folder: Path, recipe: Path, training: Sequence[object], opti
 
 def scores(run: Run) -> list[str]:
     """Accuracy ± SE, AUC and TAR at FAR 1 % on LFW, and the last epoch's training accuracy; in per cent."""
-    score = run.results["lfw"]
-    tar = next(point["tar"] for point in score["tar_at_far"] if point["far"] == 0.01)
+    score = lfw_result(run)
+    tar = next(point.tar for point in score.tar_at_far if point.far == 0.01)
     return [
-        f"{100 * score['accuracy']:.2f} ± {100 * score['standard_error']:.2f}",
-        f"{100 * score['auc']:.2f}",
-        f"{100 * tar:.2f}",
+        f"{percent(score.accuracy)} ± {percent(score.standard_error)}",
+        percent(score.auc),
+        percent(tar),
         f"{100 * last_accuracy(run):.1f}",
     ]
+
+
+def lfw_result(run: Run) -> Verification:
+    """What `eval-lfw` left in the folder of `run`."""
+    result = run.results["lfw"]
+    assert isinstance(result, Verification)
+    return result
+
+
+def accuracies(runs: Sequence[Run]) -> npt.NDArray[np.float64]:
+    """LFW accuracy of each of `runs`, in per cent."""
+    return 100 * np.array([lfw_result(run).accuracy for run in runs], dtype=np.float64)
 
 
 def last_accuracy(run: Run) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -29,11 +30,12 @@ PATH = click.Path(path_type=Path)
 def command(
     runs: tuple[Path, ...], output: Path | None, images: str | None, inspections: tuple[Path, ...]
 ) -> None:
-    """Write one HTML page about the run folders RUN...: scores, curves, checks, recipe, environment.
+    """Write one HTML page about the run folders RUN...: which is better, scores, curves, checks, recipe.
 
     A run folder is what `nsface train --out` made. Scores are those of the JSON files in it that the eval-*
-    and compare wrote with --json: write them there. The page needs no network and no other file; its path
-    goes to standard output.
+    and compare wrote with --json: write them there. Runs whose recipes differ in nothing but the seed are one
+    system: the page has its mean over seeds, and tests over them. The page needs no network and no other
+    file; its path goes to standard output.
 
     \b
     Examples:
@@ -59,5 +61,13 @@ def command(
         from nsface.report.thumbnails import Thumbnails
 
         thumbnail = Thumbnails(images)
-    write_text(output, render(read, thumbnail, inspected))
+    made_by = _command(runs, output, images, inspections)
+    write_text(output, render(read, thumbnail, inspected, made_by))
     click.echo(output)
+
+
+def _command(runs: tuple[Path, ...], output: Path, images: str | None, inspections: tuple[Path, ...]) -> str:
+    """The command line that makes the page again."""
+    faces = ["--images", images] if images else []
+    inspected = [word for path in inspections for word in ("--inspect", str(path))]
+    return shlex.join(["nsface", "report", *map(str, runs), "-o", str(output), *faces, *inspected])

@@ -108,7 +108,7 @@ class Difference:
 
 
 def paired_folds(first: npt.ArrayLike, second: npt.ArrayLike) -> Difference:
-    """Paired t test on the accuracies of two systems over the same k ≥ 2 folds.
+    """Paired t test on the accuracies of two systems over the same k ≥ 2 folds, or seeds.
 
     What the folds have in common, being easy or hard, cancels. Where all differences are equal there is no
     spread to judge by: p is 1 if they are 0, else 0.
@@ -123,6 +123,32 @@ def paired_folds(first: npt.ArrayLike, second: npt.ArrayLike) -> Difference:
     else:
         p_value = 2 * float(special.stdtr(len(delta) - 1, -abs(mean / error)))
     return Difference(mean, student_interval(delta), p_value)
+
+
+def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> Difference:
+    """Welch's t test on two samples of m ≥ 2 and n ≥ 2 values that are not paired, of unequal variances.
+
+    With variances a = s₁²/m and b = s₂²/n the mean difference has the standard error √(a + b), and Student's
+    t the Welch–Satterthwaite degrees of freedom (a + b)² / (a²/(m−1) + b²/(n−1)) (Welch 1947,
+    https://doi.org/10.1093/biomet/34.1-2.28). Where neither sample has any spread, p is 1 if the means are
+    equal, else 0.
+
+    Raises:
+        DataError: a sample of fewer than two values.
+
+    Example:
+        >>> round(welch([0.91, 0.92, 0.93], [0.90, 0.91]).difference, 3)
+        0.015
+    """
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    variances = np.array([standard_error(a) ** 2, standard_error(b) ** 2])
+    mean, error = float(a.mean() - b.mean()), float(np.sqrt(variances.sum()))
+    if error == 0:
+        return Difference(mean, (mean, mean), 1.0 if mean == 0 else 0.0)
+    degrees = error**4 / float((variances**2 / np.array([a.size - 1, b.size - 1])).sum())
+    half = float(special.stdtrit(degrees, 0.975)) * error
+    p_value = 2 * float(special.stdtr(degrees, -abs(mean / error)))
+    return Difference(mean, (mean - half, mean + half), p_value)
 
 
 def bootstrap_difference(first: npt.ArrayLike, second: npt.ArrayLike, observed: float) -> Difference:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from nsface.checked import checked
+from pydantic import BaseModel, ConfigDict, Field
+
 from nsface.errors import DataError, listing, shown
 from nsface.files import reason
-from nsface.report.results import Inspection
+from nsface.results.values import Count, Number, from_json
 from nsface.untrusted import parse_json
 
 _COUNTS = {  # of names or groups; the first of these are shown even where there are none
@@ -29,7 +30,55 @@ _COUNTS = {  # of names or groups; the first of these are shown even where there
 _ALWAYS = 4
 
 
-def read_inspections(paths: Sequence[Path]) -> list[dict[str, Any]]:
+class _Content(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class Spread(_Content):
+    min: Count
+    median: Annotated[float, Field(ge=0, le=1e15)]
+    max: Count
+
+
+class Size(_Content):
+    height: Count
+    width: Count
+    images: Count
+
+
+class Gaps(_Content):
+    missing: Count
+
+
+Listed = list[str] | list[list[str]] | list[dict[str, str]] | Count
+
+
+class Inspection(_Content):
+    """What `nsface inspect` wrote; of lists of names and groups the report needs the lengths."""
+
+    kind: str
+    location: str
+    images: Count
+    identities: Count
+    images_per_identity: Spread | None
+    sizes: list[Size]
+    label_gaps: Gaps | None
+    alignment: Number
+    unreadable: Listed = 0
+    duplicates: Listed = 0
+    near_duplicates: Listed = 0
+    duplicates_across_identities: Listed = 0
+    other_sizes: Listed = 0
+    blank: Listed = 0
+    swapped_colour: Listed = 0
+    grey: Listed = 0
+    damaged: Listed = 0
+    without_identity: Listed = 0
+    odd_names: Listed = 0
+    passed_over: Listed = 0
+
+
+def read_inspections(paths: Sequence[Path]) -> list[Inspection]:
     """Read results of `nsface inspect --json`.
 
     Raises:
@@ -38,31 +87,31 @@ def read_inspections(paths: Sequence[Path]) -> list[dict[str, Any]]:
     return [_read(path) for path in paths]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Inspection:
     try:
         content = parse_json(path.read_bytes(), str(path))
     except OSError as error:
         raise DataError(f"{shown(path)}: cannot be read: {reason(error)}") from error
     remedy = f"it is not a result of nsface inspect; `nsface inspect DATA --json {shown(path)}` writes one"
-    return checked(Inspection, content, str(path), remedy)
+    return from_json(Inspection, content, str(path), remedy)
 
 
-def facts(result: dict[str, Any]) -> dict[str, str]:
+def facts(found: Inspection) -> dict[str, str]:
     """What to show of one result, by title."""
-    per, gaps = result["images_per_identity"], result["label_gaps"]
-    sizes = [f"{size['height']}×{size['width']} ({size['images']:,})" for size in result["sizes"]]
+    per, gaps = found.images_per_identity, found.label_gaps
+    sizes = [f"{size.height}×{size.width} ({size.images:,})" for size in found.sizes]
     rows = {
-        "images": f"{result['images']:,} ({result['kind']})",
-        "identities": f"{result['identities']:,}",
-        "images per identity": f"{per['min']} – {per['max']}, median {per['median']:g}" if per else "–",
+        "images": f"{found.images:,} ({found.kind})",
+        "identities": f"{found.identities:,}",
+        "images per identity": f"{per.min} – {per.max}, median {per.median:g}" if per else "–",
         "height × width": listing(sizes, 3),
-        "alignment": f"{result['alignment']:.2f}",
+        "alignment": f"{found.alignment:.2f}",
     }
     for place, (key, title) in enumerate(_COUNTS.items()):
-        found = result.get(key, 0)
-        count = found if isinstance(found, int) else len(found)
+        listed = getattr(found, key)
+        count = listed if isinstance(listed, int) else len(listed)
         if count or place < _ALWAYS:
             rows[title] = f"{count:,}"
-    if gaps and gaps["missing"]:
-        rows["labels without an image"] = f"{gaps['missing']:,}"
+    if gaps and gaps.missing:
+        rows["labels without an image"] = f"{gaps.missing:,}"
     return rows

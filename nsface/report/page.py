@@ -2,50 +2,118 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Callable, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nsface import __version__
-from nsface.errors import listing, shown
+from nsface.errors import shown
 from nsface.recipe.text import dotted
-from nsface.report.charts import LOSS, SATURATION, result_charts, training_charts
-from nsface.report.differences import differences
-from nsface.report.inspections import facts
-from nsface.report.published import COLUMNS, PUBLISHED, figures
+from nsface.report.answer import find_answer, is_rendered
+from nsface.report.charts import LOSS, SATURATION, Chart, result_charts, training_charts
+from nsface.report.checks import find_checks
+from nsface.report.comparisons import find_pairs
+from nsface.report.inspections import Inspection, facts
+from nsface.report.provenance import find_provenance
 from nsface.report.runs import Run
+from nsface.report.scores import find_scores
+from nsface.report.systems import System, find_systems, measured_keys
+from nsface.report.tables import (
+    Table,
+    ends,
+    p_value,
+    percent,
+    plain_values,
+    protocol_table,
+    single_runs_table,
+    what_spread_is,
+)
+from nsface.report.worst_errors import Thumbnail, WorstErrors, find_worst_errors
 from nsface.run_folder import RunFolder
 
-TITLES = {
-    "lfw": "LFW verification",
-    "fglfw": "FGLFW: look-alikes",
-    "fglfw-like": "Look-alikes, in the form of FGLFW",
-    "ytf": "YouTube Faces",
-    "lfw-identification": "LFW identification",
-    "identification": "Identification",
-    "blufr": "BLUFR",
-    "ijb": "IJB, template 1:1",
-    "bin": "InsightFace sets",
-}
+Row = tuple[str, list[Any]]  # a key, and its value in each column
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-Thumbnail = Callable[[str], bytes | None]  # JPEG of an image by its name; None where there is no such image
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says of one protocol.
+
+    Attributes:
+        name: identifies it in the page.
+        description: on what it was measured; with names where systems differ in that.
+        spread: what ± means, or ''.
+        table: a row a system.
+        single: a row for each run of systems with several seeds; without rows where there are none.
+        plain: names of runs and rows of values, of results that nsface did not make.
+    """
+
+    name: str
+    title: str
+    description: str
+    spread: str
+    table: Table
+    single: Table
+    plain: tuple[list[str], list[Row]]
+    charts: list[Chart]
+    worst: list[WorstErrors]
 
 
 def render(
-    runs: Sequence[Run], thumbnail: Thumbnail | None = None, inspected: Sequence[dict[str, Any]] = ()
+    runs: Sequence[Run],
+    thumbnail: Thumbnail | None = None,
+    inspected: Sequence[Inspection] = (),
+    command: str = "",
+    now: datetime | None = None,
 ) -> str:
     """The page about `runs`, whose order is that of the tables and charts.
 
     Args:
-        inspected: what `nsface inspect` found in sets of images.
         thumbnail: where the faces of the worst errors come from; None: no faces in the page.
+        inspected: what `nsface inspect` found in sets of images.
+        command: what made the page, to be written on it.
+        now: when it is made; None: now.
     """
+    systems = find_systems(runs)
+    pairs = find_pairs(systems)
+    rendered = is_rendered(systems)
+    differing, common = environments(runs)
+    drawn = [replace(one.runs[0], name=_curve_name(one)) for one in systems]
+    template = _environment().get_template("page.html")
+    page = template.render(
+        version=__version__,
+        title=_title(systems, rendered),
+        rendered=rendered,
+        training_rendered=all(run.environment.get("rendered") for run in runs),
+        runs=runs,
+        names=[run.name for run in runs],
+        systems=systems,
+        system_names=[system.name for system in systems],
+        answer=find_answer(systems, pairs),
+        scores=find_scores(systems),
+        pairs=pairs,
+        sections=find_sections(systems, thumbnail),
+        training=[training_row(run) for run in runs],
+        loss=training_charts(drawn, LOSS),
+        saturation=training_charts(drawn, SATURATION),
+        recipes=rows_of([_recipe(system) for system in systems], differing=True),
+        environments=differing,
+        common=common,
+        checks=find_checks(runs),
+        inspected=rows_of([facts(result) for result in inspected], differing=False),
+        places=[result.location for result in inspected],
+        provenance=find_provenance(runs, command, now or datetime.now(timezone.utc)),
+    )
+    readable = _CONTROL.sub(lambda found: shown(found.group()), page)  # names hold whatever files are called
+    return readable.encode("utf-8", "backslashreplace").decode()
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("nsface", "report"),
         autoescape=True,
@@ -53,56 +121,23 @@ def render(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["percent"] = percent
-    measured = summary(runs)
-    page = environment.get_template("page.html").render(
-        version=__version__,
-        title=", ".join(run.name for run in runs),
-        runs=runs,
-        names=[run.name for run in runs],
-        heads=[head_of(run) for run in runs],
-        columns=COLUMNS,
-        summary=measured,
-        unofficial=any(not official for row in measured for _, _, official in row.values()),
-        published=PUBLISHED,
-        training=[training_row(run) for run in runs],
-        loss=training_charts(runs, LOSS),
-        saturation=training_charts(runs, SATURATION),
-        protocols=protocols(runs, thumbnail),
-        comparisons=comparisons(runs),
-        recipes=rows_of([dotted(run.recipe) for run in runs], differing=True),
-        environments=rows_of([dotted(run.environment) for run in runs], differing=False),
-        checks=checks(runs),
-        inspected=rows_of([facts(result) for result in inspected], differing=False),
-        places=[result["location"] for result in inspected],
-    )
-    readable = _CONTROL.sub(lambda found: shown(found.group()), page)  # names hold whatever files are called
-    return readable.encode("utf-8", "backslashreplace").decode()
+    environment.filters |= {"percent": percent, "ends": ends, "p_value": p_value, "unbroken": unbroken}
+    return environment
 
 
-def percent(share: float | None, digits: int = 2) -> str:
-    """A fraction in per cent, without the sign."""
-    return "–" if share is None else f"{round(100 * share, digits) + 0.0:.{digits}f}"  # never -0.00
+def unbroken(text: str) -> str:
+    """`text` whose numbers stay with their units when a line is broken."""
+    text = re.sub(r"(?<=\d) (?=%|points\b|seeds?\b)", "\u00a0", text)
+    return text.replace("p = ", "p\u00a0=\u00a0").replace("Rank-", "Rank\u2011")
 
 
-def head_of(run: Run) -> str:
-    """Head and network in a few words."""
-    head, network = dict(run.recipe["head"]), run.recipe["network"]
-    name = head.pop("name")
-    arguments = ", ".join(f"{key} {value}" for key, value in head.items())
-    return f"{name}{f' ({arguments})' if arguments else ''}, {network['name']}"
+def _title(systems: Sequence[System], rendered: bool) -> str:
+    return ", ".join(system.name for system in systems) + (", rendered faces" if rendered else "")
 
 
-def summary(runs: Sequence[Run]) -> list[dict[str, tuple[float, float | None, bool]]]:
-    """For each run its figures under the columns of the published table."""
-    found = []
-    for run in runs:
-        row: dict[str, tuple[float, float | None, bool]] = {}
-        for result in run.results.values():
-            if "systems" not in result:
-                row |= figures(result)
-        found.append(row)
-    return found
+def _curve_name(system: System) -> str:
+    """What a system's curves are called: those of its first seed stand for all."""
+    return f"{system.name}, seed {system.runs[0].recipe['seed']}" if system.seeds else system.name
 
 
 def training_row(run: Run) -> dict[str, Any]:
@@ -122,142 +157,68 @@ def training_row(run: Run) -> dict[str, Any]:
     }
 
 
-def protocols(runs: Sequence[Run], thumbnail: Thumbnail | None) -> list[dict[str, Any]]:
-    """A section for each result file: the runs' results, charts, and the worst errors."""
-    keys = dict.fromkeys(key for run in runs for key, r in run.results.items() if "systems" not in r)
-    sections: list[dict[str, Any]] = []
-    for key in keys:
-        results = {n: (run.name, run.results[key]) for n, run in enumerate(runs) if key in run.results}
-        first = next(iter(results.values()))[1]
-        title = TITLES.get(first["protocol"], first["protocol"])
-        titles = [section["title"] for section in sections]
-        plain = {run: scalars(result) for run, result in results.values()}
-        worst = {run: _faces(result, thumbnail) for run, result in results.values()} if thumbnail else {}
-        sections.append(
-            {
-                "key": key,
-                "title": f"{title} ({key})" if title in titles else title,
-                "kind": kind_of(first),
-                "results": results,
-                "names": list(plain),
-                "rates": {run: rates(r) for run, r in results.values() if kind_of(r) == "rates"},
-                "plain": rows_of(list(plain.values()), differing=False),
-                "charts": result_charts(key, results),
-                "worst": {run: pairs for run, pairs in worst.items() if pairs},
-            }
-        )
-    return sorted(sections, key=lambda section: _order(section["title"]))
+def find_sections(systems: Sequence[System], thumbnail: Thumbnail | None) -> list[Section]:
+    """A section for each name of a result file."""
+    keys = measured_keys(systems)
+    firsts = [next(result for one in systems for result in one.results(key)).title for key in keys]
+    titles = [
+        title if firsts.count(title) == 1 else f"{title} ({key})"
+        for key, title in zip(keys, firsts, strict=True)
+    ]
+    return [
+        _section(f"result-{number}", title, key, systems, thumbnail)
+        for number, (key, title) in enumerate(zip(keys, titles, strict=True))
+    ]
 
 
-def _order(title: str) -> int:
-    known = list(TITLES.values())
-    return known.index(title) if title in known else len(known)
+def _section(
+    name: str, title: str, key: str, systems: Sequence[System], thumbnail: Thumbnail | None
+) -> Section:
+    curves = {n: (_curve_name(one), one.results(key)[0]) for n, one in enumerate(systems) if one.results(key)}
+    worst = [find_worst_errors(*curve, thumbnail) for curve in curves.values()] if thumbnail else []
+    names, values = plain_values(systems, key)
+    return Section(
+        name=name,
+        title=title,
+        description=_description(systems, key),
+        spread=what_spread_is(systems, key),
+        table=protocol_table(systems, key),
+        single=single_runs_table(systems, key),
+        plain=(names, rows_of(values, differing=False)),
+        charts=result_charts(name, curves),
+        worst=[found for found in worst if found],
+    )
 
 
-def kind_of(result: dict[str, Any]) -> str:
-    """Which table shows it: verification, identification, sets, rates at FAR, or just its plain values."""
-    if result.get("closed_set") or "gallery" in (result.get("open_set") or {}):
-        return "identification"
-    if "sets" in result:
-        return "sets"
-    if "folds" in result:
-        return "verification"
-    return "rates" if "tar_at_far" in result else "plain"
+def _description(systems: Sequence[System], key: str) -> str:
+    """On what was measured, once where all have the same trials."""
+    found = {one.name: one.results(key)[0].description() for one in systems if one.results(key)}
+    texts = dict.fromkeys(text for text in found.values() if text)
+    if len(texts) < 2:
+        return "".join(texts)
+    return "not the same trials: " + "; ".join(f"{name}: {text}" for name, text in found.items() if text)
 
 
-def rates(result: dict[str, Any]) -> dict[str, tuple[float, float | None]]:
-    """TAR and DIR at each FAR with the deviation over trials, as of IJB and BLUFR."""
-    found = {}
-    for name, points in (
-        ("tar", result["tar_at_far"]),
-        ("dir", (result.get("open_set") or {}).get("dir", [])),
-    ):
-        for point in points:
-            title = f"{name.upper()} at FAR {100 * point['far']:g} %"
-            found[title] = (point[name], point.get("std"))
-    return found
+def _recipe(system: System) -> dict[str, Any]:
+    """The keys of a system's recipes, with all their seeds."""
+    seeds = [str(run.recipe.get("seed")) for run in system.runs]
+    return dotted(system.runs[0].recipe) | {"seed": ", ".join(seeds)}
 
 
-def scalars(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in result.items() if isinstance(value, str | int | float)}
+def environments(runs: Sequence[Run]) -> tuple[list[Row], list[Row]]:
+    """Rows of what the environments of several runs differ in, and of what they have in common.
+
+    Of one run all is in the first.
+    """
+    found = [dotted(run.environment) for run in runs]
+    differing = rows_of(found, differing=len(runs) > 1)
+    keys = {key for key, _ in differing}
+    common = [(key, values[:1]) for key, values in rows_of(found, differing=False) if key not in keys]
+    return differing, common
 
 
-def comparisons(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Rows for the results of `compare` in the folders, with the runs' names for the files compared."""
-    places = {run.folder.resolve(): run.name for run in runs}
-    rows = []
-    for run in runs:
-        for result in run.results.values():
-            if "systems" in result:
-                files = [Path(system) for system in result["systems"]]
-                named = [places.get(file.parent.resolve(), str(file)) for file in files]
-                title = TITLES.get(result["protocol"], result["protocol"])
-                rows += [{"title": title, "names": named, **row} for row in differences(result)]
-    return sorted(rows, key=lambda row: _order(row["title"]))
-
-
-def rows_of(columns: Sequence[dict[str, Any]], differing: bool) -> list[tuple[str, list[Any]]]:
+def rows_of(columns: Sequence[dict[str, Any]], differing: bool) -> list[Row]:
     """Rows (key, value in each column); with `differing` those alone whose values are not all equal."""
     keys = dict.fromkeys(key for column in columns for key in column)
     rows = [(key, [column.get(key, "–") for column in columns]) for key in keys]
     return [row for row in rows if not differing or any(value != row[1][0] for value in row[1])]
-
-
-def checks(runs: Sequence[Run]) -> list[str]:
-    """What a reader must know before believing a figure."""
-    found = []
-    for run in runs:
-        images, identities = (run.environment.get(key) for key in ("images", "identities"))
-        excluded = len(run.recipe.get("exclude") or [])
-        if images and identities:
-            size = f"{images:,} images of {identities:,} identities"
-            found.append(f"{run.name}: trained on {size}, {excluded} excluded")
-        found += [f"{run.name}: {line}" for line in _overlap(run)]
-        if columns := _unofficial(run):
-            found.append(f"{run.name}: not on the official lists: {', '.join(columns)}")
-    return list(dict.fromkeys(found))
-
-
-def _unofficial(run: Run) -> list[str]:
-    """Figures that must not be compared with published ones, with the result files that they come from."""
-    return [
-        f"{', '.join(columns)} ({key}.json)"
-        for key, result in run.results.items()
-        if "systems" not in result
-        and (columns := [column for column, (_, _, official) in figures(result).items() if not official])
-    ]
-
-
-def _overlap(run: Run) -> list[str]:
-    """Whether people of the training set were looked for in the test sets, and found."""
-    lines = []
-    for entry in run.overlap:
-        where = f"a test set of {entry.images:,} images"
-        if entry.found:
-            seem = f"people of the training set who seem to be in {where}: {listing(entry.found, 5)}"
-            lines.append(f"{seem} (compared {entry.compared()})")
-        elif "embeddings" in entry.ways:
-            none = f"people of the training set who seem to be in {where}: none"
-            lines.append(f"{none} (compared {entry.compared()})")
-        else:
-            found = ", and nobody was found that way" if entry.ways else ""
-            lines.append(
-                f"the training set and {where} were compared {entry.compared()}{found}; by their embeddings "
-                "they were never compared"
-            )
-    return lines or ["never checked for people who are in the training set and in a test set"]
-
-
-def _faces(result: dict[str, Any], thumbnail: Thumbnail) -> list[dict[str, Any]]:
-    """The worst errors of a result as pairs of data URIs; those without images are left out."""
-    found = []
-    for pair in result.get("curves", {}).get("worst_errors", []):
-        images = [thumbnail(pair[side]) for side in ("left", "right")]
-        if all(images):
-            found.append(pair | {"images": [_uri(image) for image in images if image]})
-    return found
-
-
-@cache
-def _uri(image: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(image).decode("ascii")

@@ -1,11 +1,15 @@
-"""Published figures on faces, to stand beside one's own, and the sizes of the official lists."""
+"""Published figures on faces, to stand beside one's own that were measured on the official lists."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-COLUMNS = ("LFW", "Rank-1", "DIR at FAR 1 %", "FGLFW", "YTF")
+from nsface.results.official import HEADLINES
+
+# The protocol that measures each of the figures that papers compare.
+PROTOCOLS = dict(
+    zip(HEADLINES, ("lfw", "lfw-identification", "lfw-identification", "fglfw", "ytf"), strict=True)
+)
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,7 @@ class Published:
 
     Attributes:
         system: name and training data, as published.
-        figures: one for each of `COLUMNS`.
+        figures: one for each of `HEADLINES`.
     """
 
     system: str
@@ -35,33 +39,3 @@ PUBLISHED = (
     Published("Noisy Softmax, α² = 0.1, WebFace+", (99.18, 92.68, 78.43, 94.50, 94.88)),
     Published("Noisy Softmax, α² = 0.05, WebFace+", (99.02, 92.24, 75.67, 94.02, 94.51)),
 )
-
-PAIRS = {"lfw": 6000, "fglfw": 6000, "ytf": 5000}
-CLOSED, OPEN = (4249, 3143), (596, 596, 9494)
-
-
-def figures(result: dict[str, Any]) -> dict[str, tuple[float, float | None, bool]]:
-    """What `result` (the JSON of an `eval-*`) says under `COLUMNS`.
-
-    Returns:
-        By column: the figure and its standard error (or deviation over trials) in [0, 1], None where it has
-        none, and whether the lists have the official size: without that it is another test.
-    """
-    protocol = str(result["protocol"])
-    name = protocol.removesuffix("-like")
-    if name in PAIRS and result.get("accuracy") is not None:
-        official = protocol == name and result["pairs"] == PAIRS[name]
-        return {name.upper(): (result["accuracy"], result["standard_error"], official)}
-    if name != "lfw-identification":
-        return {}
-    found: dict[str, tuple[float, float | None, bool]] = {}
-    if closed := result.get("closed_set"):
-        official = (closed["gallery"], closed["probes"]) == CLOSED
-        if "1" in closed["rank"]:
-            found["Rank-1"] = (closed["rank"]["1"], closed.get("rank_std", {}).get("1"), official)
-    if opened := result.get("open_set"):
-        official = (opened["gallery"], opened["genuine"], opened["impostors"]) == OPEN
-        for point in opened["dir"]:
-            if point["far"] == 0.01:
-                found["DIR at FAR 1 %"] = (point["dir"], point.get("std"), official)
-    return found

@@ -2,8 +2,8 @@
 
 Of a folder that `nsface train` wrote (`nsface.run_folder`) the recipe, the environment, the log and the
 record of `nsface overlap --run`; and every `*.json` that has the key `protocol`, as `eval-*` and `compare`
-write with `--json`. Curves and the worst errors are in those results too (`nsface.report.curves`), so neither
-embeddings nor images are needed.
+write with `--json`. Curves and the worst errors are in those results too (`nsface.results.curves`), so
+neither embeddings nor images are needed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from nsface.errors import DataError, shown
-from nsface.report.results import read_result
+from nsface.results import Result, read_result
 from nsface.run_folder import OverlapEntry, RunFolder
+from nsface.untrusted import parse_json
 
 Line = dict[str, float]
 
@@ -40,7 +41,7 @@ class Run:
     text: str
     environment: dict[str, Any]
     log: list[Line]
-    results: dict[str, dict[str, Any]]
+    results: dict[str, Result]
     overlap: list[OverlapEntry] = field(default_factory=list)
 
 
@@ -72,7 +73,10 @@ def _read(folder: Path, name: str) -> Run:
     run = RunFolder(folder)
     text, recipe = run.read_recipe()
     environment = run.read_environment()
-    results = {path.stem: read_result(run.read_bytes(path), path) for path in sorted(folder.glob("*.json"))}
+    results = {
+        path.stem: read_result(parse_json(run.read_bytes(path), str(path)), path)
+        for path in sorted(folder.glob("*.json"))
+    }
     return Run(
         folder=folder,
         name=name,

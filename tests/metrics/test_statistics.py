@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from scipy import stats
 
 from nsface.errors import DataError
@@ -13,6 +15,7 @@ from nsface.metrics.statistics import (
     paired_folds,
     standard_error,
     student_interval,
+    welch,
     wilson_interval,
 )
 
@@ -62,6 +65,29 @@ def test_paired_folds_agrees_with_scipy() -> None:
     assert paired_folds([0.5, 0.75], [0.25, 0.5]).p_value == 0
     with pytest.raises(DataError, match="cannot be paired"):
         paired_folds(FOLDS, FOLDS[1:])
+
+
+RATES = st.lists(st.integers(50, 100).map(lambda n: n / 100), min_size=2, max_size=6)
+
+
+@pytest.mark.filterwarnings("ignore:Precision loss")  # of SciPy's, where a sample has no spread
+@given(RATES, RATES)
+def test_welch_agrees_with_scipy(first: list[float], second: list[float]) -> None:
+    found = welch(first, second)
+    assert found.difference == pytest.approx(np.mean(first) - np.mean(second), abs=1e-12)
+    assume(len({*first}) > 1 or len({*second}) > 1)
+    expected = stats.ttest_ind(first, second, equal_var=False)
+    interval = expected.confidence_interval()
+    assert found.p_value == pytest.approx(expected.pvalue, abs=1e-12)
+    assert found.confidence_interval == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-9)
+
+
+def test_welch_without_spread() -> None:
+    assert welch([0.5, 0.5], [0.5, 0.5, 0.5]).p_value == 1
+    assert welch([0.75, 0.75], [0.5, 0.5]).p_value == 0
+    assert welch([0.75, 0.75], [0.5, 0.5]).confidence_interval == (0.25, 0.25)
+    with pytest.raises(DataError, match="at least two values"):
+        welch([0.5], [0.5, 0.6])
 
 
 def test_bootstrap_difference() -> None:

@@ -12,7 +12,7 @@ from nsface.errors import DataError
 from nsface.images.inspection.result import inspect
 from nsface.images.inspection.scan import scan
 from nsface.images.sources import open_source
-from nsface.report.inspections import facts, read_inspections
+from nsface.report.inspections import Gaps, facts, read_inspections
 from nsface.synthetic import write_training_set
 
 
@@ -49,8 +49,8 @@ def test_counts_of_a_sound_and_of_a_faulty_set(tmp_path: Path) -> None:
         assert (first[title], second[title]) == ("0", "1"), title
     assert first["groups of similar images"] == "0"
     assert "images of another size" not in first, "what is not there is left out"
-    gaps = {"label_gaps": {"first": 0, "last": 9, "missing": 4, "ranges": [[3, 6]]}}
-    assert facts(results[0] | gaps) == first | {"labels without an image": "4"}
+    gaps = results[0].model_copy(update={"label_gaps": Gaps(missing=4)})
+    assert facts(gaps) == first | {"labels without an image": "4"}
     assert not any("broken" in value for value in second.values()), "names may be those of people"
 
 

@@ -16,8 +16,8 @@ from nsface.errors import DataError
 from nsface.report.inspections import facts, read_inspections
 from nsface.report.literal import literal
 from nsface.report.page import render
-from nsface.report.results import read_result
-from nsface.report.runs import read_runs
+from nsface.report.runs import Run, read_runs
+from nsface.results import Result, read_result
 
 RECIPE = "head: {name: softmax}\nnetwork: {name: light-resnet}\nexclude: []\n"
 LINE = {"step": 16, "epoch": 4.0, "loss": 2.7, "accuracy": 0.2, "probability": 0.1, "saturated": 0.0}
@@ -54,6 +54,10 @@ COMPARED: dict[str, Any] = {
     "test": "paired t test over folds",
     "mcnemar": {"mid_p": 0.5},
 }
+GOLDEN: list[dict[str, Any]] = [
+    json.loads((Path(__file__).parents[1] / "golden" / f"{name}.json").read_text(encoding="utf-8"))["json"]
+    for name in ("blufr", "ijb", "bin", "ident-trials", "compare-ident", "compare-ijb")
+]
 
 
 @pytest.fixture
@@ -76,7 +80,7 @@ def damaged(value: dict[str, Any], *place: str | int, to: Any) -> dict[str, Any]
     return copy
 
 
-@pytest.mark.parametrize("result", [LFW, IDENT, COMPARED, damaged(COMPARED, "mcnemar", to=None)])
+@pytest.mark.parametrize("result", [LFW, IDENT, COMPARED, *GOLDEN])
 def test_sound_results_are_drawn(run: Path, result: dict[str, Any]) -> None:
     (run / "result.json").write_text(json.dumps(result))
     assert "<svg" in render(read_runs([run]))
@@ -178,6 +182,7 @@ def test_an_environment_that_is_none(run: Path, text: str) -> None:
         damaged(COMPARED, "systems", to=["one"]),
         damaged(COMPARED, "systems", to=["a\0b", "c"]),
         damaged(COMPARED, "mcnemar", to={}),
+        damaged(COMPARED, "mcnemar", to=None),
         {"protocol": "lfw", "systems": ["a", "b"], "mcnemar": {"mid_p": 0.1}},
         damaged(COMPARED, "dir", to=[{"far": 0.1}]),
     ],
@@ -201,18 +206,16 @@ def places(value: Any, here: tuple[str | int, ...] = ()) -> list[tuple[str | int
     return [found for key, inner in items for found in [(*here, key), *places(inner, (*here, key))]]
 
 
-@given(st.sampled_from([LFW, IDENT, COMPARED]), st.data(), JSON)
+@given(st.sampled_from([LFW, IDENT, COMPARED, *GOLDEN]), st.data(), JSON)
 def test_what_is_accepted_can_be_drawn(result: dict[str, Any], data: st.DataObject, other: Any) -> None:
     place = data.draw(st.sampled_from(places(result)))
-    read: dict[str, Any] | None = None
+    read: Result | None = None
     with suppress(DataError):
-        read = read_result(json.dumps(damaged(result, *place, to=other)), Path("result.json"))
+        read = read_result(damaged(result, *place, to=other), Path("result.json"))
     assert render([make_run(read)]).encode()
 
 
-def make_run(result: dict[str, Any] | None) -> Any:
-    from nsface.report.runs import Run
-
+def make_run(result: Result | None) -> Run:
     recipe = {"head": {"name": "softmax"}, "network": {"name": "light-resnet"}}
     return Run(Path("run"), "run", recipe, RECIPE, {}, [LINE], {"result": result} if result else {})
 

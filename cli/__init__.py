@@ -97,6 +97,7 @@ class GlobalOptions:
     quiet: bool
     verbose: bool
     debug: bool
+    line: tuple[str, ...] = ()  # all that was given
 
 
 GLOBAL_OPTIONS = {
@@ -136,7 +137,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line, by default that of this process, and exit with its status."""
     own_process = arguments is None
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = GlobalOptions("--quiet" in given, "--verbose" in given, "--debug" in given)
+    options = GlobalOptions("--quiet" in given, "--verbose" in given, "--debug" in given, tuple(given))
     args = [argument for argument in given if argument not in GLOBAL_OPTIONS]
     if own_process:
         streams.open_standard_files()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
+
+from nsface.cli.results import command_line
 
 PATH = click.Path(path_type=Path)
 
@@ -61,13 +62,5 @@ def command(
         from nsface.report.thumbnails import Thumbnails
 
         thumbnail = Thumbnails(images)
-    made_by = _command(runs, output, images, inspections)
-    write_text(output, render(read, thumbnail, inspected, made_by))
+    write_text(output, render(read, thumbnail, inspected, command_line()))
     click.echo(output)
-
-
-def _command(runs: tuple[Path, ...], output: Path, images: str | None, inspections: tuple[Path, ...]) -> str:
-    """The command line that makes the page again."""
-    faces = ["--images", images] if images else []
-    inspected = [word for path in inspections for word in ("--inspect", str(path))]
-    return shlex.join(["nsface", "report", *map(str, runs), "-o", str(output), *faces, *inspected])

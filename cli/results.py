@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -99,6 +100,11 @@ def _json(result: dict[str, Any], encoding: str | None) -> str:
     except (UnicodeEncodeError, LookupError):
         return json.dumps(result, indent=2, allow_nan=False)
     return text
+
+
+def command_line() -> str:
+    """The present command, as one would type it."""
+    return shlex.join(["nsface", *click.get_current_context().obj.line])
 
 
 def note(message: str) -> None:

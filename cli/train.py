@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nsface.cli.completion import complete_head, complete_key, complete_network, complete_recipe
-from nsface.cli.results import say
+from nsface.cli.results import command_line, say
 
 # options that stand for a key of the recipe
 OPTIONS = {
@@ -95,7 +95,8 @@ def command(
         folder = out or Path("runs") / f"{Path(recipe).stem}-{loaded.head.name}-seed{loaded.seed}"
         stopped = ""
         try:
-            model = train(loaded, folder, resume=resume, changed=changed, ranks=ranks, note=say)
+            line = command_line()
+            model = train(loaded, folder, resume=resume, changed=changed, ranks=ranks, note=say, command=line)
         except Interrupted as interruption:
             if not ranks.first:
                 return 130

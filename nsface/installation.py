@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 from typing import Any
 
 # packages that bring the same modules
@@ -26,6 +28,22 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "vector_instructions": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def source_commit() -> str | None:
+    """The git commit of the checkout that nsface runs from, with `-dirty` where files differ from it.
+
+    None for an installed wheel, and where git cannot tell.
+    """
+    checkout = Path(__file__).resolve().parents[1]
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
 
 
 def devices() -> list[dict[str, Any]]:

@@ -36,12 +36,18 @@ class Environment(_Content):
     """`environment.json`; all of it that is not named here is for people.
 
     Attributes:
+        command: the command that began or continued the run.
+        started: when it began, ISO 8601 in UTC.
+        seconds: how long it took up to its newest checkpoint, over all its parts.
         images, identities: the size of the training set.
         data: fingerprint of the images, without which a run cannot be resumed.
         changes: what was changed in the recipe on purpose, oldest first: the step after which it was changed,
             and by dotted key the value before and after.
     """
 
+    command: str | None = None
+    started: str | None = None
+    seconds: Annotated[float, Field(ge=0, le=1e10)] = 0.0
     images: Count | None = None
     identities: Count | None = None
     data: str | None = None

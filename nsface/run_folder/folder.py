@@ -32,7 +32,8 @@ class RunFolder:
     Attributes:
         path: the folder.
         recipe_file: `recipe.yaml`, the resolved recipe. A folder that has it is a run folder.
-        environment_file: `environment.json`: fingerprint of the data, versions, device, changes of recipe.
+        environment_file: `environment.json`: command, start and duration, versions, device, fingerprint of
+            the data, changes of the recipe.
         log_file: `log.jsonl`, a line a logging step.
         checkpoints: the folder of the training's states.
         latest_checkpoint, previous_checkpoint: the newest state in it, and the one before.
@@ -155,6 +156,10 @@ class RunFolder:
         where = str(self.environment_file)
         content = parse_json(self.read_bytes(self.environment_file), where)
         return checked(Environment, content, where, "train again")
+
+    def record_duration(self, seconds: float) -> None:
+        """Write into environment.json how long the training has taken so far."""
+        self.write_environment(self.read_environment() | {"seconds": seconds})
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Write what the numbers of the run depend on besides the recipe."""

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import platform
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from nsface import __version__
 from nsface.device import pick_device, pick_precision
 from nsface.errors import NsfaceError, RecipeError, listing, shown
 from nsface.files import sync
 from nsface.finite import not_finite
 from nsface.images.batches.loader import BatchLoader
-from nsface.images.rendered import rendered_meta
 from nsface.model import Description, save_model
 from nsface.recipe.schema import Recipe
 from nsface.run_folder import RunFolder
@@ -27,6 +24,7 @@ from nsface.seeds import derived_seed
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.checkpoint import restore_newest, save_checkpoint, tensors
 from nsface.training.data import make_loader, training_set
+from nsface.training.environment import describe_data, describe_environment, describe_parts, utc_now
 from nsface.training.interruption import Interruption
 from nsface.training.progress import Progress
 from nsface.training.ranks import ALONE, Ranks
@@ -47,6 +45,7 @@ def train(
     changed: bool = False,
     ranks: Ranks = ALONE,
     note: Callable[[str], object] | None = None,
+    command: str | None = None,
 ) -> Path:
     """Train as `recipe` says, in the folder `out`; returns the path of the model.
 
@@ -54,8 +53,9 @@ def train(
     complete run stays as it is, or continues where the recipe is longer; a run that never began begins. With
     `changed` it may continue with another optimiser, schedule, length or arguments of the head.
 
-    All `ranks` call this with the same arguments and see the same folder. Only the first rank writes, and
-    calls `note` with a line about what is trained, what is not read, and the progress.
+    `command` is recorded in environment.json. All `ranks` call this with the same arguments and
+    see the same folder. Only the first rank writes, and calls `note` with a line about what is trained, what
+    is not read, and the progress.
 
     Raises:
         RecipeError: a value is wrong, or, with `resume`, the recipe is not that of the folder.
@@ -74,8 +74,7 @@ def train(
     source, chosen, labels, identities = training_set(recipe)
     if note is not None and source.unread_note:
         note(f"note: {source.unread_note}")
-    data: dict[str, Any] = {"data": source.fingerprint(), "images": len(chosen)}
-    data |= {"identities": len(identities)} | rendered_meta(source.location)
+    data = describe_data(source, len(chosen), len(identities))
     begun = ranks.any(resume and bool(run.saved_checkpoints()))
     if begun or complete:
         check_data(run, data["data"])
@@ -89,7 +88,7 @@ def train(
             raise NsfaceError(f"{shown(out)}: another process has trained in this folder; repeat the command")
         if begun:
             restore_newest(run, device, trainer.restore, note, mend=ranks.first)
-        record_start(trainer, run, data, recipe_changes if begun else {}, note)
+        record_start(trainer, run, data, command, recipe_changes if begun else {}, note)
         with loader:
             run_to_end(trainer, run, note)
         if ranks.first:
@@ -120,6 +119,7 @@ def record_start(
     trainer: Trainer,
     run: RunFolder,
     data: dict[str, Any],
+    command: str | None,
     recipe_changes: dict[str, Any],
     note: Callable[[str], object] | None = None,
 ) -> None:
@@ -129,11 +129,15 @@ def record_start(
         trainer: the trainer, at the step from which it continues.
         run: the folder.
         data: the fingerprint of the training set, and its numbers of images and identities.
+        command: the command that began or continued the run.
         recipe_changes: the values that were changed on purpose in the recipe of a run that had begun.
         note: a function that takes the line about what is trained.
     """
-    environment = describe_environment(trainer.device, trainer.dtype) | data | describe_parts(trainer)
-    changes = recorded_environment(run).get("changes", []) if trainer.step else []
+    before = recorded_environment(run) if trainer.step else {}
+    environment = {"command": command} if command else {}
+    environment |= {"started": before.get("started", utc_now()), "seconds": before.get("seconds", 0.0)}
+    environment |= describe_environment(trainer.device, trainer.dtype) | data | describe_parts(trainer)
+    changes = before.get("changes", [])
     if recipe_changes:
         changes = [*changes, {"step": trainer.step, **recipe_changes}]
     if changes:
@@ -144,15 +148,6 @@ def record_start(
         run.write_recipe(trainer.recipe)
     if note is not None:
         note(summary(trainer.recipe, environment))
-
-
-def describe_parts(trainer: Trainer) -> dict[str, Any]:
-    """The number of ranks, the number of weights of the network, and the form of the classifier."""
-    return {
-        "ranks": trainer.ranks.count,
-        "parameters": sum(p.numel() for p in trainer.network.parameters()),
-        "classifier": trainer.head.classifier_form(trainer.recipe.batch_size),
-    }
 
 
 def describe_model(recipe: Recipe, identities: int) -> Description:
@@ -195,6 +190,7 @@ def run_to_end(trainer: Trainer, run: RunFolder, note: Callable[[str], object] |
         run.shorten_log(trainer.step)
     per_epoch = trainer.loader.batches_per_epoch
     saved_step = trainer.step  # of the newest checkpoint
+    start, seconds = time.monotonic(), run.read_environment().get("seconds", 0.0) if ranks.first else 0.0
     progress = Progress("training", "steps", trainer.total_steps, note, trainer.step)
     try:
         with progress, log.open("a", encoding="utf-8") as file, Interruption() as interruption:
@@ -210,6 +206,7 @@ def run_to_end(trainer: Trainer, run: RunFolder, note: Callable[[str], object] |
                     if ranks.first:
                         sync(log)  # a checkpoint must not reach the disk before the lines up to its step
                         save_finite(checkpoint, state)
+                        run.record_duration(round(seconds + time.monotonic() - start, 1))
                     saved_step = trainer.step
                 if stop and not last:
                     raise Interrupted(
@@ -261,20 +258,3 @@ def summary(recipe: Recipe, environment: Mapping[str, Any]) -> str:
     found = "{images:,} images of {identities:,} identities; {parameters:,} parameters".format(**environment)
     where = "{device}, {precision}; {classifier} classifier".format(**environment)
     return f"{recipe.network.name} with {recipe.head.name}: {found}; {where}"
-
-
-def describe_environment(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
-    """Versions, device and threads: what the numbers of a run depend on besides the recipe."""
-    return {
-        "nsface": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.processor() or "cpu",
-        "precision": str(dtype).removeprefix("torch."),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,10 @@ def test_run_folder(faces: Path, tmp_path: Path) -> None:
     assert Recipe.model_validate(yaml.safe_load((out / "recipe.yaml").read_text())) == recipe(faces)
     environment = json.loads((out / "environment.json").read_text())
     assert (environment["images"], environment["identities"]) == (60, 4)
+    assert "command" not in environment
+    assert 0 < environment["seconds"] < 600
+    begun = datetime.fromisoformat(environment["started"])
+    assert timedelta() <= datetime.now(timezone.utc) - begun < timedelta(minutes=10)
     lines = log(out)
     assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12, 14, 15]
     for line in lines:
@@ -109,11 +114,15 @@ def test_resumed_run_equals_the_uninterrupted_one(
         with pytest.raises(Interrupted, match=f"step {stop_at} of 15"):
             train(recipe(faces, **changes), tmp_path / "parts")
     assert not (tmp_path / "parts" / "model.safetensors").exists()
+    stopped = json.loads((tmp_path / "parts" / "environment.json").read_text())
     torch.randn(5)  # what was drawn elsewhere must not matter
     resumed = load_file(train(recipe(faces, **changes), tmp_path / "parts", resume=True))
     assert resumed.keys() == whole.keys()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
     assert without_speed(log(tmp_path / "parts")) == without_speed(log(tmp_path / "whole"))
+    environment = json.loads((tmp_path / "parts" / "environment.json").read_text())
+    assert environment["started"] == stopped["started"]
+    assert environment["seconds"] > stopped["seconds"] > 0
 
 
 def test_run_killed_without_warning_resumes_from_the_last_epoch(

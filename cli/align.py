@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nsface.cli.numbers import WORKERS
-from nsface.cli.results import note, say
+from nsface.cli.output import note, say
 from nsface.errors import DataError, listing
 
 

@@ -10,7 +10,7 @@ import click
 
 from nsface.cli.evaluate import PATH, draw, made
 from nsface.cli.inputs import load_embeddings, name_prefix_option
-from nsface.cli.results import emit_result, json_option, plots_option, writable
+from nsface.cli.output import emit_result, json_option, plots_option, writable
 from nsface.protocols import PROTOCOLS, load_protocol
 from nsface.results import Verification
 

@@ -18,7 +18,7 @@ import click
 
 from nsface.cli import GlobalOptions, signals, time_and_memory
 from nsface.cli.numbers import SEED, number_option
-from nsface.cli.results import say
+from nsface.cli.output import say
 from nsface.errors import DataError, NsfaceError, shown
 from nsface.files import lock, reason
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from nsface.cli.results import terminal_width
+from nsface.cli.output import terminal_width
 from nsface.errors import NsfaceError
 from nsface.files import reason, write_text
 from nsface.results import Figure, read_result

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nsface.cli.results import emit, json_option
+from nsface.cli.output import emit, json_option
 from nsface.errors import counted
 
 

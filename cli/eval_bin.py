@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from nsface.cli.evaluate import draw, made, protocol_options
 from nsface.cli.inputs import network_options, note_overlap, note_zeros
-from nsface.cli.results import emit_result, json_option, plots_option
+from nsface.cli.output import emit_result, json_option, plots_option
 from nsface.embeddings.extraction import extract
 from nsface.errors import shown
 from nsface.images.sources.bin import BinSource

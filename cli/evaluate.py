@@ -14,7 +14,7 @@ import click
 
 from nsface.cli.inputs import Inputs, embeddings_options, load_embeddings
 from nsface.cli.numbers import Finite
-from nsface.cli.results import emit_result, json_option, note, plots_option
+from nsface.cli.output import emit_result, json_option, note, plots_option
 from nsface.embeddings.file import Embeddings
 from nsface.protocols import load_protocol
 from nsface.protocols.protocol import Measurement, OptionsError, Protocol, Start

@@ -10,7 +10,7 @@ import click
 
 from nsface.cli.inputs import network_options
 from nsface.cli.numbers import BATCH
-from nsface.cli.results import note, say
+from nsface.cli.output import note, say
 from nsface.errors import DataError, listing
 
 

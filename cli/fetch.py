@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nsface.cli.results import say
+from nsface.cli.output import say
 from nsface.errors import DataError, NsfaceError
 from nsface.files import reason
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nsface.cli.inputs import note_zeros
-from nsface.cli.results import say
+from nsface.cli.output import say
 from nsface.embeddings.file import check_target, load, save
 from nsface.embeddings.fusion import fuse
 

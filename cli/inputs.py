@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from nsface.cli.results import note
+from nsface.cli.output import note
 from nsface.embeddings.file import Embeddings, load
 from nsface.embeddings.overlap_record import overlap_notes
 from nsface.errors import listing, shown

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nsface.cli.numbers import WORKERS
-from nsface.cli.results import emit, json_option, plots_option
+from nsface.cli.output import emit, json_option, plots_option
 from nsface.errors import DataError
 
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from nsface.cli.inputs import note_zeros
 from nsface.cli.numbers import Finite
-from nsface.cli.results import emit, json_option, terminal_width, writable
+from nsface.cli.output import emit, json_option, terminal_width, writable
 from nsface.embeddings.file import load
 from nsface.embeddings.identity_names import read_names
 from nsface.embeddings.overlap import find_overlap, shared_rows

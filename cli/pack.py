@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nsface.cli.numbers import WORKERS
-from nsface.cli.results import note, say
+from nsface.cli.output import note, say
 
 
 @click.command(name="pack")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nsface.cli.results import command_line
+from nsface.cli.output import command_line
 
 PATH = click.Path(path_type=Path)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nsface.cli.results import emit, json_option, terminal_width
+from nsface.cli.output import emit, json_option, terminal_width
 from nsface.files import check_writable
 from nsface.results.text import columns, percent
 

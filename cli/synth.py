@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nsface.cli.numbers import PEOPLE, SEED, WORKERS, number_option
-from nsface.cli.results import say
+from nsface.cli.output import say
 
 if TYPE_CHECKING:
     from nsface.synthetic.layouts import Progress

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nsface.cli.completion import complete_head, complete_key, complete_network, complete_recipe
-from nsface.cli.results import command_line, say
+from nsface.cli.output import command_line, say
 
 # options that stand for a key of the recipe
 OPTIONS = {

@@ -15,10 +15,10 @@ import numpy as np
 
 from nsface.embeddings import Embeddings, load
 from nsface.files import write_text
-from nsface.metrics.similarity import unit
 from nsface.protocols.fglfw import PAIRS
 from nsface.protocols.lfw import Person, image, read_pairs, read_people
 from nsface.protocols.trials import identity
+from nsface.vectors import unit
 
 
 def lookalikes(embeddings: Embeddings, people: list[Person], count: int) -> list[tuple[str, str]]:

@@ -23,10 +23,10 @@ from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
 from nsface.files import reason
 from nsface.groups import connected_groups
-from nsface.metrics.similarity import unit
 from nsface.protocols.lists import Line, read_lines
 from nsface.results.rates import FailedToEnrol
 from nsface.text import refuse_utf16
+from nsface.vectors import unit
 
 Ints = npt.NDArray[np.int64]
 _CHUNK_BYTES = 1 << 24

@@ -22,8 +22,8 @@ from nsface.errors import DataError, ModelError, listing
 from nsface.images.pixels import Pixels, Progress, decode_into, raise_if_unusable
 from nsface.images.rendered import rendered_meta
 from nsface.images.sources import Source
-from nsface.metrics.similarity import unit
 from nsface.model import Description, digest, load_model
+from nsface.vectors import unit
 
 Flip = Literal["none", "sum", "concat"]
 Path = str | os.PathLike[str]

@@ -15,8 +15,8 @@ from nsface import __version__
 from nsface.embeddings.file import Embeddings
 from nsface.embeddings.meta import FRAMES, POOLING
 from nsface.errors import DataError, listing, shown
-from nsface.metrics.similarity import unit
 from nsface.names import stem
+from nsface.vectors import unit
 
 
 def fuse(systems: Sequence[Embeddings]) -> Embeddings:

@@ -18,8 +18,8 @@ from nsface.embeddings.identity_names import comparable, identity_of, named_iden
 from nsface.embeddings.overlap_result import Match, Order, Overlap
 from nsface.embeddings.pooling import group_rows
 from nsface.errors import DataError, shown
-from nsface.metrics.similarity import unit
 from nsface.names import Places, stem
+from nsface.vectors import unit
 
 if TYPE_CHECKING:
     from nsface.images.sources import Source

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.embeddings.meta import FRAMES, POOLING
-from nsface.metrics.similarity import unit
 from nsface.stored_rows import StoredRows
+from nsface.vectors import unit
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]

@@ -15,7 +15,8 @@ from nsface.errors import DataError
 from nsface.metrics.identification import accepted
 from nsface.metrics.roc import TarAtFar
 from nsface.metrics.search import slack_of
-from nsface.metrics.similarity import Floats, Rows, pair_scores, unit
+from nsface.metrics.similarity import Floats, Rows, pair_scores
+from nsface.vectors import unit
 
 Vectors = npt.NDArray[np.float32]
 _ROWS = 256  # rows of the score matrix at once

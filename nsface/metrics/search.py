@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
-from nsface.metrics.similarity import Floats, Rows, Similarity, cosines, lengths, pair_scores, unit
+from nsface.metrics.similarity import Floats, Rows, Similarity, cosines, pair_scores
 from nsface.stored_rows import StoredRows
+from nsface.vectors import lengths, unit
 
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[int], object]

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics.pairwise import paired_cosine_distances, paired_euclidean_distances
 
 from nsface.errors import DataError
-from nsface.metrics.similarity import Similarity, pair_scores, unit
+from nsface.metrics.similarity import Similarity, pair_scores
 from nsface.stored_rows import StoredRows
 
 
@@ -54,7 +54,6 @@ def test_rows_of_a_file_score_as_the_array_does(
 def test_zero_vectors_score_nothing() -> None:
     vectors = np.array([[0, 0], [3, 4]], dtype=np.float32)
     assert pair_scores(vectors, np.array([0, 0, 1]), np.array([0, 1, 1])).tolist() == [0, 0, 1]
-    np.testing.assert_allclose(unit(vectors), np.array([[0, 0], [0.6, 0.8]]))
 
 
 def test_unknown_similarity_is_refused(vectors: np.ndarray) -> None:

@@ -1,0 +1,140 @@
+"""Which part of nsface may import which: no part imports one above it, and none in a circle."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The small shared modules beside the folders; they import each other at most.
+SHARED = {
+    "arguments", "device", "errors", "files", "finite", "names", "processes", "seeds", "stored_rows", "text",
+    "unfinished", "untrusted", "vectors", "weightless",
+}  # fmt: skip
+
+# Each folder, or module that is no small one, and the others that it may import besides the shared modules.
+# cli is not here: it may import everything, and nothing but nsface.__main__ may import it.
+MAY_IMPORT: dict[str, set[str]] = {
+    "metrics": set(),
+    "results": set(),
+    "heads": set(),
+    "networks": set(),
+    "auxiliary": {"heads"},
+    "images": set(),
+    "model": {"networks"},
+    "recipe": {"auxiliary", "heads", "images", "model", "networks"},
+    "embeddings": {"images", "model", "networks"},
+    "protocols": {"embeddings", "metrics", "results"},
+    "training": {"auxiliary", "heads", "images", "model", "networks", "recipe"},
+    "evaluate": {"embeddings", "protocols", "results"},
+    "report": {"results", "images", "embeddings", "metrics", "recipe"},
+    "synthetic": set(),
+    "recipes": set(),
+}
+
+# Single imports that the table would forbid, each with its reason.
+EXCEPTIONS = {
+    # the labels of a .bin set lie in one file with its images
+    ("nsface.protocols.bin_file", "nsface.images.sources.bin"),
+}
+
+# What a protocol knows of embeddings: their file, its description, and templates; never their extraction.
+EMBEDDINGS_FILE = {"nsface.embeddings.file", "nsface.embeddings.meta", "nsface.embeddings.pooling"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of nsface, as it is imported, and its file."""
+    found = {}
+    for folder, _, files in os.walk(ROOT / "nsface", followlinks=True):
+        for path in (Path(folder) / file for file in files if file.endswith(".py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def part_of(module: str) -> str:
+    """The folder of a module, or the module where it lies beside the folders; `nsface` for the package."""
+    return (module.split(".") + [module])[1] if "." in module else module
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """The modules of nsface that are imported anywhere in `tree`, but for type checkers alone."""
+    if isinstance(tree, ast.If) and ast.unparse(tree.test) == "TYPE_CHECKING":
+        for node in tree.orelse:
+            yield from imports(node)
+        return
+    names: list[str] = []
+    if isinstance(tree, ast.Import):
+        names = [alias.name for alias in tree.names]
+    elif isinstance(tree, ast.ImportFrom):
+        assert not tree.level, "imports are absolute"
+        for alias in tree.names:
+            inner = f"{tree.module}.{alias.name}"
+            names.append(inner if inner in MODULES else str(tree.module))
+    yield from (name for name in names if name in MODULES)
+    for node in ast.iter_child_nodes(tree):
+        yield from imports(node)
+
+
+# The package itself is left out: what nsface/__init__.py gives, it imports when it is asked for.
+IMPORTS = [
+    (module, imported)
+    for module, path in MODULES.items()
+    for imported in sorted(set(imports(ast.parse(path.read_text()))))
+    if "nsface" not in (module, imported) and part_of(module) != part_of(imported)
+]
+
+
+def test_the_table_names_every_part() -> None:
+    parts = {part_of(module) for module in MODULES} - {"nsface", "__main__", "cli"}
+    assert parts == SHARED | MAY_IMPORT.keys()
+
+
+def test_no_part_imports_one_that_it_may_not() -> None:
+    found = []
+    for module, imported in IMPORTS:
+        part, other = part_of(module), part_of(imported)
+        if part not in ("cli", "__main__") and other not in SHARED | MAY_IMPORT.get(part, set()):
+            found.append((module, imported))
+    assert set(found) == EXCEPTIONS, "an import that is not allowed, or an exception that is not needed"
+
+
+def test_only_the_program_imports_the_command_line() -> None:
+    assert {part_of(module) for module, imported in IMPORTS if part_of(imported) == "cli"} == {"__main__"}
+
+
+def test_no_part_imports_another_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for module, imported in IMPORTS:
+        graph.setdefault(part_of(module), set()).add(part_of(imported))
+    TopologicalSorter(graph).prepare()  # raises CycleError with the circle
+
+
+def test_protocols_know_the_embeddings_file_alone() -> None:
+    known = {
+        imported
+        for module, imported in IMPORTS
+        if part_of(module) == "protocols" and part_of(imported) == "embeddings"
+    }
+    assert known <= EMBEDDINGS_FILE
+
+
+@pytest.mark.parametrize("heavy", ["torch", "cv2"])
+def test_metrics_results_and_protocols_work_without(heavy: str) -> None:
+    light = [module for module in MODULES if part_of(module) in ("metrics", "results", "protocols")]
+    code = (
+        f"import importlib, sys\nfor module in {light!r} + ['nsface.evaluate']: importlib.import_module(module)\n"
+        f"assert {heavy!r} not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -133,14 +133,14 @@ def read_look_alikes(path: Path, pairs: int) -> Trials:
 
 def untrained(model: str, folder: Path) -> str:
     """A model file in `folder` with the weights that the training of `model` began with, by its recipe."""
-    from nsface.model import load_model, save_model
+    from nsface.model import read_model, save_model
     from nsface.run_folder import RunFolder
     from nsface.seeds import derived_seed
 
     recipe = RunFolder(Path(model).parent).load_recipe()
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
     path = folder / "untrained.safetensors"
-    save_model(path, recipe.network.build(recipe.input), load_model(model)[1])
+    save_model(path, recipe.network.build(recipe.input), read_model(model)[1])
     return str(path)
 
 

@@ -1,3 +1,102 @@
-"""nsface: face-recognition networks trained with Noisy Softmax, and the protocols that score them."""
+"""nsface: face-recognition networks trained with Noisy Softmax, and the protocols that score them.
+
+What a program needs is here: models that embed images (`load_model`), evaluation (`evaluate`), training
+objectives for any PyTorch loop (`NoisySoftmax` and the other heads), sources of images (`open_source`),
+embeddings files (`load_embeddings`), and training (`load_recipe`, `train`).
+
+Importing nsface imports nothing else: each name is looked up when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nsface import evaluate
+    from nsface.embeddings.extraction import extract
+    from nsface.embeddings.file import Embeddings
+    from nsface.embeddings.file import load as load_embeddings
+    from nsface.embeddings.file import save as save_embeddings
+    from nsface.embeddings.model import Model, load_model
+    from nsface.errors import DoubtfulResult, NsfaceError
+    from nsface.heads import (
+        AdaFace,
+        ArcFace,
+        CombinedMargin,
+        CosFace,
+        CurricularFace,
+        DisturbLabel,
+        GradientDecay,
+        LabelSmoothing,
+        LSoftmax,
+        MagFace,
+        NoisySoftmax,
+        NormFace,
+        Softmax,
+        SphereFace,
+    )
+    from nsface.images.sources import open_source
+    from nsface.recipe.schema import load_recipe
+    from nsface.training.run import train
 
 __version__ = "0.4.0"
+
+__all__ = [
+    "AdaFace",
+    "ArcFace",
+    "CombinedMargin",
+    "CosFace",
+    "CurricularFace",
+    "DisturbLabel",
+    "DoubtfulResult",
+    "Embeddings",
+    "GradientDecay",
+    "LSoftmax",
+    "LabelSmoothing",
+    "MagFace",
+    "Model",
+    "NoisySoftmax",
+    "NormFace",
+    "NsfaceError",
+    "Softmax",
+    "SphereFace",
+    "__version__",
+    "evaluate",
+    "extract",
+    "load_embeddings",
+    "load_model",
+    "load_recipe",
+    "open_source",
+    "save_embeddings",
+    "train",
+]
+
+# Where each name is, and what it is called there if that differs; all others are heads.
+_PLACES = {
+    "DoubtfulResult": ("nsface.errors", ""),
+    "Embeddings": ("nsface.embeddings.file", ""),
+    "Model": ("nsface.embeddings.model", ""),
+    "NsfaceError": ("nsface.errors", ""),
+    "extract": ("nsface.embeddings.extraction", ""),
+    "load_embeddings": ("nsface.embeddings.file", "load"),
+    "load_model": ("nsface.embeddings.model", ""),
+    "load_recipe": ("nsface.recipe.schema", ""),
+    "open_source": ("nsface.images.sources", ""),
+    "save_embeddings": ("nsface.embeddings.file", "save"),
+    "train": ("nsface.training.run", ""),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'nsface' has no attribute '{name}'")
+    if name == "evaluate":
+        return import_module("nsface.evaluate")
+    module, original = _PLACES.get(name, ("nsface.heads", ""))
+    found = globals()[name] = getattr(import_module(module), original or name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

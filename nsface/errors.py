@@ -21,6 +21,10 @@ class ModelError(NsfaceError):
     """A model file or checkpoint cannot be used."""
 
 
+class DoubtfulResult(UserWarning):
+    """A warning of `nsface.evaluate`: something makes a result doubtful, such as people in several folds."""
+
+
 def listing(items: list[str], most: int = 10) -> str:
     """Join `items` for a message, at most `most` of them, with the number left out."""
     more = f" and {len(items) - most} more" if len(items) > most else ""

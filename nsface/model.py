@@ -161,7 +161,7 @@ def save_model(path: str | os.PathLike[str], network: nn.Module, description: De
         temporary.write_bytes(save(weights, metadata={HEADER: description.model_dump_json()}))
 
 
-def load_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
+def read_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
     """Read a model file: the network in eval mode on the CPU, and its description.
 
     Raises:

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from nsface.device import pick_device, pick_precision
 from nsface.errors import ModelError, NsfaceError
-from nsface.model import HEADER, Description, Preprocessing, digest, load_model, save_model
+from nsface.model import HEADER, Description, Preprocessing, digest, read_model, save_model
 
 DESCRIPTION = Description(
     network="light-resnet",
@@ -42,7 +42,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     network = DESCRIPTION.build().to(memory_format=torch.channels_last).eval()
     images = torch.randn(2, 3, 48, 32)
     save_model(tmp_path / "m.safetensors", network, DESCRIPTION)
-    loaded, description = load_model(tmp_path / "m.safetensors")
+    loaded, description = read_model(tmp_path / "m.safetensors")
     assert description == DESCRIPTION
     assert not loaded.training
     assert torch.allclose(loaded(images), network(images), atol=1e-5)
@@ -77,12 +77,12 @@ def test_what_is_no_model_is_refused(path: Path, tmp_path: Path) -> None:
     for name, data in cases.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(ModelError, match=f"{name}: not a model file"):
-            load_model(tmp_path / name)
+            read_model(tmp_path / name)
     with pytest.raises(ModelError, match="no such file"):
-        load_model(tmp_path / "nothing")
+        read_model(tmp_path / "nothing")
     save_file({"x": torch.zeros(1)}, tmp_path / "foreign")
     with pytest.raises(ModelError, match="not one that nsface wrote"):
-        load_model(tmp_path / "foreign")
+        read_model(tmp_path / "foreign")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_what_is_no_model_is_refused(path: Path, tmp_path: Path) -> None:
 def test_header_and_weights_that_do_not_fit(path: Path, change: dict[str, object]) -> None:
     save_model(path, DESCRIPTION.build(), DESCRIPTION.model_copy(update=change))
     with pytest.raises(ModelError):
-        load_model(path)
+        read_model(path)
 
 
 def test_normalisation() -> None:
@@ -152,14 +152,14 @@ def test_sizes_beyond_all_bounds_are_refused_before_they_are_allocated(
     path: Path, change: dict[str, Any]
 ) -> None:
     with pytest.raises(ModelError) as error:
-        load_model(with_header(path, lambda header: header.update(change)))
+        read_model(with_header(path, lambda header: header.update(change)))
     assert str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "[" * 100_000, '{"network": 1}', '{"a": ' * 500, "\x00"])
 def test_headers_that_describe_nothing(path: Path, text: str) -> None:
     with pytest.raises(ModelError, match=r"model\.safetensors: a damaged header"):
-        load_model(with_header(path, lambda _: text))
+        read_model(with_header(path, lambda _: text))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -175,7 +175,7 @@ def test_weights_that_are_not_finite_are_neither_written_nor_read(
     assert path.read_bytes() == before
     save_file(network.state_dict(), path, metadata={HEADER: DESCRIPTION.model_dump_json()})
     with pytest.raises(ModelError, match=f"its weights are not finite .{name}"):
-        load_model(path)
+        read_model(path)
 
 
 @given(st.data())
@@ -190,4 +190,4 @@ def test_a_damaged_file_is_a_model_error_or_still_a_model(tmp_path: Path, data: 
         content[place] = data.draw(st.integers(0, 255))
     (tmp_path / "damaged").write_bytes(content)
     with contextlib.suppress(ModelError):
-        load_model(tmp_path / "damaged")
+        read_model(tmp_path / "damaged")

@@ -5,27 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
 from nsface import __version__
-from nsface.device import DeviceChoice, PrecisionChoice, pick_device, pick_precision
+from nsface.device import DeviceChoice, PrecisionChoice
 from nsface.embeddings.file import Embeddings
 from nsface.embeddings.fusion import fused_meta
+from nsface.embeddings.model import Flip, Model, channels_first, load_model
 from nsface.embeddings.pooling import TemplatePool, template_meta
 from nsface.errors import DataError, ModelError, listing
 from nsface.images.pixels import Pixels, Progress, decode_into, raise_if_unusable
 from nsface.images.rendered import rendered_meta
 from nsface.images.sources import Source
-from nsface.model import Description, digest, load_model
+from nsface.model import Description, digest
 from nsface.vectors import unit
 
-Flip = Literal["none", "sum", "concat"]
 Path = str | os.PathLike[str]
 
 
@@ -88,7 +85,7 @@ def extract(
         (13233, 512)
     """
     paths = [models] if isinstance(models, str | os.PathLike) else list(models)
-    ensemble = _Ensemble(paths, pick_device(device), precision, flip)
+    ensemble = _Ensemble([load_model(path, device=device, precision=precision) for path in paths], flip)
     indices = [i for i in range(len(source)) if templates is None or templates[i] is not None]
     if not indices:
         raise DataError(f"{source.location}: none of its {len(source)} images belongs to a template")
@@ -146,36 +143,20 @@ def folder_templates(names: Sequence[str], depth: int, location: str) -> list[st
     return ["/".join(name.split("/")[:depth]) for name in names]
 
 
-@dataclass(frozen=True)
-class _Member:
-    """One network of an ensemble, on its device."""
-
-    path: str
-    network: nn.Module
-    description: Description
-
-
 class _Ensemble:
-    """The networks of one or several model files, which all take the same images."""
+    """One or several models, which all take the same images."""
 
-    def __init__(
-        self, paths: Sequence[Path], device: torch.device, precision: PrecisionChoice, flip: Flip
-    ) -> None:
-        self._device, self._dtype, self._flip = device, pick_precision(precision, device), flip
-        self._members = []
-        for path in paths:
-            network, description = load_model(path)
-            network = network.to(device).to(memory_format=torch.channels_last)
-            self._members.append(_Member(os.fspath(path), network, description))
-        self.description = self._members[0].description
-        for member in self._members[1:]:
-            self._require_same_images(self._members[0], member)
+    def __init__(self, models: Sequence[Model], flip: Flip) -> None:
+        self._models, self._flip = models, flip
+        self.description = models[0].description
+        for model in models[1:]:
+            self._require_same_images(models[0], model)
 
     @staticmethod
-    def _require_same_images(first: _Member, second: _Member) -> None:
+    def _require_same_images(first: Model, second: Model) -> None:
         """Raise a ModelError where two networks need other images; only their normalisation may differ."""
         for what in ("height", "width", "template", "colour"):
-            one, two = (getattr(member.description.input, what) for member in (first, second))
+            one, two = (getattr(model.description.input, what) for model in (first, second))
             if one != two:
                 raise ModelError(
                     f"{second.path}: it needs images of {what} {two}, and {first.path} of {what} {one}; "
@@ -186,29 +167,26 @@ class _Ensemble:
     def size(self) -> int:
         """Length of an embedding."""
         sides = 2 if self._flip == "concat" else 1
-        return sides * sum(member.description.embedding_size for member in self._members)
+        return sides * sum(model.description.embedding_size for model in self._models)
 
     def embed(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """The embeddings, float32, B × D, of images in RGB, uint8, B × H × W × 3."""
-        images = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float()
-        parts = []
-        for member in self._members:
-            normalised = member.description.input.normalise(images)
-            parts.append(_embed(member.network, normalised, self._dtype, self._flip).cpu().numpy())
+        images = channels_first(pixels)
+        parts = [model.embed_batch(images, self._flip) for model in self._models]
         return parts[0] if len(parts) == 1 else np.concatenate([unit(part) for part in parts], axis=1)
 
     def meta(self) -> dict[str, Any]:
         """The `meta` of an embeddings file: how its embeddings were made."""
         metas = [
             {
-                "model": member.path,
-                "model_digest": digest(member.path),
+                "model": model.path,
+                "model_digest": digest(model.path),
                 "flip": self._flip,
-                "precision": str(self._dtype).removeprefix("torch."),
-                "preprocessing": member.description.input.model_dump(),
+                "precision": str(model.dtype).removeprefix("torch."),
+                "preprocessing": model.description.input.model_dump(),
                 "nsface": __version__,
             }
-            for member in self._members
+            for model in self._models
         ]
         return metas[0] if len(metas) == 1 else fused_meta(metas)
 
@@ -232,13 +210,3 @@ def _decoded_batches(
             pending = ahead.submit(decode_batch, following)
             yield batch
         yield pending.result()
-
-
-def _embed(network: nn.Module, images: Tensor, dtype: torch.dtype, flip: Flip) -> Tensor:
-    """Embeddings by one network, float32, B × D, of normalised images, B × 3 × H × W."""
-    with torch.inference_mode(), torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
-        original: Tensor = network(images).float()
-        if flip == "none":
-            return original
-        mirrored: Tensor = network(images.flip(3)).float()
-    return original + mirrored if flip == "sum" else torch.cat([original, mirrored], dim=1)

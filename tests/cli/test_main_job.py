@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from nsface.embeddings import load
 from nsface.images.decode import decode
-from nsface.model import load_model
+from nsface.model import read_model
 from nsface.synthetic import LfwSet, write_lfw_set, write_training_set
 
 RECIPE = """\
@@ -83,7 +83,7 @@ def test_the_main_job_in_one_line(place: Path, lfw: LfwSet) -> None:
     )
 
     # the embeddings by another route: one image at a time, through the network by hand
-    network, description = load_model(place / "run" / "model.safetensors")
+    network, description = read_model(place / "run" / "model.safetensors")
     embeddings = load(place / "lfw.npz")
     assert list(embeddings.names) == sorted(embeddings.names)
     for row in (0, len(embeddings.names) - 1):

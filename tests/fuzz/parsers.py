@@ -68,9 +68,9 @@ def override(folder: Path) -> object:
 
 
 def model(folder: Path) -> object:
-    from nsface.model import load_model
+    from nsface.model import read_model
 
-    return load_model(folder / "m.safetensors")
+    return read_model(folder / "m.safetensors")
 
 
 def checkpoint(folder: Path) -> object:

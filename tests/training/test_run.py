@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from nsface.errors import DataError, NsfaceError, RecipeError
 from nsface.heads import NoisySoftmax, Softmax
-from nsface.model import load_model
+from nsface.model import read_model
 from nsface.recipe.schema import Recipe
 from nsface.synthetic import write_training_set
 from nsface.training import trainer as trainer_module
@@ -72,7 +72,7 @@ def test_run_folder(faces: Path, tmp_path: Path) -> None:
         assert 0 <= line["saturated"] <= 1
         assert line["gradient"] >= 1 - line["probability"] - 1e-6, "noise can only raise it"
     assert lines[0]["learning_rate"] == pytest.approx(0.05 * 1 / 5)
-    network, description = load_model(model)
+    network, description = read_model(model)
     assert description.identities == 4
     assert description.recipe_digest == recipe(faces).digest()
     assert network(torch.zeros(2, 3, 112, 96)).shape == (2, 16)
@@ -156,7 +156,7 @@ def test_auxiliary_losses_and_a_noisy_activation_are_trained_and_logged(faces: P
     assert learned
     assert not any(torch.equal(weights[name], torch.ones_like(weights[name])) for name in learned)
     assert weights["stem.2.c"].item() == pytest.approx(3 / 20**0.5), "as the last of 20 steps had it"
-    assert load_model(model)[0](torch.zeros(2, 3, 112, 96)).shape == (2, 16)
+    assert read_model(model)[0](torch.zeros(2, 3, 112, 96)).shape == (2, 16)
 
 
 def test_a_loss_of_weight_near_zero_changes_next_to_nothing(faces: Path, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_iterations_and_excluded_identities(faces: Path, tmp_path: Path) -> None
     changes: dict[str, Any] = {"epochs": None, "iterations": 4, "schedule": {}, "exclude": ["0000002"]}
     model = train(recipe(faces, **changes), tmp_path / "run")
     assert log(tmp_path / "run")[-1]["step"] == 4
-    assert load_model(model)[1].identities == 3
+    assert read_model(model)[1].identities == 3
 
 
 def test_cached_pixels_train_to_the_same_bits(faces: Path, tmp_path: Path) -> None:

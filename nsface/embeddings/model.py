@@ -1,0 +1,137 @@
+"""A model in use: a network on its device, which turns images in memory into embeddings."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from nsface.device import DeviceChoice, PrecisionChoice, pick_device, pick_precision
+from nsface.errors import DataError, shown
+from nsface.model import Description, read_model
+
+Flip = Literal["none", "sum", "concat"]
+Vectors = npt.NDArray[np.float32]
+Images = npt.NDArray[np.uint8] | Tensor
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network that embeds images; `load_model` makes one.
+
+    Attributes:
+        path: the model file.
+        network: maps normalised images (B, 3, H, W) to embeddings (B, D); in eval mode, on `device`.
+        description: the header of the file: size and preprocessing of the images, architecture, head.
+        device: where the network runs.
+        dtype: the type that its convolutions run in.
+    """
+
+    path: str
+    network: nn.Module
+    description: Description
+    device: torch.device
+    dtype: torch.dtype
+
+    def embed(self, images: Images, *, flip: Flip = "sum", batch_size: int = 128) -> Vectors:
+        """Embed images that are in memory, as `nsface extract` embeds files.
+
+        Colour, mean and std are the model's affair: give pixels as they are. Faces must be aligned to the
+        template `description.input.template`, as `nsface align` does it.
+
+        Args:
+            images: N RGB images of type uint8: an array (N, H, W, 3) or a tensor (N, 3, H, W). Without the
+                first dimension it is one image. OpenCV reads BGR: give `image[..., ::-1]`.
+            flip: what the mirrored image adds: nothing ("none"), its embedding to the original's ("sum"), or
+                its embedding after the original's ("concat", twice the size).
+            batch_size: how many images go through the network at once; memory grows with it.
+
+        Returns:
+            (N, D) float32, not normalised; (1, D) for one image.
+
+        Raises:
+            DataError: pixels of another type, or images of another shape or size than the model's.
+
+        Example:
+            >>> model = load_model("model.safetensors")  # doctest: +SKIP
+            >>> model.embed(np.zeros((4, 112, 96, 3), np.uint8)).shape  # doctest: +SKIP
+            (4, 512)
+        """
+        images = images[None] if images.ndim == 3 else images
+        self._check(images)
+        size = self.description.embedding_size * (2 if flip == "concat" else 1)
+        parts = [np.empty((0, size), np.float32)]
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            if not isinstance(batch, Tensor):
+                batch = channels_first(np.array(batch))  # a copy: torch takes no mirrored or read-only arrays
+            parts.append(self.embed_batch(batch, flip))
+        return np.concatenate(parts)
+
+    def embed_batch(self, pixels: Tensor, flip: Flip) -> Vectors:
+        """Embeddings (B, D) of uint8 pixels (B, 3, H, W) of the model's size; `flip` as for `embed`."""
+        images = pixels.to(self.device, memory_format=torch.channels_last).float()
+        images = self.description.input.normalise(images)
+        reduced = self.dtype != torch.float32
+        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=reduced):
+            made: Tensor = self.network(images).float()
+            if flip != "none":
+                mirrored: Tensor = self.network(images.flip(3)).float()
+                made = made + mirrored if flip == "sum" else torch.cat([made, mirrored], dim=1)
+        return cast(Vectors, made.cpu().numpy())
+
+    def _check(self, images: Images) -> None:
+        """Refuse what is no batch of images of the model's size."""
+        expected = self.description.input
+        height, width = expected.height, expected.width
+        tensor = isinstance(images, Tensor)
+        if images.dtype not in (np.uint8, torch.uint8):
+            kind = str(images.dtype).removeprefix("torch.")
+            raise DataError(
+                f"images of type {kind}; give uint8 pixels from 0 to 255, which the model normalises itself"
+            )
+        shape, channels = tuple(images.shape), 1 if tensor else 3
+        if len(shape) != 4 or shape[channels] != 3:
+            what, form = ("a tensor", "(N, 3, H, W)") if tensor else ("an array", "(N, H, W, 3)")
+            raise DataError(f"{what} of shape {shape} holds no RGB images; give {form}")
+        found = shape[2:] if tensor else shape[1:3]
+        if found != (height, width):
+            raise DataError(
+                f"images of {found[0]} × {found[1]} pixels; {shown(self.path)} takes {height} × {width} "
+                f"(height × width), aligned to the template '{expected.template}': see `nsface align`"
+            )
+
+
+def channels_first(pixels: npt.NDArray[np.uint8]) -> Tensor:
+    """The tensor (B, 3, H, W) on the memory of an array (B, H, W, 3)."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def load_model(
+    path: str | os.PathLike[str], *, device: DeviceChoice = "auto", precision: PrecisionChoice = "auto"
+) -> Model:
+    """Read a model file, ready to embed images.
+
+    Args:
+        path: the `model.safetensors` of a run.
+        device: "auto" is CUDA where there is a usable one, else the CPU.
+        precision: the arithmetic of convolutions; "auto" is "bf16" where the hardware has it, else "fp32".
+
+    Raises:
+        ModelError: the file is missing, is no model file of nsface, or its weights do not fit its header.
+        NsfaceError: CUDA is asked for and not there.
+
+    Example:
+        >>> model = load_model("runs/a/model.safetensors", device="cpu")  # doctest: +SKIP
+        >>> model.description.input.height  # doctest: +SKIP
+        112
+    """
+    place = pick_device(device)
+    network, description = read_model(path)
+    network = network.to(place).to(memory_format=torch.channels_last)
+    return Model(os.fspath(path), network, description, place, pick_precision(precision, place))

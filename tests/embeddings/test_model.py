@@ -1,0 +1,109 @@
+"""A model in use: embeddings of images in memory equal those that `extract` makes of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import nsface
+from nsface.embeddings.model import Model
+from nsface.errors import DataError, ModelError
+from nsface.images.sources import open_source
+from nsface.model import Description, Preprocessing, save_model
+from nsface.synthetic import write_training_set
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    description = Description(
+        network="light-resnet",
+        network_arguments={"channels": 8},
+        embedding_size=16,
+        input=Preprocessing(mean=120.0, std=70.0),
+        head="softmax",
+        head_arguments={},
+        identities=2,
+        recipe_digest="",
+    )
+    torch.manual_seed(0)
+    made = tmp_path_factory.mktemp("model") / "model.safetensors"
+    save_model(made, description.build(), description)
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(path: Path) -> Model:
+    return nsface.load_model(path, device="cpu", precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_training_set(tmp_path_factory.mktemp("faces") / "x", identities=3, images=5)
+
+
+@pytest.fixture(scope="module")
+def images(faces: Path) -> np.ndarray:
+    """The files of `faces` in the order of their names, read by OpenCV, as RGB."""
+    files = sorted(faces.rglob("*.jpg"))
+    return np.stack([cv2.imread(str(file), cv2.IMREAD_COLOR)[..., ::-1] for file in files])
+
+
+@pytest.mark.parametrize("flip", ["none", "sum", "concat"])
+def test_equals_extraction_to_the_last_bit(
+    model: Model, path: Path, faces: Path, images: np.ndarray, flip: str
+) -> None:
+    options: dict[str, object] = {"flip": flip, "batch_size": 4}  # the last batch is not full
+    source = open_source(str(faces))
+    made = nsface.extract(path, source, device="cpu", precision="fp32", **options)  # type: ignore[arg-type]
+    assert list(made.embeddings.names) == sorted(made.embeddings.names), "the order of `images`"
+    found = model.embed(images, **options)  # type: ignore[arg-type]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.asarray(made.embeddings.vectors))
+
+
+def test_tensors_mirrored_and_read_only_arrays_give_the_same(model: Model, images: np.ndarray) -> None:
+    expected = model.embed(images)
+    tensor = torch.from_numpy(images.copy()).permute(0, 3, 1, 2)
+    fixed = images.copy()
+    fixed.setflags(write=False)
+    bgr = np.ascontiguousarray(images[..., ::-1])
+    for same in (tensor, tensor.contiguous(), fixed, bgr[..., ::-1]):
+        np.testing.assert_array_equal(model.embed(same), expected)
+
+
+def test_embedding_is_the_network_on_normalised_pixels(model: Model, images: np.ndarray) -> None:
+    pixels = torch.from_numpy(images.copy()).permute(0, 3, 1, 2).float()
+    with torch.no_grad():
+        expected = model.network((pixels - 120) / 70).numpy()
+    np.testing.assert_allclose(model.embed(images, flip="none"), expected, atol=1e-5)
+
+
+def test_one_image_and_none(model: Model, images: np.ndarray) -> None:
+    np.testing.assert_array_equal(model.embed(images[0]), model.embed(images[:1]))
+    assert model.embed(images[:0]).shape == (0, 16)
+    assert model.embed(images[:0], flip="concat").shape == (0, 32)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (np.zeros((2, 112, 96, 3)), "images of type float64; give uint8"),
+        (torch.zeros(2, 3, 112, 96), "images of type float32; give uint8"),
+        (np.zeros((2, 3, 112, 96), np.uint8), r"an array of shape \(2, 3, 112, 96\) .* give \(N, H, W, 3\)"),
+        (torch.zeros(2, 112, 96, 3, dtype=torch.uint8), r"a tensor .* give \(N, 3, H, W\)"),
+        (np.zeros((112, 96), np.uint8), "holds no RGB images"),
+        (np.zeros((2, 160, 150, 3), np.uint8), "160 × 150 pixels; .* takes 112 × 96 .* 'sphereface'"),
+    ],
+)
+def test_other_images_are_refused(model: Model, wrong: np.ndarray | torch.Tensor, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        model.embed(wrong)
+
+
+def test_what_is_no_model_is_refused(faces: Path) -> None:
+    with pytest.raises(ModelError, match="a folder, not a model file"):
+        nsface.load_model(faces)

@@ -6,6 +6,8 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -17,7 +19,7 @@ from nsface.cli.numbers import Finite
 from nsface.cli.output import emit_result, json_option, note, plots_option
 from nsface.embeddings.file import Embeddings
 from nsface.protocols import load_protocol
-from nsface.protocols.protocol import Measurement, OptionsError, Protocol, Start
+from nsface.protocols.protocol import AnyPath, Measurement, OptionsError, Protocol, Start
 from nsface.results import Result
 from nsface.results.curves import Curves
 
@@ -72,8 +74,7 @@ def protocol_options(cls: type[AnyProtocol], without: Sequence[str] = ()) -> Cal
 def _option(field: dataclasses.Field[Any], hint: Any) -> Callable[[Function], Function]:
     name = f"--{field.name.replace('_', '-')}"
     settings: dict[str, Any] = {"help": field.metadata["help"], "metavar": field.metadata["metavar"]}
-    kinds = [kind for kind in get_args(hint) if kind is not type(None)] if _is_union(hint) else [hint]
-    (kind,) = kinds
+    kind = _without_none(hint)
     if kind is bool:
         return click.option(name, field.name, is_flag=True, **settings)
     if get_origin(kind) is tuple:
@@ -85,13 +86,16 @@ def _option(field: dataclasses.Field[Any], hint: Any) -> Callable[[Function], Fu
     return click.option(name, field.name, type=_type_of(kind, field.metadata["bounds"]), **settings)
 
 
-def _is_union(hint: Any) -> bool:
-    return get_origin(hint) in (Union, UnionType)
+def _without_none(hint: Any) -> Any:
+    """An annotation without `| None`."""
+    if get_origin(hint) not in (Union, UnionType):
+        return hint
+    return reduce(or_, (kind for kind in get_args(hint) if kind is not type(None)))
 
 
 def _type_of(kind: Any, bounds: tuple[float, float] | None) -> click.ParamType[Any]:
     """The click type of values of one annotation."""
-    if kind in (Path, Embeddings):
+    if kind in (AnyPath, Embeddings):
         return PATH
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))

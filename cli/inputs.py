@@ -14,7 +14,6 @@ from click.core import ParameterSource
 from nsface.cli.output import note
 from nsface.embeddings.file import Embeddings, load
 from nsface.embeddings.overlap_record import overlap_notes
-from nsface.errors import listing, shown
 from nsface.names import renamed
 
 _PREFIX = "nsface.name_prefix"  # where the context of a command keeps it
@@ -86,12 +85,9 @@ def note_overlap(embeddings: Embeddings) -> None:
 
 
 def note_zeros(embeddings: Embeddings) -> None:
-    """Say on standard error how many embeddings are all zeros."""
-    if zeros := embeddings.zeros():
-        note(
-            f"{shown(embeddings.source)}: {len(zeros)} embeddings are all zeros ({listing(zeros, 3)}); "
-            "their cosine with everything is 0"
-        )
+    """Say on standard error what makes scores of the embeddings doubtful."""
+    for sentence in embeddings.notes():
+        note(sentence)
 
 
 def _given_prefix() -> str:

@@ -9,23 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from nsface.errors import DataError
-from nsface.protocols.protocol import option
+from nsface.protocols.protocol import AnyPath, option
 from nsface.protocols.trials import Trials
 from nsface.protocols.verification import VerificationProtocol
 
 FOLDS = 10
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Bin(VerificationProtocol[Trials]):
     """Pairs of the images in a `.bin` file, which are called `000000`, `000001`, …"""
 
-    pairs: Path = option("The .bin file.")
+    pairs: AnyPath = option("The .bin file.")
 
     def read(self) -> Trials:
         from nsface.images.sources.bin import BinSource  # labels and images lie in one file
 
-        source = BinSource(self.pairs)
+        source = BinSource(Path(self.pairs))
         return bin_trials(source.same, source.location)
 
 

@@ -24,7 +24,7 @@ from nsface.protocols.curves import POINTS, identification_curves
 from nsface.protocols.identification import MeasuredTrial, Trial, identify
 from nsface.protocols.identification_lists import named
 from nsface.protocols.lists import Line, blocks, read_lines, shorten
-from nsface.protocols.protocol import Measurement, Protocol, Start, option
+from nsface.protocols.protocol import AnyPath, Measurement, Protocol, Start, option
 from nsface.results import BlufrRates
 from nsface.results.curves import Curves
 from nsface.results.official import BLUFR_GALLERY as GALLERY
@@ -109,7 +109,7 @@ class MeasuredBlufr(Measurement):
         return {trial.name: identification_curves([trial], points) for trial in self.identified}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Blufr(Protocol[list[TrialLists], MeasuredBlufr]):
     """Score EMBEDDINGS of all of LFW on BLUFR's ten trials: mean − std of TAR@FAR=0.1 % and DIR@FAR=1 %.
 
@@ -121,7 +121,7 @@ class Blufr(Protocol[list[TrialLists], MeasuredBlufr]):
       nsface eval-blufr lfw.npz --lists BLUFR/list/lfw
     """
 
-    lists: Path = option("The toolkit's folder list/lfw, or its blufr_lfw_config.mat.")
+    lists: AnyPath = option("The toolkit's folder list/lfw, or its blufr_lfw_config.mat.")
 
     def read(self) -> list[TrialLists]:
         return read_trials(self.lists)

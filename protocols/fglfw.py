@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import KW_ONLY, dataclass
 
 from nsface.protocols.lists import Line, read_lines
-from nsface.protocols.protocol import OptionsError, option
+from nsface.protocols.protocol import AnyPath, OptionsError, option
 from nsface.protocols.trials import Trials, identity, trials
 from nsface.protocols.verification import VerificationProtocol
 from nsface.results.official import PAIRS as OFFICIAL
@@ -23,7 +22,7 @@ NAME = "fglfw"
 PAIRS = OFFICIAL[NAME] // (2 * FOLDS)  # of each kind in a fold
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Fglfw(VerificationProtocol[Trials]):
     """Score EMBEDDINGS on FGLFW (SLLFW): ten folds of 300 matched and 300 look-alike mismatched pairs.
 
@@ -34,7 +33,8 @@ class Fglfw(VerificationProtocol[Trials]):
       nsface eval-fglfw lfw.npz --pairs pair_FGLFW.txt
     """
 
-    pairs: Path = option("pair_FGLFW.txt.")
+    pairs: AnyPath = option("pair_FGLFW.txt.")
+    _: KW_ONLY
     name: str | None = option(
         "Name of the list in the result.  [default: fglfw by its size, or fglfw-like]",
         default=None,

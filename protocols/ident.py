@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 from nsface.embeddings.file import Embeddings
@@ -31,7 +30,16 @@ from nsface.protocols.identification_lists import (
     unexpected_counts,
 )
 from nsface.protocols.lfw import image, read_people
-from nsface.protocols.protocol import DIMENSIONS, FAR, Measurement, OptionsError, Protocol, Start, option
+from nsface.protocols.protocol import (
+    DIMENSIONS,
+    FAR,
+    AnyPath,
+    Measurement,
+    OptionsError,
+    Protocol,
+    Start,
+    option,
+)
 from nsface.protocols.transforms import Transform
 from nsface.results import Identification, IdentificationComparison
 from nsface.results.curves import Curves
@@ -42,7 +50,7 @@ class Lists:
     """Trials that are read already, or folders of them; `names` are those of everybody in LFW."""
 
     trials: list[Trial]
-    folders: Sequence[Path]
+    folders: Sequence[AnyPath]
     names: list[str]
 
 
@@ -92,14 +100,14 @@ class Ident(Protocol[Lists, MeasuredIdentification]):
 
     comparable: ClassVar[Mapping[str, str]] = {"people": "people", "subjects": "subjects"}
 
-    people: Path | None = option("LFW's people.txt.", default=None)
-    subjects: Path | None = option(
+    people: AnyPath | None = option("LFW's people.txt.", default=None)
+    subjects: AnyPath | None = option(
         "The 596 subjects: a list of them, or a copy of YouTube Faces.", default=None
     )
-    lists: tuple[Path, ...] = option("A folder with the lists of one trial; repeatable.", default=())
-    gallery: Path | None = option("Your own gallery, with image or image<TAB>person a line.", default=None)
-    probes: Path | None = option("Your own probes, of people in the gallery.", default=None)
-    impostors: Path | None = option("Your own impostors, of people who are not in the gallery.", default=None)
+    lists: tuple[AnyPath, ...] = option("A folder with the lists of one trial; repeatable.", default=())
+    gallery: AnyPath | None = option("Your own gallery, with image or image<TAB>person a line.", default=None)
+    probes: AnyPath | None = option("Your own probes, of people in the gallery.", default=None)
+    impostors: AnyPath | None = option("Your own impostors, of people who are not in the gallery.", default=None)
     open_gallery: OpenGallery | None = option(
         "Open-set gallery of LFW's draw: one image a person, or all but the probes.  [default: single]",
         default=None,

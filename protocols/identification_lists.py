@@ -52,7 +52,9 @@ def lfw_trial(
     )
 
 
-def given_trial(folder: Path, everyone: Sequence[str], open_gallery: OpenGallery = "single") -> Trial:
+def given_trial(
+    location: str | os.PathLike[str], everyone: Sequence[str], open_gallery: OpenGallery = "single"
+) -> Trial:
     """A folder with `closed_gallery.txt`, `closed_probe.txt`, `open_gallery.txt`, `open_genuine.txt`.
 
     Impostors are the images of `open_impostors.txt`, or without that file every name in `everyone` whose
@@ -62,6 +64,7 @@ def given_trial(folder: Path, everyone: Sequence[str], open_gallery: OpenGallery
         DataError: a file that is missing or malformed; people who are not the images' folders, and no
             `open_impostors.txt`.
     """
+    folder = Path(location)
     gallery, probes, enrolled, genuine = lists = [read_named(folder / name) for name in _FILES]
     known = set(enrolled.people)
     file = folder / "open_impostors.txt"
@@ -79,7 +82,9 @@ def given_trial(folder: Path, everyone: Sequence[str], open_gallery: OpenGallery
     return Trial(folder.name, (gallery, probes), (enrolled, genuine, impostors))
 
 
-def own_trial(gallery: Path, probes: Path, impostors: Path | None) -> Trial:
+def own_trial(
+    gallery: str | os.PathLike[str], probes: str | os.PathLike[str], impostors: str | os.PathLike[str] | None
+) -> Trial:
     """Anybody's lists: closed set from gallery and probes, with impostors also an open set."""
     enrolled, genuine = read_named(gallery), read_named(probes)
     strangers = read_named(impostors) if impostors else None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ from nsface.metrics.roc import Roc, auc, eer, roc, tar_at_far
 from nsface.metrics.shared_people import rate_interval, shared_people
 from nsface.protocols.comparison import compare_templates
 from nsface.protocols.curves import POINTS, histogram, roc_curve
-from nsface.protocols.protocol import FAR, Measurement, Protocol, Start, option
+from nsface.protocols.protocol import FAR, AnyPath, Measurement, Protocol, Start, option
 from nsface.protocols.templates import (
     Faces,
     TemplatePairs,
@@ -91,7 +90,7 @@ class ScoredTemplates(Measurement):
         return {name: Curves(roc=roc_curve(self.curve, points), histogram=histogram(self.scores, same))}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Ijb(Protocol[Lists, ScoredTemplates]):
     """Score EMBEDDINGS of faces on IJB-B or IJB-C, template against template.
 
@@ -105,8 +104,9 @@ class Ijb(Protocol[Lists, ScoredTemplates]):
 
     comparable: ClassVar[Mapping[str, str]] = {"pairs": "pairs", "faces": "faces"}
 
-    faces: Path = option("*_face_tid_mid.txt.")
-    pairs: Path = option("*_template_pair_label.txt.")
+    faces: AnyPath = option("*_face_tid_mid.txt.")
+    pairs: AnyPath = option("*_template_pair_label.txt.")
+    _: KW_ONLY
     failure_to_enrol: Literal["refuse", "lowest"] = option(
         "What to do with templates of which no face has an embedding: refuse the lists, or give their pairs "
         "the lowest score.",

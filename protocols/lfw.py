@@ -8,13 +8,12 @@ space.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import KW_ONLY, dataclass, replace
 
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
 from nsface.protocols.lists import Line, blocks, read_lines
-from nsface.protocols.protocol import option
+from nsface.protocols.protocol import AnyPath, option
 from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.trials import Trials, trials
 from nsface.protocols.verification import VerificationProtocol, verify
@@ -35,7 +34,7 @@ class LfwTrials(Trials):
     corrected: Trials | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Lfw(VerificationProtocol[LfwTrials]):
     """Score EMBEDDINGS on LFW verification.
 
@@ -49,9 +48,10 @@ class Lfw(VerificationProtocol[LfwTrials]):
       nsface eval-lfw --model runs/a/model.safetensors --images lfw/ --pairs pairs.txt --json - | jq .accuracy
     """
 
-    pairs: Path = option("LFW's pairs.txt, or a View 1 list.")
-    train_pairs: Path | None = option("Choose the threshold on this list (View 1).", default=None)
-    errata: Path | None = option("A file of corrected labels: image, image, 0|1 a line.", default=None)
+    pairs: AnyPath = option("LFW's pairs.txt, or a View 1 list.")
+    _: KW_ONLY
+    train_pairs: AnyPath | None = option("Choose the threshold on this list (View 1).", default=None)
+    errata: AnyPath | None = option("A file of corrected labels: image, image, 0|1 a line.", default=None)
 
     def read(self) -> LfwTrials:
         read = read_pairs(self.pairs)

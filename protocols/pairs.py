@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ from nsface.errors import shown
 from nsface.groups import connected_groups
 from nsface.names import plain, stem
 from nsface.protocols.lists import Line, read_lines, shorten
-from nsface.protocols.protocol import option
+from nsface.protocols.protocol import AnyPath, option
 from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.trials import Trials, identity, trials
 from nsface.protocols.verification import VerificationProtocol
@@ -36,7 +35,7 @@ class OwnTrials(Trials):
     fold_source: str = "given"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Pairs(VerificationProtocol[OwnTrials]):
     """Score EMBEDDINGS on your own list of pairs, or on CPLFW or CALFW.
 
@@ -49,7 +48,7 @@ class Pairs(VerificationProtocol[OwnTrials]):
       nsface eval-pairs cplfw.npz --pairs pairs_CPLFW.txt
     """
 
-    pairs: Path = option(
+    pairs: AnyPath = option(
         "name<TAB>name<TAB>0|1 a line, optionally <TAB>fold; or pairs_CPLFW.txt, pairs_CALFW.txt."
     )
 

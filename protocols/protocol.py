@@ -4,13 +4,14 @@
     lists ── read ── measure ── result          compare (two measurements of the same lists)
 
 Each field is an option of the command `eval-NAME` and an argument of `nsface.evaluate.NAME`: its annotation
-says what may be given (a `Path`, a `bool`, a `Literal` of choices, a number, or a tuple of them), and
+says what may be given (`AnyPath`, a `bool`, a `Literal` of choices, a number, or a tuple of them), and
 `option` says what it means.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
@@ -21,6 +22,7 @@ from nsface.results.base import Result
 from nsface.results.comparison import Comparison
 from nsface.results.curves import Curves
 
+AnyPath = str | os.PathLike[str]
 Advance = Callable[[int], object]
 Start = Callable[[int, str], Advance]  # of a number of steps, and what they are called
 Bounds = tuple[float, float]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -19,7 +18,7 @@ from nsface.embeddings.pooling import group_rows, pooled
 from nsface.errors import DataError, listing
 from nsface.metrics.similarity import Floats, pair_scores
 from nsface.protocols.lists import Line, read_lines
-from nsface.protocols.protocol import OptionsError, option
+from nsface.protocols.protocol import AnyPath, OptionsError, option
 from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.trials import Trials, trials
 from nsface.protocols.verification import VerificationProtocol, measure, verify
@@ -28,7 +27,7 @@ Pooling = Literal["mean", "pairs"]
 FRAME_PAIRS = 100  # at most so many frame pairs are averaged under `pairs`
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Ytf(VerificationProtocol[Trials]):
     """Score EMBEDDINGS of frames (or of templates, one a video) on YouTube Faces.
 
@@ -42,7 +41,8 @@ class Ytf(VerificationProtocol[Trials]):
 
     comparable: ClassVar[Mapping[str, str]] = {"pairs": "splits"}
 
-    splits: Path = option("splits.txt, with or without header.")
+    splits: AnyPath = option("splits.txt, with or without header.")
+    _: KW_ONLY
     pool: Pooling = option("How the frames of two videos give one score.", default="mean")
 
     def __post_init__(self) -> None:

@@ -71,8 +71,8 @@ def part_of(module: str) -> str:
 def imports(tree: ast.AST) -> Iterator[str]:
     """The modules of nsface that are imported anywhere in `tree`, but for type checkers alone."""
     if isinstance(tree, ast.If) and ast.unparse(tree.test) == "TYPE_CHECKING":
-        for node in tree.orelse:
-            yield from imports(node)
+        for statement in tree.orelse:
+            yield from imports(statement)
         return
     names: list[str] = []
     if isinstance(tree, ast.Import):

@@ -115,6 +115,15 @@ class Embeddings:
             for row in np.flatnonzero(~self.vectors[start : start + _ROWS].any(axis=1)).tolist()
         ]
 
+    def notes(self) -> list[str]:
+        """Sentences on what makes scores of these embeddings doubtful."""
+        if not (zeros := self.zeros()):
+            return []
+        return [
+            f"{shown(self.source)}: {len(zeros)} embeddings are all zeros ({listing(zeros, 3)}); "
+            "their cosine with everything is 0"
+        ]
+
     def with_prefix(self, prefix: str) -> Embeddings:
         """The same embeddings, `prefix` taken off their names, or put before them where none begins with it.
 
@@ -204,10 +213,21 @@ def load(path: str | os.PathLike[str]) -> Embeddings:
             f"{shown(source)}: {len(loaded.names)} names and {len(frames)} numbers under '{FRAMES}' in "
             "its meta; leave it out, or extract the embeddings again"
         )
-    if (name := repeated(loaded.names)) is not None:
-        raise DataError(f"{shown(source)}: '{shown(name)}' occurs twice among its names; keep one of them")
-    _check_finite(loaded.names, loaded.vectors, str(source))
+    check(loaded)
     return loaded
+
+
+def check(embeddings: Embeddings) -> None:
+    """Refuse embeddings that cannot be scored.
+
+    Raises:
+        DataError: a name that occurs twice, or vectors that are not finite.
+    """
+    if (name := repeated(embeddings.names)) is not None:
+        raise DataError(
+            f"{shown(embeddings.source)}: '{shown(name)}' occurs twice among its names; keep one of them"
+        )
+    _check_finite(embeddings.names, embeddings.vectors, embeddings.source)
 
 
 def _check_finite(names: Sequence[str], vectors: Vectors, source: str) -> None:

@@ -49,7 +49,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def images(faces: Path) -> np.ndarray:
     """The files of `faces` in the order of their names, read by OpenCV, as RGB."""
     files = sorted(faces.rglob("*.jpg"))
-    return np.stack([cv2.imread(str(file), cv2.IMREAD_COLOR)[..., ::-1] for file in files])
+    return np.stack([np.asarray(cv2.imread(str(file), cv2.IMREAD_COLOR))[..., ::-1] for file in files])
 
 
 @pytest.mark.parametrize("flip", ["none", "sum", "concat"])

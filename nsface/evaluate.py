@@ -1,0 +1,291 @@
+"""Evaluation from Python: embeddings and official lists in, results out.
+
+    from nsface import evaluate
+
+    result = evaluate.lfw("lfw.npz", "pairs.txt")
+    print(result.accuracy, result.standard_error)
+    print(result.table())
+
+Each function is a protocol, with the options of the command `eval-NAME` as keyword arguments. What makes a
+result doubtful, such as people who are in several folds, is a warning of the category `DoubtfulResult`.
+
+`embeddings` are one of
+
+* an `Embeddings` object, such as `nsface.extract` gives,
+* the path of an embeddings file, `.npz` or `.npy`,
+* a pair `(names, vectors)` from any model: N names such as `Aaron_Eckhart/Aaron_Eckhart_0001.jpg`, and an
+  array (N, D) of any floating type, not necessarily normalised.
+
+All functions raise `DataError` where a list or an embeddings file is missing or malformed, or where images of
+the list have no embedding, and `OptionsError` for options that do not go together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from nsface.arguments import near
+from nsface.embeddings.file import Embeddings, check, load
+from nsface.errors import DoubtfulResult, NsfaceError
+from nsface.protocols import load_protocol
+from nsface.protocols.bin_file import Bin
+from nsface.protocols.blufr import Blufr
+from nsface.protocols.fglfw import Fglfw
+from nsface.protocols.ident import Ident
+from nsface.protocols.ijb import Ijb
+from nsface.protocols.lfw import Lfw
+from nsface.protocols.pairs import Pairs
+from nsface.protocols.protocol import Measurement, OptionsError, Protocol
+from nsface.protocols.ytf import Ytf
+from nsface.results import (
+    BlufrRates,
+    Comparison,
+    Identification,
+    IdentificationComparison,
+    TemplateComparison,
+    TemplateVerification,
+    Verification,
+    VerificationComparison,
+)
+
+__all__ = ["bin", "blufr", "compare", "fglfw", "ident", "ijb", "lfw", "pairs", "ytf"]
+
+AnyEmbeddings = Embeddings | str | os.PathLike[str] | tuple[Sequence[str], npt.ArrayLike]
+P = ParamSpec("P")
+L = TypeVar("L")
+M = TypeVar("M", bound=Measurement)
+Q = TypeVar("Q", bound=Protocol[Any, Any])
+R = TypeVar("R")
+
+
+def _with_options_of(
+    cls: Callable[P, Q],
+) -> Callable[[Callable[[AnyEmbeddings, Q], R]], Callable[Concatenate[AnyEmbeddings, P], R]]:
+    """Give a function of embeddings and a protocol the arguments of that protocol's class in its place."""
+
+    def decorate(function: Callable[[AnyEmbeddings, Q], R]) -> Callable[Concatenate[AnyEmbeddings, P], R]:
+        @wraps(function)
+        def evaluation(embeddings: AnyEmbeddings, /, *args: P.args, **options: P.kwargs) -> R:
+            return function(embeddings, cls(*args, **options))
+
+        given = Parameter("embeddings", Parameter.POSITIONAL_ONLY, annotation="AnyEmbeddings")
+        own, returned = inspect.signature(cls).parameters.values(), function.__annotations__["return"]
+        vars(evaluation)["__signature__"] = Signature([given, *own], return_annotation=returned)
+        evaluation.__doc__ = f"{inspect.getdoc(function)}\n\n{_arguments(cls)}"
+        return evaluation
+
+    return decorate
+
+
+def _arguments(cls: Any) -> str:
+    """The section "Args" of a docstring, from the fields of a protocol: own ones first."""
+    own = sorted(dataclasses.fields(cls), key=lambda field: field.name not in cls.__annotations__)
+    lines = [f"    {field.name}: {field.metadata['help']}" for field in own]
+    given = "    embeddings: an `Embeddings`, the path of an embeddings file, or `(names, vectors)`."
+    return re.sub(
+        r"--([a-z-]+)", lambda match: f"`{match[1].replace('-', '_')}`", "\n".join(["Args:", given, *lines])
+    )
+
+
+def _opened(embeddings: AnyEmbeddings, name: str = "the embeddings") -> Embeddings:
+    """Embeddings from whatever stands for them; `name` is what messages call a pair of names and vectors."""
+    if isinstance(embeddings, str | os.PathLike):
+        found = load(embeddings)
+    elif isinstance(embeddings, Embeddings):
+        found = embeddings
+    else:
+        names, vectors = embeddings
+        found = Embeddings([str(one) for one in names], np.asarray(vectors, dtype=np.float32), source=name)
+        check(found)
+    _warn(found.notes())
+    return found
+
+
+def _warn(notes: Sequence[str]) -> None:
+    """Warn of what makes a result doubtful, as if the line that called a function of this module did."""
+    level = 1
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame, level = frame.f_back, level + 1
+    for sentence in notes:
+        warnings.warn(sentence, DoubtfulResult, stacklevel=level)
+
+
+def _measured(asked: Protocol[L, M], embeddings: AnyEmbeddings) -> M:
+    """Read the lists and score the embeddings on them."""
+    lists = asked.read()
+    _warn(asked.notes(lists))
+    measured = asked.measure(_opened(embeddings), lists)
+    _warn(measured.notes)
+    return measured
+
+
+@_with_options_of(Lfw)
+def lfw(embeddings: AnyEmbeddings, protocol: Lfw) -> Verification:
+    """LFW verification: accuracy over ten folds with its intervals, AUC, EER and TAR at FAR.
+
+    Each fold is decided at the threshold that is best on the other nine. A View 1 list without folds needs
+    `train_pairs`, or has no accuracy. Source: Huang et al. 2007, http://vis-www.cs.umass.edu/lfw/.
+
+    Example:
+        >>> result = lfw("lfw.npz", "pairs.txt")
+        >>> result.accuracy, result.identity_interval
+    """
+    return _measured(protocol, embeddings).result()
+
+
+@_with_options_of(Fglfw)
+def fglfw(embeddings: AnyEmbeddings, protocol: Fglfw) -> Verification:
+    """FGLFW, also called SLLFW: LFW's matched pairs, and mismatched pairs of people who look alike.
+
+    Source: Deng et al. 2017, https://doi.org/10.1016/j.patcog.2016.11.023.
+
+    Example:
+        >>> fglfw("lfw.npz", "pair_FGLFW.txt").accuracy
+    """
+    return _measured(protocol, embeddings).result()
+
+
+@_with_options_of(Ytf)
+def ytf(embeddings: AnyEmbeddings, protocol: Ytf) -> Verification:
+    """YouTube Faces: pairs of videos, each a template pooled from the embeddings of its frames.
+
+    Names of frames end in `Person/number/frame.jpg`; names of templates are `Person/number`.
+    Source: Wolf, Hassner and Maoz 2011, https://www.cs.tau.ac.il/~wolf/ytfaces/.
+
+    Example:
+        >>> ytf("frames.npz", "splits.txt").accuracy
+    """
+    return _measured(protocol, embeddings).result()
+
+
+@_with_options_of(Ident)
+def ident(embeddings: AnyEmbeddings, protocol: Ident) -> Identification:
+    """Identification: Rank-k in the closed set, and the identification rate (DIR) at FAR in the open set.
+
+    Give `people` and `subjects` (LFW's protocol), or `lists` (a folder for each trial), or `gallery` and
+    `probes`, and `impostors` for an open set. Source: Best-Rowden et al. 2014,
+    https://doi.org/10.1109/TIFS.2014.2359577.
+
+    Example:
+        >>> result = ident("faces.npz", gallery="staff.txt", probes="visits.txt")
+        >>> result.closed_set.rank["1"]
+    """
+    return _measured(protocol, embeddings).result()
+
+
+@_with_options_of(Blufr)
+def blufr(embeddings: AnyEmbeddings, protocol: Blufr) -> BlufrRates:
+    """BLUFR: verification over all pairs of LFW, and open-set identification, in ten trials.
+
+    Source: Liao et al. 2014, https://doi.org/10.1109/BTAS.2014.6996301.
+
+    Example:
+        >>> blufr("lfw.npz", "BLUFR/list/lfw").tar_at_far[0].mean_minus_std
+    """
+    return _measured(protocol, embeddings).result()
+
+
+@_with_options_of(Ijb)
+def ijb(embeddings: AnyEmbeddings, protocol: Ijb) -> TemplateVerification:
+    """IJB-B and IJB-C, template against template (1:1): TAR at FAR from 1e-6 to 0.1, AUC and EER.
+
+    Source: Maze et al. 2018, https://doi.org/10.1109/ICB2018.2018.00033.
+
+    Example:
+        >>> ijb("ijbc.npz", "ijbc_face_tid_mid.txt", "ijbc_template_pair_label.txt").auc
+    """
+    return _measured(protocol, embeddings).result()
+
+
+@_with_options_of(Pairs)
+def pairs(embeddings: AnyEmbeddings, protocol: Pairs) -> Verification:
+    """Anybody's list of pairs, and CPLFW and CALFW: as `lfw`, with the folds of the list, or folds made here.
+
+    Example:
+        >>> pairs("faces.npz", "my-pairs.txt").eer
+    """
+    return _measured(protocol, embeddings).result()
+
+
+@_with_options_of(Bin)
+def bin(embeddings: AnyEmbeddings, protocol: Bin) -> Verification:
+    """A `.bin` verification set of InsightFace, such as `agedb_30.bin`.
+
+    Its images are called `000000`, `000001`, … as by `extract(model, open_source("agedb_30.bin"))`.
+
+    Example:
+        >>> bin("agedb_30.npz", "agedb_30.bin").accuracy
+    """
+    return _measured(protocol, embeddings).result()
+
+
+@overload
+def compare(
+    first: AnyEmbeddings,
+    second: AnyEmbeddings,
+    protocol: Literal["lfw", "fglfw", "ytf", "pairs", "bin"],
+    **options: Any,
+) -> VerificationComparison: ...
+@overload
+def compare(
+    first: AnyEmbeddings, second: AnyEmbeddings, protocol: Literal["ident"], **options: Any
+) -> IdentificationComparison: ...
+@overload
+def compare(
+    first: AnyEmbeddings, second: AnyEmbeddings, protocol: Literal["ijb"], **options: Any
+) -> TemplateComparison: ...
+@overload
+def compare(first: AnyEmbeddings, second: AnyEmbeddings, protocol: str, **options: Any) -> Comparison: ...
+def compare(first: AnyEmbeddings, second: AnyEmbeddings, protocol: str, **options: Any) -> Comparison:
+    """Two systems on the same trials: each difference with its interval and its paired tests.
+
+    Args:
+        first, second: the embeddings of each system, as for the other functions.
+        protocol: `lfw`, `fglfw`, `ytf`, `pairs`, `bin`, `ident` or `ijb`.
+        options: the arguments of the function of that name, by name.
+
+    Raises:
+        NsfaceError: there is no such protocol, or no comparison for it.
+        OptionsError: the protocol has no such option, or one is missing.
+        DataError: the lists cannot be read, or what was measured cannot be compared.
+
+    Example:
+        >>> found = compare("noisy.npz", "softmax.npz", "lfw", pairs="pairs.txt")
+        >>> found.difference, found.identity_p_value
+    """
+    asked = _made(protocol, options)
+    if not asked.comparable:
+        raise NsfaceError(f"there is no comparison for {protocol}")
+    lists = asked.read()
+    systems = [_opened(first, "first"), _opened(second, "second")]
+    measured = [asked.measure(system, lists) for system in systems]
+    _warn([*asked.notes(lists), *dict.fromkeys(note for one in measured for note in one.notes)])
+    names = [Path(system.source).stem for system in systems]
+    if names[0] == names[1]:
+        names = [system.source for system in systems]
+    return asked.compare(*measured).named(*names)
+
+
+def _made(name: str, options: dict[str, Any]) -> Protocol[Any, Any]:
+    """The protocol called `name` with its `options`."""
+    cls = load_protocol(name)
+    known = inspect.signature(cls).parameters
+    if unknown := sorted(options.keys() - known.keys()):
+        raise OptionsError(f"{name} has no option '{unknown[0]}'{near(unknown[0], known)}")
+    missing = [option for option, one in known.items() if one.default is one.empty and option not in options]
+    if missing:
+        raise OptionsError(f"{name} needs '{missing[0]}'; see help(nsface.evaluate.{name})")
+    return cls(**options)

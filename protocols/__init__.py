@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nsface.arguments import unknown_name
 from nsface.errors import NsfaceError
 
 if TYPE_CHECKING:
@@ -56,5 +55,7 @@ def load_protocol(name: str) -> type[Protocol[Any, Any]]:
         NsfaceError: there is none of that name.
     """
     if name not in PROTOCOLS:
+        from nsface.arguments import unknown_name  # here, because it imports pydantic, which --help does not
+
         raise NsfaceError(unknown_name("protocol", name, PROTOCOLS))
     return PROTOCOLS[name].load()

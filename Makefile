@@ -1,6 +1,7 @@
 # make demo   install, then the main job on rendered faces: train twice, extract, score, report
 # make test   install, then all tests
 # make test-oldest   the same, with the lowest versions that setup.cfg allows, on Python 3.10
+# make docs   install, then a reference of the public modules from their docstrings: build/docs/index.html
 # make lint   install, then ruff, and mypy over the package, the tests and the benchmarks
 #
 # Needs Python 3.10 or newer and make; everything is installed into .venv, for test-oldest into .venv-oldest.
@@ -11,7 +12,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-oldest lint clean
+.PHONY: demo docs test test-oldest lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +42,14 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable ".[docs]"
+	touch $@
+
+docs: $(VENV)/installed-docs
+	rm -rf build/docs
+	$(BIN)/python docs/reference.py
 
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist *.egg-info

@@ -52,7 +52,8 @@ def evaluation(name: str) -> click.Command:
             draw(plots, {Path(embeddings.source).stem: (measured, result)})
         emit_result(result, json_to)
 
-    return click.command(name=f"eval-{name}", help=inspect.getdoc(cls))(run)
+    meaning = str(inspect.getdoc(cls)).replace("\n\nExample", "\n\n\b\nExample")  # \b: lines stay lines
+    return click.command(name=f"eval-{name}", help=meaning)(run)
 
 
 def protocol_options(cls: type[AnyProtocol], without: Sequence[str] = ()) -> Callable[[Function], Function]:

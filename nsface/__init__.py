@@ -1,10 +1,18 @@
 """nsface: face-recognition networks trained with Noisy Softmax, and the protocols that score them.
 
-What a program needs is here: models that embed images (`load_model`), evaluation (`evaluate`), training
-objectives for any PyTorch loop (`NoisySoftmax` and the other heads), sources of images (`open_source`),
-embeddings files (`load_embeddings`), and training (`load_recipe`, `train`).
+What a program needs first is here: models that embed images (`load_model`), evaluation (`nsface.evaluate`),
+training objectives for any PyTorch loop (`NoisySoftmax` and the other heads), sources of images (`open_source`),
+embeddings files (`load_embeddings`), and training (`load_recipe`, `train`). Importing nsface imports nothing
+else: each name is looked up when it is first used.
 
-Importing nsface imports nothing else: each name is looked up when it is first used.
+More is in these modules:
+
+* `nsface.evaluate`, `nsface.results`: protocols as functions, and what they return;
+* `nsface.metrics`: accuracy, ROC, identification, intervals and paired tests, on arrays;
+* `nsface.heads`, `nsface.auxiliary`, `nsface.networks`: objectives, added losses, backbones;
+* `nsface.embeddings`, `nsface.images.sources`: the embeddings file, and what images are read from;
+* `nsface.protocols`: how lists are read and trials are scored; `nsface.recipe`: recipes;
+* `nsface.errors`: what wrong input raises.
 """
 
 from __future__ import annotations

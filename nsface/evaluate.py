@@ -28,7 +28,6 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from functools import wraps
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
@@ -76,13 +75,13 @@ def _with_options_of(
     """Give a function of embeddings and a protocol the arguments of that protocol's class in its place."""
 
     def decorate(function: Callable[[AnyEmbeddings, Q], R]) -> Callable[Concatenate[AnyEmbeddings, P], R]:
-        @wraps(function)
         def evaluation(embeddings: AnyEmbeddings, /, *args: P.args, **options: P.kwargs) -> R:
             return function(embeddings, cls(*args, **options))
 
         given = Parameter("embeddings", Parameter.POSITIONAL_ONLY, annotation="AnyEmbeddings")
         own, returned = inspect.signature(cls).parameters.values(), function.__annotations__["return"]
         vars(evaluation)["__signature__"] = Signature([given, *own], return_annotation=returned)
+        evaluation.__name__ = evaluation.__qualname__ = function.__name__
         evaluation.__doc__ = f"{inspect.getdoc(function)}\n\n{_arguments(cls)}"
         return evaluation
 

@@ -116,7 +116,6 @@ class Blufr(Protocol[list[TrialLists], MeasuredBlufr]):
     In each trial verification compares all images of the test set with each other, some 47 million pairs;
     open-set identification searches a gallery of 1,000 people.
 
-    \b
     Example:
       nsface eval-blufr lfw.npz --lists BLUFR/list/lfw
     """

@@ -28,7 +28,6 @@ class Fglfw(VerificationProtocol[Trials]):
 
     A list of the same form with another number of pairs is scored too, under the name fglfw-like.
 
-    \b
     Example:
       nsface eval-fglfw lfw.npz --pairs pair_FGLFW.txt
     """

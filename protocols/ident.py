@@ -91,7 +91,6 @@ class Ident(Protocol[Lists, MeasuredIdentification]):
     Give --people and --subjects (LFW's protocol, deterministic draw), or --lists once for each trial, or your
     own --gallery, --probes and --impostors.
 
-    \b
     Examples:
       nsface eval-ident lfw.npz --people people.txt --subjects lfw_ytf_596.txt
       nsface eval-ident lfw.npz --lists trial01 --lists trial02

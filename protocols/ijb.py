@@ -97,7 +97,6 @@ class Ijb(Protocol[Lists, ScoredTemplates]):
     Faces of one medium are averaged, media are summed, and the template is normalised. The score is the
     cosine of two templates.
 
-    \b
     Example:
       nsface eval-ijb ijbc.npz --faces ijbc_face_tid_mid.txt --pairs ijbc_template_pair_label.txt
     """

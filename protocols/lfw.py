@@ -41,7 +41,6 @@ class Lfw(VerificationProtocol[LfwTrials]):
     Accuracy is the mean over ten folds, each at the threshold chosen on the other nine, with its standard
     error and 95 % intervals. AUC, EER and TAR at attainable FAR are reported too.
 
-    \b
     Examples:
       nsface eval-lfw lfw.npz --pairs pairs.txt
       nsface eval-lfw lfw.npz --pairs pairsDevTest.txt --train-pairs pairsDevTrain.txt

@@ -42,7 +42,6 @@ class Pairs(VerificationProtocol[OwnTrials]):
     Accuracy needs folds. If the list has none, ten folds that share no person are made where that is
     possible; a person is the folder of a name.
 
-    \b
     Examples:
       nsface eval-pairs faces.npz --pairs my-pairs.txt
       nsface eval-pairs cplfw.npz --pairs pairs_CPLFW.txt

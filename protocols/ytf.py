@@ -34,7 +34,6 @@ class Ytf(VerificationProtocol[Trials]):
     --pool mean compares templates, the normalised mean of a video's normalised frame embeddings; --pool pairs
     averages the cosines of up to 100 frame pairs.
 
-    \b
     Example:
       nsface eval-ytf frames.npz --splits splits.txt
     """

@@ -1,4 +1,4 @@
-"""Build the reference of nsface's public modules from their docstrings: `make docs`. It needs the extra `docs`."""
+"""Build the reference of the public modules from their docstrings: `make docs`, with the extra `docs`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ MODULES = (
     "nsface.protocols",
     "nsface.recipe",
     "nsface.results",
+    "nsface.results.comparison",
+    "nsface.results.curves",
+    "nsface.results.identification",
+    "nsface.results.rates",
+    "nsface.results.verification",
 )
 
 

@@ -1,9 +1,9 @@
 """nsface: face-recognition networks trained with Noisy Softmax, and the protocols that score them.
 
 What a program needs first is here: models that embed images (`load_model`), evaluation (`nsface.evaluate`),
-training objectives for any PyTorch loop (`NoisySoftmax` and the other heads), sources of images (`open_source`),
-embeddings files (`load_embeddings`), and training (`load_recipe`, `train`). Importing nsface imports nothing
-else: each name is looked up when it is first used.
+training objectives for any PyTorch loop (`NoisySoftmax` and the other heads), sources of images
+(`open_source`), embeddings files (`load_embeddings`), and training (`load_recipe`, `train`). Importing nsface
+imports nothing else: each name is looked up when it is first used.
 
 More is in these modules:
 

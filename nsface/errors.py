@@ -37,7 +37,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def shown(text: object) -> str:
-    """`text` as one line that a terminal, a table or a list can hold: what is not printable is escaped.
+    r"""`text` as one line that a terminal, a table or a list can hold: what is not printable is escaped.
 
     Control characters, line breaks, marks that turn the direction of writing and bytes that are not UTF-8
     come from the names in other people's files; written as they are, they would command the terminal or

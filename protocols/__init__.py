@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a protocol is, what its command does in one line, and whether `compare` knows it."""
+    """A protocol in the table.
+
+    Attributes:
+        module, cls: where its class is.
+        summary: what its command does, in a line.
+        compared: whether two systems can be compared on it.
+    """
 
     module: str
     cls: str

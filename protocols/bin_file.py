@@ -18,7 +18,7 @@ FOLDS = 10
 
 @dataclass(frozen=True)
 class Bin(VerificationProtocol[Trials]):
-    """Pairs of the images in a `.bin` file, which are called `000000`, `000001`, …"""
+    """Score embeddings of the images in an InsightFace `.bin` file, which are called `000000`, `000001`, …"""
 
     pairs: AnyPath = option("The .bin file.")
 

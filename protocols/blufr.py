@@ -41,7 +41,12 @@ _ROOM, _EXPANSION = 1 << 27, 64  # bytes that reading a .mat may take: so many, 
 
 @dataclass(frozen=True)
 class TrialLists:
-    """Images of the gallery and of the probes; `images` are both: the test set of verification."""
+    """The lists of one trial.
+
+    Attributes:
+        name: `trial01` to `trial10`.
+        gallery, probes: names of images; both together are the test set of verification.
+    """
 
     name: str
     gallery: list[str]
@@ -49,6 +54,7 @@ class TrialLists:
 
     @property
     def images(self) -> list[str]:
+        """The test set of verification."""
         return [*self.gallery, *self.probes]
 
 
@@ -84,7 +90,7 @@ def read_trials(path: str | os.PathLike[str]) -> list[TrialLists]:
 
 
 def unexpected(trials: Sequence[TrialLists]) -> str | None:
-    """How the lists differ in size from BLUFR's; None where they do not."""
+    """A sentence on how the lists differ in size from BLUFR's; None where they do not."""
     galleries = sorted({len(trial.gallery) for trial in trials})
     if len(trials) == TRIALS and galleries == [GALLERY]:
         return None
@@ -94,7 +100,7 @@ def unexpected(trials: Sequence[TrialLists]) -> str | None:
 
 @dataclass(frozen=True)
 class MeasuredBlufr(Measurement):
-    """What was measured of all trials: their identification, and the result of each."""
+    """What was measured of all trials: the identification of each with its scores, and the result of each."""
 
     embeddings: Embeddings
     identified: Sequence[MeasuredTrial]

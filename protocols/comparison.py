@@ -1,4 +1,4 @@
-"""Two systems on the same trials: the difference, its interval, paired tests, and where they disagree."""
+"""Two systems on the same trials: the difference with its interval, paired tests, and disagreements."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Fglfw(VerificationProtocol[Trials]):
 
 
 def read_pairs(path: str | os.PathLike[str]) -> Trials:
-    """Read `pair_FGLFW.txt`, or a list of its form with another number of pairs.
+    """Read `pair_FGLFW.txt`, or a list that is laid out like it with another number of pairs.
 
     The number of lines gives that of the pairs. Labels come from the place in the file and are checked
     against the names: in a list of another layout, or one that was cut short, they disagree.

@@ -47,7 +47,7 @@ from nsface.results.curves import Curves
 
 @dataclass(frozen=True)
 class Lists:
-    """Trials that are read already, or folders of them; `names` are those of everybody in LFW."""
+    """Trials that are read already, or the folders of trials; the names of all images in LFW, if given."""
 
     trials: list[Trial]
     folders: Sequence[AnyPath]
@@ -56,7 +56,7 @@ class Lists:
 
 @dataclass(frozen=True)
 class MeasuredIdentification(Measurement):
-    """What was measured of all trials."""
+    """What was measured of all trials, by the protocol `asked`."""
 
     asked: Ident
     embeddings: Embeddings

@@ -33,7 +33,7 @@ RANKS = (1, 5, 10)
 
 @dataclass(frozen=True)
 class Named:
-    """Images and who they show."""
+    """Names of N images, and of the N people whom they show."""
 
     images: list[str]
     people: list[str]
@@ -44,12 +44,12 @@ class Named:
 
 @dataclass(frozen=True)
 class Trial:
-    """One draw. Either set may be absent; an open set has impostors.
+    """The lists of one trial of identification.
 
     Attributes:
-        name: for the result, e.g. `trial01`.
-        closed: gallery and probes.
-        open: gallery, genuine probes and impostors.
+        name: for the result, such as `trial01`.
+        closed: gallery and probes; None without a closed set.
+        open: gallery, genuine probes and impostors; None without an open set.
     """
 
     name: str
@@ -59,9 +59,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class MeasuredTrial:
-    """What one trial measured: ranks and scores for figures and comparisons, and their result.
+    """What one trial has measured, with the ranks and scores that figures and comparisons need.
 
     Attributes:
+        closed, open: what the search has found in each set.
+        result: of the trial.
         closed_people: (P,) who each probe of the closed set shows, as numbers.
     """
 

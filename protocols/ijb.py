@@ -36,7 +36,7 @@ FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 @dataclass(frozen=True)
 class Lists:
-    """Faces, and the pairs of their templates; None where these depend on which faces have an embedding."""
+    """Faces, and pairs of their templates; None where these depend on which faces have an embedding."""
 
     faces: Faces
     pairs: TemplatePairs | None
@@ -44,7 +44,13 @@ class Lists:
 
 @dataclass(frozen=True)
 class ScoredTemplates(Measurement):
-    """P template pairs with their scores (P,), float32; `failed` is None where no template may fail."""
+    """P pairs of templates with their scores.
+
+    Attributes:
+        scores: (P,) float32 cosines; −2 where a template failed to enrol.
+        fars: those at which TAR is given.
+        failed: None where no template may fail.
+    """
 
     embeddings: Embeddings
     faces: Faces

@@ -67,12 +67,17 @@ class Lfw(VerificationProtocol[LfwTrials]):
 
 
 def image(name: str, number: int) -> str:
-    """`Aaron_Eckhart`, 1 → `Aaron_Eckhart/Aaron_Eckhart_0001.jpg`."""
+    """The name of LFW's image `number`, from 1, of the person `name`.
+
+    Example:
+        >>> image("Aaron_Eckhart", 1)
+        'Aaron_Eckhart/Aaron_Eckhart_0001.jpg'
+    """
     return f"{name}/{name}_{number:04d}.jpg"
 
 
 def read_pairs(path: str | os.PathLike[str]) -> Trials:
-    """Read `pairs.txt` or a View 1 list of the same form.
+    """Read `pairs.txt` (View 2), or a View 1 list, whose pairs are all in fold 0.
 
     Raises:
         DataError: a malformed line, or not exactly as many pairs as the header says.

@@ -30,7 +30,7 @@ TWO_LINES = 3000  # pairs of each kind in CPLFW and in CALFW
 
 @dataclass(frozen=True)
 class OwnTrials(Trials):
-    """Pairs, and where their folds come from: `given` by the list, made here, or `none`."""
+    """Pairs, and the source of their folds: `given` by the list, made here, or `none`."""
 
     fold_source: str = "given"
 
@@ -71,7 +71,7 @@ class Pairs(VerificationProtocol[OwnTrials]):
 
 
 def read_pairs(path: str | os.PathLike[str]) -> Trials:
-    """Read a list of pairs. Without a fold column all are in one fold, but those of CPLFW and CALFW.
+    """Read a list of pairs. Without a fold column all pairs are in one fold, except in CPLFW and CALFW.
 
     Raises:
         DataError: a malformed line, a pair of one image with itself, a pair with two labels, or folds on some
@@ -81,10 +81,10 @@ def read_pairs(path: str | os.PathLike[str]) -> Trials:
     if is_two_lines(lines):
         return _two_lines(lines, str(path))
     with_folds = lines[0].text.count("\t") == 3
-    form = "name<TAB>name<TAB>0|1" + ("<TAB>fold" if with_folds else "")
+    expected = "name<TAB>name<TAB>0|1" + ("<TAB>fold" if with_folds else "")
     pairs, labelled = [], _Labelled()
     for line in lines:
-        fields = line.fields(3 + with_folds, form, separator="\t")
+        fields = line.fields(3 + with_folds, expected, separator="\t")
         fold = line.integer(fields[3], "fold", lowest=0) if with_folds else 0
         left, right = labelled.pair(line, fields[0], fields[1], line.flag(fields[2]))
         pairs.append((left, right, line.flag(fields[2]), fold))

@@ -38,7 +38,12 @@ FAILED_SCORE = np.float32(-2)  # below every cosine
 
 @dataclass(frozen=True)
 class Faces:
-    """N faces: image name, template and medium of each."""
+    """N faces.
+
+    Attributes:
+        images: N names.
+        templates, media: (N,) the numbers of each face's template and medium.
+    """
 
     images: list[str]
     templates: Ints
@@ -47,7 +52,14 @@ class Faces:
 
 @dataclass(frozen=True)
 class TemplatePairs:
-    """P pairs of rows into `templates`, (T,) sorted template numbers; those `without_faces` failed."""
+    """P pairs of templates.
+
+    Attributes:
+        templates: (T,) template numbers, ascending.
+        left, right: (P,) places in `templates`.
+        same: (P,) booleans, whether both templates are of one person.
+        without_faces: places of the templates that failed to enrol.
+    """
 
     templates: Ints
     left: npt.NDArray[np.int32]
@@ -73,11 +85,11 @@ def read_faces(path: str | os.PathLike[str]) -> Faces:
     Raises:
         DataError: a malformed line.
     """
-    rows = []
+    faces = []
     for line in read_lines(path):
         name, template, medium = line.fields(3, "image template media")
-        rows.append((name, line.integer(template, "template", 0), line.integer(medium, "medium", 0)))
-    images, templates, media = zip(*rows, strict=True)
+        faces.append((name, line.integer(template, "template", 0), line.integer(medium, "medium", 0)))
+    images, templates, media = zip(*faces, strict=True)
     return Faces(list(images), np.array(templates), np.array(media))
 
 

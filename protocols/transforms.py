@@ -14,11 +14,17 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Transform:
-    """What is done to embeddings before they are compared.
+    """What is done to embeddings before they are compared. It is false where nothing is done.
 
     Attributes:
         center: subtract the mean of the training images.
         pca: keep this many principal components of the training images (centred, not whitened); 0 for all.
+
+    Example:
+        >>> Transform(center=True).fitted_on(np.array([[1.0], [3.0]]), np.array([[5.0]])).tolist()
+        [[3.0]]
+        >>> Transform(pca=128).name, bool(Transform())
+        ('pca 128', False)
     """
 
     center: bool = False
@@ -26,7 +32,7 @@ class Transform:
 
     @property
     def name(self) -> str:
-        """As it stands in results: `none`, `center` or `pca 128`."""
+        """The name in results: `none`, `center` or `pca 128`."""
         return f"pca {self.pca}" if self.pca else "center" if self.center else "none"
 
     def __bool__(self) -> bool:

@@ -26,7 +26,15 @@ class Trials:
         left, right: P names each, as in the embeddings file.
         same: (P,) booleans, true where both names show one person.
         fold: (P,) integers from 0.
-        source: the list they come from, for messages.
+        source: the list that they come from, for messages.
+
+    Example:
+        >>> pairs = [("Ann/1.jpg", "Ann/2.jpg", True, 0), ("Ann/1.jpg", "Bo/1.jpg", False, 1)]
+        >>> made = trials(pairs, source="my list")
+        >>> len(made), made.folds, made.same.tolist()
+        (2, 2, [True, False])
+        >>> made.people_in_several_folds()
+        ['Ann']
     """
 
     left: list[str]
@@ -50,7 +58,7 @@ class Trials:
 
     @cached_property
     def contradictions(self) -> int:
-        """Pairs of one person in two folders, or of two people in one."""
+        """How many pairs are of one person in two folders, or of two people in one folder."""
         return sum(
             bool(one) and bool(two) and (one == two) != same
             for one, two, same in zip(*self._folders, self.same.tolist(), strict=True)
@@ -145,12 +153,22 @@ class Trials:
 
 
 def identity(name: str) -> str:
-    """The folder of an image name: `Aaron_Eckhart/Aaron_Eckhart_0001.jpg` → `Aaron_Eckhart`."""
+    """The folder of an image name; "" where it has none.
+
+    Example:
+        >>> identity("Aaron_Eckhart/Aaron_Eckhart_0001.jpg")
+        'Aaron_Eckhart'
+    """
     return name.rpartition("/")[0]
 
 
 def numbered(people: Sequence[str]) -> npt.NDArray[np.int64]:
-    """(N,) a number for each name; an empty one is somebody else each time."""
+    """(N,) a number for the person of each name; each empty name is a person of its own.
+
+    Example:
+        >>> numbered(["Ann", "Bo", "Ann", "", ""]).tolist()
+        [0, 1, 0, 2, 3]
+    """
     known: dict[str | int, int] = {}
     return np.array(
         [known.setdefault(person or place, len(known)) for place, person in enumerate(people)], dtype=np.int64
@@ -158,10 +176,10 @@ def numbered(people: Sequence[str]) -> npt.NDArray[np.int64]:
 
 
 def trials(pairs: list[tuple[str, str, bool, int]], source: str) -> Trials:
-    """`Trials` from rows of (left, right, same, fold).
+    """`Trials` from a tuple (left, right, same, fold) for each pair.
 
     Raises:
-        DataError: there are no rows, or more than 100 folds: each takes a threshold chosen on all the others.
+        DataError: there are no pairs, or more than 100 folds: each takes a threshold of its own.
     """
     if not pairs:
         raise DataError(f"{shown(source)}: no pairs")

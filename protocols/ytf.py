@@ -118,7 +118,12 @@ def _pair(line: Line) -> tuple[int, int, str, str, bool]:
 
 
 def video_of(name: str) -> str:
-    """Video of a frame in either public layout: `Aaron_Eckhart/0/0.555.jpg` → `Aaron_Eckhart/0`."""
+    """The video of a frame, in either public layout.
+
+    Example:
+        >>> video_of("Aaron_Eckhart/0/0.555.jpg")
+        'Aaron_Eckhart/0'
+    """
     return "/".join(name.split("/")[-3:-1])
 
 

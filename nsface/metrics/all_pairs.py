@@ -28,9 +28,19 @@ def tar_over_all_pairs(vectors: Vectors, identities: Rows, fars: Sequence[float]
     Args:
         vectors: (N, D) float32, not necessarily normalised; the score is the cosine.
         identities: (N,) integers.
+        fars: each in [0, 1].
+
+    Returns:
+        One entry for each of `fars`.
 
     Raises:
-        DataError: no pair of one person, or none of two.
+        DataError: no pair of one person, or none of two; a FAR outside [0, 1].
+
+    Example:
+        >>> vectors = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
+        >>> (point,) = tar_over_all_pairs(vectors, np.array([0, 0, 1, 1]), [0.0])
+        >>> point.tar, point.impostors
+        (1.0, 4)
     """
     left, right = genuine_pairs(identities)
     impostors = len(identities) * (len(identities) - 1) // 2 - len(left)
@@ -52,7 +62,13 @@ def tar_over_all_pairs(vectors: Vectors, identities: Rows, fars: Sequence[float]
 
 
 def genuine_pairs(identities: Rows) -> tuple[Rows, Rows]:
-    """All pairs (i, j) of rows of one identity."""
+    """All pairs of rows that are of one identity: two arrays (P,) of row numbers, for (N,) `identities`.
+
+    Example:
+        >>> left, right = genuine_pairs(np.array([7, 3, 7]))
+        >>> left.tolist(), right.tolist()
+        ([0], [2])
+    """
     order = np.argsort(identities, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(identities[order])) + 1)
     corners = [np.triu_indices(len(group), 1) for group in groups]

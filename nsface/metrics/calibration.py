@@ -38,8 +38,17 @@ def calibration(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = 1
     The curve is that of scikit-learn's `calibration_curve`, to the last bit, wherever no confidence lies on
     an edge; there it is not used because its edges are off: `linspace` makes 3 · (1/10) greater than 3/10.
 
+    Args:
+        confidence: (N,) in [0, 1].
+        correct: (N,) booleans.
+        bins: B, at least 1.
+
     Raises:
         DataError: nothing to compare, lengths that differ, confidences outside [0, 1], or no bins.
+
+    Example:
+        >>> round(calibration([0.9, 0.9, 0.6, 0.6], [True, True, True, False]).error, 4)
+        0.1
     """
     said, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=bool)
     if said.ndim != 1 or said.shape != right.shape or not len(said):
@@ -80,6 +89,11 @@ def platt(scores: npt.ArrayLike, same: npt.ArrayLike) -> Platt:
 
     Raises:
         DataError: no pairs, or of one kind only.
+
+    Example:
+        >>> fitted = platt([0.1, 0.2, 0.8, 0.9], [False, False, True, True])
+        >>> fitted.probability([0.5]).round(3).tolist()
+        [0.5]
     """
     values, labels = np.asarray(scores, dtype=np.float64), np.asarray(same, dtype=bool)
     if values.shape != labels.shape or labels.all() or not labels.any():

@@ -58,12 +58,31 @@ class DirAtFar:
 
 
 def rank_rate(ranks: npt.ArrayLike, k: int) -> float:
-    """Share of probes found at rank ≤ k."""
+    """The share of probes whose person is found at rank ≤ k.
+
+    Args:
+        ranks: (P,) integers from 1.
+
+    Example:
+        >>> rank_rate([1, 1, 2, 7], k=1)
+        0.5
+    """
     return float((np.asarray(ranks) <= k).mean())
 
 
 def cmc(ranks: npt.ArrayLike, length: int) -> Floats:
-    """Cumulative match characteristic: rank-1 … rank-`length` rates."""
+    """The cumulative match characteristic: the rates at rank 1 to `length`.
+
+    Args:
+        ranks: (P,) integers from 1.
+
+    Returns:
+        (length,) fractions, ascending.
+
+    Example:
+        >>> cmc([1, 1, 2, 7], length=3).tolist()
+        [0.5, 0.75, 0.75]
+    """
     found = np.asarray(ranks)
     return np.cumsum(np.bincount(np.minimum(found, length + 1), minlength=length + 2)[1 : length + 1]) / len(
         found
@@ -73,13 +92,24 @@ def cmc(ranks: npt.ArrayLike, length: int) -> Floats:
 def dir_at_far(
     open_set: OpenSet, far: float, rank: int = 1, replicates: int = 1000, seed: int = 0
 ) -> DirAtFar:
-    """DIR at the largest attainable FAR that does not exceed `far`; ties never push it over.
+    """DIR at the largest attainable FAR that does not exceed `far`, ties included.
 
     Its interval is Wilson's for as many independent probes as would have the bootstrap's variance, and never
     for more than there are: percentiles of the bootstrap itself hold too little near 0 and 1.
 
+    Args:
+        far: in [0, 1].
+        rank: the lowest rank at which a genuine probe counts as identified.
+        replicates, seed: of the bootstrap, which repeats to the last bit.
+
     Raises:
         DataError: `far` outside [0, 1], or no impostors.
+
+    Example:
+        >>> genuine = Found(score=np.array([0.9, 0.8, 0.4]), rank=np.array([1, 2, 1]))
+        >>> found = dir_at_far(OpenSet(genuine, impostors=np.array([0.5, 0.3, 0.2, 0.1])), far=0.25)
+        >>> found.achieved_far, round(found.dir, 4), round(found.threshold, 4)
+        (0.25, 0.6667, 0.3)
     """
     descending = _descending(open_set.impostors)
     allowed = accepted(len(descending), far)
@@ -96,7 +126,11 @@ def dir_at_far(
 
 
 def dir_curve(open_set: OpenSet, rank: int = 1) -> tuple[Floats, Floats]:
-    """FAR and DIR (both (M,), ascending) at every attainable threshold."""
+    """FAR and DIR at every attainable threshold: two arrays (M,), both ascending.
+
+    Raises:
+        DataError: no impostors.
+    """
     descending, detected = _descending(open_set.impostors), np.sort(_detected(open_set.genuine, rank))
     thresholds = np.unique(np.concatenate([descending, detected[np.isfinite(detected)]]))[::-1]
     far = len(descending) - np.searchsorted(descending[::-1], thresholds, side="left")
@@ -111,6 +145,13 @@ def bootstrap_dir(
 
     People are drawn with replacement and bring all their probes. All systems see the same samples, so that
     differences between rows are paired. Each replicate chooses its own threshold, as the measurement does.
+
+    Args:
+        systems: S systems on the same probes.
+        far: in [0, 1].
+
+    Returns:
+        (S, replicates) fractions.
 
     Raises:
         DataError: systems with different numbers of probes.
@@ -181,7 +222,15 @@ def _interval(rate: float, variance: float, probes: int, people: int) -> Interva
 
 
 def accepted(impostors: int, far: float) -> int:
-    """The largest number of `impostors` whose share does not exceed `far`, decided as share ≤ far is."""
+    """The largest number of `impostors` whose share does not exceed `far`, decided as share ≤ far is.
+
+    Raises:
+        DataError: `far` outside [0, 1], or no impostors.
+
+    Example:
+        >>> accepted(1000, 0.001), accepted(999, 0.001)
+        (1, 0)
+    """
     if not impostors:
         raise DataError("no impostors: a false accept rate needs some")
     if not 0 <= far <= 1:

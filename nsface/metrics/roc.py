@@ -42,7 +42,15 @@ class Roc:
 
 @dataclass(frozen=True)
 class TarAtFar:
-    """The largest attainable TAR whose FAR does not exceed `far`, with the impostor count behind it."""
+    """The largest attainable TAR whose FAR does not exceed `far`.
+
+    Attributes:
+        far: the FAR that was asked for, in [0, 1].
+        tar: share of the genuine pairs with score ≥ `threshold`.
+        achieved_far: share of the impostors with score ≥ `threshold`.
+        threshold: the lowest one that attains `tar`.
+        impostors: how many impostors there are.
+    """
 
     far: float
     tar: float
@@ -53,7 +61,12 @@ class TarAtFar:
 
 @dataclass(frozen=True)
 class Det:
-    """The detection error trade-off: (M,) rates and thresholds, false accept rates ascending."""
+    """The detection error trade-off.
+
+    Attributes:
+        far, frr: (M,) false accept rates, ascending, and false reject rates.
+        thresholds: (M,) descending.
+    """
 
     far: Floats
     frr: Floats
@@ -61,12 +74,23 @@ class Det:
 
 
 def roc(scores: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
-    """All operating points of (`scores`, `same`), both (N,), by scikit-learn's `roc_curve`. O(N log N).
+    """All operating points of scored pairs, by scikit-learn's `roc_curve`, in O(N log N).
 
-    Its rates are counts divided by their last, and rounding takes the division back exactly.
+    Its rates are counts divided by the last count, and rounding takes the division back exactly.
+
+    Args:
+        scores: (N,) of pairs, higher for more alike.
+        same: (N,) booleans, whether each pair shows one person.
 
     Raises:
         DataError: no genuine pair or no impostor, lengths that differ, scores that are not finite.
+
+    Example:
+        >>> curve = roc([0.9, 0.6, 0.7, 0.1], [True, True, False, False])
+        >>> curve.thresholds.tolist()
+        [inf, 0.9, 0.7, 0.6, 0.1]
+        >>> curve.tar.tolist(), curve.far.tolist()
+        ([0.0, 0.5, 0.5, 1.0, 1.0], [0.0, 0.0, 0.5, 0.5, 1.0])
     """
     from sklearn.metrics import roc_curve  # here, because it takes half a second
 
@@ -81,9 +105,13 @@ def roc(scores: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
 
 
 def det(scores: npt.ArrayLike, same: npt.ArrayLike) -> Det:
-    """False reject against false accept rates of (`scores`, `same`), by scikit-learn's `det_curve`.
+    """False reject rates against false accept rates, by scikit-learn's `det_curve`.
 
-    From the lowest threshold that accepts no impostor to the highest that refuses no genuine pair.
+    The curve goes from the lowest threshold that accepts no impostor to the highest that refuses no genuine
+    pair.
+
+    Args:
+        scores, same: (N,), as for `roc`.
 
     Raises:
         DataError: as for `roc`.
@@ -110,6 +138,13 @@ def auc(curve: Roc) -> float:
 
     scikit-learn's `auc` of the counts, not of the rates: its sum is then of whole and half numbers, which
     are exact, and the one division rounds once.
+
+    Returns:
+        A fraction in [0, 1].
+
+    Example:
+        >>> auc(roc([0.9, 0.6, 0.7, 0.1], [True, True, False, False]))
+        0.75
     """
     from sklearn.metrics import auc as area
 
@@ -122,6 +157,13 @@ def eer(curve: Roc) -> float:
 
     A line between two points is what choosing between their thresholds at random attains, so the value is
     unique.
+
+    Returns:
+        A fraction in [0, 1].
+
+    Example:
+        >>> eer(roc([0.9, 0.6, 0.7, 0.1], [True, True, False, False]))
+        0.5
     """
     far, frr = curve.far, 1 - curve.tar
     after = int(np.argmax(far >= frr))  # from (0, 1) to (1, 0): there is always one, and never the first
@@ -139,6 +181,12 @@ def tar_at_far(curve: Roc, far: float) -> TarAtFar:
 
     Raises:
         DataError: `far` is outside [0, 1].
+
+    Example:
+        >>> curve = roc([0.9, 0.6, 0.7, 0.1], [True, True, False, False])
+        >>> point = tar_at_far(curve, 0.4)
+        >>> point.tar, point.achieved_far, point.threshold
+        (0.5, 0.0, 0.9)
     """
     if not 0 <= far <= 1:
         raise DataError(f"a false accept rate lies between 0 and 1; {far} does not")
@@ -154,6 +202,9 @@ def tar_slope(curve: Roc, far: float) -> float:
 
     Taken over one standard deviation of the number k of accepted impostors either way, √k, at least 1: so far
     would another sample of impostors move the threshold.
+
+    Args:
+        far: in [0, 1].
     """
     impostors = int(curve.accepted_impostors[-1])
     accepted = round(tar_at_far(curve, far).achieved_far * impostors)

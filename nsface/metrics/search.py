@@ -73,10 +73,20 @@ def find(
     """Search `gallery` for the genuine `probes` (P, D) of known `identities` (P,).
 
     Args:
+        probes: (P, D), not necessarily normalised.
+        identities: (P,) integers, each of them in the gallery.
         progress: called with the number of gallery rows done since the last call.
+        similarity: `cosine` or `euclidean`, as for `nsface.metrics.similarity.pair_scores`.
 
     Raises:
-        DataError: a probe's identity is not in the gallery.
+        DataError: a probe's identity is not in the gallery, or probes of another dimension.
+
+    Example:
+        >>> vectors = np.array([[1, 0], [0, 1]], dtype=np.float32)
+        >>> gallery = Gallery(vectors, rows=np.array([0, 1]), identities=np.array([5, 6]))
+        >>> found = find(gallery, np.array([[3, 1], [3, 1]], dtype=np.float32), np.array([5, 6]))
+        >>> found.rank.tolist()
+        [1, 2]
     """
     gallery = gallery.sorted()
     mates = _mates(gallery, identities)
@@ -105,7 +115,24 @@ def highest(
     progress: Progress | None = None,
     similarity: Similarity = "cosine",
 ) -> Floats:
-    """The highest score of each probe with any row of the gallery; (P, D) → (P,)."""
+    """The highest score of each probe with any row of the gallery: what an impostor would be accepted for.
+
+    Args:
+        probes: (P, D), not necessarily normalised.
+        progress, similarity: as for `find`.
+
+    Returns:
+        (P,) float64.
+
+    Raises:
+        DataError: probes of another dimension than the gallery's.
+
+    Example:
+        >>> vectors = np.array([[1, 0], [0, 1]], dtype=np.float32)
+        >>> gallery = Gallery(vectors, rows=np.array([0, 1]), identities=np.array([5, 6]))
+        >>> highest(gallery, np.array([[0, 2]], dtype=np.float32)).tolist()
+        [1.0]
+    """
     slack = 0.0
     seen = np.full(len(probes), -np.inf, dtype=np.float32)
     best = np.full(len(probes), -np.inf)
@@ -176,7 +203,7 @@ def _blocks(
     if gallery.vectors.shape[1] != probes.shape[1]:
         raise DataError(f"a gallery of dimension {gallery.vectors.shape[1]}, probes of {probes.shape[1]}")
     cosine = similarity == "cosine"
-    rows_of = unit(probes) if cosine else 2 * probes
+    multiplied = unit(probes) if cosine else 2 * probes
     length = lengths(probes)
     changes = np.append(True, np.diff(gallery.identities) != 0)
     buffer = np.empty(0, dtype=np.float32)
@@ -190,7 +217,7 @@ def _blocks(
             if buffer.size < shape[0] * shape[1]:
                 buffer = np.empty(shape[0] * shape[1], dtype=np.float32)
             scores = buffer[: shape[0] * shape[1]].reshape(shape)
-            np.matmul(rows_of[part], columns, out=scores)
+            np.matmul(multiplied[part], columns, out=scores)
             slack = slack_of(probes.shape[1])
             if sizes is not None:  # −‖p − e‖² = 2 p·e − ‖p‖² − ‖e‖², no term above the square below
                 scores -= np.square(length[part, None]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How sure is a mean over pairs of images, where pairs share people.
+"""Intervals and tests for means over pairs of images, where pairs share people.
 
 One hard face fails in all of its pairs together, so P pairs carry less information than P independent ones.
 The identity-aware (dyadic-robust) variance adds up e_p e_q over all pairs p, q that share a person, e being
@@ -72,9 +72,18 @@ class SharedPeople:
 
 
 def shared_people(left: npt.ArrayLike, right: npt.ArrayLike | None = None) -> SharedPeople | None:
-    """`SharedPeople` of pairs, or, without `right`, of images; None where all show one person, or none do.
+    """`SharedPeople` of pairs, or, without `right`, of images.
 
-    What other people would change cannot be told then.
+    None where there are no pairs, or all show one person: what other people would change cannot be told then.
+
+    Args:
+        left, right: (P,) integers or strings, the two people of each pair.
+
+    Example:
+        >>> shared_people(["Ann", "Bo", "Ann"]).people
+        2
+        >>> shared_people(["Ann", "Ann"]) is None
+        True
     """
     if not len(np.asarray(left)):
         return None
@@ -132,6 +141,15 @@ def rate_interval(
 
     Raises:
         DataError: lengths that differ, or a single person in all pairs.
+
+    Example:
+        >>> right = np.array([True] * 18 + [False] * 2)
+        >>> alone = SharedPeople(np.arange(20), np.arange(20))  # each pair has a person of its own
+        >>> paired = SharedPeople(np.arange(20) // 2, np.arange(20) // 2)  # two pairs a person
+        >>> [round(end, 3) for end in rate_interval(right, alone)]
+        [0.675, 0.975]
+        >>> [round(end, 3) for end in rate_interval(right, paired)]
+        [0.523, 0.987]
     """
     mean = _mean(values, shared, weights, added)
     spread = mean.value * (1 - mean.value)
@@ -150,9 +168,22 @@ def paired_difference(
 ) -> Difference:
     """Difference of two systems' rates on the same pairs: identity-aware interval and two-sided test.
 
-    The systems' decisions are (P,) booleans, right or wrong; arguments and errors as in `rate_interval`. Both
-    are by Student's t with one degree of freedom less than people in effect: the normal ones, but for small
-    lists. Where all differences are equal, p is 1 if they are 0, else 0.
+    Interval and test are Student's t with one degree of freedom less than there are people in effect. Where
+    all differences are equal, p is 1 if they are 0, else 0.
+
+    Args:
+        first, second: (P,) booleans, whether each system decides each pair rightly.
+        weights, added, confidence: as for `rate_interval`.
+
+    Raises:
+        DataError: as for `rate_interval`.
+
+    Example:
+        >>> people = SharedPeople(np.arange(8), np.arange(8))
+        >>> first, second = np.arange(8) < 7, np.arange(8) < 5
+        >>> found = paired_difference(first, second, people)
+        >>> found.difference, round(found.p_value, 3)
+        (0.25, 0.17)
     """
     gain = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     mean = _mean(gain, shared, weights, added)

@@ -18,7 +18,18 @@ Interval = tuple[float, float]
 
 
 def standard_error(values: npt.ArrayLike) -> float:
-    """Standard error of the mean of k ≥ 2 `values`: std(ddof=1) / √k, not the population's std."""
+    """The standard error of a mean: std(ddof=1) / √k, with the sample's standard deviation.
+
+    Args:
+        values: (k,), k ≥ 2.
+
+    Raises:
+        DataError: fewer than two values.
+
+    Example:
+        >>> round(standard_error([0.9, 0.8, 1.0]), 4)
+        0.0577
+    """
     sample = np.asarray(values, dtype=np.float64)
     if sample.size < 2:
         raise DataError(f"a standard error needs at least two values, not {sample.size}")
@@ -26,11 +37,26 @@ def standard_error(values: npt.ArrayLike) -> float:
 
 
 def student_interval(values: npt.ArrayLike, confidence: float = 0.95) -> Interval:
-    """Student's t interval for the mean of `values` (k ≥ 2): mean ± t(k−1) · standard error.
+    """Student's t interval for a mean: mean ± t(k−1) · standard error.
 
     For fold accuracies: with ten folds t(9) = 2.262, so ±1.96 standard errors would be too narrow. The
     held-out folds are disjoint in pairs and, in LFW, in people; only the thresholds share training data, a
     weak dependence that the interval leaves out.
+
+    Args:
+        values: (k,), k ≥ 2.
+        confidence: in (0, 1).
+
+    Returns:
+        (low, high), not cut to [0, 1].
+
+    Raises:
+        DataError: fewer than two values.
+
+    Example:
+        >>> low, high = student_interval([0.9, 0.8, 1.0])
+        >>> round(low, 3), round(high, 3)
+        (0.652, 1.148)
     """
     sample = np.asarray(values, dtype=np.float64)
     half = float(special.stdtrit(sample.size - 1, (1 + confidence) / 2)) * standard_error(sample)
@@ -42,9 +68,15 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> In
     """Wilson's score interval for a share of independent trials; sound near 0 and 1, where ±1.96 σ is not.
 
     Too narrow where trials share people (see `nsface.metrics.shared_people.rate_interval`).
+    Source: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953.
 
     Raises:
         DataError: no trials, or more successes than trials.
+
+    Example:
+        >>> low, high = wilson_interval(98, 100)
+        >>> round(low, 3), round(high, 3)
+        (0.93, 0.994)
     """
     if not 0 <= successes <= trials or not trials:
         raise DataError(f"{successes} of {trials} trials is no share")
@@ -55,7 +87,7 @@ def wilson(share: float, trials: float, quantile: float) -> Interval:
     """Wilson's interval around `share` in [0, 1], as if of so many independent `trials` (any number > 0).
 
     Args:
-        quantile: of the law of the standardised share, 1.96 for a normal one and 95 %.
+        quantile: of the distribution of the standardised share: 1.96 for a normal one and 95 %.
     """
     spread = quantile * quantile / trials
     centre = (share + spread / 2) / (1 + spread)
@@ -81,10 +113,20 @@ class McNemar:
 
 
 def mcnemar(first_right: npt.ArrayLike, second_right: npt.ArrayLike) -> McNemar:
-    """Compare two systems on the same N trials; booleans: was the decision right?
+    """Compare two systems on the same N trials, by whether each decision was right.
 
     It takes trials as independent and decisions as given. Where pairs share people, or where thresholds were
     chosen on the same pairs, the p-value is too small: see `nsface.metrics.shared_people.paired_difference`.
+
+    Args:
+        first_right, second_right: (N,) booleans.
+
+    Raises:
+        DataError: lengths that differ.
+
+    Example:
+        >>> mcnemar([True, True, True, False], [True, False, False, True])
+        McNemar(only_first=2, only_second=1, exact=1.0, mid_p=0.625)
     """
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
     if first.shape != second.shape:
@@ -100,7 +142,13 @@ def mcnemar(first_right: npt.ArrayLike, second_right: npt.ArrayLike) -> McNemar:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean difference (first − second) with a 95 % interval and a two-sided p-value."""
+    """A mean difference, first less second.
+
+    Attributes:
+        difference: the mean.
+        confidence_interval: (low, high), 95 %.
+        p_value: two-sided.
+    """
 
     difference: float
     confidence_interval: Interval
@@ -112,6 +160,17 @@ def paired_folds(first: npt.ArrayLike, second: npt.ArrayLike) -> Difference:
 
     What the folds have in common, being easy or hard, cancels. Where all differences are equal there is no
     spread to judge by: p is 1 if they are 0, else 0.
+
+    Args:
+        first, second: (k,) accuracies, k ≥ 2.
+
+    Raises:
+        DataError: numbers of folds that differ, or fewer than two.
+
+    Example:
+        >>> found = paired_folds([0.9, 0.8, 0.95], [0.85, 0.8, 0.9])
+        >>> round(found.difference, 4), round(found.p_value, 4)
+        (0.0333, 0.1835)
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape:
@@ -156,6 +215,14 @@ def bootstrap_difference(first: npt.ArrayLike, second: npt.ArrayLike, observed: 
 
     The p-value is twice the smaller share of samples on either side of zero, (count + 1) / (R + 1), where a
     sample with no difference counts half on each side: once in all.
+
+    Args:
+        first, second: (R,) values.
+        observed: the difference on the data themselves.
+
+    Example:
+        >>> bootstrap_difference([0.9, 0.8, 0.7], [0.5, 0.5, 0.5], observed=0.3).p_value
+        0.5
     """
     delta = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     low, high = np.quantile(delta, [0.025, 0.975])

@@ -33,6 +33,7 @@ class Named(Section):
 
     @property
     def arguments(self) -> dict[str, Any]:
+        """What the recipe gives besides the name."""
         return dict(self.model_extra or {})
 
     @model_validator(mode="after")

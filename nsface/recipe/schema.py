@@ -175,6 +175,7 @@ class Recipe(Section):
         return self
 
     def to_yaml(self) -> str:
+        """The recipe as YAML, complete: every default is written out."""
         return yaml.dump(self.model_dump(), Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
     def digest(self) -> str:

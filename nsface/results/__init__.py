@@ -1,4 +1,12 @@
-"""Results: what an evaluation or a comparison has measured, as values that know their JSON and table."""
+"""Results: what an evaluation or a comparison has measured, as values that know their JSON and table.
+
+A result is a frozen dataclass, made by `nsface.evaluate` or read from a file that `--json` wrote. Rates are
+fractions in [0, 1], intervals are pairs (low, high) of 95 % unless they say otherwise, and None stands for
+what could not be measured. The fields are the keys in JSON, listed in docs/protocols.md.
+
+What results consist of is in `nsface.results.verification`, `nsface.results.identification`,
+`nsface.results.rates`, `nsface.results.comparison` and `nsface.results.curves`.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +52,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class OtherResult(Result):
-    """A result that nsface did not make: its protocol and its plain values by name."""
+    """A result that another program made: its protocol, and its texts and numbers by key."""
 
     protocol: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -61,8 +69,21 @@ def read_result(content: Any, path: Path) -> Result | None:
 
     Keys that nsface does not know may stand beside those it does.
 
+    Args:
+        content: what `json.loads` has made of the file.
+        path: of the file, for messages.
+
     Raises:
-        DataError: a result that lacks something, or has it in another form.
+        DataError: a key that is missing, or a value of another type or out of its range.
+
+    Example:
+        >>> rate = {"far": 0.1, "tar": 0.9, "threshold": 0.5, "achieved_far": 0.1, "impostors": 10}
+        >>> content = {"protocol": "ijb", "pairs": 20, "genuine": 10, "tar_at_far": [rate]}
+        >>> result = read_result(content, Path("ijb.json"))
+        >>> result.tar_at_far[0].tar
+        0.9
+        >>> read_result({"something": "else"}, Path("other.json")) is None
+        True
     """
     if not isinstance(content, dict) or "protocol" not in content:
         return None

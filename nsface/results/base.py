@@ -1,4 +1,4 @@
-"""What all results have in common."""
+"""What all results have in common: JSON, a table, a title and figures of merit."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Figure:
     """A figure of merit, in [0, 1].
 
     Attributes:
-        name: as tables call it: `LFW`, `Rank-1`, `DIR at FAR 1 %`.
+        name: its name in tables: `LFW`, `Rank-1`, `DIR at FAR 1 %`.
         value: the figure; None where it could not be measured.
-        spread: its standard error over folds, or standard deviation over trials; None where it has none.
-        interval: its 95 % interval, the one that knows who is in which trials where there is one.
-        official: whether it was measured on the official list: only then may it be compared with others'.
+        spread: standard error over folds, or standard deviation over trials; None where there is none.
+        interval: the 95 % interval (low, high), the identity-aware one where there is one.
+        official: whether it was measured on the official list: only then is it comparable with others'.
     """
 
     name: str
@@ -30,38 +30,44 @@ class Figure:
 
 
 class Result:
-    """What an evaluation has measured: a frozen dataclass that knows its JSON, its table and its figures."""
+    """What an evaluation has measured. Every result is a frozen dataclass that derives from this class.
+
+    Attributes:
+        protocol: the name of the protocol, such as `lfw` or `lfw-identification`.
+        spread_is: what the number after ± means in tables of such results; "" where there is none.
+    """
 
     protocol: str
     spread_is: ClassVar[str] = ""  # what ± means in tables of such results
 
     def to_json(self) -> dict[str, Any]:
-        """The documented JSON object; floats have nine significant digits, thresholds all."""
+        """The object that `--json` writes: floats with nine significant digits, thresholds with all."""
         return to_json(self)
 
     @property
     def title(self) -> str:
-        """What to call it in headings."""
+        """What headings call the result, such as `LFW verification`."""
         title = title_of(self.protocol)
         return f"{title}, rendered faces" if getattr(self, "rendered", None) else title
 
     @property
     def official(self) -> bool:
-        """Whether all of it was measured on the official lists, at their official size."""
+        """Whether all figures were measured on official lists of official size: only then may the result be
+        compared with published ones."""
         figures = self.figures()
         return bool(figures) and all(figure.official for figure in figures)
 
     def figures(self) -> list[Figure]:
-        """Its figures of merit: a column each in the table of several runs; none where it has none."""
+        """The figures of merit, in the order of the table; each is a column in a table of several runs."""
         return []
 
     def headlines(self) -> list[Figure]:
-        """Those of its figures that papers compare; the first where there is none of them."""
+        """The figures that papers compare, or the first figure where none is among them."""
         figures = self.figures()
         return [figure for figure in figures if figure.name in HEADLINES] or figures[:1]
 
     def description(self) -> str:
-        """On what it was measured: counts of pairs, probes or templates; '' where that is not known."""
+        """How many pairs, probes or templates were measured; "" where that is not known."""
         return ""
 
     def table(self, width: int = WIDTH) -> str:

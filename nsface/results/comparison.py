@@ -24,12 +24,13 @@ class Difference:
     """A difference of two systems by one test, first less second.
 
     Attributes:
-        what: that differs: `accuracy`, `Rank-1`, `DIR at FAR 1 %`, …
-        test: the test's name.
-        values: of both systems; None in files that do not have them.
+        what: the figure that differs: `accuracy`, `Rank-1`, `DIR at FAR 1 %`, …
+        test: the name of the test.
+        values: the figures of both systems, in [0, 1]; None in files that do not have them.
+        difference: of the figures, in [−1, 1].
         interval: 95 %; None where the test has none.
-        p: two-sided; None where it could not be tested.
-        trusted: whether the test takes into account who is in which trials.
+        p: two-sided p-value; None where there is no test.
+        trusted: whether the test takes into account which people are in which trials.
     """
 
     what: str
@@ -43,7 +44,13 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class McNemar:
-    """How many trials exactly one system has right, and what McNemar's test makes of it."""
+    """McNemar's test, which takes trials as independent.
+
+    Attributes:
+        only_first, only_second: trials that only that system decides rightly.
+        exact: two-sided binomial p-value; None in files that do not have it.
+        mid_p: the same with half the weight of the observed table.
+    """
 
     only_first: Count = 0
     only_second: Count = 0
@@ -53,7 +60,14 @@ class McNemar:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityAware:
-    """A difference with an interval and a test that know who is in which trials, and McNemar's test."""
+    """A difference of two rates, first less second, by an identity-aware test and by McNemar's.
+
+    Attributes:
+        difference: in [−1, 1].
+        identity_interval, identity_p_value: 95 % and two-sided, with the variance of trials that share
+            people; None where names do not say who is who.
+        mcnemar: which takes trials as independent.
+    """
 
     difference: Number
     identity_interval: Interval | None = None
@@ -84,7 +98,7 @@ class IdentityAware:
 
 @dataclass(frozen=True, kw_only=True)
 class Rank1Difference(IdentityAware):
-    """Rank-1 of both systems."""
+    """The difference in Rank-1; `rank_1` has the rates of both systems."""
 
     first_keys: ClassVar = ("rank_1",)
     rank_1: Two | None = None
@@ -92,7 +106,7 @@ class Rank1Difference(IdentityAware):
 
 @dataclass(frozen=True, kw_only=True)
 class TarDifference(IdentityAware):
-    """TAR of both systems at a FAR, each at its own threshold."""
+    """The difference in TAR at a FAR; `tar` has the rates of both systems, each at its own threshold."""
 
     first_keys: ClassVar = ("far", "tar")
     far: Share
@@ -100,12 +114,21 @@ class TarDifference(IdentityAware):
 
     @property
     def name(self) -> str:
+        """`TAR at FAR 0.1 %`."""
         return f"TAR at FAR {100 * self.far:g} %"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DirDifference:
-    """DIR of both systems at a FAR, compared by a paired bootstrap of people."""
+    """The difference in DIR at rank 1 and a FAR, by a paired bootstrap of people.
+
+    Attributes:
+        far: the FAR that was asked for.
+        dir: the rates of both systems, each at its own threshold.
+        difference: in [−1, 1].
+        confidence_interval, p_value: 95 % and two-sided, from the bootstrap.
+        test: the name of the test.
+    """
 
     far: Share
     dir: Two | None = None
@@ -116,12 +139,20 @@ class DirDifference:
 
     @property
     def name(self) -> str:
+        """`DIR at FAR 1 %`."""
         return f"DIR at FAR {100 * self.far:g} %"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Disagreement:
-    """A pair that exactly one system decides rightly: the first (1) or the second (2)."""
+    """A pair that exactly one system decides rightly.
+
+    Attributes:
+        left, right: its images.
+        same: whether they show one person.
+        scores: of both systems.
+        right_system: the one that is right: 1 or 2.
+    """
 
     left: str
     right: str
@@ -131,16 +162,20 @@ class Disagreement:
 
 
 class Comparison(Result):
-    """What two systems, called `systems`, differ in."""
+    """How two systems differ on the same trials.
+
+    Attributes:
+        systems: the names of both; None where they have none.
+    """
 
     systems: tuple[Name, Name] | None
 
     def named(self: C, first: str, second: str) -> C:
-        """The same with names for both systems."""
+        """The same comparison with names for both systems."""
         return replace(self, systems=(first, second))  # type: ignore[type-var]
 
     def differences(self) -> list[Difference]:
-        """All differences, each by each of its tests."""
+        """All differences that were measured, each once for each of its tests."""
         raise NotImplementedError
 
     def _titles(self) -> tuple[tuple[str, str], list[str]]:
@@ -153,10 +188,18 @@ class Comparison(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationComparison(Comparison):
-    """The difference in accuracy: by people, by a paired t test over folds, and by McNemar's test.
+    """The difference of two systems in accuracy, by three tests.
 
     Attributes:
+        protocol, pairs: what both were scored on, and how many pairs it has.
+        accuracy: of both systems.
+        difference: first less second, in [−1, 1].
+        confidence_interval, p_value, test: 95 % and two-sided, by the test named: a paired t test over folds.
+        identity_interval, identity_p_value: the same with the variance of pairs that share people; None where
+            names do not say who is who. This is the one to trust.
+        mcnemar: which takes pairs as independent.
         disagreements: all pairs that exactly one system decides rightly.
+        systems: the names of both systems.
     """
 
     protocol: str
@@ -221,7 +264,13 @@ class VerificationComparison(Comparison):
 
 @dataclass(frozen=True, kw_only=True)
 class IdentificationComparison(Comparison):
-    """The differences in Rank-1 and in DIR, whichever both systems measured."""
+    """The difference of two systems in identification.
+
+    Attributes:
+        rank_1: in the closed set; None where the lists have none.
+        dir: in the open set, one entry for each FAR; None where the lists have none.
+        systems: the names of both systems.
+    """
 
     protocol: str = "identification"
     rank_1: Rank1Difference | None = left_out()
@@ -251,7 +300,14 @@ class IdentificationComparison(Comparison):
 
 @dataclass(frozen=True, kw_only=True)
 class TemplateComparison(Comparison):
-    """The differences in TAR over the same template pairs."""
+    """The difference of two systems in TAR, over the same pairs of templates.
+
+    Attributes:
+        pairs, genuine: pairs of templates, and how many of them are of one person.
+        people: how many people the genuine pairs show.
+        tar_at_far: one entry for each FAR.
+        systems: the names of both systems.
+    """
 
     protocol: str = "ijb"
     pairs: Count = 0
@@ -276,7 +332,7 @@ class TemplateComparison(Comparison):
 
 
 def comparison_class(content: dict[str, Any]) -> type[Comparison]:
-    """Which comparison a JSON object describes."""
+    """The class of the comparison that a JSON object describes."""
     if content.get("tar_at_far") is not None:
         return TemplateComparison
     if content.get("rank_1") is not None or content.get("dir") is not None:

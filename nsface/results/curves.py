@@ -20,7 +20,7 @@ def _check_curve(far: tuple[float, ...], rate: tuple[float, ...]) -> None:
 
 @dataclass(frozen=True)
 class RocCurve:
-    """For each of K values of FAR, ascending, the highest TAR attained at it."""
+    """(K,) values of FAR, ascending, and the highest TAR that is attained at each."""
 
     far: Shares
     tar: Shares
@@ -33,7 +33,7 @@ class RocCurve:
 
 @dataclass(frozen=True)
 class DirCurve:
-    """For each of K values of FAR, ascending, the highest DIR at rank 1 attained at it."""
+    """(K,) values of FAR, ascending, and the highest DIR at rank 1 that is attained at each."""
 
     far: Shares
     dir: Shares
@@ -46,7 +46,7 @@ class DirCurve:
 
 @dataclass(frozen=True)
 class DetCurve:
-    """Both error rates at K thresholds: impostors accepted, genuine pairs refused."""
+    """(K,) false accept rates, and the false reject rate at the same threshold as each."""
 
     far: Shares
     frr: Shares
@@ -59,7 +59,7 @@ class DetCurve:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of genuine and impostor scores in equal bins from `low` to `high`."""
+    """Counts of genuine and of impostor scores in bins of equal width from `low` to `high`."""
 
     low: Number
     high: Number
@@ -75,7 +75,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class WrongPair:
-    """A pair that was decided wrongly, and its score."""
+    """A pair that was decided wrongly: its images, whether they show one person, and its score."""
 
     left: str
     right: str
@@ -85,10 +85,12 @@ class WrongPair:
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """Whatever of these was measured.
+    """The curves of a result. What was not measured is None.
 
     Attributes:
-        cmc: the rates at rank 1, 2, …
+        roc, histogram: of verification.
+        cmc: of closed-set identification: the rates at rank 1, 2, …
+        dir_far: of open-set identification.
         worst_errors: wrong pairs of one person, then of different people; in each kind the furthest on the
             wrong side of the threshold first.
         det: for figures only; it is not written into JSON.

@@ -14,13 +14,13 @@ from nsface.results.values import Count, Interval, MeanCount, Number, Share, exa
 
 @dataclass(frozen=True, kw_only=True)
 class ClosedSet:
-    """Every probe's person is in the gallery.
+    """Identification in the closed set, where every probe's person is in the gallery.
 
     Attributes:
         gallery, probes: images; over several trials their means.
-        rank: by rank k, the share of probes whose person is among the best k.
-        rank_interval: of each, 95 %, identity-aware; None over several trials.
-        rank_std: of each, the standard deviation over trials (ddof=1); None for one.
+        rank: by rank k, as text ("1", "5", "10"), the share of probes whose person is among the best k.
+        rank_interval: of each rank 95 %, identity-aware; None over several trials.
+        rank_std: of each rank the standard deviation over trials (ddof=1); None for one trial.
     """
 
     gallery: MeanCount
@@ -35,8 +35,13 @@ class DirAtFar:
     """Detection and identification rate at rank 1, at the smallest threshold whose FAR is not above `far`.
 
     Attributes:
-        std: over trials (ddof=1); None for one.
-        confidence_interval: 95 %; None over several trials.
+        far: the FAR that was asked for.
+        rank: 1.
+        dir: share of the genuine probes whose person scores best, and scores ≥ `threshold`.
+        std: standard deviation over trials (ddof=1); None for one trial.
+        threshold: over several trials their mean.
+        achieved_far: share of the impostors whose best score is ≥ `threshold`, not above `far`.
+        confidence_interval: 95 %, from bootstrap samples of people; None over several trials.
     """
 
     far: Share
@@ -55,7 +60,12 @@ class DirAtFar:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenSet:
-    """Probes of people in the gallery, and impostors, who are not. Counts over several trials are means."""
+    """Identification in the open set, where some probes show people who are not in the gallery: impostors.
+
+    Attributes:
+        gallery, genuine, impostors: images; over several trials their means.
+        dir: one entry for each FAR that was asked for.
+    """
 
     gallery: MeanCount
     genuine: MeanCount
@@ -65,7 +75,12 @@ class OpenSet:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentificationTrial:
-    """What one of several trials has measured."""
+    """One of several trials.
+
+    Attributes:
+        name: of the folder that holds its lists.
+        closed_set, open_set: None where the trial has no such set.
+    """
 
     name: str = ""
     closed_set: ClosedSet | None = left_out()
@@ -74,12 +89,20 @@ class IdentificationTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class Identification(Result):
-    """What an identification protocol has measured, one trial or the mean of several.
+    """What an identification protocol has measured, in one trial or in the mean of several.
 
     Attributes:
-        fuse: how several gallery images of one person become one entry, `best` or `mean`.
-        open_gallery: LFW's reading, `single` or `multi`; None for other lists.
-        trials: what each of several trials gave.
+        protocol: `lfw-identification`, or `identification` for anybody's own lists.
+        fuse: how several gallery images of one person become one entry: the `best` score, or the `mean`
+            embedding.
+        open_gallery: how LFW's open gallery is read: a `single` image of each person or `multi`, all but one;
+            None for other lists.
+        similarity, transform: how two embeddings are compared.
+        closed_set, open_set: None where the lists have no such set.
+        trials: what each of several trials has measured; None for one trial.
+        embeddings, flip: the embeddings file, and what it says of mirrored images.
+        rendered: whether the faces are rendered ones, of people who do not exist.
+        curves: CMC and DIR against FAR, for figures.
     """
 
     spread_is: ClassVar[str] = "the standard deviation over trials"

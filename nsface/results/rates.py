@@ -15,7 +15,14 @@ from nsface.results.verification import AttainedTar
 
 @dataclass(frozen=True, kw_only=True)
 class MeanTar:
-    """TAR at a FAR over trials: mean, standard deviation (ddof=1) and mean − std, which BLUFR reports."""
+    """TAR at a FAR over trials.
+
+    Attributes:
+        far: the FAR that was asked for.
+        tar: mean over trials.
+        std: standard deviation over trials (ddof=1); None for one trial.
+        mean_minus_std: the number that BLUFR reports.
+    """
 
     far: Share
     tar: Share
@@ -25,7 +32,7 @@ class MeanTar:
 
 @dataclass(frozen=True, kw_only=True)
 class MeanDir:
-    """DIR at a FAR and rank 1 over trials, in the same way."""
+    """DIR at a FAR and rank 1 over trials: mean, standard deviation and their difference, as in `MeanTar`."""
 
     far: Share
     rank: Count = 1
@@ -36,14 +43,21 @@ class MeanDir:
 
 @dataclass(frozen=True, kw_only=True)
 class MeanOpenSet:
-    """DIR over the open sets of all trials."""
+    """DIR over the open sets of all trials; `dir` has one entry for each FAR."""
 
     dir: tuple[MeanDir, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlufrTrial:
-    """What one trial has measured: TAR over all pairs of its `images`, DIR over its open set."""
+    """One trial.
+
+    Attributes:
+        name: `trial01` to `trial10`.
+        images, genuine: images of the test set, and pairs of one person among all pairs of them.
+        tar_at_far: over all pairs of the test set.
+        open_set: identification in the gallery of the trial.
+    """
 
     name: str = ""
     images: Count | None = None
@@ -54,7 +68,15 @@ class BlufrTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class BlufrRates(Result):
-    """BLUFR's rates over its trials."""
+    """What BLUFR has measured: rates over its trials.
+
+    Attributes:
+        tar_at_far: verification over all pairs of each trial's test set.
+        open_set: open-set identification.
+        trials: what each trial has measured.
+        embeddings, flip: the embeddings file, and what it says of mirrored images.
+        rendered: whether the faces are rendered ones, of people who do not exist.
+    """
 
     spread_is: ClassVar[str] = "the standard deviation over trials"
 
@@ -89,14 +111,25 @@ class BlufrRates(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class TemplateTar(AttainedTar):
-    """TAR over template pairs with its 95 % identity-aware interval; people are those whom pairs link."""
+    """TAR at FAR over pairs of templates.
+
+    Attributes:
+        identity_interval: of TAR, 95 %, identity-aware; templates that genuine pairs link are of one person.
+    """
 
     identity_interval: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class FailedToEnrol:
-    """What could not be enrolled: faces without embedding, templates without any, and their pairs."""
+    """What could not be enrolled.
+
+    Attributes:
+        faces: faces that have no embedding.
+        templates: templates none of whose faces has one.
+        pairs, genuine: pairs with such templates, and how many of them are genuine; they score below all
+            others.
+    """
 
     faces: Count
     templates: Count
@@ -106,7 +139,17 @@ class FailedToEnrol:
 
 @dataclass(frozen=True, kw_only=True)
 class TemplateVerification(Result):
-    """IJB-B or IJB-C, template against template."""
+    """What IJB-B or IJB-C has measured, template against template (1:1).
+
+    Attributes:
+        images, templates: faces, and templates that are in pairs.
+        pairs, genuine: pairs of templates, and how many of them are of one person.
+        auc, eer: area under the ROC, and equal error rate.
+        tar_at_far: one entry for each FAR that was asked for.
+        embeddings, flip: the embeddings file, and what it says of mirrored images.
+        rendered: whether the faces are rendered ones, of people who do not exist.
+        failure_to_enrol: None where every template must have an embedded face.
+    """
 
     protocol: str = "ijb"
     images: Count = 0

@@ -15,7 +15,13 @@ from nsface.results.values import Count, Interval, Number, Share, exact, left_ou
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
-    """One fold: the accuracy on its pairs at a threshold chosen on all the others."""
+    """One held-out fold.
+
+    Attributes:
+        accuracy: share of its pairs that are decided rightly.
+        threshold: chosen on all other folds; "same" is score ≥ threshold.
+        pairs: how many pairs the fold has.
+    """
 
     accuracy: Share
     threshold: Number = exact()
@@ -24,12 +30,16 @@ class Fold:
 
 @dataclass(frozen=True, kw_only=True)
 class AttainedTar:
-    """The largest attainable TAR whose FAR is not above the one asked for.
+    """The largest attainable TAR (true accept rate) whose FAR (false accept rate) is not above a given one.
+
+    Nothing is interpolated.
 
     Attributes:
-        far: asked for.
-        achieved_far: at `threshold`, not above `far`.
-        impostors: pairs that `achieved_far` rests on.
+        far: the FAR that was asked for.
+        tar: share of the genuine pairs with score ≥ `threshold`.
+        achieved_far: share of the impostor pairs with score ≥ `threshold`, not above `far`.
+        threshold: the lowest one that attains `tar`.
+        impostors: the number of impostor pairs, on which `achieved_far` rests.
     """
 
     far: Share
@@ -46,9 +56,11 @@ class AttainedTar:
 
 @dataclass(frozen=True, kw_only=True)
 class TarAtFar(AttainedTar):
-    """The same with 95 % identity-aware intervals, of TAR and of FAR at its threshold.
+    """TAR at FAR with 95 % identity-aware intervals, which are None where names do not say who is who.
 
-    They are None where names do not say who is who.
+    Attributes:
+        identity_interval: of TAR at the threshold.
+        far_identity_interval: of FAR at the threshold.
     """
 
     identity_interval: Interval | None = None
@@ -57,7 +69,13 @@ class TarAtFar(AttainedTar):
 
 @dataclass(frozen=True)
 class Bin:
-    """Decisions of about one confidence: how many, how confident on average, and how often right."""
+    """Decisions of about the same confidence.
+
+    Attributes:
+        count: how many decisions.
+        confidence: their mean probability.
+        accuracy: the share of them that is right.
+    """
 
     count: Count
     confidence: Share
@@ -66,7 +84,13 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether decisions are right as often as their probability says: the expected calibration error."""
+    """Whether decisions are right as often as their probability says (Guo et al. 2017).
+
+    Attributes:
+        method: how scores became probabilities.
+        ece: expected calibration error, Σ (n_b / N) |accuracy_b − confidence_b| over the bins.
+        bins: those that have decisions, by ascending confidence.
+    """
 
     method: str
     ece: Share
@@ -79,9 +103,14 @@ class Measures:
 
     Attributes:
         accuracy: mean over folds, in [0, 1]; None where nothing gives a threshold.
-        standard_error: over folds; None without several.
-        confidence_interval: 95 %, made as `interval` says.
-        identity_interval: 95 %, Wilson, identity-aware; None where names do not say who is who.
+        standard_error: standard deviation over K folds (ddof=1) / √K; None for a list without folds.
+        confidence_interval: 95 %, by the method that `interval` names.
+        identity_interval: 95 %, Wilson's with the variance of pairs that share people; None where names do
+            not say who is who.
+        folds: each held-out fold, in the order of their numbers.
+        auc: area under the ROC, all folds together: the chance that a genuine pair outscores an impostor.
+        eer: equal error rate, where FAR = 1 − TAR.
+        tar_at_far: one entry for each FAR that was asked for.
     """
 
     accuracy: Share | None
@@ -109,7 +138,11 @@ class Measures:
 
 @dataclass(frozen=True, kw_only=True)
 class Corrected(Measures):
-    """The same pairs measured with some of their labels corrected."""
+    """The same pairs, measured with corrected labels.
+
+    Attributes:
+        labels_changed: how many labels were corrected.
+    """
 
     first_keys: ClassVar = ("labels_changed",)
     labels_changed: Count
@@ -122,10 +155,25 @@ class Verification(Measures, Result):
     Attributes:
         protocol: `lfw`, `fglfw`, `ytf`, …
         pairs, genuine: how many pairs, and how many of them show one person.
-        similarity, transform: how two embeddings are compared.
+        similarity, transform: how two embeddings are compared: `cosine` or `euclidean`, after `none`,
+            `center` or `pca N`.
         embeddings, flip: the embeddings file, and what it says of mirrored images.
         rendered: whether the faces are rendered ones, of people who do not exist.
-        details: what else the protocol says; keys of their own in JSON.
+        details: what else the protocol says, such as how frames were pooled; in JSON, keys of their own.
+        calibration: where it was asked for.
+        errata_corrected: the same pairs with corrected labels, where a list of errata was given.
+        curves: the ROC, histograms of scores and the worst errors, for figures.
+
+    Example:
+        >>> point = TarAtFar(far=0.1, tar=0.8, achieved_far=0.1, threshold=0.4, impostors=10)
+        >>> result = Verification(
+        ...     protocol="lfw", pairs=20, genuine=10, similarity="cosine", accuracy=0.9, standard_error=None,
+        ...     confidence_interval=None, folds=(), auc=0.97, eer=0.1, tar_at_far=(point,),
+        ... )
+        >>> result.official  # LFW has 6,000 pairs
+        False
+        >>> result.to_json()["tar_at_far"][0]["tar"]
+        0.8
     """
 
     spread_is: ClassVar[str] = "the standard error over folds"
@@ -193,7 +241,13 @@ class Verification(Measures, Result):
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationSets(Result):
-    """What InsightFace verification sets have given for one model; each set is called by its file."""
+    """What one model has scored on InsightFace's verification sets.
+
+    Attributes:
+        model: the model file.
+        flip: what mirrored images are used for.
+        sets: the result on each set, whose `protocol` is the name of its file.
+    """
 
     spread_is: ClassVar[str] = "the standard error over folds"
 

@@ -18,5 +18,5 @@ def test_lengths_agree_with_numpy_over_chunks(dimension: int) -> None:
 
 def test_a_vector_of_zeros_stays_zeros() -> None:
     made = unit(np.array([[0, 0], [3, 4]], dtype=np.float32))
-    np.testing.assert_allclose(made, [[0, 0], [0.6, 0.8]])
+    np.testing.assert_allclose(made, np.array([[0, 0], [0.6, 0.8]]))
     assert made.dtype == np.float32

@@ -41,6 +41,8 @@ def build(folder: Path) -> None:
         AsWritten(annotation) if isinstance(annotation, str) else annotation
     )
     torch.nn.Module.__init__.__doc__ = None  # else every head and network repeats it
+    google = pdoc.docstrings.google
+    pdoc.docstrings.google = lambda text: google(text.replace("  # doctest: +SKIP", ""))
     pdoc.render.configure(docformat="google", show_source=False)
     pdoc.pdoc(*MODULES, output_directory=folder)
 

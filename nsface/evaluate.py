@@ -30,15 +30,16 @@ import warnings
 from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from nsface.arguments import near
+from nsface.arguments import unknown_name
 from nsface.embeddings.file import Embeddings, check, load
+from nsface.embeddings.overlap_record import overlap_notes
 from nsface.errors import DoubtfulResult, NsfaceError
-from nsface.protocols import load_protocol
+from nsface.protocols import PROTOCOLS, load_protocol
 from nsface.protocols.bin_file import Bin
 from nsface.protocols.blufr import Blufr
 from nsface.protocols.fglfw import Fglfw
@@ -53,6 +54,7 @@ from nsface.results import (
     Comparison,
     Identification,
     IdentificationComparison,
+    Result,
     TemplateComparison,
     TemplateVerification,
     Verification,
@@ -108,7 +110,7 @@ def _opened(embeddings: AnyEmbeddings, name: str = "the embeddings") -> Embeddin
         names, vectors = embeddings
         found = Embeddings([str(one) for one in names], np.asarray(vectors, dtype=np.float32), source=name)
         check(found)
-    _warn(found.notes())
+    _warn([*found.notes(), *overlap_notes(found)])
     return found
 
 
@@ -139,8 +141,8 @@ def lfw(embeddings: AnyEmbeddings, protocol: Lfw) -> Verification:
     `train_pairs`, or has no accuracy. Source: Huang et al. 2007, http://vis-www.cs.umass.edu/lfw/.
 
     Example:
-        >>> result = lfw("lfw.npz", "pairs.txt")
-        >>> result.accuracy, result.identity_interval
+        >>> result = lfw("lfw.npz", "pairs.txt")  # doctest: +SKIP
+        >>> result.accuracy, result.identity_interval  # doctest: +SKIP
     """
     return _measured(protocol, embeddings).result()
 
@@ -152,7 +154,7 @@ def fglfw(embeddings: AnyEmbeddings, protocol: Fglfw) -> Verification:
     Source: Deng et al. 2017, https://doi.org/10.1016/j.patcog.2016.11.023.
 
     Example:
-        >>> fglfw("lfw.npz", "pair_FGLFW.txt").accuracy
+        >>> fglfw("lfw.npz", "pair_FGLFW.txt").accuracy  # doctest: +SKIP
     """
     return _measured(protocol, embeddings).result()
 
@@ -165,7 +167,7 @@ def ytf(embeddings: AnyEmbeddings, protocol: Ytf) -> Verification:
     Source: Wolf, Hassner and Maoz 2011, https://www.cs.tau.ac.il/~wolf/ytfaces/.
 
     Example:
-        >>> ytf("frames.npz", "splits.txt").accuracy
+        >>> ytf("frames.npz", "splits.txt").accuracy  # doctest: +SKIP
     """
     return _measured(protocol, embeddings).result()
 
@@ -179,8 +181,8 @@ def ident(embeddings: AnyEmbeddings, protocol: Ident) -> Identification:
     https://doi.org/10.1109/TIFS.2014.2359577.
 
     Example:
-        >>> result = ident("faces.npz", gallery="staff.txt", probes="visits.txt")
-        >>> result.closed_set.rank["1"]
+        >>> result = ident("faces.npz", gallery="staff.txt", probes="visits.txt")  # doctest: +SKIP
+        >>> result.closed_set.rank["1"]  # doctest: +SKIP
     """
     return _measured(protocol, embeddings).result()
 
@@ -192,7 +194,7 @@ def blufr(embeddings: AnyEmbeddings, protocol: Blufr) -> BlufrRates:
     Source: Liao et al. 2014, https://doi.org/10.1109/BTAS.2014.6996301.
 
     Example:
-        >>> blufr("lfw.npz", "BLUFR/list/lfw").tar_at_far[0].mean_minus_std
+        >>> blufr("lfw.npz", "BLUFR/list/lfw").tar_at_far[0].mean_minus_std  # doctest: +SKIP
     """
     return _measured(protocol, embeddings).result()
 
@@ -204,7 +206,7 @@ def ijb(embeddings: AnyEmbeddings, protocol: Ijb) -> TemplateVerification:
     Source: Maze et al. 2018, https://doi.org/10.1109/ICB2018.2018.00033.
 
     Example:
-        >>> ijb("ijbc.npz", "ijbc_face_tid_mid.txt", "ijbc_template_pair_label.txt").auc
+        >>> ijb("ijbc.npz", "ijbc_face_tid_mid.txt", "ijbc_template_pair_label.txt").auc  # doctest: +SKIP
     """
     return _measured(protocol, embeddings).result()
 
@@ -214,7 +216,7 @@ def pairs(embeddings: AnyEmbeddings, protocol: Pairs) -> Verification:
     """Anybody's list of pairs, and CPLFW and CALFW: as `lfw`, with the folds of the list, or folds made here.
 
     Example:
-        >>> pairs("faces.npz", "my-pairs.txt").eer
+        >>> pairs("faces.npz", "my-pairs.txt").eer  # doctest: +SKIP
     """
     return _measured(protocol, embeddings).result()
 
@@ -226,7 +228,7 @@ def bin(embeddings: AnyEmbeddings, protocol: Bin) -> Verification:
     Its images are called `000000`, `000001`, … as by `extract(model, open_source("agedb_30.bin"))`.
 
     Example:
-        >>> bin("agedb_30.npz", "agedb_30.bin").accuracy
+        >>> bin("agedb_30.npz", "agedb_30.bin").accuracy  # doctest: +SKIP
     """
     return _measured(protocol, embeddings).result()
 
@@ -262,8 +264,8 @@ def compare(first: AnyEmbeddings, second: AnyEmbeddings, protocol: str, **option
         DataError: the lists cannot be read, or what was measured cannot be compared.
 
     Example:
-        >>> found = compare("noisy.npz", "softmax.npz", "lfw", pairs="pairs.txt")
-        >>> found.difference, found.identity_p_value
+        >>> found = compare("noisy.npz", "softmax.npz", "lfw", pairs="pairs.txt")  # doctest: +SKIP
+        >>> found.difference, found.identity_p_value  # doctest: +SKIP
     """
     asked = _made(protocol, options)
     if not asked.comparable:
@@ -283,8 +285,22 @@ def _made(name: str, options: dict[str, Any]) -> Protocol[Any, Any]:
     cls = load_protocol(name)
     known = inspect.signature(cls).parameters
     if unknown := sorted(options.keys() - known.keys()):
-        raise OptionsError(f"{name} has no option '{unknown[0]}'{near(unknown[0], known)}")
+        raise OptionsError(unknown_name(f"option of {name}", unknown[0], known))
     missing = [option for option, one in known.items() if one.default is one.empty and option not in options]
     if missing:
         raise OptionsError(f"{name} needs '{missing[0]}'; see help(nsface.evaluate.{name})")
     return cls(**options)
+
+
+if not TYPE_CHECKING:  # else editors would take every name for a protocol
+
+    def __getattr__(name: str) -> Callable[..., Result]:
+        """A function for a protocol in the table that has none here."""
+        if name not in PROTOCOLS:
+            raise AttributeError(f"module 'nsface.evaluate' has no attribute '{name}'")
+
+        def evaluation(embeddings: AnyEmbeddings, protocol: Protocol[Any, Any]) -> Result:
+            return _measured(protocol, embeddings).result()
+
+        evaluation.__name__, evaluation.__doc__ = name, PROTOCOLS[name].summary
+        return _with_options_of(load_protocol(name))(evaluation)

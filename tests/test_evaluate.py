@@ -143,10 +143,10 @@ def test_a_comparison_by_name_of_its_protocol() -> None:
 @pytest.mark.parametrize(
     ("protocol", "options", "message"),
     [
-        ("lwf", {}, "no protocol 'lwf'"),
+        ("lwf", {}, "no protocol is called 'lwf'"),
         ("blufr", {"lists": "blufr"}, "no comparison for blufr"),
         ("lfw", {}, "lfw needs 'pairs'; see help"),
-        ("lfw", {"pair": "pairs.txt"}, r"lfw has no option 'pair'; did you mean 'pairs'\?"),
+        ("lfw", {"pair": "pairs.txt"}, r"no option of lfw is called 'pair' \(did you mean 'pairs'\?"),
     ],
 )
 def test_wrong_comparisons_are_refused(protocol: str, options: dict[str, str], message: str) -> None:
@@ -157,6 +157,11 @@ def test_wrong_comparisons_are_refused(protocol: str, options: dict[str, str], m
 def test_options_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(OptionsError, match="needs"):
         evaluate.ident("faces.npz", subjects="subjects.txt")
+
+
+def test_other_names_are_attribute_errors() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'lwf'"):
+        evaluate.lwf  # type: ignore[attr-defined] # noqa: B018
 
 
 def test_every_protocol_has_a_function_with_its_options() -> None:

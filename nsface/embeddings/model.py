@@ -58,8 +58,8 @@ class Model:
             DataError: pixels of another type, or images of another shape or size than the model's.
 
         Example:
-            >>> model = load_model("model.safetensors")
-            >>> vectors = model.embed(cv2.imread("face.jpg")[..., ::-1])
+            >>> model = load_model("model.safetensors")  # doctest: +SKIP
+            >>> vectors = model.embed(cv2.imread("face.jpg")[..., ::-1])  # doctest: +SKIP
         """
         images = images[None] if images.ndim == 3 else images
         self._check(images)
@@ -126,7 +126,7 @@ def load_model(
         NsfaceError: CUDA is asked for and not there.
 
     Example:
-        >>> model = load_model("runs/a/model.safetensors", device="cpu")
+        >>> model = load_model("runs/a/model.safetensors", device="cpu")  # doctest: +SKIP
     """
     place = pick_device(device)
     network, description = read_model(path)

@@ -29,6 +29,7 @@ def count(network: nn.Module, height: int, width: int) -> Cost:
     memory nor arithmetic for this.)
 
     Example:
+        >>> from nsface.networks import SphereFace
         >>> count(SphereFace(height=112, width=96, depth=4), 112, 96).parameters
         12562496
     """

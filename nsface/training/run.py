@@ -39,7 +39,7 @@ class Interrupted(Exception):
 
 def train(
     recipe: Recipe,
-    out: Path,
+    out: str | os.PathLike[str],
     *,
     resume: bool = False,
     changed: bool = False,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nsface import cli
+from nsface import cli, evaluate
 from nsface.cli import compare, main
 from nsface.embeddings import Embeddings, save
 from nsface.heads import HEADS
@@ -116,3 +116,4 @@ def test_protocol(
     importlib.reload(compare)  # its choices are made when it is imported
     assert status("compare", *files, "--protocol", "csv", *lists) == 0
     assert capsys.readouterr().out.startswith("csv: 8 pairs")
+    assert evaluate.csv(files[0], tmp_path / "pairs.csv").protocol == "csv"  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 from pathlib import Path
@@ -40,7 +41,7 @@ _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _REC = "train.rec"
 
 
-def open_source(location: str) -> Source:
+def open_source(location: str | os.PathLike[str]) -> Source:
     """Open the images at `location`.
 
     It is a folder of images or of videos, a list of paths (`-`: on standard input), a tar, a packed store,
@@ -57,6 +58,7 @@ def open_source(location: str) -> Source:
         >>> source.names[0], source.identities[0], source.pixels(0).shape  # doctest: +SKIP
         ('Ada/1.jpg', 'Ada', (112, 96, 3))
     """
+    location = os.fspath(location)
     try:
         source = _opened(location)
     except OSError as error:  # a path too long, or in a folder that one may not enter

@@ -2,7 +2,8 @@
 
 A result is a frozen dataclass, made by `nsface.evaluate` or read from a file that `--json` wrote. Rates are
 fractions in [0, 1], intervals are pairs (low, high) of 95 % unless they say otherwise, and None stands for
-what could not be measured. The fields are the keys in JSON, listed in docs/protocols.md.
+what could not be measured. The fields are the keys in JSON, listed in docs/protocols.md. In annotations,
+`Share` is a float in [0, 1], `Number` any finite float, `Interval` two of them, and `Count` a whole number.
 
 What results consist of is in `nsface.results.verification`, `nsface.results.identification`,
 `nsface.results.rates`, `nsface.results.comparison` and `nsface.results.curves`.

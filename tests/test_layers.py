@@ -41,13 +41,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": set(),
     "run_folder": {"recipe"},
     "synthetic": {"images"},
-    "training": {"auxiliary", "heads", "images", "model", "networks", "recipe", "run_folder"},
+    "training": {
+        "auxiliary",
+        "heads",
+        "images",
+        "installation",
+        "model",
+        "networks",
+        "recipe",
+        "run_folder",
+    },
 }
 
 # Single imports that the table would forbid, each with its reason.
 EXCEPTIONS = {
     # the labels of a .bin set lie in one file with its images
     ("nsface.protocols.bin_file", "nsface.images.sources.bin"),
+    # the difference of means over seeds: of several runs, so no single result holds it
+    ("nsface.report.comparisons", "nsface.metrics.statistics"),
 }
 
 # What a protocol knows of embeddings: their file, its description, and templates; never their extraction.

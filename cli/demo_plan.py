@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from nsface.cli.output import terminal_width
 from nsface.errors import NsfaceError
 from nsface.files import reason, write_text
+from nsface.protocols import load_protocol
 from nsface.results import Figure, read_result
 from nsface.results.text import columns, percent
 from nsface.run_folder import RunFolder
@@ -105,26 +106,31 @@ def _overlap(out: Path, faces: str, sets: list[str]) -> list[Stage]:
 def _scores(out: Path, lists: Lists) -> list[Stage]:
     """Score both networks by each protocol that there are lists for, and compare them."""
     protocols: list[tuple[str, str, str, dict[str, Path | None]]] = [
-        ("lfw", "LFW's protocol", "lfw.npz", {"--pairs": lists.pairs}),
-        ("fglfw", "FGLFW's protocol", "lfw.npz", {"--pairs": lists.look_alikes}),
-        ("ytf", "YTF's protocol", "ytf.npz", {"--splits": lists.splits}),
-        ("ident", "identification", "lfw.npz", {"--people": lists.people, "--subjects": lists.subjects}),
+        ("lfw", "LFW's protocol", "lfw.npz", {"pairs": lists.pairs}),
+        ("fglfw", "FGLFW's protocol", "lfw.npz", {"pairs": lists.look_alikes}),
+        ("ytf", "YTF's protocol", "ytf.npz", {"splits": lists.splits}),
+        ("ident", "identification", "lfw.npz", {"people": lists.people, "subjects": lists.subjects}),
     ]
     stages = []
     for protocol, title, embeddings, given in protocols:
         if None in given.values():
             continue
-        options = list(chain.from_iterable(given.items()))
+        options = _options(given)
         for head, name in HEADS.items():
             made = out / head / f"{protocol}.json"
             score = [f"eval-{protocol}", out / head / embeddings, *options, "--json", made]
             stages.append(_stage(f"score {name} on {title}", made, *score))
         made = out / "noisy-softmax" / f"compare-{protocol}.json"
         pair = [out / head / embeddings for head in reversed(HEADS)]
-        options = ["--pairs" if option == "--splits" else option for option in options]
+        comparable = load_protocol(protocol).comparable
+        options = _options({option: given[field] for option, field in comparable.items()})
         compare = ["compare", *pair, "--protocol", protocol, *options, "--json", made]
         stages.append(_stage(f"compare the two on {title}", made, *compare))
     return stages
+
+
+def _options(given: Mapping[str, Path | None]) -> list[object]:
+    return [word for name, path in given.items() for word in (f"--{name}", path)]
 
 
 def record_plan(path: Path, stages: list[Stage]) -> None:

@@ -128,4 +128,4 @@ def test_commands_speak_through_one_place() -> None:
     """`say`, `note` and `emit` escape; a command that calls click.echo for messages would not."""
     files = Path(nsface.cli.__path__[0]).glob("*.py")
     speaking = {p.name for p in files if re.search(r"err=True|file=sys\.stderr", p.read_text())}
-    assert speaking == {"__init__.py", "results.py"}
+    assert speaking == {"__init__.py", "output.py"}

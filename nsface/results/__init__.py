@@ -25,7 +25,6 @@ from nsface.results.comparison import (
     comparison_class,
 )
 from nsface.results.identification import Identification
-from nsface.results.official import PAIRS
 from nsface.results.rates import BlufrRates, TemplateVerification
 from nsface.results.text import WIDTH, named_values
 from nsface.results.values import from_json
@@ -48,6 +47,16 @@ __all__ = [
     "VerificationComparison",
     "VerificationSets",
     "read_result",
+]
+
+
+# The kinds of results of the `eval-*`; JSON is of the first of them that knows it for its own.
+RESULTS: list[type[Result]] = [
+    Identification,
+    VerificationSets,
+    Verification,
+    TemplateVerification,
+    BlufrRates,
 ]
 
 
@@ -91,7 +100,7 @@ def read_result(content: Any, path: Path) -> Result | None:
     if "systems" in content:
         remedy = "write it again with `nsface compare --json`"
         return from_json(comparison_class(content), content, str(path), remedy)
-    cls = _class_of(content)
+    cls = next((one for one in RESULTS if one.is_in(content)), OtherResult)
     read = from_json(cls, content, str(path), "write it again with --json")
     if isinstance(read, OtherResult):
         return OtherResult(read.protocol, _plain_values(content, {"protocol"}))
@@ -101,21 +110,6 @@ def read_result(content: Any, path: Path) -> Result | None:
         sets = zip(read.sets, content["sets"], strict=True)
         return replace(read, sets=tuple(_with_details(one, inner) for one, inner in sets))
     return read
-
-
-def _class_of(content: dict[str, Any]) -> type[Result]:
-    """The class of results of an `eval-*`, told by the keys that it alone writes."""
-    opened = content.get("open_set")
-    if content.get("closed_set") is not None or (isinstance(opened, dict) and "gallery" in opened):
-        return Identification
-    if "sets" in content:
-        return VerificationSets
-    protocol = str(content["protocol"]).removesuffix("-like")
-    if protocol in PAIRS or "folds" in content or "accuracy" in content:
-        return Verification
-    if "tar_at_far" in content:
-        return TemplateVerification if opened is None else BlufrRates
-    return OtherResult
 
 
 def _with_details(read: Verification, content: dict[str, Any]) -> Verification:

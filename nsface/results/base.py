@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -39,6 +40,14 @@ class Result:
 
     protocol: str
     spread_is: ClassVar[str] = ""  # what ± means in tables of such results
+
+    @classmethod
+    def is_in(cls, content: Mapping[str, Any]) -> bool:
+        """Whether a JSON object that names its `protocol` is a result of this class.
+
+        Unless a class says otherwise, it is if its protocol is the default of the class.
+        """
+        return bool(content["protocol"] == getattr(cls, "protocol", ""))
 
     def to_json(self) -> dict[str, Any]:
         """The object that `--json` writes: floats with nine significant digits, thresholds with all."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
@@ -119,6 +120,11 @@ class Identification(Result):
     flip: str | None = None
     rendered: bool | None = left_out()
     curves: Curves | None = left_out()
+
+    @classmethod
+    def is_in(cls, content: Mapping[str, Any]) -> bool:
+        opened = content.get("open_set")
+        return content.get("closed_set") is not None or (isinstance(opened, dict) and "gallery" in opened)
 
     def figures(self) -> list[Figure]:
         found = []

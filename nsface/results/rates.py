@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nsface.results.base import Figure, Result
 from nsface.results.identification import OpenSet
@@ -88,6 +89,10 @@ class BlufrRates(Result):
     flip: str | None = None
     rendered: bool | None = left_out()
 
+    @classmethod
+    def is_in(cls, content: Mapping[str, Any]) -> bool:
+        return "tar_at_far" in content and content.get("open_set") is not None
+
     def figures(self) -> list[Figure]:
         galleries = {trial.open_set.gallery for trial in self.trials if trial.open_set}
         official = len(self.trials) == BLUFR_TRIALS and galleries == {BLUFR_GALLERY} and not self.rendered
@@ -164,6 +169,10 @@ class TemplateVerification(Result):
     flip: str | None = None
     rendered: bool | None = left_out()
     failure_to_enrol: FailedToEnrol | None = left_out()
+
+    @classmethod
+    def is_in(cls, content: Mapping[str, Any]) -> bool:
+        return "tar_at_far" in content and content.get("open_set") is None
 
     def figures(self) -> list[Figure]:
         return [Figure(point.name, point.tar, None, point.identity_interval) for point in self.tar_at_far]

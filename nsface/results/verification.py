@@ -192,6 +192,11 @@ class Verification(Measures, Result):
     errata_corrected: Corrected | None = left_out()
     curves: Curves | None = left_out()
 
+    @classmethod
+    def is_in(cls, content: Mapping[str, Any]) -> bool:
+        protocol = str(content["protocol"]).removesuffix("-like")
+        return protocol in PAIRS or "folds" in content or "accuracy" in content
+
     def measures(self) -> dict[str, Any]:
         """The fields of `Measures` by name."""
         return {one.name: getattr(self, one.name) for one in fields(Measures)}
@@ -255,6 +260,10 @@ class VerificationSets(Result):
     model: str = ""
     flip: str | None = None
     sets: tuple[Verification, ...]
+
+    @classmethod
+    def is_in(cls, content: Mapping[str, Any]) -> bool:
+        return "sets" in content
 
     def to_json(self) -> dict[str, Any]:
         without = ("embeddings", "flip", "curves")

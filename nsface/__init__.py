@@ -80,7 +80,8 @@ __all__ = [
     "train",
 ]
 
-# Where each name is, and what it is called there if that differs; all others are heads.
+# Where each name is, and what it is called there if that differs; all others are heads, and every class in
+# `nsface.heads.HEADS` is found, whether or not its name is written above for editors.
 _PLACES = {
     "DoubtfulResult": ("nsface.errors", ""),
     "Embeddings": ("nsface.embeddings.file", ""),
@@ -97,13 +98,25 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'nsface' has no attribute '{name}'")
     if name == "evaluate":
         return import_module("nsface.evaluate")
-    module, original = _PLACES.get(name, ("nsface.heads", ""))
-    found = globals()[name] = getattr(import_module(module), original or name)
+    if name in _PLACES:
+        module, original = _PLACES[name]
+        found = getattr(import_module(module), original or name)
+    elif (head := _head(name)) is not None:
+        found = head
+    else:
+        raise AttributeError(f"module 'nsface' has no attribute '{name}'")
+    globals()[name] = found
     return found
+
+
+def _head(name: str) -> Any:
+    """The head whose class is called `name`; None where there is none."""
+    if not name[:1].isupper():  # no class: nothing heavy is imported to look for it
+        return None
+    heads = import_module("nsface.heads").HEADS.values()
+    return next((head for head in heads if head.__name__ == name), None)
 
 
 def __dir__() -> list[str]:

@@ -35,6 +35,13 @@ def test_every_head_is_public() -> None:
         assert getattr(nsface, cls.__name__) is cls
 
 
+def test_a_head_that_is_added_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = type("AddedHead", (HEADS["softmax"],), {})
+    monkeypatch.setitem(HEADS, "added", added)
+    assert nsface.AddedHead is added
+    monkeypatch.delitem(vars(nsface), "AddedHead")
+
+
 def test_names_for_type_checkers_are_those_at_run_time() -> None:
     tree = ast.parse(Path(nsface.__file__).read_text())
     (block,) = (node for node in tree.body if isinstance(node, ast.If))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import click
 
-from nsface.cli.evaluate import PATH, draw, made
+from nsface.cli.evaluate import PATH, Function, draw, made, option_of
 from nsface.cli.inputs import load_embeddings, name_prefix_option
 from nsface.cli.output import emit_result, json_option, plots_option, writable
 from nsface.protocols import PROTOCOLS, load_protocol
+from nsface.protocols.protocol import Protocol
 from nsface.results import Verification
 
+PROTOCOLS_COMPARED = {
+    name: protocol
+    for name, protocol in ((name, load_protocol(name)) for name in PROTOCOLS)
+    if protocol.comparable
+}
 LISTS = {
     "pairs": "The list of the protocol (ytf: splits.txt, bin: the .bin).",
     "faces": "For ijb: *_face_tid_mid.txt.",
@@ -23,9 +29,16 @@ LISTS = {
 
 
 def list_options(function: Any) -> Any:
-    """Give the command an option for each kind of list."""
-    for name, meaning in reversed(LISTS.items()):
-        function = click.option(f"--{name}", type=PATH, help=meaning)(function)
+    """Give the command an option for each kind of list, and for what else a protocol is compared on."""
+    options: dict[str, Function] = {
+        name: click.option(f"--{name}", type=PATH, help=meaning) for name, meaning in LISTS.items()
+    }
+    for protocol, cls in PROTOCOLS_COMPARED.items():
+        for name, field in cls.comparable.items():
+            if name not in options:
+                options[name] = option_of(cls, field, name, f"For {protocol}: ")
+    for give in reversed(options.values()):
+        function = give(function)
     return function
 
 
@@ -35,7 +48,7 @@ def list_options(function: Any) -> Any:
 @click.option(
     "--protocol",
     "name",
-    type=click.Choice([name for name, entry in PROTOCOLS.items() if entry.compared]),
+    type=click.Choice(list(PROTOCOLS_COMPARED)),
     default="lfw",
     show_default=True,
     help="Protocol on which both are scored.",
@@ -60,7 +73,7 @@ def command(
     images: Path | None,
     plots: Path | None,
     json_to: str | None,
-    **lists: Path | None,
+    **lists: Any,
 ) -> None:
     """Compare the embeddings FIRST and SECOND: difference, interval, paired test, disagreements.
 
@@ -78,9 +91,10 @@ def command(
     """
     if (montage is None) != (images is None):
         raise click.UsageError("--montage and --images go together")
-    cls = load_protocol(name)
-    check_lists(name, list(cls.comparable), lists)
-    asked = made(cls, {field: lists[option] for option, field in cls.comparable.items()})
+    cls = PROTOCOLS_COMPARED[name]
+    check_lists(name, cls, lists)
+    given = {field: lists[option] for option, field in cls.comparable.items() if lists[option] is not None}
+    asked = made(cls, given)
     read = asked.read()
     names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
     measured = [asked.measure(load_embeddings(path), read) for path in (first, second)]
@@ -99,11 +113,19 @@ def command(
     emit_result(comparison, json_to)
 
 
-def check_lists(name: str, needed: Sequence[str], given: dict[str, Path | None]) -> None:
-    """Refuse lists that the protocol does not take, and its absence of those that it needs."""
+def check_lists(name: str, cls: type[Protocol[Any, Any]], given: dict[str, Any]) -> None:
+    """Refuse lists that the protocol does not take, and its absence of those that it needs.
+
+    What has a default other than None may be left out.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    absent = (None, dataclasses.MISSING)
+    needed = [option for option, field in cls.comparable.items() if defaults[field] in absent]
     if any(given[option] is None for option in needed):
         wanted = " and ".join(f"--{option}" for option in needed)
         raise click.UsageError(f"--protocol {name} needs {wanted}")
-    extra = [f"--{option}" for option, path in given.items() if path is not None and option not in needed]
+    extra = [
+        f"--{option}" for option, path in given.items() if path is not None and option not in cls.comparable
+    ]
     if extra:
         raise click.UsageError(f"--protocol {name} takes no {' and '.join(extra)}")

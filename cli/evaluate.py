@@ -18,6 +18,7 @@ from nsface.cli.inputs import Inputs, embeddings_options, load_embeddings
 from nsface.cli.numbers import Finite
 from nsface.cli.output import emit_result, json_option, note, plots_option
 from nsface.embeddings.file import Embeddings
+from nsface.names import repeated
 from nsface.protocols import load_protocol
 from nsface.protocols.protocol import AnyPath, Measurement, OptionsError, Protocol, Start
 from nsface.results import Result
@@ -53,7 +54,12 @@ def evaluation(name: str) -> click.Command:
         emit_result(result, json_to)
 
     meaning = str(inspect.getdoc(cls)).replace("\n\nExample", "\n\n\b\nExample")  # \b: lines stay lines
-    return click.command(name=f"eval-{name}", help=meaning)(run)
+    command = click.command(name=f"eval-{name}", help=meaning)(run)
+    if taken := repeated([option for parameter in command.params for option in parameter.opts]):
+        raise ValueError(
+            f"the protocol {name} has an option {taken}, which every eval-* has; give its field another name"
+        )
+    return command
 
 
 def protocol_options(cls: type[AnyProtocol], without: Sequence[str] = ()) -> Callable[[Function], Function]:
@@ -70,6 +76,17 @@ def protocol_options(cls: type[AnyProtocol], without: Sequence[str] = ()) -> Cal
         return function
 
     return give
+
+
+def option_of(cls: type[AnyProtocol], name: str, option: str, whose: str) -> Callable[[Function], Function]:
+    """Give a command the field `name` of a protocol as `--OPTION`, None where it is left out.
+
+    Args:
+        whose: what its help begins with.
+    """
+    (field,) = (one for one in dataclasses.fields(cls) if one.name == name)  # type: ignore[arg-type]
+    kind = _type_of(_without_none(get_type_hints(cls)[name]), field.metadata["bounds"])
+    return click.option(f"--{option}", option, type=kind, default=None, help=whose + field.metadata["help"])
 
 
 def _option(field: dataclasses.Field[Any], hint: Any) -> Callable[[Function], Function]:

@@ -22,13 +22,11 @@ class Entry:
     Attributes:
         module, cls: where its class is.
         summary: what its command does, in a line.
-        compared: whether two systems can be compared on it.
     """
 
     module: str
     cls: str
     summary: str
-    compared: bool = True
 
     def load(self) -> type[Protocol[Any, Any]]:
         """Import the protocol, a class whose fields are its lists and options."""
@@ -45,9 +43,7 @@ PROTOCOLS = {
     "ident": Entry(
         "nsface.protocols.ident", "Ident", "Score embeddings on closed- and open-set identification."
     ),
-    "blufr": Entry(
-        "nsface.protocols.blufr", "Blufr", "Score embeddings on BLUFR's ten trials.", compared=False
-    ),
+    "blufr": Entry("nsface.protocols.blufr", "Blufr", "Score embeddings on BLUFR's ten trials."),
     "bin": Entry("nsface.protocols.bin_file", "Bin", "Score a model on InsightFace verification sets."),
     "ijb": Entry("nsface.protocols.ijb", "Ijb", "Score embeddings on IJB-B or IJB-C templates."),
     "pairs": Entry("nsface.protocols.pairs", "Pairs", "Score embeddings on your own list of pairs."),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,16 @@ _MOST_FOLDS = 100
 _CONTRADICTIONS = 0.05  # of the pairs: a list may have a few wrong labels, or be corrected by errata
 
 
+def identity(name: str) -> str:
+    """The folder of an image name; "" where it has none.
+
+    Example:
+        >>> identity("Aaron_Eckhart/Aaron_Eckhart_0001.jpg")
+        'Aaron_Eckhart'
+    """
+    return name.rpartition("/")[0]
+
+
 @dataclass(frozen=True)
 class Trials:
     """P pairs of names.
@@ -27,6 +37,7 @@ class Trials:
         same: (P,) booleans, true where both names show one person.
         fold: (P,) integers from 0.
         source: the list that they come from, for messages.
+        person: of a name, the person; the folder, unless the names of a benchmark say it otherwise.
 
     Example:
         >>> pairs = [("Ann/1.jpg", "Ann/2.jpg", True, 0), ("Ann/1.jpg", "Bo/1.jpg", False, 1)]
@@ -42,6 +53,7 @@ class Trials:
     same: npt.NDArray[np.bool_]
     fold: npt.NDArray[np.int64]
     source: str
+    person: Callable[[str], str] = field(default=identity, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.left)
@@ -74,7 +86,7 @@ class Trials:
 
     @cached_property
     def _folders(self) -> list[list[str]]:
-        return [[identity(name) for name in side] for side in (self.left, self.right)]
+        return [[self.person(name) for name in side] for side in (self.left, self.right)]
 
     def people_in_several_folds(self) -> list[str]:
         """Identities (the folder of a name) met in more than one fold, sorted: none in a sound protocol, and
@@ -84,7 +96,7 @@ class Trials:
             return []
         for names in (self.left, self.right):
             for name, fold in zip(names, self.fold.tolist(), strict=True):
-                if person := identity(name):  # a name without a folder does not say who it is
+                if person := self.person(name):  # a name without a folder does not say who it is
                     met.setdefault(person, set()).add(fold)
         return sorted(person for person, folds in met.items() if len(folds) > 1)
 
@@ -149,17 +161,7 @@ class Trials:
             if bool(labels[found[0]]) == line.flag(label):
                 raise line.error(f"the label of this pair is {label} already", "remove the line")
             labels[found] = line.flag(label)
-        return Trials(self.left, self.right, labels, self.fold, self.source)
-
-
-def identity(name: str) -> str:
-    """The folder of an image name; "" where it has none.
-
-    Example:
-        >>> identity("Aaron_Eckhart/Aaron_Eckhart_0001.jpg")
-        'Aaron_Eckhart'
-    """
-    return name.rpartition("/")[0]
+        return Trials(self.left, self.right, labels, self.fold, self.source, person=self.person)
 
 
 def numbered(people: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -175,8 +177,10 @@ def numbered(people: Sequence[str]) -> npt.NDArray[np.int64]:
     )
 
 
-def trials(pairs: list[tuple[str, str, bool, int]], source: str) -> Trials:
-    """`Trials` from a tuple (left, right, same, fold) for each pair.
+def trials(
+    pairs: list[tuple[str, str, bool, int]], source: str, person: Callable[[str], str] = identity
+) -> Trials:
+    """`Trials` from a tuple (left, right, same, fold) for each pair, and `person` as there.
 
     Raises:
         DataError: there are no pairs, or more than 100 folds: each takes a threshold of its own.
@@ -186,4 +190,5 @@ def trials(pairs: list[tuple[str, str, bool, int]], source: str) -> Trials:
     left, right, same, fold = zip(*pairs, strict=True)
     if (folds := len(set(fold))) > _MOST_FOLDS:
         raise DataError(f"{shown(source)}: {folds:,} folds; number them 1 to 10, or at most {_MOST_FOLDS}")
-    return Trials(list(left), list(right), np.array(same, dtype=bool), np.array(fold, dtype=np.int64), source)
+    folds_of, labels = np.array(fold, dtype=np.int64), np.array(same, dtype=bool)
+    return Trials(list(left), list(right), labels, folds_of, source, person=person)

@@ -20,7 +20,7 @@ from nsface.protocols.protocol import DIMENSIONS, FAR, Protocol, Start, option
 from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
-from nsface.results import VerificationComparison
+from nsface.results import Verification, VerificationComparison
 
 Floats = npt.NDArray[np.float64]
 FARS = (1e-1, 1e-2, 1e-3)
@@ -54,6 +54,9 @@ class VerificationProtocol(Protocol[T, ScoredPairs], Generic[T]):
 
     def measure(self, embeddings: Embeddings, lists: T, start: Start | None = None) -> ScoredPairs:
         return self.finished(self.score(embeddings, lists), embeddings)
+
+    def evaluate(self, embeddings: Embeddings) -> Verification:
+        return self.measure(embeddings, self.read()).result()
 
     def score(self, embeddings: Embeddings, trials: T) -> ScoredPairs:
         """Score the pairs."""

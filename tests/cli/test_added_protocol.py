@@ -114,16 +114,16 @@ def test_what_protocols_are_compared_on_are_fields(name: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retrieval(Result):
+class Added(Result):
     """A result of another kind."""
 
-    protocol: str = "retrieval"
+    protocol: str = "added-by-this-test"
     mean_average_precision: Share
 
 
 def test_a_result_that_is_added_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = Retrieval(mean_average_precision=0.5)
-    where = Path("retrieval.json")
+    result = Added(mean_average_precision=0.5)
+    where = Path("added.json")
     assert isinstance(read_result(result.to_json(), where), OtherResult)
-    monkeypatch.setattr(nsface.results, "RESULTS", [*nsface.results.RESULTS, Retrieval])
+    monkeypatch.setattr(nsface.results, "RESULTS", [*nsface.results.RESULTS, Added])
     assert read_result(result.to_json(), where) == result

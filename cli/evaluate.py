@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import reduce
@@ -74,7 +75,10 @@ def protocol_options(cls: type[AnyProtocol], without: Sequence[str] = ()) -> Cal
 
 def _option(field: dataclasses.Field[Any], hint: Any) -> Callable[[Function], Function]:
     name = f"--{field.name.replace('_', '-')}"
-    settings: dict[str, Any] = {"help": field.metadata["help"], "metavar": field.metadata["metavar"]}
+    settings: dict[str, Any] = {
+        "help": as_typed(field.metadata["help"]),
+        "metavar": field.metadata["metavar"],
+    }
     kind = _without_none(hint)
     if kind is bool:
         return click.option(name, field.name, is_flag=True, **settings)
@@ -115,13 +119,18 @@ def made(cls: type[AnyProtocol], given: dict[str, Any]) -> AnyProtocol:
         return cls(**given)
 
 
+def as_typed(text: str) -> str:
+    """`text` with the options that it names in backticks as one types them: `fit_on` becomes --fit-on."""
+    return re.sub(r"`([a-z_]+)`", lambda name: f"--{name[1].replace('_', '-')}", text)
+
+
 @contextmanager
 def options_checked() -> Iterator[None]:
     """Say of options that do not go together what click says of wrong ones."""
     try:
         yield
     except OptionsError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(as_typed(str(error))) from error
 
 
 @contextmanager

@@ -25,7 +25,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature
@@ -95,9 +94,7 @@ def _arguments(cls: Any) -> str:
     own = sorted(dataclasses.fields(cls), key=lambda field: field.name not in cls.__annotations__)
     lines = [f"    {field.name}: {field.metadata['help']}" for field in own]
     given = "    embeddings: an `Embeddings`, the path of an embeddings file, or `(names, vectors)`."
-    return re.sub(
-        r"--([a-z-]+)", lambda match: f"`{match[1].replace('-', '_')}`", "\n".join(["Args:", given, *lines])
-    )
+    return "\n".join(["Args:", given, *lines])
 
 
 def _opened(embeddings: AnyEmbeddings, name: str = "the embeddings") -> Embeddings:

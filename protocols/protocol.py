@@ -69,8 +69,9 @@ def _check_value(name: str, value: Any, hint: Any, bounds: Bounds | None) -> Non
             one_of(name, value, kind)
         elif not several:
             raise ValueError(f"{name} takes several values: write [{value!r}]")
-    for number in (value if several else [value]) if bounds else ():
-        between(name, number, *bounds)
+    if bounds:
+        for number in value if several else [value]:
+            between(name, number, *bounds)
 
 
 class Measurement(ABC):

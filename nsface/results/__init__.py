@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from nsface.checked import from_json
 from nsface.results.base import Figure, Result
 from nsface.results.comparison import (
     Comparison,
@@ -28,7 +29,6 @@ from nsface.results.identification import Identification
 from nsface.results.official import PAIRS
 from nsface.results.rates import BlufrRates, TemplateVerification
 from nsface.results.text import WIDTH, named_values
-from nsface.results.values import from_json
 from nsface.results.verification import Fold, TarAtFar, Verification, VerificationSets
 
 __all__ = [

@@ -8,9 +8,10 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
+from nsface.checked import Count, Share
 from nsface.results.base import Result
 from nsface.results.text import WIDTH, columns, interval, p_value, percent, wrapped
-from nsface.results.values import Count, Interval, Number, Share, left_out
+from nsface.results.values import Interval, Number, left_out
 
 Two = tuple[Number, Number]
 Name = Annotated[str, Field(pattern=r"^[^\x00]*$")]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from nsface.checked import Count, Share
+from nsface.errors import counted
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
 from nsface.results.official import LFW_CLOSED_SET, LFW_OPEN_SET
-from nsface.results.text import WIDTH, columns, interval, mean_and_spread, number_of, percent, wrapped
-from nsface.results.values import Count, Interval, MeanCount, Number, Share, exact, left_out
+from nsface.results.text import WIDTH, columns, interval, mean_and_spread, percent, wrapped
+from nsface.results.values import Interval, MeanCount, Number, exact, left_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +155,7 @@ class Identification(Result):
         return "; ".join(parts)
 
     def table(self, width: int = WIDTH) -> str:
-        lines = [f"{self.protocol}, {number_of(len(self.trials or [self]), 'trial')}"]
+        lines = [f"{self.protocol}, {counted(len(self.trials or [self]), 'trial')}"]
         if closed := self.closed_set:
             lines.append(f"closed set: gallery {closed.gallery}, probes {closed.probes}")
             spreads, ends = closed.rank_std or {}, closed.rank_interval or {}

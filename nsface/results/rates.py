@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from nsface.checked import Count, Share
+from nsface.errors import counted
 from nsface.results.base import Figure, Result
 from nsface.results.identification import OpenSet
 from nsface.results.official import BLUFR_GALLERY, BLUFR_TRIALS
-from nsface.results.text import WIDTH, columns, interval, number_of, percent, wrapped
-from nsface.results.values import Count, Interval, Number, Share, left_out
+from nsface.results.text import WIDTH, columns, interval, percent, wrapped
+from nsface.results.values import Interval, Number, left_out
 from nsface.results.verification import AttainedTar
 
 
@@ -96,7 +98,7 @@ class BlufrRates(Result):
         return [Figure(name, value, std, None, official) for name, value, std in [*tar, *dir_]]
 
     def description(self) -> str:
-        return number_of(len(self.trials), "trial")
+        return counted(len(self.trials), "trial")
 
     def table(self, width: int = WIDTH) -> str:
         rows: list[tuple[str, ...]] = [("", "mean", "std", "mean − std")]
@@ -106,7 +108,7 @@ class BlufrRates(Result):
         for point in self.open_set.dir:
             shares = map(percent, (point.dir, point.std, point.mean_minus_std))
             rows.append((f"DIR at rank 1, at FAR {100 * point.far:g} %", *shares))
-        return f"blufr, {number_of(len(self.trials), 'trial')}\n{columns(rows, width=width)}"
+        return f"blufr, {counted(len(self.trials), 'trial')}\n{columns(rows, width=width)}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,11 +30,6 @@ def p_value(p: float | None) -> str:
     return "–" if p is None else f"{p:.3g}"
 
 
-def number_of(count: int, what: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{count} {what}{'s' * (count != 1)}"
-
-
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ", width: int = WIDTH) -> str:
     """Cells as text: the first column to the left, the others to the right.
 

@@ -6,7 +6,7 @@ what could not be measured. The fields are the keys in JSON, listed in docs/prot
 `Share` is a float in [0, 1], `Number` any finite float, `Interval` two of them, and `Count` a whole number.
 
 What results consist of is in `nsface.results.verification`, `nsface.results.identification`,
-`nsface.results.rates`, `nsface.results.comparison` and `nsface.results.curves`.
+`nsface.results.rates`, `nsface.results.differences` and `nsface.results.curves`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from nsface.checked import from_json
 from nsface.results.base import Figure, Result
 from nsface.results.comparison import (
     Comparison,
-    Difference,
     IdentificationComparison,
     TemplateComparison,
     VerificationComparison,
     comparison_class,
 )
+from nsface.results.differences import Difference
 from nsface.results.identification import Identification
 from nsface.results.official import PAIRS
 from nsface.results.rates import BlufrRates, TemplateVerification

@@ -38,7 +38,7 @@ class Result:
     """
 
     protocol: str
-    spread_is: ClassVar[str] = ""  # what ± means in tables of such results
+    spread_is: ClassVar[str] = ""
 
     def to_json(self) -> dict[str, Any]:
         """The object that `--json` writes: floats with nine significant digits, thresholds with all."""

@@ -10,7 +10,7 @@ from nsface.errors import counted
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
 from nsface.results.official import LFW_CLOSED_SET, LFW_OPEN_SET
-from nsface.results.text import WIDTH, columns, interval, mean_and_spread, percent, wrapped
+from nsface.results.text import WIDTH, columns, dir_at, interval, mean_and_spread, percent, wrapped
 from nsface.results.values import Interval, MeanCount, Number, exact, left_out
 
 
@@ -57,7 +57,7 @@ class DirAtFar:
     @property
     def name(self) -> str:
         """`DIR at FAR 1 %`."""
-        return f"DIR at FAR {100 * self.far:g} %"
+        return dir_at(self.far)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from nsface.errors import counted
 from nsface.results.base import Figure, Result
 from nsface.results.identification import OpenSet
 from nsface.results.official import BLUFR_GALLERY, BLUFR_TRIALS
-from nsface.results.text import WIDTH, columns, interval, percent, wrapped
+from nsface.results.text import WIDTH, columns, dir_at, interval, percent, tar_at, wrapped
 from nsface.results.values import Interval, Number, left_out
 from nsface.results.verification import AttainedTar
 
@@ -93,8 +93,8 @@ class BlufrRates(Result):
     def figures(self) -> list[Figure]:
         galleries = {trial.open_set.gallery for trial in self.trials if trial.open_set}
         official = len(self.trials) == BLUFR_TRIALS and galleries == {BLUFR_GALLERY} and not self.rendered
-        tar = [(f"TAR at FAR {100 * point.far:g} %", point.tar, point.std) for point in self.tar_at_far]
-        dir_ = [(f"DIR at FAR {100 * point.far:g} %", point.dir, point.std) for point in self.open_set.dir]
+        tar = [(tar_at(point.far), point.tar, point.std) for point in self.tar_at_far]
+        dir_ = [(dir_at(point.far), point.dir, point.std) for point in self.open_set.dir]
         return [Figure(name, value, std, None, official) for name, value, std in [*tar, *dir_]]
 
     def description(self) -> str:
@@ -104,7 +104,7 @@ class BlufrRates(Result):
         rows: list[tuple[str, ...]] = [("", "mean", "std", "mean − std")]
         for tar in self.tar_at_far:
             shares = map(percent, (tar.tar, tar.std, tar.mean_minus_std))
-            rows.append((f"TAR at FAR {100 * tar.far:g} %", *shares))
+            rows.append((tar_at(tar.far), *shares))
         for point in self.open_set.dir:
             shares = map(percent, (point.dir, point.std, point.mean_minus_std))
             rows.append((f"DIR at rank 1, at FAR {100 * point.far:g} %", *shares))

@@ -30,6 +30,16 @@ def p_value(p: float | None) -> str:
     return "–" if p is None else f"{p:.3g}"
 
 
+def tar_at(far: float) -> str:
+    """The name of TAR at a FAR: `TAR at FAR 0.1 %`."""
+    return f"TAR at FAR {100 * far:g} %"
+
+
+def dir_at(far: float) -> str:
+    """The name of DIR at rank 1 and a FAR: `DIR at FAR 1 %`."""
+    return f"DIR at FAR {100 * far:g} %"
+
+
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ", width: int = WIDTH) -> str:
     """Cells as text: the first column to the left, the others to the right.
 

@@ -10,7 +10,7 @@ from nsface.checked import Count, Share
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
 from nsface.results.official import PAIRS
-from nsface.results.text import WIDTH, columns, interval, named_values, percent, wrapped
+from nsface.results.text import WIDTH, columns, interval, named_values, percent, tar_at, wrapped
 from nsface.results.values import Interval, Number, exact, left_out, to_json
 
 
@@ -52,7 +52,7 @@ class AttainedTar:
     @property
     def name(self) -> str:
         """`TAR at FAR 0.1 %`."""
-        return f"TAR at FAR {100 * self.far:g} %"
+        return tar_at(self.far)
 
 
 @dataclass(frozen=True, kw_only=True)

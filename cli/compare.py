@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nsface.cli.evaluate import PATH, draw, made
+from nsface.cli.evaluate import PATH, build_protocol, draw
 from nsface.cli.inputs import load_embeddings, name_prefix_option
 from nsface.cli.output import emit_result, json_option, plots_option, writable
 from nsface.protocols import PROTOCOLS, load_protocol
@@ -80,11 +80,11 @@ def command(
         raise click.UsageError("--montage and --images go together")
     cls = load_protocol(name)
     check_lists(name, list(cls.comparable), lists)
-    asked = made(cls, {field: lists[option] for option, field in cls.comparable.items()})
-    read = asked.read()
+    protocol = build_protocol(cls, {field: lists[option] for option, field in cls.comparable.items()})
+    read = protocol.read()
     names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
-    measured = [asked.measure(load_embeddings(path), read) for path in (first, second)]
-    comparison = asked.compare(*measured).named(*names)
+    measured = [protocol.measure(load_embeddings(path), read) for path in (first, second)]
+    comparison = protocol.compare(*measured).named(*names)
     if plots or montage:
         systems = {name: (one, one.result()) for name, one in zip(names, measured, strict=True)}
         if plots:

@@ -38,14 +38,14 @@ def evaluation(name: str) -> click.Command:
     @plots_option
     @json_option
     def run(inputs: Inputs, plots: Path | None, json_to: str | None, **given: Any) -> None:
-        asked = made(cls, given)
+        protocol = build_protocol(cls, given)
         with options_checked():
-            lists = asked.read()
-        for sentence in asked.notes(lists):
+            lists = protocol.read()
+        for sentence in protocol.notes(lists):
             note(sentence)
-        embeddings = inputs.load(asked.template_of(lists))
+        embeddings = inputs.load(protocol.template_of(lists))
         with progress_bars() as start:
-            measured = asked.measure(embeddings, lists, start)
+            measured = protocol.measure(embeddings, lists, start)
         for sentence in measured.notes:
             note(sentence)
         result = measured.result()
@@ -109,7 +109,7 @@ def _type_of(kind: Any, bounds: tuple[float, float] | None) -> click.ParamType[A
     return Finite(*bounds) if kind is float and bounds else click.types.convert_type(kind)
 
 
-def made(cls: type[AnyProtocol], given: dict[str, Any]) -> AnyProtocol:
+def build_protocol(cls: type[AnyProtocol], given: dict[str, Any]) -> AnyProtocol:
     """The protocol with its options as `given`; paths of embeddings are read."""
     hints = get_type_hints(cls)
     for name, value in given.items():

@@ -56,21 +56,21 @@ class Lists:
 
 @dataclass(frozen=True)
 class MeasuredIdentification(Measurement):
-    """What was measured of all trials, by the protocol `asked`."""
+    """What `protocol` has measured of all trials."""
 
-    asked: Ident
+    protocol: Ident
     embeddings: Embeddings
     trials: Sequence[MeasuredTrial]
     notes: Sequence[str]
 
     def result(self) -> Identification:
-        asked, meta = self.asked, self.embeddings.meta
+        protocol, meta = self.protocol, self.embeddings.meta
         return Identification(
-            protocol="identification" if asked.own else "lfw-identification",
-            fuse=asked.fuse,
-            open_gallery=None if asked.own else asked.reading,
-            similarity=asked.similarity,
-            transform=asked.transform.name,
+            protocol="identification" if protocol.own else "lfw-identification",
+            fuse=protocol.fuse,
+            open_gallery=None if protocol.own else protocol.reading,
+            similarity=protocol.similarity,
+            transform=protocol.transform.name,
             **summary(self.trials),
             embeddings=self.embeddings.source,
             flip=meta.get("flip"),

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from nsface.cli.evaluate import PATH, Function, draw, made, option_of
+from nsface.cli.evaluate import PATH, Function, build_protocol, draw, option_of
 from nsface.cli.inputs import load_embeddings, name_prefix_option
 from nsface.cli.output import emit_result, json_option, plots_option, writable
 from nsface.protocols import PROTOCOLS, load_protocol
 from nsface.protocols.protocol import Protocol
-from nsface.results import Verification
+from nsface.protocols.verification import VerificationProtocol
 
 PROTOCOLS_COMPARED = {
     name: protocol
@@ -80,8 +80,7 @@ def command(
     Verification: an interval and a test that take shared people into account (identity-aware), the paired
     t test over folds, and McNemar's test. Identification: the paired bootstrap of DIR at FAR, and an
     identity-aware test of Rank-1. IJB: an identity-aware interval and test of TAR at FAR, and McNemar's test.
-    Embeddings of a .bin set come from
-    `nsface extract MODEL lfw.bin -o lfw.npz`.
+    Embeddings of a .bin set come from `nsface extract MODEL lfw.bin -o lfw.npz`.
 
     \b
     Examples:
@@ -93,12 +92,14 @@ def command(
         raise click.UsageError("--montage and --images go together")
     cls = PROTOCOLS_COMPARED[name]
     check_lists(name, cls, lists)
+    if montage and not issubclass(cls, VerificationProtocol):
+        raise click.UsageError(f"{name} has no pairs of images: there is no --montage of them")
     given = {field: lists[option] for option, field in cls.comparable.items() if lists[option] is not None}
-    asked = made(cls, given)
-    read = asked.read()
+    protocol = build_protocol(cls, given)
+    read = protocol.read()
     names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
-    measured = [asked.measure(load_embeddings(path), read) for path in (first, second)]
-    comparison = asked.compare(*measured).named(*names)
+    measured = [protocol.measure(load_embeddings(path), read) for path in (first, second)]
+    comparison = protocol.compare(*measured).named(*names)
     if plots or montage:
         systems = {name: (one, one.result()) for name, one in zip(names, measured, strict=True)}
         if plots:
@@ -106,10 +107,7 @@ def command(
         if montage and images:
             from nsface.report.montage import draw_worst_errors
 
-            results = {name: result for name, (_, result) in systems.items()}
-            if not all(isinstance(result, Verification) for result in results.values()):
-                raise click.UsageError(f"{name} has no pairs of images: there is no --montage of them")
-            draw_worst_errors(montage, str(images), results)
+            draw_worst_errors(montage, str(images), {name: one[1] for name, one in systems.items()})
     emit_result(comparison, json_to)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from nsface.cli.evaluate import draw, made, protocol_options
+from nsface.cli.evaluate import build_protocol, draw, protocol_options
 from nsface.cli.inputs import network_options, note_overlap, note_zeros
 from nsface.cli.output import emit_result, json_option, plots_option
 from nsface.embeddings.extraction import extract
@@ -59,7 +59,7 @@ def command(
         if not sets:  # once: what it says is the same for all sets
             note_overlap(embeddings)
         note_zeros(embeddings)
-        measured = made(Bin, {"pairs": file, **given}).measure(embeddings, trials)
+        measured = build_protocol(Bin, {"pairs": file, **given}).measure(embeddings, trials)
         measured = replace(measured, protocol=file.stem, details={"file": str(file)})
         sets.append(measured.result())
         if plots:

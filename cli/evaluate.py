@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import reduce
@@ -38,14 +39,14 @@ def evaluation(name: str) -> click.Command:
     @plots_option
     @json_option
     def run(inputs: Inputs, plots: Path | None, json_to: str | None, **given: Any) -> None:
-        asked = made(cls, given)
+        protocol = build_protocol(cls, given)
         with options_checked():
-            lists = asked.read()
-        for sentence in asked.notes(lists):
+            lists = protocol.read()
+        for sentence in protocol.notes(lists):
             note(sentence)
-        embeddings = inputs.load(asked.template_of(lists))
+        embeddings = inputs.load(protocol.template_of(lists))
         with progress_bars() as start:
-            measured = asked.measure(embeddings, lists, start)
+            measured = protocol.measure(embeddings, lists, start)
         for sentence in measured.notes:
             note(sentence)
         result = measured.result()
@@ -91,7 +92,10 @@ def option_of(cls: type[AnyProtocol], name: str, option: str, whose: str) -> Cal
 
 def _option(field: dataclasses.Field[Any], hint: Any) -> Callable[[Function], Function]:
     name = f"--{field.name.replace('_', '-')}"
-    settings: dict[str, Any] = {"help": field.metadata["help"], "metavar": field.metadata["metavar"]}
+    settings: dict[str, Any] = {
+        "help": as_typed(field.metadata["help"]),
+        "metavar": field.metadata["metavar"],
+    }
     kind = _without_none(hint)
     if kind is bool:
         return click.option(name, field.name, is_flag=True, **settings)
@@ -122,7 +126,7 @@ def _type_of(kind: Any, bounds: tuple[float, float] | None) -> click.ParamType[A
     return Finite(*bounds) if kind is float and bounds else click.types.convert_type(kind)
 
 
-def made(cls: type[AnyProtocol], given: dict[str, Any]) -> AnyProtocol:
+def build_protocol(cls: type[AnyProtocol], given: dict[str, Any]) -> AnyProtocol:
     """The protocol with its options as `given`; paths of embeddings are read."""
     hints = get_type_hints(cls)
     for name, value in given.items():
@@ -132,13 +136,18 @@ def made(cls: type[AnyProtocol], given: dict[str, Any]) -> AnyProtocol:
         return cls(**given)
 
 
+def as_typed(text: str) -> str:
+    """`text` with the options that it names in backticks as one types them: `fit_on` becomes --fit-on."""
+    return re.sub(r"`([a-z_]+)`", lambda name: f"--{name[1].replace('_', '-')}", text)
+
+
 @contextmanager
 def options_checked() -> Iterator[None]:
     """Say of options that do not go together what click says of wrong ones."""
     try:
         yield
     except OptionsError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(as_typed(str(error))) from error
 
 
 @contextmanager

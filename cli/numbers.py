@@ -20,10 +20,8 @@ class Finite(click.FloatRange):
 
 WORKERS = click.IntRange(1, 1024)
 BATCH = click.IntRange(1, 65_536)
-DIMENSIONS = click.IntRange(1, 65_536)
 PEOPLE = click.IntRange(0, 10_000_000)  # as many as the largest public sets have
 SEED = click.IntRange(0, 2**63 - 1)
-FAR = Finite(0, 1)
 
 
 def number_option(

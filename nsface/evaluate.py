@@ -25,7 +25,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature
@@ -95,9 +94,7 @@ def _arguments(cls: Any) -> str:
     own = sorted(dataclasses.fields(cls), key=lambda field: field.name not in cls.__annotations__)
     lines = [f"    {field.name}: {field.metadata['help']}" for field in own]
     given = "    embeddings: an `Embeddings`, the path of an embeddings file, or `(names, vectors)`."
-    return re.sub(
-        r"--([a-z-]+)", lambda match: f"`{match[1].replace('-', '_')}`", "\n".join(["Args:", given, *lines])
-    )
+    return "\n".join(["Args:", given, *lines])
 
 
 def _opened(embeddings: AnyEmbeddings, name: str = "the embeddings") -> Embeddings:
@@ -124,11 +121,11 @@ def _warn(notes: Sequence[str]) -> None:
         warnings.warn(sentence, DoubtfulResult, stacklevel=level)
 
 
-def _measured(asked: Protocol[L, M], embeddings: AnyEmbeddings) -> M:
+def _measured(protocol: Protocol[L, M], embeddings: AnyEmbeddings) -> M:
     """Read the lists and score the embeddings on them."""
-    lists = asked.read()
-    _warn(asked.notes(lists))
-    measured = asked.measure(_opened(embeddings), lists)
+    lists = protocol.read()
+    _warn(protocol.notes(lists))
+    measured = protocol.measure(_opened(embeddings), lists)
     _warn(measured.notes)
     return measured
 
@@ -267,20 +264,20 @@ def compare(first: AnyEmbeddings, second: AnyEmbeddings, protocol: str, **option
         >>> found = compare("noisy.npz", "softmax.npz", "lfw", pairs="pairs.txt")  # doctest: +SKIP
         >>> found.difference, found.identity_p_value  # doctest: +SKIP
     """
-    asked = _made(protocol, options)
-    if not asked.comparable:
+    chosen = _protocol_called(protocol, options)
+    if not chosen.comparable:
         raise NsfaceError(f"there is no comparison for {protocol}")
-    lists = asked.read()
+    lists = chosen.read()
     systems = [_opened(first, "first"), _opened(second, "second")]
-    measured = [asked.measure(system, lists) for system in systems]
-    _warn([*asked.notes(lists), *dict.fromkeys(note for one in measured for note in one.notes)])
+    measured = [chosen.measure(system, lists) for system in systems]
+    _warn([*chosen.notes(lists), *dict.fromkeys(note for one in measured for note in one.notes)])
     names = [Path(system.source).stem for system in systems]
     if names[0] == names[1]:
         names = [system.source for system in systems]
-    return asked.compare(*measured).named(*names)
+    return chosen.compare(*measured).named(*names)
 
 
-def _made(name: str, options: dict[str, Any]) -> Protocol[Any, Any]:
+def _protocol_called(name: str, options: dict[str, Any]) -> Protocol[Any, Any]:
     """The protocol called `name` with its `options`."""
     cls = load_protocol(name)
     known = inspect.signature(cls).parameters

@@ -71,7 +71,7 @@ def read_trials(path: str | os.PathLike[str]) -> list[TrialLists]:
             source /= _MAT
         elif source.suffix != ".mat":
             raise DataError(
-                f"{shown(source)}: neither {' nor '.join((_FILES[0], _MAT))} in it; give the toolkit's "
+                f"{shown(source)}: neither {_FILES[0]} nor {_MAT} in it; give the toolkit's "
                 "folder list/lfw, or its blufr_lfw_config.mat"
             )
     sets = _read_mat(source) if source.suffix == ".mat" else [_read_sets(source / name) for name in _FILES]

@@ -14,15 +14,13 @@ from nsface.metrics.identification import bootstrap_dir
 from nsface.metrics.roc import roc, tar_at_far, tar_slope
 from nsface.metrics.shared_people import paired_difference, shared_people
 from nsface.metrics.statistics import Difference, bootstrap_difference, mcnemar, paired_folds
-from nsface.results.comparison import (
+from nsface.results.comparison import IdentificationComparison, TemplateComparison, VerificationComparison
+from nsface.results.differences import (
     DirDifference,
     Disagreement,
-    IdentificationComparison,
     McNemar,
     Rank1Difference,
     TarDifference,
-    TemplateComparison,
-    VerificationComparison,
 )
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ class Fglfw(VerificationProtocol[Trials]):
     def read(self) -> Trials:
         read = read_pairs(self.pairs)
         if self.name == NAME and protocol_name(read) != NAME:
-            raise OptionsError(f"{self.pairs} has {len(read)} pairs: it is not FGLFW; choose another --name")
+            raise OptionsError(f"{self.pairs} has {len(read)} pairs: it is not FGLFW; choose another `name`")
         return read
 
     def notes(self, lists: Trials) -> Sequence[str]:

@@ -56,21 +56,21 @@ class Lists:
 
 @dataclass(frozen=True)
 class MeasuredIdentification(Measurement):
-    """What was measured of all trials, by the protocol `asked`."""
+    """What `protocol` has measured of all trials."""
 
-    asked: Ident
+    protocol: Ident
     embeddings: Embeddings
     trials: Sequence[MeasuredTrial]
     notes: Sequence[str]
 
     def result(self) -> Identification:
-        asked, meta = self.asked, self.embeddings.meta
+        protocol, meta = self.protocol, self.embeddings.meta
         return Identification(
-            protocol="identification" if asked.own else "lfw-identification",
-            fuse=asked.fuse,
-            open_gallery=None if asked.own else asked.reading,
-            similarity=asked.similarity,
-            transform=asked.transform.name,
+            protocol="identification" if protocol.own else "lfw-identification",
+            fuse=protocol.fuse,
+            open_gallery=None if protocol.own else protocol.reading,
+            similarity=protocol.similarity,
+            transform=protocol.transform.name,
             **summary(self.trials),
             embeddings=self.embeddings.source,
             flip=meta.get("flip"),
@@ -115,30 +115,31 @@ class Ident(Protocol[Lists, MeasuredIdentification]):
     )
     fuse: Fuse = option("How several gallery images of a person give one score.", default="best")
     similarity: Similarity = option("Score of two embeddings.", default="cosine")
-    center: bool = option("Subtract the mean embedding of the images of --fit-on.", default=False)
+    center: bool = option("Subtract the mean embedding of the images of `fit_on`.", default=False)
     pca: int | None = option(
-        "Reduce embeddings to N dimensions by PCA, fitted on the images of --fit-on.",
+        "Reduce embeddings to N dimensions by PCA, fitted on the images of `fit_on`.",
         metavar="N",
         bounds=DIMENSIONS,
         default=None,
     )
     fit_on: Embeddings | None = option(
-        "Embeddings, by the same model, of images that are not in the test, for --center and --pca.",
+        "Embeddings, by the same model, of images that are not in the test, for `center` and `pca`.",
         default=None,
     )
     far: tuple[float, ...] = option("FAR at which to report DIR; repeatable.", bounds=FAR, default=())
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.own + (self.subjects is not None) + bool(self.lists) != 1:
-            raise OptionsError("give one of: --people and --subjects; --lists; --gallery and --probes")
+            raise OptionsError("give one of: `people` and `subjects`; `lists`; `gallery` and `probes`")
         if self.own and (self.gallery is None or self.probes is None or self.people or self.open_gallery):
-            raise OptionsError("--gallery and --probes are needed, without --people and --open-gallery")
+            raise OptionsError("`gallery` and `probes` are needed, without `people` and `open_gallery`")
         if len(set(self.lists)) < len(self.lists):
-            raise OptionsError("one of --lists is given twice")
+            raise OptionsError("one of `lists` is given twice")
         if self.subjects and self.people is None:
-            raise OptionsError("--subjects needs --people")
+            raise OptionsError("`subjects` needs `people`")
         if bool(self.transform) != (self.fit_on is not None):
-            raise OptionsError("--center and --pca need --fit-on: nothing may be fitted on gallery or probes")
+            raise OptionsError("`center` and `pca` need `fit_on`: nothing may be fitted on gallery or probes")
 
     @property
     def own(self) -> bool:

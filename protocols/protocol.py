@@ -14,10 +14,11 @@ import dataclasses
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from nsface.embeddings.file import Embeddings
 from nsface.errors import NsfaceError
+from nsface.ranges import between, one_of
 from nsface.results.base import Result
 from nsface.results.comparison import Comparison
 from nsface.results.curves import Curves
@@ -31,7 +32,11 @@ DIMENSIONS: Bounds = (1, 65_536)
 
 
 class OptionsError(NsfaceError):
-    """Options that do not go together, or one that is missing."""
+    """Options that do not go together, one that is missing, or a value that it may not have.
+
+    The message has the names of options in backticks, as arguments of a function; the command line shows them
+    as they are typed there.
+    """
 
 
 def option(
@@ -44,13 +49,29 @@ def option(
     """A field of a protocol: an option of its command.
 
     Args:
-        meaning: the help of the option, a sentence or two.
+        meaning: the help of the option, a sentence or two, with the names of other options in backticks.
         metavar: what stands for the value in the help.
         bounds: the lowest and the highest number allowed.
         field: what `dataclasses.field` takes; without a default the option is required.
     """
     metadata = {"help": meaning, "metavar": metavar, "bounds": bounds}
     return dataclasses.field(metadata=metadata, **field)
+
+
+def _check_value(name: str, value: Any, hint: Any, bounds: Bounds | None) -> None:
+    """Raise a ValueError where an option cannot have `value`: by its annotation `hint`, or its bounds."""
+    kinds = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) in (tuple, Literal)]
+    several = isinstance(value, tuple | list)
+    if Embeddings in get_args(hint) and not isinstance(value, Embeddings):
+        raise ValueError(f"{name} takes embeddings: nsface.load_embeddings reads them from a file")
+    for kind in kinds:
+        if get_origin(kind) is Literal:
+            one_of(name, value, kind)
+        elif not several:
+            raise ValueError(f"{name} takes several values: write [{value!r}]")
+    if bounds:
+        for number in value if several else [value]:
+            between(name, number, *bounds)
 
 
 class Measurement(ABC):
@@ -84,6 +105,21 @@ class Protocol(ABC, Generic[L, M]):
     """
 
     comparable: ClassVar[Mapping[str, str]] = {}
+
+    def __post_init__(self) -> None:
+        """Check every option against its annotation and its bounds.
+
+        Raises:
+            OptionsError: a choice that there is not, a number out of its range, or a value of another kind.
+        """
+        hints = get_type_hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if value is not None:
+                try:
+                    _check_value(f"`{field.name}`", value, hints[field.name], field.metadata.get("bounds"))
+                except ValueError as error:
+                    raise OptionsError(str(error)) from error
 
     @abstractmethod
     def read(self) -> L:

@@ -45,9 +45,10 @@ class Ytf(VerificationProtocol[Trials]):
     pool: Pooling = option("How the frames of two videos give one score.", default="mean")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.pool == "pairs" and (self.center or self.pca or self.similarity != "cosine"):
             raise OptionsError(
-                "--pool pairs averages cosines of frames; --pca, --center and euclidean do not apply"
+                "`pool` pairs averages cosines of frames; `pca`, `center` and euclidean do not apply"
             )
 
     def read(self) -> Trials:

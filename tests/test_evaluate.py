@@ -155,8 +155,36 @@ def test_wrong_comparisons_are_refused(protocol: str, options: dict[str, str], m
 
 
 def test_options_that_do_not_go_together_are_refused() -> None:
-    with pytest.raises(OptionsError, match="needs"):
+    with pytest.raises(OptionsError, match="`subjects` needs `people`"):
         evaluate.ident("faces.npz", subjects="subjects.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("ident", {"fuse": "median"}, "`fuse` must be one of 'best', 'mean', not 'median'"),
+        ("ident", {"open_gallery": "double"}, "`open_gallery` must be one of 'single', 'multi'"),
+        ("ident", {"lists": "trial1"}, r"`lists` takes several values: write \['trial1'\]"),
+        ("ident", {"center": True, "fit_on": "strangers.npz"}, "`fit_on` takes embeddings"),
+        ("lfw", {"far": 0.1}, r"`far` takes several values: write \[0\.1\]"),
+        ("lfw", {"far": [0.1, 1.5]}, r"`far` must be in \[0, 1\], not 1\.5"),
+        ("lfw", {"pca": 0}, r"`pca` must be in \[1, 65536\], not 0"),
+        ("lfw", {"similarity": "cosinus"}, "`similarity` must be one of 'cosine', 'euclidean'"),
+        ("ytf", {"pool": "max"}, "`pool` must be one of 'mean', 'pairs'"),
+        ("ijb", {"failure_to_enrol": "skip"}, "`failure_to_enrol` must be one of 'refuse', 'lowest'"),
+    ],
+)
+def test_values_that_an_option_cannot_have_are_refused(
+    name: str, options: dict[str, Any], message: str
+) -> None:
+    lists = {
+        "ident": {"gallery": "gallery.txt", "probes": "probes.txt"},
+        "lfw": {"pairs": "pairs.txt"},
+        "ytf": {"splits": "splits.txt"},
+        "ijb": {"faces": "media.txt", "pairs": "templates.txt"},
+    }
+    with pytest.raises(OptionsError, match=message):
+        getattr(evaluate, name)("faces.npz", **lists[name] | options)
 
 
 def test_other_names_are_attribute_errors() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from nsface.errors import listing
 from nsface.recipe.text import dotted
 from nsface.report.comparisons import Pair, can_be_compared
-from nsface.report.published import PROTOCOLS
+from nsface.report.published import MEASURED_BY
 from nsface.report.runs import Run
 from nsface.report.systems import System, measured_keys
 from nsface.run_folder import RunFolder
@@ -111,7 +111,7 @@ def _lists(systems: Sequence[System], pairs: Sequence[Pair]) -> Iterator[str]:
                 "compared."
             )
         known = [result for result in results if result.figures() and not getattr(result, "rendered", None)]
-        published = results[0].protocol.removesuffix("-like") in PROTOCOLS.values()
+        published = results[0].protocol.removesuffix("-like") in MEASURED_BY.values()
         if published and not all(result.official for result in known):
             unofficial.append(f"{title} ({key}.json)")
     if unofficial:

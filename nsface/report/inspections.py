@@ -8,9 +8,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nsface.checked import Count, from_json
 from nsface.errors import DataError, listing, shown
 from nsface.files import reason
-from nsface.results.values import Count, Number, from_json
+from nsface.results.values import Number
 from nsface.untrusted import parse_json
 
 _COUNTS = {  # of names or groups; the first of these are shown even where there are none

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nsface.results.official import HEADLINES
 
 # The protocol that measures each of the figures that papers compare.
-PROTOCOLS = dict(
+MEASURED_BY = dict(
     zip(HEADLINES, ("lfw", "lfw-identification", "lfw-identification", "fglfw", "ytf"), strict=True)
 )
 

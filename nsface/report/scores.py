@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nsface.report.published import PROTOCOLS, PUBLISHED, Published
+from nsface.report.published import MEASURED_BY, PUBLISHED, Published
 from nsface.report.systems import System, measured_keys
 from nsface.report.tables import EMPTY, Cell, Table, cell_of, what_spread_is
 from nsface.results import Figure
@@ -104,7 +104,7 @@ def _is_comparable(column: Column, system: System) -> bool:
     figures: list[Figure] = [
         one for result in results for one in result.figures() if one.name == column.figure
     ]
-    protocol = PROTOCOLS.get(column.figure)
+    protocol = MEASURED_BY.get(column.figure)
     return (
         bool(figures)
         and all(one.official for one in figures)

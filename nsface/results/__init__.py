@@ -6,7 +6,7 @@ what could not be measured. The fields are the keys in JSON, listed in docs/prot
 `Share` is a float in [0, 1], `Number` any finite float, `Interval` two of them, and `Count` a whole number.
 
 What results consist of is in `nsface.results.verification`, `nsface.results.identification`,
-`nsface.results.rates`, `nsface.results.comparison` and `nsface.results.curves`.
+`nsface.results.rates`, `nsface.results.differences` and `nsface.results.curves`.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from nsface.checked import from_json
 from nsface.results.base import Figure, Result
 from nsface.results.comparison import (
     Comparison,
-    Difference,
     IdentificationComparison,
     TemplateComparison,
     VerificationComparison,
     comparison_class,
 )
+from nsface.results.differences import Difference
 from nsface.results.identification import Identification
 from nsface.results.rates import BlufrRates, TemplateVerification
 from nsface.results.text import WIDTH, named_values
-from nsface.results.values import from_json
 from nsface.results.verification import Fold, TarAtFar, Verification, VerificationSets
 
 __all__ = [

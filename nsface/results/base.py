@@ -39,7 +39,7 @@ class Result:
     """
 
     protocol: str
-    spread_is: ClassVar[str] = ""  # what ± means in tables of such results
+    spread_is: ClassVar[str] = ""
 
     @classmethod
     def is_in(cls, content: Mapping[str, Any]) -> bool:

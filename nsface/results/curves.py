@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from nsface.results.values import Count, Number, Share, left_out
+from nsface.checked import Count, Share
+from nsface.results.values import Number, left_out
 
 Shares = Annotated[tuple[Share, ...], Field(min_length=1)]
 Counts = Annotated[tuple[Count, ...], Field(min_length=1)]

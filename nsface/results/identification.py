@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nsface.checked import Count, Share
+from nsface.errors import counted
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
 from nsface.results.official import LFW_CLOSED_SET, LFW_OPEN_SET
-from nsface.results.text import WIDTH, columns, interval, mean_and_spread, number_of, percent, wrapped
-from nsface.results.values import Count, Interval, MeanCount, Number, Share, exact, left_out
+from nsface.results.text import WIDTH, columns, dir_at, interval, mean_and_spread, percent, wrapped
+from nsface.results.values import Interval, MeanCount, Number, exact, left_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class DirAtFar:
     @property
     def name(self) -> str:
         """`DIR at FAR 1 %`."""
-        return f"DIR at FAR {100 * self.far:g} %"
+        return dir_at(self.far)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +161,7 @@ class Identification(Result):
         return "; ".join(parts)
 
     def table(self, width: int = WIDTH) -> str:
-        lines = [f"{self.protocol}, {number_of(len(self.trials or [self]), 'trial')}"]
+        lines = [f"{self.protocol}, {counted(len(self.trials or [self]), 'trial')}"]
         if closed := self.closed_set:
             lines.append(f"closed set: gallery {closed.gallery}, probes {closed.probes}")
             spreads, ends = closed.rank_std or {}, closed.rank_interval or {}

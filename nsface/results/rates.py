@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nsface.checked import Count, Share
+from nsface.errors import counted
 from nsface.results.base import Figure, Result
 from nsface.results.identification import OpenSet
 from nsface.results.official import BLUFR_GALLERY, BLUFR_TRIALS
-from nsface.results.text import WIDTH, columns, interval, number_of, percent, wrapped
-from nsface.results.values import Count, Interval, Number, Share, left_out
+from nsface.results.text import WIDTH, columns, dir_at, interval, percent, tar_at, wrapped
+from nsface.results.values import Interval, Number, left_out
 from nsface.results.verification import AttainedTar
 
 
@@ -96,22 +98,22 @@ class BlufrRates(Result):
     def figures(self) -> list[Figure]:
         galleries = {trial.open_set.gallery for trial in self.trials if trial.open_set}
         official = len(self.trials) == BLUFR_TRIALS and galleries == {BLUFR_GALLERY} and not self.rendered
-        tar = [(f"TAR at FAR {100 * point.far:g} %", point.tar, point.std) for point in self.tar_at_far]
-        dir_ = [(f"DIR at FAR {100 * point.far:g} %", point.dir, point.std) for point in self.open_set.dir]
+        tar = [(tar_at(point.far), point.tar, point.std) for point in self.tar_at_far]
+        dir_ = [(dir_at(point.far), point.dir, point.std) for point in self.open_set.dir]
         return [Figure(name, value, std, None, official) for name, value, std in [*tar, *dir_]]
 
     def description(self) -> str:
-        return number_of(len(self.trials), "trial")
+        return counted(len(self.trials), "trial")
 
     def table(self, width: int = WIDTH) -> str:
         rows: list[tuple[str, ...]] = [("", "mean", "std", "mean − std")]
         for tar in self.tar_at_far:
             shares = map(percent, (tar.tar, tar.std, tar.mean_minus_std))
-            rows.append((f"TAR at FAR {100 * tar.far:g} %", *shares))
+            rows.append((tar_at(tar.far), *shares))
         for point in self.open_set.dir:
             shares = map(percent, (point.dir, point.std, point.mean_minus_std))
             rows.append((f"DIR at rank 1, at FAR {100 * point.far:g} %", *shares))
-        return f"blufr, {number_of(len(self.trials), 'trial')}\n{columns(rows, width=width)}"
+        return f"blufr, {counted(len(self.trials), 'trial')}\n{columns(rows, width=width)}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,9 +30,14 @@ def p_value(p: float | None) -> str:
     return "–" if p is None else f"{p:.3g}"
 
 
-def number_of(count: int, what: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{count} {what}{'s' * (count != 1)}"
+def tar_at(far: float) -> str:
+    """The name of TAR at a FAR: `TAR at FAR 0.1 %`."""
+    return f"TAR at FAR {100 * far:g} %"
+
+
+def dir_at(far: float) -> str:
+    """The name of DIR at rank 1 and a FAR: `DIR at FAR 1 %`."""
+    return f"DIR at FAR {100 * far:g} %"
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ", width: int = WIDTH) -> str:

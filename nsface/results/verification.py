@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
+from nsface.checked import Count, Share
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
 from nsface.results.official import PAIRS
-from nsface.results.text import WIDTH, columns, interval, named_values, percent, wrapped
-from nsface.results.values import Count, Interval, Number, Share, exact, left_out, to_json
+from nsface.results.text import WIDTH, columns, interval, named_values, percent, tar_at, wrapped
+from nsface.results.values import Interval, Number, exact, left_out, to_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class AttainedTar:
     @property
     def name(self) -> str:
         """`TAR at FAR 0.1 %`."""
-        return f"TAR at FAR {100 * self.far:g} %"
+        return tar_at(self.far)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
-Number = Annotated[float, Field(ge=-1e39, le=1e39)]  # every finite float32; neither infinite nor nan
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0, le=10**15)]
+from nsface.checked import Count, Share
+
+Float32 = Annotated[float, Field(ge=-1e39, le=1e39)]  # every finite one; neither infinite nor NaN
 Way = Literal["names", "pictures", "embeddings"]
 WAYS: dict[Way, str] = {"names": "name", "pictures": "picture", "embeddings": "embedding"}
 
@@ -22,14 +22,14 @@ class LogLine(_Content):
     """A line of `log.jsonl` after `step` steps: means since the line before, but of the learning rate."""
 
     step: Count
-    epoch: Number = 0.0
-    loss: Number = 0.0
+    epoch: Float32 = 0.0
+    loss: Float32 = 0.0
     accuracy: Share = 0.0
     probability: Share = 0.0
     saturated: Share = 0.0
-    gradient: Number = 0.0
-    learning_rate: Number = 0.0
-    images_per_second: Number = 0.0
+    gradient: Float32 = 0.0
+    learning_rate: Float32 = 0.0
+    images_per_second: Float32 = 0.0
 
 
 class Environment(_Content):

@@ -16,6 +16,7 @@ import pytest
 
 import nsface.results
 from nsface import cli
+from nsface.checked import Share
 from nsface.cli import compare
 from nsface.cli.evaluate import evaluation
 from nsface.embeddings import Embeddings, save
@@ -25,7 +26,6 @@ from nsface.protocols.protocol import AnyPath, option
 from nsface.protocols.trials import Trials, trials
 from nsface.protocols.verification import VerificationProtocol
 from nsface.results import OtherResult, Result, read_result
-from nsface.results.values import Share
 
 Run = Callable[..., Any]
 PEOPLE = list("abcdefghijklmnopqrstuvwx")

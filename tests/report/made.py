@@ -13,8 +13,8 @@ from nsface.results import (
     Verification,
     VerificationComparison,
 )
-from nsface.results.comparison import DirDifference, McNemar, Rank1Difference
 from nsface.results.curves import Curves, WrongPair
+from nsface.results.differences import DirDifference, McNemar, Rank1Difference
 from nsface.results.identification import ClosedSet, DirAtFar, OpenSet
 from nsface.results.rates import MeanTar
 from nsface.results.verification import Fold

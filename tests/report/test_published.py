@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from nsface.report.published import PROTOCOLS, PUBLISHED
+from nsface.report.published import MEASURED_BY, PUBLISHED
 from nsface.results.official import HEADLINES
 
 
 def test_rows_fit_the_columns() -> None:
-    assert list(PROTOCOLS) == list(HEADLINES)
+    assert list(MEASURED_BY) == list(HEADLINES)
     assert all(len(row.figures) == len(HEADLINES) for row in PUBLISHED)
     assert all(0 < f <= 100 for row in PUBLISHED for f in row.figures if f is not None)
     noisy = next(row for row in PUBLISHED if "0.1" in row.system)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nsface.results import RESULTS
+
 # Of a package without __all__ the modules in it are public too.
 MODULES = (
     "nsface",
@@ -19,9 +21,7 @@ MODULES = (
     "nsface.results",
     "nsface.results.comparison",
     "nsface.results.curves",
-    "nsface.results.identification",
-    "nsface.results.rates",
-    "nsface.results.verification",
+    *sorted({cls.__module__ for cls in RESULTS}),
 )
 
 

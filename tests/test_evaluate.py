@@ -94,8 +94,7 @@ def test_results_and_notes_are_those_of_the_command(command: str, capsys: pytest
     expected, notes = from_command_line(command, capsys)
     assert json.loads(json.dumps(result.to_json())) == expected
     doubts = [warning for warning in caught if issubclass(warning.category, DoubtfulResult)]
-    if command.startswith("eval"):  # `compare` prints no notes
-        assert [str(warning.message) for warning in doubts] == notes
+    assert [str(warning.message) for warning in doubts] == notes
     assert {warning.filename for warning in doubts} <= {__file__}, "the caller's line is named"
 
 

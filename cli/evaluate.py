@@ -153,11 +153,11 @@ def options_checked() -> Iterator[None]:
 @contextmanager
 def progress_bars() -> Iterator[Start]:
     """Bars for work of a number of steps, closed at the end."""
-    from tqdm import tqdm
-
     with ExitStack() as bars:
 
         def start(total: int, unit: str) -> Callable[[int], object]:
+            from tqdm import tqdm  # here, because most protocols show no bar
+
             bar = bars.enter_context(tqdm(total=total, unit=f" {unit}", disable=None))
             return bar.update
 

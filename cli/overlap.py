@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from tqdm import tqdm
 
-from nsface.cli.inputs import note_zeros
 from nsface.cli.numbers import Finite
 from nsface.cli.output import emit, json_option, terminal_width, writable
-from nsface.embeddings.file import load
-from nsface.embeddings.identity_names import read_names
-from nsface.embeddings.overlap import find_overlap, shared_rows
-from nsface.embeddings.overlap_record import record_overlap
-from nsface.embeddings.overlap_result import Match, Order, Overlap
-from nsface.files import write_text
-from nsface.results.text import columns
-from nsface.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from nsface.embeddings.file import Embeddings
+    from nsface.embeddings.overlap import RowPair
+    from nsface.embeddings.overlap_result import Match, Order, Overlap
+    from nsface.images.sources import Source
 
 
 @click.command(name="overlap")
@@ -110,22 +107,26 @@ def command(
       nsface overlap casia.npz lfw.npz --sort lead --top 50
       nsface overlap casia.npz lfw.npz --threshold 0.6 --run runs/noisy --json overlap.json
     """
-    from nsface.images.sources import open_source
-
     needed = montage is not None or pictures
     if needed != (train_images is not None) or needed != (test_images is not None):
         raise click.UsageError(
             "--montage and --pictures need --train-images and --test-images, and they need one of them"
         )
+    from nsface.cli.inputs import note_zeros
+    from nsface.embeddings.file import load
+    from nsface.embeddings.identity_names import read_names
+    from nsface.embeddings.overlap import find_overlap
+    from nsface.embeddings.overlap_record import record_overlap
+    from nsface.files import write_text
+    from nsface.images.sources import open_source
+    from nsface.run_folder import RunFolder
+
     embeddings = load(train), load(test)
     for one in embeddings:
         note_zeros(one)
     known = read_names(names) if names else None
     sources = [open_source(images) for images in (train_images, test_images) if images]
-    shared = None
-    if pictures:
-        with tqdm(total=sum(map(len, sources)), desc="decoding", unit=" images", disable=None) as bar:
-            shared = shared_rows(*embeddings, sources[0], sources[1], bar.update)
+    shared = _shared_rows(embeddings, sources) if pictures else None
     overlap = find_overlap(*embeddings, names=known, pictures=shared, threshold=threshold, order=sort)
     if exclude:
         write_text(exclude, overlap.exclusion_list())
@@ -138,7 +139,20 @@ def command(
     emit(overlap.to_json(top), _table(overlap, overlap.first(top)), json_to)
 
 
+def _shared_rows(embeddings: tuple[Embeddings, Embeddings], sources: Sequence[Source]) -> list[RowPair]:
+    """Pictures that are in both sets, with a bar while they are decoded."""
+    from tqdm import tqdm
+
+    from nsface.embeddings.overlap import shared_rows
+
+    with tqdm(total=sum(map(len, sources)), desc="decoding", unit=" images", disable=None) as bar:
+        return shared_rows(*embeddings, sources[0], sources[1], bar.update)
+
+
 def _table(overlap: Overlap, shown: Sequence[Match]) -> str:
+    from nsface.results.text import columns, wrapped
+
+    width = terminal_width()
     found = overlap.found
     named = sum(match.by_name for match in found)
     have = f" ({overlap.named} have a name to compare)" if overlap.named < len(overlap.matches) else ""
@@ -155,4 +169,4 @@ def _table(overlap: Overlap, shown: Sequence[Match]) -> str:
     for m in shown:
         ways = ", ".join(["name"] * m.by_name + ["picture"] * m.by_picture)
         rows.append((m.identity, m.person, f"{m.score:.3f}", f"{m.lead:.3f}", f"{m.image_score:.3f}", ways))
-    return "\n".join([*lines, columns(rows, width=terminal_width())])
+    return "\n".join([*(wrapped(line, width) for line in lines), columns(rows, width=width)])

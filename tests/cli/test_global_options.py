@@ -131,6 +131,17 @@ def test_completing_a_command_imports_none_of_them() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("command", ["align", "inspect", "overlap", "pack", "report", "train"])
+def test_help_of_a_command_imports_no_numpy(command: str) -> None:
+    code = (
+        "import sys\n"
+        "from nsface.cli import group\n"
+        f"group.main(['{command}', '--help'], standalone_mode=False)\n"
+        "assert not {'numpy', 'torch', 'pydantic'} & sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
 def test_quiet_and_verbose_anywhere(nsface: Run, tmp_path: Path) -> None:
     def synth(name: str, *options: str) -> Any:
         small = ("--identities", 2, "--images-each", 1, "--lfw-pairs", 0, "--ytf-pairs", 0, "--workers", 1)

@@ -107,11 +107,12 @@ class VerificationComparison(Comparison):
         folds = (percent(self.difference), interval(self.confidence_interval), p_value(self.p_value))
         rows.append((self.test, *shares, *folds))
         counts = self.mcnemar
+        right = f"{titles[1]} right: {counts.only_second}"
         lines = [
             f"{self.protocol}: {self.pairs} pairs",
             *legend,
             columns(rows, width=width),
-            f"  only {titles[0]} right: {counts.only_first}; only {titles[1]} right: {counts.only_second}",
+            wrapped(f"  only {titles[0]} right: {counts.only_first}; only {right}", width),
             f"  McNemar's test: exact p {p_value(counts.exact)}, mid-p {p_value(counts.mid_p)}",
         ]
         if self.disagreements:

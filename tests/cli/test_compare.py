@@ -111,3 +111,19 @@ def test_compare_bin_sets(nsface: Run, tmp_path: Path) -> None:
     table = nsface(*arguments, "--pairs", tmp_path / "set.bin").out
     assert "only good right" in table
     assert "identity-aware" not in table
+
+
+@pytest.mark.parametrize(
+    ("protocol", "lists"), [("ident", ("--people", "--subjects")), ("ijb", ("--pairs", "--faces"))]
+)
+def test_montage_without_pairs_of_images_is_refused_before_anything_is_read(
+    nsface: Run, tmp_path: Path, protocol: str, lists: tuple[str, str]
+) -> None:
+    missing = tmp_path / "missing"
+    given = [argument for option in lists for argument in (option, missing)]
+    arguments = ["compare", missing, missing, "--protocol", protocol, *given]
+    outcome = nsface(*arguments, "--montage", tmp_path / "m.png", "--images", missing)
+    assert outcome.status == 2
+    assert (
+        outcome.err == f"nsface compare: {protocol} has no pairs of images: there is no --montage of them\n"
+    )

@@ -31,12 +31,12 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-import numpy as np
 import numpy.typing as npt
 
 from nsface.arguments import unknown_name
-from nsface.embeddings.file import Embeddings, check, load
+from nsface.embeddings.file import Embeddings, load
 from nsface.embeddings.overlap_record import overlap_notes
+from nsface.embeddings.pair import from_pair
 from nsface.errors import DoubtfulResult, NsfaceError
 from nsface.protocols import PROTOCOLS, load_protocol
 from nsface.protocols.bin_file import Bin
@@ -104,9 +104,7 @@ def _opened(embeddings: AnyEmbeddings, name: str = "the embeddings") -> Embeddin
     elif isinstance(embeddings, Embeddings):
         found = embeddings
     else:
-        names, vectors = embeddings
-        found = Embeddings([str(one) for one in names], np.asarray(vectors, dtype=np.float32), source=name)
-        check(found)
+        found = from_pair(embeddings, name)
     _warn([*found.notes(), *overlap_notes(found)])
     return found
 

@@ -14,6 +14,7 @@ import dataclasses
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from nsface.embeddings.file import Embeddings
@@ -70,7 +71,10 @@ def _check_value(name: str, value: Any, hint: Any, bounds: Bounds | None) -> Non
         elif not several:
             raise ValueError(f"{name} takes several values: write [{value!r}]")
     if bounds:
+        whole = int in (hint, *get_args(hint))
         for number in value if several else [value]:
+            if not isinstance(number, Integral if whole else Real):
+                raise ValueError(f"{name} takes {'whole ' * whole}numbers, not {number!r}")
             between(name, number, *bounds)
 
 

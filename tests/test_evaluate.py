@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from nsface import DoubtfulResult, evaluate
 from nsface.cli import main
@@ -121,6 +122,30 @@ def test_names_and_vectors_that_cannot_be_scored_are_refused() -> None:
         evaluate.lfw((faces.names, vectors), "pairs.txt")
 
 
+@pytest.mark.parametrize("given", [None, 5, np.zeros((3, 4)), {"a.jpg": [1.0]}, ("a", "b", "c")])
+def test_what_is_no_embeddings_is_refused(given: Any) -> None:
+    with pytest.raises(DataError, match=r"is no embeddings; give an Embeddings, the path of a file, or \("):
+        evaluate.lfw(given, "pairs.txt")
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        [[1.0, 2.0], [3.0]],
+        [["1", "2"], ["3", "4"]],
+        [[1j], [2j]],
+        torch.ones(2, 3, requires_grad=True),
+        torch.ones(2, 3, dtype=torch.bfloat16),
+    ],
+)
+def test_vectors_that_are_no_array_of_numbers_are_refused(vectors: Any) -> None:
+    with pytest.raises(
+        DataError, match=r"vectors that are no array of numbers \(.*\); give an array"
+    ) as error:
+        evaluate.lfw((["a/1.jpg", "a/2.jpg"], vectors), "pairs.txt")
+    assert "\n" not in str(error.value)
+
+
 def test_systems_are_called_by_their_files() -> None:
     faces, worse = load("faces.npz"), load("worse.npz")
     made = evaluate.compare((faces.names, faces.vectors), worse, "lfw", pairs="pairs.txt")
@@ -166,6 +191,8 @@ def test_options_that_do_not_go_together_are_refused() -> None:
         ("ident", {"lists": "trial1"}, r"`lists` takes several values: write \['trial1'\]"),
         ("ident", {"center": True, "fit_on": "strangers.npz"}, "`fit_on` takes embeddings"),
         ("lfw", {"far": 0.1}, r"`far` takes several values: write \[0\.1\]"),
+        ("lfw", {"far": ["0.1"]}, "`far` takes numbers, not '0.1'"),
+        ("lfw", {"pca": 2.5}, "`pca` takes whole numbers, not 2.5"),
         ("lfw", {"far": [0.1, 1.5]}, r"`far` must be in \[0, 1\], not 1\.5"),
         ("lfw", {"pca": 0}, r"`pca` must be in \[1, 65536\], not 0"),
         ("lfw", {"similarity": "cosinus"}, "`similarity` must be one of 'cosine', 'euclidean'"),

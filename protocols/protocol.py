@@ -73,7 +73,8 @@ def _check_value(name: str, value: Any, hint: Any, bounds: Bounds | None) -> Non
     if bounds:
         whole = int in (hint, *get_args(hint))
         for number in value if several else [value]:
-            if not isinstance(number, Integral if whole else Real):
+            kind: type = Integral if whole else Real
+            if not isinstance(number, kind):
                 raise ValueError(f"{name} takes {'whole ' * whole}numbers, not {number!r}")
             between(name, number, *bounds)
 

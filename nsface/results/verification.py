@@ -196,7 +196,7 @@ class Verification(Measures, Result):
     @classmethod
     def is_in(cls, content: Mapping[str, Any]) -> bool:
         protocol = str(content["protocol"]).removesuffix("-like")
-        return protocol in PAIRS or "folds" in content or "accuracy" in content
+        return protocol in PAIRS or "folds" in content
 
     def measures(self) -> dict[str, Any]:
         """The fields of `Measures` by name."""

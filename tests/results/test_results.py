@@ -147,6 +147,12 @@ def test_other_results_keep_their_plain_values() -> None:
     assert result.table().split("\n")[0] == "  protocol  mine"
 
 
+def test_an_accuracy_that_another_program_measured_is_a_plain_value() -> None:
+    result = read({"protocol": "mine", "accuracy": 0.5, "pairs": 100})
+    assert isinstance(result, OtherResult)
+    assert result.values == {"accuracy": 0.5, "pairs": 100}
+
+
 @pytest.mark.parametrize("content", [None, [], 5, {}, {"accuracy": 1}])
 def test_what_is_no_result_is_none(content: Any) -> None:
     assert read_result(content, Path("x.json")) is None

@@ -22,6 +22,7 @@ from nsface.results import (
     Verification,
 )
 from nsface.results.official import TITLES
+from nsface.results.values import plain
 
 LEVEL = 0.05  # of the tests that an answer rests on
 HEADLINES = ("accuracy", "Rank-1", "DIR at FAR 1 %", "TAR at FAR 0.01 %")  # what it speaks of
@@ -115,7 +116,8 @@ def _compared(systems: Sequence[System]) -> list[Pair]:
                 names = (found[0][0], found[1][0])
                 known[names] = found[0][1] and found[1][1]
                 listed = rows.setdefault(names, [])
-                listed += [row for row in _rows(result, runs) if row not in listed]
+                known_rows = [plain(row) for row in listed]  # older files have more digits
+                listed += [row for row in _rows(result, runs) if plain(row) not in known_rows]
     return [Pair(*names, in_order(found), known[names]) for names, found in rows.items()]
 
 

@@ -50,6 +50,12 @@ def test_a_comparison_that_lies_in_both_folders_counts_once() -> None:
     assert len(pair.headlines) == 1
 
 
+def test_a_comparison_counts_once_where_an_older_file_has_more_digits() -> None:
+    old, new = (lfw_compared("a", "b", ends) for ends in ((0.1 / 3, 0.2), (0.0333333333, 0.2)))
+    (pair,) = find_pairs(find_systems([make_run("a", c=old), make_run("b", head="noisy", d=new)]))
+    assert len(pair.headlines) == 1
+
+
 def test_rows_are_in_the_order_of_the_protocols_under_their_titles() -> None:
     run = make_run(
         "a",

@@ -14,7 +14,7 @@ from nsface import __version__
 from nsface.device import DeviceChoice, PrecisionChoice
 from nsface.embeddings.file import Embeddings
 from nsface.embeddings.fusion import fused_meta
-from nsface.embeddings.model import Flip, Model, channels_first, load_model
+from nsface.embeddings.model import Flip, Model, channels_first, check_options, load_model
 from nsface.embeddings.pooling import TemplatePool, template_meta
 from nsface.errors import DataError, ModelError, listing
 from nsface.images.pixels import Pixels, Progress, decode_into, raise_if_unusable
@@ -78,12 +78,14 @@ def extract(
     Raises:
         ModelError: a file is not a usable model, or the models need different images.
         DataError: there are bad images and not `skip_bad`, all are bad, or none belongs to a template.
+        NsfaceError: there is no such `flip`, device or precision, or `batch_size` is below 1.
 
     Example:
         >>> made = extract("model.safetensors", open_source("faces/"))  # doctest: +SKIP
         >>> made.embeddings.vectors.shape  # doctest: +SKIP
         (13233, 512)
     """
+    check_options(flip, batch_size)
     paths = [models] if isinstance(models, str | os.PathLike) else list(models)
     ensemble = _Ensemble([load_model(path, device=device, precision=precision) for path in paths], flip)
     indices = [i for i in range(len(source)) if templates is None or templates[i] is not None]

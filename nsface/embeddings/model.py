@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nsface.device import DeviceChoice, PrecisionChoice, pick_device, pick_precision
-from nsface.errors import DataError, shown
+from nsface.device import DeviceChoice, PrecisionChoice, check_choice, pick_device, pick_precision
+from nsface.errors import DataError, NsfaceError, shown
 from nsface.model import Description, read_model
 
 Flip = Literal["none", "sum", "concat"]
@@ -56,11 +56,18 @@ class Model:
 
         Raises:
             DataError: pixels of another type, or images of another shape or size than the model's.
+            NsfaceError: there is no such `flip`, or `batch_size` is below 1.
 
         Example:
             >>> model = load_model("model.safetensors")  # doctest: +SKIP
             >>> vectors = model.embed(cv2.imread("face.jpg")[..., ::-1])  # doctest: +SKIP
         """
+        if not isinstance(images, np.ndarray | Tensor):
+            raise DataError(
+                f"images as a {type(images).__name__}; give an array or a tensor, of several images "
+                "`np.stack(images)`, of files what nsface.extract makes"
+            )
+        check_options(flip, batch_size)
         images = images[None] if images.ndim == 3 else images
         self._check(images)
         size = self.description.embedding_size * (2 if flip == "concat" else 1)
@@ -104,6 +111,17 @@ class Model:
                 f"images of {found[0]} × {found[1]} pixels; {shown(self.path)} takes {height} × {width} "
                 f"(height × width), aligned to the template '{expected.template}': see `nsface align`"
             )
+
+
+def check_options(flip: str, batch_size: int) -> None:
+    """Refuse options that no extraction can have.
+
+    Raises:
+        NsfaceError: there is no such `flip`, or `batch_size` is below 1.
+    """
+    check_choice("flip", flip, Flip)
+    if batch_size < 1:
+        raise NsfaceError(f"batch_size must be 1 or more, not {batch_size}")
 
 
 def channels_first(pixels: npt.NDArray[np.uint8]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 import nsface
 from nsface.embeddings.model import Model
-from nsface.errors import DataError, ModelError
+from nsface.errors import DataError, ModelError, NsfaceError
 from nsface.images.sources import open_source
 from nsface.model import Description, Preprocessing, save_model
 from nsface.synthetic import write_training_set
@@ -102,6 +103,35 @@ def test_one_image_and_none(model: Model, images: np.ndarray) -> None:
 def test_other_images_are_refused(model: Model, wrong: np.ndarray | torch.Tensor, message: str) -> None:
     with pytest.raises(DataError, match=message):
         model.embed(wrong)
+
+
+@pytest.mark.parametrize("wrong", [[], None, "face.jpg", b"", [np.zeros((112, 96, 3), np.uint8)]])
+def test_what_is_no_array_is_refused(model: Model, wrong: Any) -> None:
+    with pytest.raises(DataError, match=rf"images as a {type(wrong).__name__}; give an array or a tensor"):
+        model.embed(wrong)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"flip": "mirror"}, "flip must be one of 'none', 'sum', 'concat', not 'mirror'"),
+        ({"batch_size": 0}, "batch_size must be 1 or more, not 0"),
+        ({"batch_size": -1}, "batch_size must be 1 or more, not -1"),
+    ],
+)
+def test_wrong_options_are_refused(
+    model: Model, path: Path, faces: Path, images: np.ndarray, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(NsfaceError, match=message):
+        model.embed(images, **options)
+    with pytest.raises(NsfaceError, match=message):
+        nsface.extract(path, open_source(str(faces)), **options)
+
+
+@pytest.mark.parametrize("options", [{"device": "mps"}, {"device": "tpu"}, {"precision": "fp16"}])
+def test_other_devices_and_precisions_are_refused(path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(NsfaceError, match="must be one of 'auto', "):
+        nsface.load_model(path, **options)
 
 
 def test_what_is_no_model_is_refused(faces: Path) -> None:

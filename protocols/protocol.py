@@ -72,9 +72,9 @@ def _check_value(name: str, value: Any, hint: Any, bounds: Bounds | None) -> Non
             raise ValueError(f"{name} takes several values: write [{value!r}]")
     if bounds:
         whole = int in (hint, *get_args(hint))
-        expected: type = Integral if whole else Real
         for number in value if several else [value]:
-            if not isinstance(number, expected):
+            fits = isinstance(number, Integral if whole else Real)
+            if not fits:
                 raise ValueError(f"{name} takes {'whole ' * whole}numbers, not {number!r}")
             between(name, number, *bounds)
 

@@ -31,12 +31,12 @@ PATH = click.Path(path_type=Path)
 def command(
     runs: tuple[Path, ...], output: Path | None, images: str | None, inspections: tuple[Path, ...]
 ) -> None:
-    """Write one HTML page about the run folders RUN...: which is better, scores, curves, checks, recipe.
+    """Write one HTML page about the run folders RUN...: which run is better, scores, checks, recipes.
 
-    A run folder is what `nsface train --out` made. Scores are those of the JSON files in it that the eval-*
-    and compare wrote with --json: write them there. Runs whose recipes differ in nothing but the seed are one
-    system: the page has its mean over seeds, and tests over them. The page needs no network and no other
-    file; its path goes to standard output.
+    A run folder is what `nsface train --out` made. The page shows the results that the eval-* commands
+    and compare wrote into it with --json. Runs whose recipes differ in the seed only are one system: the page
+    has its mean over seeds, and tests over seeds. The page needs no network and no other file; its path goes
+    to standard output.
 
     \b
     Examples:

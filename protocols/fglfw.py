@@ -72,7 +72,8 @@ def read_pairs(path: str | os.PathLike[str]) -> Trials:
     if left_over:
         raise lines[-1].error(
             f"{len(lines)} lines are not {FOLDS} folds of as many matched as mismatched pairs",
-            f"one image path a line and two lines a pair are needed, {4 * PAIRS * FOLDS:,} in pair_FGLFW.txt",
+            "one image path per line and two lines per pair are needed, "
+            f"{4 * PAIRS * FOLDS:,} in pair_FGLFW.txt",
         )
     pairs = []
     for position in range(0, len(lines), 2):

@@ -104,13 +104,13 @@ class Ident(Protocol[Lists, MeasuredIdentification]):
         "The 596 subjects: a list of them, or a copy of YouTube Faces.", default=None
     )
     lists: tuple[AnyPath, ...] = option("A folder with the lists of one trial; repeatable.", default=())
-    gallery: AnyPath | None = option("Your own gallery, with image or image<TAB>person a line.", default=None)
+    gallery: AnyPath | None = option("Your own gallery: image or image<TAB>person per line.", default=None)
     probes: AnyPath | None = option("Your own probes, of people in the gallery.", default=None)
     impostors: AnyPath | None = option(
         "Your own impostors, of people who are not in the gallery.", default=None
     )
     open_gallery: OpenGallery | None = option(
-        "Open-set gallery of LFW's draw: one image a person, or all but the probes.  [default: single]",
+        "Open-set gallery of LFW's draw: one image per person, or all but the probes.  [default: single]",
         default=None,
     )
     fuse: Fuse = option("How several gallery images of a person give one score.", default="best")

@@ -50,7 +50,7 @@ class Lfw(VerificationProtocol[LfwTrials]):
     pairs: AnyPath = option("LFW's pairs.txt, or a View 1 list.")
     _: KW_ONLY
     train_pairs: AnyPath | None = option("Choose the threshold on this list (View 1).", default=None)
-    errata: AnyPath | None = option("A file of corrected labels: image, image, 0|1 a line.", default=None)
+    errata: AnyPath | None = option("A file of corrected labels: image, image, 0|1 per line.", default=None)
 
     def read(self) -> LfwTrials:
         read = read_pairs(self.pairs)
@@ -85,19 +85,18 @@ def read_pairs(path: str | os.PathLike[str]) -> Trials:
     header, *rest = read_lines(path)
     folds, count = _header(header)
     wanted = folds * 2 * count
-    if len(rest) > wanted:
-        extra = rest[wanted]
-        raise extra.error(
-            f"a line beyond the {wanted} pairs of the header", "remove it or correct the header"
-        )
     pairs = []
-    for position, line in enumerate(rest):
+    for position, line in enumerate(rest[:wanted]):
         fold, place = divmod(position, 2 * count)
         same = place < count
         left, right = (_matched if same else _mismatched)(
             line, f" (pair {place % count + 1} of fold {fold + 1})"
         )
         pairs.append((left, right, same, fold))
+    if len(rest) > wanted:
+        raise rest[wanted].error(
+            f"a line beyond the {wanted} pairs of the header", "remove it or correct the header"
+        )
     if len(pairs) < wanted:
         last = rest[-1] if rest else header
         raise last.error(f"the list ends after {len(pairs)} of {wanted} pairs", "get the whole list")

@@ -48,7 +48,7 @@ class Pairs(VerificationProtocol[OwnTrials]):
     """
 
     pairs: AnyPath = option(
-        "name<TAB>name<TAB>0|1 a line, optionally <TAB>fold; or pairs_CPLFW.txt, pairs_CALFW.txt."
+        "name<TAB>name<TAB>0|1 per line, optionally <TAB>fold; or pairs_CPLFW.txt, pairs_CALFW.txt."
     )
 
     def read(self) -> OwnTrials:
@@ -128,7 +128,7 @@ def _two_lines(lines: list[Line], source: str) -> Trials:
     for first, second in zip(lines[::2], [*lines[1::2], None], strict=False):
         (left, label), (right, other) = _name_and_label(first), _name_and_label(second or first)
         if second is None:
-            raise first.error("the last line has no second one", "two lines a pair are needed")
+            raise first.error("the last line has no second one", "two lines per pair are needed")
         if label != other:
             raise second.error(
                 f"label {other}, and {label} in line {first.number}: they are one pair", "correct one of them"

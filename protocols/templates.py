@@ -216,7 +216,8 @@ def _locate(chunk: bytes, path: Path, done: int, known: Ints | None) -> None:
                 )
         line.flag(label)
     raise DataError(
-        f"{shown(path)}:{done + 1}: lines run into each other; give three numbers a line, blanks between them"
+        f"{shown(path)}:{done + 1}: lines run into each other; "
+        "give three numbers per line, separated by blanks"
     )
 
 

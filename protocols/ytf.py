@@ -29,7 +29,7 @@ FRAME_PAIRS = 100  # at most so many frame pairs are averaged under `pairs`
 
 @dataclass(frozen=True)
 class Ytf(VerificationProtocol[Trials]):
-    """Score EMBEDDINGS of frames (or of templates, one a video) on YouTube Faces.
+    """Score EMBEDDINGS of frames (or of templates, one per video) on YouTube Faces.
 
     --pool mean compares templates, the normalised mean of a video's normalised frame embeddings; --pool pairs
     averages the cosines of up to 100 frame pairs.

@@ -21,6 +21,7 @@ from nsface.untrusted import read_array_header
 
 Progress = Callable[[int], object]
 CHUNK = 256
+_OTHER_SIZE = "is needed"  # how the reason for an image of another size ends
 
 
 def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
@@ -37,7 +38,8 @@ def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
         raise DataError(f"{name}: {reason(error)}") from error
     if pixels.shape != (height, width, 3):
         raise DataError(
-            f"{name}: {pixels.shape[0]}×{pixels.shape[1]} (height × width) where {height}×{width} is needed"
+            f"{name}: {pixels.shape[0]}×{pixels.shape[1]} (height × width) "
+            f"where {height}×{width} {_OTHER_SIZE}"
         )
     return pixels
 
@@ -54,7 +56,10 @@ def stored_pixels(source: Source, height: int, width: int) -> PixelFile | None:
         return None
     if source.pixel_file.shape[1:3] != (height, width):
         stored = "{1}×{2}".format(*source.pixel_file.shape)
-        raise DataError(f"{source.location}: {stored} (height × width) where {height}×{width} is needed")
+        raise DataError(
+            f"{source.location}: {stored} (height × width) where {height}×{width} is needed; pack "
+            "images that are aligned at this size"
+        )
     return source.pixel_file
 
 
@@ -94,8 +99,13 @@ def raise_if_unusable(
     total: int,
     remedy: str = "mend them, or pack the others with `nsface pack --skip-bad`",
 ) -> None:
-    """Raise a DataError with the reasons for the first ten of the `bad` images, if there are any."""
+    """Raise a DataError with the reasons for the first ten of the `bad` images, if there are any.
+
+    The remedy is to align the images where all `total` of them have another size.
+    """
     if bad:
+        if len(bad) == total and all(why.endswith(_OTHER_SIZE) for why in bad.values()):
+            remedy = "align them to this size first, by `nsface align`"
         named = listing(list(bad.values()))
         raise DataError(f"{source.location}: {len(bad)} of {total} images cannot be used: {named}; {remedy}")
 

@@ -1,6 +1,6 @@
 """The answer that a report begins with: which system is better on what, and how certain that is.
 
-Nothing is said to be better unless the interval of the trusted test leaves out 0 (see `Row.better`).
+Nothing is said to be better unless the interval of the trusted test does not contain 0 (see `Row.better`).
 """
 
 from __future__ import annotations

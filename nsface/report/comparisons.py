@@ -36,7 +36,7 @@ class Row:
 
     Attributes:
         protocol: its title.
-        difference: what differs, by how much, by which test; first less second.
+        difference: what differs, by how much, by which test; the first minus the second.
         headline: whether the answer speaks of it: it is one of the figures that papers compare, or the first.
         over_seeds: whether it compares trainings with several seeds, not two networks.
     """
@@ -56,8 +56,8 @@ class Row:
     def better(self) -> int | None:
         """0 or 1: the system that is better beyond chance; None where that cannot be told.
 
-        Only a trusted test tells, and only where its interval leaves out 0. An interval without width comes
-        of differences that are all equal, and has no spread to judge by.
+        Only a trusted test tells, and only where its interval does not contain 0. An interval without width
+        comes of differences that are all equal, and has no spread to judge by.
         """
         found = self.difference
         if not found.trusted or found.interval is None:

@@ -128,7 +128,7 @@ def _overlap(systems: Sequence[System], pairs: Sequence[Pair]) -> Iterator[str]:
     if unchecked := _of(systems, lambda run: not run.overlap):
         yield (
             f"{_names(unchecked)}: it was never checked whether people of the training set are in the test "
-            "sets too; if some are, scores are too high. nsface overlap checks."
+            "sets too; if some are, scores are too high. To check, run nsface overlap."
         )
     if found := _of(systems, lambda run: any(entry.found for entry in run.overlap)):
         yield f"{_names(found)}: people of the training set seem to be in a test set: scores may be too high."

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nsface.report.runs import Run
 
 LOSS = {
-    "loss": "loss, mean since the line before",
+    "loss": "loss, mean since the previous log line",
     "accuracy": "training accuracy",
     "learning_rate": "learning rate",
 }

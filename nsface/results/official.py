@@ -5,7 +5,7 @@ from __future__ import annotations
 TITLES = {
     "lfw": "LFW verification",
     "fglfw": "FGLFW: look-alikes",
-    "fglfw-like": "Look-alikes, in the form of FGLFW",
+    "fglfw-like": "FGLFW-like look-alikes",
     "ytf": "YouTube Faces",
     "lfw-identification": "LFW identification",
     "identification": "Identification",

@@ -34,7 +34,7 @@ def check_folder(recipe: Recipe, run: RunFolder, resume: bool, changed: bool = F
         run.check_new()
     elif not resume:
         raise NsfaceError(
-            f"{shown(run.path)} holds a run already; give --resume to go on with it, or another --out"
+            f"{shown(run.path)} holds a run already; give --resume to continue it, or another --out"
         )
     else:
         _check_recipe(run.load_recipe(), recipe, run, changed)

@@ -90,6 +90,14 @@ def test_all_bad_images_are_named_at_once_and_no_cache_is_left(faces: Path, tmp_
     assert list(cache.iterdir()) == []
 
 
+def test_where_all_images_have_another_size_the_remedy_is_to_align_them(faces: Path) -> None:
+    with pytest.raises(DataError, match=r"5 of 5 .*112×96 is needed; align them .*`nsface align`"):
+        load_pixels(open_source(str(faces)), range(5), 112, 96)
+    (faces / "id0" / "0.png").write_text("text")
+    with pytest.raises(DataError, match="112×96 is needed; mend them"):
+        load_pixels(open_source(str(faces)), range(5), 112, 96)
+
+
 @pytest.mark.parametrize("left", [0, 100, 1900])
 def test_a_file_that_becomes_shorter_while_it_is_read_is_an_error(
     faces: Path, tmp_path: Path, left: int

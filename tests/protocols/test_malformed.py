@@ -101,6 +101,7 @@ BAD = [
     ("pairs.txt", "mismatch of one person", LFW.replace("A\t1\tB\t3", "A\t1\tA\t3"), 3),
     ("pairs.txt", "short", "".join(LFW.splitlines(True)[:4]), 4),
     ("pairs.txt", "header only", "2\t1\n", 1),
+    ("pairs.txt", "people.txt in its place", "2\n3\nA\t1\nB\t1\nC\t1\n1\nD\t2\n", 2),
     ("pairs.txt", "blank line inside", LFW.replace("\nC\t2", "\n\nC\t2"), 4),
     ("pairs.txt", "Latin-1", LFW.replace("B", "B\xe9").encode("latin-1"), 3),
     ("pairs.txt", "zero byte", LFW.replace("B", "B\0"), 3),

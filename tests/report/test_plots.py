@@ -130,7 +130,9 @@ def test_training_is_drawn_against_steps_run_by_run() -> None:
     assert (loss.x.high, loss.y.low) == (30, -1)
     assert loss.y.high > 2
     assert (accuracy.y.low, accuracy.y.high) == (0, 1)
-    assert loss.description == "loss, mean since the line before against steps: a ends at -1; c ends at 1"
+    assert (
+        loss.description == "loss, mean since the previous log line against steps: a ends at -1; c ends at 1"
+    )
     assert training_plots([run()], SATURATION) == []
 
 

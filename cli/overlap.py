@@ -112,8 +112,6 @@ def command(
         raise click.UsageError(
             "--montage and --pictures need --train-images and --test-images, and they need one of them"
         )
-    from nsface.cli.inputs import note_zeros
-    from nsface.embeddings.file import load
     from nsface.embeddings.identity_names import read_names
     from nsface.embeddings.overlap import find_overlap
     from nsface.embeddings.overlap_record import record_overlap
@@ -121,9 +119,7 @@ def command(
     from nsface.images.sources import open_source
     from nsface.run_folder import RunFolder
 
-    embeddings = load(train), load(test)
-    for one in embeddings:
-        note_zeros(one)
+    embeddings = _loaded(train), _loaded(test)
     known = read_names(names) if names else None
     sources = [open_source(images) for images in (train_images, test_images) if images]
     shared = _shared_rows(embeddings, sources) if pictures else None
@@ -147,6 +143,15 @@ def _shared_rows(embeddings: tuple[Embeddings, Embeddings], sources: Sequence[So
 
     with tqdm(total=sum(map(len, sources)), desc="decoding", unit=" images", disable=None) as bar:
         return shared_rows(*embeddings, sources[0], sources[1], bar.update)
+
+
+def _loaded(path: Path) -> Embeddings:
+    from nsface.cli.inputs import note_zeros
+    from nsface.embeddings.file import load
+
+    embeddings = load(path)
+    note_zeros(embeddings)
+    return embeddings
 
 
 def _table(overlap: Overlap, shown: Sequence[Match]) -> str:

@@ -70,8 +70,7 @@ def extract(
         templates: for each image the template that it belongs to, or None to leave the image out. A template
             is the normalised mean of its images' normalised embeddings. Images are pooled as they are read,
             so that memory grows with the number of templates only.
-        flip: how the mirrored image is used: not at all ("none"), its embedding is added to the original's
-            ("sum"), or follows the original's ("concat", of twice the size).
+        flip: the mirrored image's embedding is not used ("none"), added ("sum"), or appended ("concat").
         skip_bad: leave out images that are unreadable or of another size than the model's, and report them.
         progress: called with the number of images done since the last call.
 
@@ -111,8 +110,7 @@ def extract(
         return Extraction(made, list(bad.values()), [])
     names, means, counts = pool.result()
     made = Embeddings(names, means, meta | template_meta(counts), source.location)
-    empty = sorted({str(templates[i]) for i in bad} - set(names))
-    return Extraction(made, list(bad.values()), empty)
+    return Extraction(made, list(bad.values()), sorted({str(templates[i]) for i in bad} - set(names)))
 
 
 def _check(source: Source, bad: dict[int, str], total: int, skip_bad: bool) -> None:

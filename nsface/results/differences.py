@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from nsface.checked import Count, Share
 from nsface.results.text import dir_at, interval, p_value, percent, tar_at
@@ -151,4 +153,4 @@ class Disagreement:
     right: str
     same: bool
     scores: Two
-    right_system: Count
+    right_system: Annotated[int, Field(ge=1, le=2)]

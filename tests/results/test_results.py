@@ -164,6 +164,14 @@ def test_an_unsound_result_is_one_line_with_the_file_and_the_key() -> None:
         read_result(content, Path("x.json"))
 
 
+@pytest.mark.parametrize("system", [0, 3, -1])
+def test_only_one_of_two_systems_can_be_right(system: int) -> None:
+    content = golden("compare-lfw")["json"]
+    content["disagreements"][0]["right_system"] = system
+    with pytest.raises(DataError, match=r"'disagreements\.0\.right_system'"):
+        read_result(content, Path("x.json"))
+
+
 @given(st.floats(-1e9, 1e9))
 def test_rounding_keeps_what_can_mean_something(value: float) -> None:
     assert rounded(value) == pytest.approx(value, rel=0.51 * 10.0 ** (1 - SIGNIFICANT))

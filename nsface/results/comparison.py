@@ -105,7 +105,7 @@ class VerificationComparison(Comparison):
         if self.identity_interval:
             rows.append(("identity-aware", *shares, *self._by_people().cells()))
         folds = (percent(self.difference), interval(self.confidence_interval), p_value(self.p_value))
-        rows.append((self.test, *shares, *folds))
+        rows.append((self.test.removeprefix("paired "), *shares, *folds))  # fits 80 characters
         counts = self.mcnemar
         right = f"{titles[1]} right: {counts.only_second}"
         lines = [

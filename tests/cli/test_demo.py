@@ -89,7 +89,13 @@ def test_interrupted_resumed_repeated(place: Path) -> None:
     assert 0 < steps < 80
     assert done.stdout.splitlines()[-1] == "report: demo/report.html"
     page = (place / "demo/report.html").read_text()
-    for protocol in ("LFW verification", "Look-alikes", "YouTube Faces", "LFW identification", "Comparison"):
+    for protocol in (
+        "LFW verification",
+        "FGLFW-like look-alikes",
+        "YouTube Faces",
+        "LFW identification",
+        "Comparison",
+    ):
         assert f">{protocol}" in page
     assert '<th scope="row">images</th><td class="words">64 (folder)</td>' in page, "checks of the data"
     scores = json.loads((place / "demo/noisy-softmax/lfw.json").read_text())

@@ -4,6 +4,10 @@ Each message is one line that says what is wrong, where, and how to mend it. The
 exits with status 2; anything else that escapes is a fault of ours (status 1).
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class NsfaceError(Exception):
     """Base of all errors that the user's input causes."""
@@ -29,6 +33,11 @@ def listing(items: list[str], most: int = 10) -> str:
     """Join `items` for a message, at most `most` of them, with the number left out."""
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return ", ".join(map(shown, items[:most])) + more
+
+
+def joined(items: Sequence[str], last: str = "and") -> str:
+    """`joined(["a", "b", "c"])` → `a, b and c`."""
+    return f" {last} ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
 def counted(number: int, noun: str) -> str:

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nsface.errors import joined
 from nsface.report.comparisons import RENDERED, Pair, Row
 from nsface.report.doubts import find_doubts
 from nsface.report.systems import System, measured_keys
@@ -64,11 +65,6 @@ def is_rendered(systems: Sequence[System]) -> bool:
     if results:
         return all(getattr(result, "rendered", None) for result in results)
     return all(run.environment.get("rendered") for system in systems for run in system.runs)
-
-
-def joined(names: Sequence[str], last: str = "and") -> str:
-    """`a, b and c`."""
-    return f" {last} ".join([part for part in (", ".join(names[:-1]), names[-1]) if part])
 
 
 def _verdict(pair: Pair, rendered: bool) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
-from nsface.errors import listing
+from nsface.errors import joined, listing
 from nsface.recipe.text import dotted
 from nsface.report.comparisons import Pair, can_be_compared
 from nsface.report.published import MEASURED_BY
@@ -194,4 +194,4 @@ def _names(names: Sequence[str]) -> str:
     """`a, b and c`; of many the first."""
     if len(names) > MOST:
         return listing(list(names), MOST)
-    return " and ".join([part for part in (", ".join(names[:-1]), names[-1]) if part])
+    return joined(names)

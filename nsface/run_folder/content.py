@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from nsface.checked import Count, Share
+from nsface.errors import joined
 
 Float32 = Annotated[float, Field(ge=-1e39, le=1e39)]  # every finite one; neither infinite nor NaN
 Way = Literal["names", "pictures", "embeddings"]
@@ -102,8 +103,7 @@ class OverlapEntry(BaseModel):
         words = [WAYS[way] for way in self.ways]
         if not words:
             return "by name only, and no name says who it is"
-        joined = " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-        return f"by {joined}" + ("" if "embeddings" in self.ways else " only")
+        return f"by {joined(words)}" + ("" if "embeddings" in self.ways else " only")
 
     def joined(self, before: OverlapEntry | None, used: Set[str]) -> OverlapEntry:
         """This entry, and what an earlier comparison of the same two sets found in other ways.

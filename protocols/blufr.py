@@ -24,7 +24,7 @@ from nsface.protocols.curves import POINTS, identification_curves
 from nsface.protocols.identification import MeasuredTrial, Trial, identify
 from nsface.protocols.identification_lists import named
 from nsface.protocols.lists import Line, blocks, read_lines, shorten
-from nsface.protocols.protocol import AnyPath, Measurement, Protocol, Start, option
+from nsface.protocols.protocol import AnyPath, Measurement, Protocol, Start, option, scored_embeddings
 from nsface.results import BlufrRates
 from nsface.results.curves import Curves
 from nsface.results.official import BLUFR_GALLERY as GALLERY
@@ -108,8 +108,7 @@ class MeasuredBlufr(Measurement):
     notes: Sequence[str] = ()
 
     def result(self) -> BlufrRates:
-        meta = self.embeddings.meta
-        return summary(self.trials, self.embeddings.source, meta.get("flip"), meta.get("rendered"))
+        return summary(self.trials, self.embeddings)
 
     def curves(self, name: str, points: int = POINTS) -> Mapping[str, Curves]:
         return {trial.name: identification_curves([trial], points) for trial in self.identified}
@@ -178,12 +177,7 @@ def measure(embeddings: Embeddings, trial: TrialLists) -> tuple[MeasuredTrial, B
     return found, result
 
 
-def summary(
-    trials: Sequence[BlufrTrial],
-    embeddings: str | None = None,
-    flip: str | None = None,
-    rendered: bool | None = None,
-) -> BlufrRates:
+def summary(trials: Sequence[BlufrTrial], embeddings: Embeddings | None = None) -> BlufrRates:
     """Mean, standard deviation (ddof=1) and mean − std over trials, which is what BLUFR reports."""
     tars = zip(*(trial.tar_at_far for trial in trials), strict=True)
     dirs = zip(*(trial.open_set.dir for trial in trials if trial.open_set), strict=True)
@@ -193,9 +187,7 @@ def summary(
             dir=tuple(MeanDir(far=ps[0].far, **_spread("dir", [p.dir for p in ps])) for ps in dirs)
         ),
         trials=tuple(trials),
-        embeddings=embeddings,
-        flip=flip,
-        rendered=rendered,
+        **scored_embeddings(embeddings),
     )
 
 

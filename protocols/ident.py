@@ -39,6 +39,7 @@ from nsface.protocols.protocol import (
     Protocol,
     Start,
     option,
+    scored_embeddings,
 )
 from nsface.protocols.transforms import Transform
 from nsface.results import Identification, IdentificationComparison
@@ -64,7 +65,7 @@ class MeasuredIdentification(Measurement):
     notes: Sequence[str]
 
     def result(self) -> Identification:
-        protocol, meta = self.protocol, self.embeddings.meta
+        protocol = self.protocol
         return Identification(
             protocol="identification" if protocol.own else "lfw-identification",
             fuse=protocol.fuse,
@@ -72,9 +73,7 @@ class MeasuredIdentification(Measurement):
             similarity=protocol.similarity,
             transform=protocol.transform.name,
             **summary(self.trials),
-            embeddings=self.embeddings.source,
-            flip=meta.get("flip"),
-            rendered=meta.get("rendered"),
+            **scored_embeddings(self.embeddings),
             curves=identification_curves(self.trials),
         )
 

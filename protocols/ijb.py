@@ -15,7 +15,7 @@ from nsface.metrics.roc import Roc, auc, eer, roc, tar_at_far
 from nsface.metrics.shared_people import rate_interval, shared_people
 from nsface.protocols.comparison import compare_templates
 from nsface.protocols.curves import POINTS, histogram, roc_curve
-from nsface.protocols.protocol import FAR, AnyPath, Measurement, Protocol, Start, option
+from nsface.protocols.protocol import FAR, AnyPath, Measurement, Protocol, Start, option, scored_embeddings
 from nsface.protocols.templates import (
     Faces,
     TemplatePairs,
@@ -85,9 +85,7 @@ class ScoredTemplates(Measurement):
             auc=auc(self.curve),
             eer=eer(self.curve),
             tar_at_far=tuple(points),
-            embeddings=self.embeddings.source,
-            flip=self.embeddings.meta.get("flip"),
-            rendered=self.embeddings.meta.get("rendered"),
+            **scored_embeddings(self.embeddings),
             failure_to_enrol=self.failed,
         )
 

@@ -79,6 +79,14 @@ def _check_value(name: str, value: Any, hint: Any, bounds: Bounds | None) -> Non
             between(name, number, *bounds)
 
 
+def scored_embeddings(embeddings: Embeddings | None) -> dict[str, Any]:
+    """The fields of a result that say what was scored: all None where the scores were computed elsewhere."""
+    if embeddings is None:
+        return {}
+    made = {key: embeddings.meta.get(key) for key in ("flip", "rendered")}
+    return {"embeddings": embeddings.source, **made}
+
+
 class Measurement(ABC):
     """What was measured, with the scores and curves behind the result.
 

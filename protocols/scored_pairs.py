@@ -18,7 +18,7 @@ from nsface.metrics.similarity import Similarity
 from nsface.metrics.statistics import wilson_interval
 from nsface.metrics.verification import Fold, KFold, choice_variance
 from nsface.protocols.curves import POINTS, verification_curves
-from nsface.protocols.protocol import Measurement
+from nsface.protocols.protocol import Measurement, scored_embeddings
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
 from nsface.results.curves import Curves
@@ -92,7 +92,6 @@ class ScoredPairs(Measurement):
         return np.concatenate(worst)
 
     def result(self) -> results.Verification:
-        source = self.embeddings
         return results.Verification(
             **self._measures(),
             protocol=self.protocol,
@@ -100,9 +99,7 @@ class ScoredPairs(Measurement):
             genuine=int(self.trials.same.sum()),
             similarity=self.similarity,
             transform=self.transform.name,
-            embeddings=source.source if source else None,
-            flip=source.meta.get("flip") if source else None,
-            rendered=source.meta.get("rendered") if source else None,
+            **scored_embeddings(self.embeddings),
             details=self.details,
             calibration=self.calibration,
             errata_corrected=self._correction(),

@@ -30,13 +30,12 @@ Floats = npt.NDArray[np.float64]
 
 
 def verification_curves(measured: ScoredPairs, points: int = POINTS) -> Curves:
-    """ROC, DET, histogram of scores in 50 bins, and the worst errors, none where there is no threshold."""
+    """ROC, histogram of scores in 50 bins, and the worst errors, none where there is no threshold."""
     same = measured.trials.same
     return Curves(
         roc=roc_curve(measured.curve, points),
         histogram=histogram(measured.scores, same),
         worst_errors=_worst(measured) if measured.folds else (),
-        det=_det_curve(measured.scores, same, points),
     )
 
 
@@ -75,7 +74,8 @@ def identification_curves(measured: Sequence[MeasuredTrial], points: int = POINT
     return Curves(cmc=ranks, dir_far=curve)
 
 
-def _det_curve(scores: Floats, same: npt.NDArray[np.bool_], points: int) -> DetCurve:
+def det_curve(scores: Floats, same: npt.NDArray[np.bool_], points: int) -> DetCurve:
+    """Both error rates of (P,) `scores`, evenly thinned. Figures have it; JSON does not."""
     curve = det(scores, same)
     seen = np.unique(np.linspace(0, len(curve.far) - 1, points).astype(np.int64))
     return DetCurve(tuple(curve.far[seen].tolist()), tuple(curve.frr[seen].tolist()))

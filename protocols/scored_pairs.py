@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from nsface.metrics.shared_people import SharedPeople, rate_interval, shared_peo
 from nsface.metrics.similarity import Similarity
 from nsface.metrics.statistics import wilson_interval
 from nsface.metrics.verification import Fold, KFold, choice_variance
-from nsface.protocols.curves import POINTS, verification_curves
+from nsface.protocols.curves import POINTS, det_curve, verification_curves
 from nsface.protocols.protocol import Measurement, scored_embeddings
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
@@ -107,7 +107,8 @@ class ScoredPairs(Measurement):
         )
 
     def curves(self, name: str, points: int = POINTS) -> dict[str, Curves]:
-        return {name: verification_curves(self, points)}
+        det = det_curve(self.scores, self.trials.same, points)
+        return {name: replace(verification_curves(self, points), det=det)}
 
     def shared(self, kind: Booleans | None = None) -> SharedPeople | None:
         """Which pairs (of a `kind`, (P,) booleans) share people; None where names cannot tell.

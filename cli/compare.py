@@ -10,7 +10,7 @@ import click
 
 from nsface.cli.evaluate import PATH, Function, build_protocol, draw, option_of
 from nsface.cli.inputs import load_embeddings, name_prefix_option
-from nsface.cli.output import emit_result, json_option, note, plots_option, writable
+from nsface.cli.output import emit_result, json_option, note_all, plots_option, writable
 from nsface.protocols import PROTOCOLS, load_protocol
 from nsface.protocols.protocol import Protocol
 from nsface.protocols.verification import VerificationProtocol
@@ -99,8 +99,7 @@ def command(
     read = protocol.read()
     names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
     measured = [protocol.measure(load_embeddings(path), read) for path in (first, second)]
-    for sentence in dict.fromkeys([*protocol.notes(read), *measured[0].notes, *measured[1].notes]):
-        note(sentence)
+    note_all(dict.fromkeys([*protocol.notes(read), *measured[0].notes, *measured[1].notes]))
     comparison = protocol.compare(*measured).named(*names)
     if plots or montage:
         systems = {name: (one, one.result()) for name, one in zip(names, measured, strict=True)}

@@ -17,7 +17,7 @@ import click
 
 from nsface.cli.inputs import Inputs, embeddings_options, load_embeddings
 from nsface.cli.numbers import Finite
-from nsface.cli.output import emit_result, json_option, note, plots_option
+from nsface.cli.output import emit_result, json_option, note_all, plots_option
 from nsface.embeddings.file import Embeddings
 from nsface.names import repeated
 from nsface.protocols import load_protocol
@@ -42,13 +42,11 @@ def evaluation(name: str) -> click.Command:
         protocol = build_protocol(cls, given)
         with options_checked():
             lists = protocol.read()
-        for sentence in protocol.notes(lists):
-            note(sentence)
+        note_all(protocol.notes(lists))
         embeddings = inputs.load(protocol.template_of(lists))
         with progress_bars() as start:
             measured = protocol.measure(embeddings, lists, start)
-        for sentence in measured.notes:
-            note(sentence)
+        note_all(measured.notes)
         result = measured.result()
         if plots:
             draw(plots, {Path(embeddings.source).stem: (measured, result)})

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from nsface.cli.output import note
+from nsface.cli.output import note_all
 from nsface.embeddings.file import Embeddings, load
 from nsface.embeddings.overlap_record import overlap_notes
 from nsface.names import renamed
@@ -80,14 +80,12 @@ def _notes(embeddings: Embeddings) -> None:
 
 def note_overlap(embeddings: Embeddings) -> None:
     """Say on standard error what is known of people in the training set and in this test set."""
-    for sentence in overlap_notes(embeddings):
-        note(sentence)
+    note_all(overlap_notes(embeddings))
 
 
 def note_zeros(embeddings: Embeddings) -> None:
     """Say on standard error what makes scores of the embeddings doubtful."""
-    for sentence in embeddings.notes():
-        note(sentence)
+    note_all(embeddings.notes())
 
 
 def _given_prefix() -> str:

@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -110,6 +110,12 @@ def command_line() -> str:
 def note(message: str) -> None:
     """Say something beside the result, on standard error."""
     say(f"note: {' '.join(message.split())}")
+
+
+def note_all(sentences: Iterable[str]) -> None:
+    """Say each of `sentences`, on standard error."""
+    for sentence in sentences:
+        note(sentence)
 
 
 def say(message: str) -> None:

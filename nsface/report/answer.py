@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nsface.errors import joined
-from nsface.report.comparisons import RENDERED, Pair, Row
+from nsface.report.comparisons import Pair, Row
 from nsface.report.doubts import find_doubts
 from nsface.report.systems import System, measured_keys
 from nsface.report.tables import cell_of, ends, p_value, percent
 from nsface.results import Difference, Figure, Result
+from nsface.results.official import RENDERED
 from nsface.run_folder import RunFolder
 
 

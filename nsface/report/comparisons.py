@@ -21,12 +21,11 @@ from nsface.results import (
     TemplateVerification,
     Verification,
 )
-from nsface.results.official import TITLES
+from nsface.results.official import RENDERED, TITLES
 from nsface.results.values import plain
 
 LEVEL = 0.05  # of the tests that an answer rests on
-HEADLINES = ("accuracy", "Rank-1", "DIR at FAR 1 %", "TAR at FAR 0.01 %")  # what it speaks of
-RENDERED = ", rendered faces"  # the end of titles
+ANSWERED = ("accuracy", "Rank-1", "DIR at FAR 1 %", "TAR at FAR 0.01 %")  # what it speaks of
 _NO_WIDTH = 1e-9  # of an interval: all differences are equal but for rounding
 
 
@@ -138,7 +137,7 @@ def _rows(result: Comparison, runs: Sequence[Run]) -> list[Row]:
 
 def _headlines(names: Sequence[str]) -> list[str]:
     """Of the names of figures those that the answer speaks of."""
-    return [name for name in names if name in HEADLINES] or list(names[:1])
+    return [name for name in names if name in ANSWERED] or list(names[:1])
 
 
 def _title(result: Comparison, runs: Sequence[Run]) -> str:

@@ -34,6 +34,7 @@ from nsface.report.tables import (
     what_spread_is,
 )
 from nsface.report.worst_errors import Thumbnail, WorstErrors, find_worst_errors
+from nsface.results.official import RENDERED
 from nsface.run_folder import RunFolder
 
 Row = tuple[str, list[Any]]  # a key, and its value in each column
@@ -89,6 +90,7 @@ def render(
         version=__version__,
         title=_title(systems, rendered),
         rendered=rendered,
+        rendered_suffix=RENDERED,
         training_rendered=all(run.environment.get("rendered") for run in runs),
         runs=runs,
         names=[run.name for run in runs],
@@ -132,7 +134,7 @@ def unbroken(text: str) -> str:
 
 
 def _title(systems: Sequence[System], rendered: bool) -> str:
-    return ", ".join(system.name for system in systems) + (", rendered faces" if rendered else "")
+    return ", ".join(system.name for system in systems) + (RENDERED if rendered else "")
 
 
 def _curve_name(system: System) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nsface.results.official import HEADLINES, title_of
+from nsface.results.official import HEADLINES, RENDERED, title_of
 from nsface.results.text import WIDTH
 from nsface.results.values import to_json
 
@@ -57,7 +57,7 @@ class Result:
     def title(self) -> str:
         """What headings call the result, such as `LFW verification`."""
         title = title_of(self.protocol)
-        return f"{title}, rendered faces" if getattr(self, "rendered", None) else title
+        return title + RENDERED if getattr(self, "rendered", None) else title
 
     @property
     def official(self) -> bool:

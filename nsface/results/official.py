@@ -15,6 +15,8 @@ TITLES = {
     "pairs": "Your own pairs",
 }
 
+RENDERED = ", rendered faces"  # the end of the title of what was measured on such
+
 HEADLINES = ("LFW", "Rank-1", "DIR at FAR 1 %", "FGLFW", "YTF")  # figures that papers compare
 
 PAIRS = {"lfw": 6000, "fglfw": 6000, "ytf": 5000}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -30,7 +31,7 @@ class Figure:
     official: bool = False
 
 
-class Result:
+class Result(ABC):
     """What an evaluation has measured. Every result is a frozen dataclass that derives from this class.
 
     Attributes:
@@ -79,6 +80,6 @@ class Result:
         """How many pairs, probes or templates were measured; "" where that is not known."""
         return ""
 
+    @abstractmethod
     def table(self, width: int = WIDTH) -> str:
         """The table that the command line prints, in lines of at most `width` characters."""
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
@@ -42,9 +43,9 @@ class Comparison(Result):
         """The same comparison with names for both systems."""
         return replace(self, systems=(first, second))  # type: ignore[type-var]
 
+    @abstractmethod
     def differences(self) -> list[Difference]:
         """All differences that were measured, each once for each of its tests."""
-        raise NotImplementedError
 
     def _titles(self) -> tuple[tuple[str, str], list[str]]:
         """Titles of the systems' columns, and the lines that explain `first` and `second`, for long names."""

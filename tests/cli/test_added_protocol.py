@@ -120,6 +120,9 @@ class Added(Result):
     protocol: str = "added-by-this-test"
     mean_average_precision: Share
 
+    def table(self, width: int = 80) -> str:
+        return f"mAP {self.mean_average_precision:.3f}"
+
 
 def test_a_result_that_is_added_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     result = Added(mean_average_precision=0.5)

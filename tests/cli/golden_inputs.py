@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 
 from nsface.embeddings import Embeddings, load, save
-from nsface.model import Description, Preprocessing, save_model
+from nsface.model import save_model
 from tests.images.pictures import encoded
+from tests.tiny_model import tiny_description
 
 PEOPLE = [f"P{i:02d}" for i in range(20)]
 FACES = [f"{person}/{person}_{i:04d}.jpg" for person in PEOPLE for i in range(1, 5)]
@@ -218,16 +219,7 @@ def _bin(folder: Path) -> None:
         images += [encoded(first), encoded(np.clip(second + noise, 0, 255).astype(np.uint8))]
     (folder / "easy.bin").write_bytes(pickle.dumps((images, same), 4))
     (folder / "again.bin").write_bytes((folder / "easy.bin").read_bytes())
-    description = Description(
-        network="light-resnet",
-        network_arguments={"channels": 8},
-        embedding_size=16,
-        input=Preprocessing(),
-        head="softmax",
-        head_arguments={},
-        identities=2,
-        recipe_digest="",
-    )
+    description = tiny_description()
     network = description.build()
     random = np.random.RandomState(0)
     with torch.no_grad():

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from nsface.embeddings import save
 from nsface.embeddings.extraction import extract
 from nsface.images.sources import open_source
-from nsface.model import Description, Preprocessing, save_model
 from nsface.synthetic import write_training_set
+from tests.tiny_model import write_tiny_model
 
 Run = Callable[..., Any]
 OPTIONS = ["--device", "cpu", "--precision", "fp32", "--flip", "none", "--json", "-"]
@@ -24,18 +23,7 @@ OPTIONS = ["--device", "cpu", "--precision", "fp32", "--flip", "none", "--json",
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an untrained model, rendered faces, and a list of pairs with two folds."""
     path = tmp_path_factory.mktemp("model")
-    description = Description(
-        network="light-resnet",
-        network_arguments={"channels": 8},
-        embedding_size=16,
-        input=Preprocessing(),
-        head="softmax",
-        head_arguments={},
-        identities=2,
-        recipe_digest="",
-    )
-    torch.manual_seed(0)
-    save_model(path / "model.safetensors", description.build(), description)
+    write_tiny_model(path / "model.safetensors")
     faces = open_source(str(write_training_set(path / "faces", identities=12, images=3)))
     lines = []
     for k in range(12):

@@ -9,11 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from nsface.embeddings import load
-from nsface.model import Description, Preprocessing, save_model
 from nsface.synthetic import write_ytf_set
+from tests.tiny_model import write_tiny_model
 
 Run = Callable[..., Any]
 CPU = ["--device", "cpu", "--precision", "fp32"]
@@ -24,18 +23,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two untrained models, and videos of synthetic people with their splits."""
     folder = tmp_path_factory.mktemp("extract")
     for seed, name in enumerate(("one", "two")):
-        description = Description(
-            network="light-resnet",
-            network_arguments={"channels": 8},
-            embedding_size=16,
-            input=Preprocessing(),
-            head="softmax",
-            head_arguments={},
-            identities=2,
-            recipe_digest="",
-        )
-        torch.manual_seed(seed)
-        save_model(folder / f"{name}.safetensors", description.build(), description)
+        write_tiny_model(folder / f"{name}.safetensors", seed)
     write_ytf_set(folder, folds=2, pairs=5, frames=3)
     return folder
 

@@ -6,42 +6,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from nsface.embeddings.extraction import extract
 from nsface.embeddings.fusion import fuse
 from nsface.embeddings.pooling import group_rows, pooled
 from nsface.errors import DataError, ModelError
 from nsface.images.sources import Source, open_source
-from nsface.model import Description, Preprocessing, digest, save_model
+from nsface.model import digest
 from nsface.synthetic import write_training_set
-
-
-def made_model(path: Path, seed: int = 0, embedding_size: int = 16, **preprocessing: object) -> Path:
-    description = Description(
-        network="light-resnet",
-        network_arguments={"channels": 8},
-        embedding_size=embedding_size,
-        input=Preprocessing(**preprocessing),  # type: ignore[arg-type]
-        head="softmax",
-        head_arguments={},
-        identities=2,
-        recipe_digest="",
-    )
-    torch.manual_seed(seed)
-    save_model(path, description.build(), description)
-    return path
+from tests.tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_model(tmp_path_factory.mktemp("model") / "model.safetensors")
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "model.safetensors")
 
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another network, embedding size and normalisation."""
-    return made_model(tmp_path_factory.mktemp("model") / "other.safetensors", 1, 24, mean=100.0)
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "other.safetensors", 1, 24, mean=100.0)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +94,7 @@ def test_several_models_give_what_fusing_their_files_gives(model: Path, other: P
 
 
 def test_models_that_need_other_images_are_refused(model: Path, faces: Source, tmp_path: Path) -> None:
-    square = made_model(tmp_path / "square.safetensors", width=112)
+    square = write_tiny_model(tmp_path / "square.safetensors", width=112)
     with pytest.raises(
         ModelError, match=r"square\.safetensors: it needs images of width 112, and .* of width 96"
     ):

@@ -14,26 +14,14 @@ import nsface
 from nsface.embeddings.model import Model
 from nsface.errors import DataError, ModelError, NsfaceError
 from nsface.images.sources import open_source
-from nsface.model import Description, Preprocessing, save_model
 from nsface.synthetic import write_training_set
+from tests.tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    description = Description(
-        network="light-resnet",
-        network_arguments={"channels": 8},
-        embedding_size=16,
-        input=Preprocessing(mean=120.0, std=70.0),
-        head="softmax",
-        head_arguments={},
-        identities=2,
-        recipe_digest="",
-    )
-    torch.manual_seed(0)
     made = tmp_path_factory.mktemp("model") / "model.safetensors"
-    save_model(made, description.build(), description)
-    return made
+    return write_tiny_model(made, mean=120.0, std=70.0)
 
 
 @pytest.fixture(scope="module")

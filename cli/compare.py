@@ -14,6 +14,7 @@ from nsface.cli.output import emit_result, json_option, note_all, plots_option, 
 from nsface.protocols import PROTOCOLS, load_protocol
 from nsface.protocols.protocol import Protocol
 from nsface.protocols.verification import VerificationProtocol
+from nsface.results.comparison import system_names
 
 PROTOCOLS_COMPARED = {
     name: protocol
@@ -97,7 +98,7 @@ def command(
     given = {field: lists[option] for option, field in cls.comparable.items() if lists[option] is not None}
     protocol = build_protocol(cls, given)
     read = protocol.read()
-    names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
+    names = system_names(str(first), str(second))
     measured = [protocol.measure(load_embeddings(path), read) for path in (first, second)]
     note_all(dict.fromkeys([*protocol.notes(read), *measured[0].notes, *measured[1].notes]))
     comparison = protocol.compare(*measured).named(*names)

@@ -28,7 +28,6 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 import numpy.typing as npt
@@ -59,6 +58,7 @@ from nsface.results import (
     Verification,
     VerificationComparison,
 )
+from nsface.results.comparison import system_names
 
 __all__ = ["bin", "blufr", "compare", "fglfw", "ident", "ijb", "lfw", "pairs", "ytf"]
 
@@ -269,10 +269,7 @@ def compare(first: AnyEmbeddings, second: AnyEmbeddings, protocol: str, **option
     systems = [_opened(first, "first"), _opened(second, "second")]
     measured = [chosen.measure(system, lists) for system in systems]
     _warn([*chosen.notes(lists), *dict.fromkeys(note for one in measured for note in one.notes)])
-    names = [Path(system.source).stem for system in systems]
-    if names[0] == names[1]:
-        names = [system.source for system in systems]
-    return chosen.compare(*measured).named(*names)
+    return chosen.compare(*measured).named(*system_names(*(system.source for system in systems)))
 
 
 def _protocol_called(name: str, options: dict[str, Any]) -> Protocol[Any, Any]:

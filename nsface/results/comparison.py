@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
@@ -28,6 +29,12 @@ Name = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 SHORT = 10  # the longest name of a system that is the title of a column
 SHOWN = 8  # disagreements in the table
 C = TypeVar("C", bound="Comparison")
+
+
+def system_names(first: str, second: str) -> tuple[str, str]:
+    """What to call the systems in two files: the names of the files, or their paths where these are one."""
+    stems = (Path(first).stem, Path(second).stem)
+    return (first, second) if stems[0] == stems[1] else stems
 
 
 class Comparison(Result):

@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
@@ -22,38 +22,14 @@ from nsface.arguments import ArgumentError
 from nsface.errors import ModelError, NsfaceError, listing, shown
 from nsface.files import reason, replacing
 from nsface.finite import not_finite
+from nsface.preprocessing import Preprocessing
 from nsface.untrusted import first_fault
 from nsface.weightless import weightless
 
 HEADER = "nsface"
-MAX_SIDE = 4096  # height or width of an image, in pixels
 MAX_EMBEDDING_SIZE = 1 << 20
 MAX_WHOLE_NUMBER = 1024  # among the arguments of a network, such as a number of channels
 MAX_WEIGHTS = 1 << 33  # of a network
-
-
-class Preprocessing(BaseModel):
-    """The images that a network takes, and how their pixels become its input: (pixel − mean) / std.
-
-    Attributes:
-        height, width: in pixels.
-        colour: order of the channels.
-        mean, std: in units of pixels in [0, 255], the same for each channel.
-        template: name of the five-point template that the faces are aligned to.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-    height: int = Field(default=112, ge=1, le=MAX_SIDE)
-    width: int = Field(default=96, ge=1, le=MAX_SIDE)
-    colour: Literal["RGB"] = "RGB"
-    mean: float = 127.5
-    std: float = Field(default=128.0, gt=0)
-    template: str = "sphereface"
-
-    def normalise(self, pixels: Tensor) -> Tensor:
-        """(pixels − mean) / std of float images of any shape, with values in [0, 255]."""
-        return (pixels - self.mean) / self.std
 
 
 class Description(BaseModel):

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from nsface.model import Description, Preprocessing, save_model
+from nsface.model import Description, save_model
+from nsface.preprocessing import Preprocessing
 
 
 def tiny_description(embedding_size: int = 16, **preprocessing: Any) -> Description:

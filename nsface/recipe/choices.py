@@ -11,8 +11,9 @@ from nsface.arguments import ArgumentError, check_arguments, own_arguments, unkn
 from nsface.auxiliary import AUXILIARY
 from nsface.errors import listing
 from nsface.heads import HEADS
-from nsface.model import Preprocessing, build_network, check_whole_numbers, plan_network
+from nsface.model import build_network, check_whole_numbers, plan_network
 from nsface.networks import NETWORKS
+from nsface.preprocessing import Preprocessing
 from nsface.weightless import weightless
 
 LARGEST_NUMBER = 1_000_000  # the largest whole number that an argument may be

@@ -22,7 +22,7 @@ from nsface.device import DeviceChoice, PrecisionChoice
 from nsface.errors import DataError, ModelError, RecipeError, shown
 from nsface.heads import HEADS
 from nsface.images.batches.augmentation import Augmentation
-from nsface.model import Preprocessing
+from nsface.preprocessing import Preprocessing
 from nsface.recipe.choices import AuxiliaryChoice, HeadChoice, NetworkChoice, Section
 from nsface.recipe.faults import dotted_keys, key_lines, problem
 from nsface.recipe.length import LENGTHS, fit_schedule, length

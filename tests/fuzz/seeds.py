@@ -46,7 +46,8 @@ def network(**options: Any) -> Any:
 
 
 def model(folder: Path) -> None:
-    from nsface.model import Description, Preprocessing, save_model
+    from nsface.model import Description, save_model
+    from nsface.preprocessing import Preprocessing
 
     save_model(
         folder / "m.safetensors",

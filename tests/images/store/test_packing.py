@@ -23,7 +23,7 @@ from nsface.images.batches.sampling import Shuffled
 from nsface.images.pixels import stored_pixels
 from nsface.images.sources import Source, StoreSource, open_source
 from nsface.images.store.packing import npy_header, pack
-from nsface.model import Preprocessing
+from nsface.preprocessing import Preprocessing
 from nsface.recipe.schema import Recipe
 from nsface.training.data import decoded, training_set
 from nsface.training.ranks import ALONE

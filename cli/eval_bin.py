@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from nsface.cli.evaluate import build_protocol, draw, protocol_options
 from nsface.cli.inputs import network_options, note_overlap, note_zeros
-from nsface.cli.output import emit_result, json_option, plots_option
+from nsface.cli.output import emit_result, json_option, note_all, plots_option
 from nsface.embeddings.extraction import extract
 from nsface.errors import shown
 from nsface.images.sources.bin import BinSource
@@ -55,7 +55,9 @@ def command(
                 "flip": flip,
                 "progress": bar.update,
             }
-            embeddings = extract(str(model), source, **how).embeddings
+            made = extract(str(model), source, **how)
+        note_all(made.notes)
+        embeddings = made.embeddings
         if not sets:  # once: what it says is the same for all sets
             note_overlap(embeddings)
         note_zeros(embeddings)

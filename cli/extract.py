@@ -10,7 +10,7 @@ import click
 
 from nsface.cli.inputs import network_options
 from nsface.cli.numbers import BATCH
-from nsface.cli.output import note, say
+from nsface.cli.output import note, note_all, say
 from nsface.errors import DataError, listing
 
 
@@ -88,6 +88,7 @@ def command(
     with tqdm(total=total, desc="extracting", unit=" images", disable=None) as bar:
         made = extract(models[:-1], source, templates=templates, progress=bar.update, **options)
     save(output, made.embeddings)
+    note_all(made.notes)
     note_zeros(made.embeddings)
     for reason in made.bad:
         say(f"skipped {reason}")

@@ -55,13 +55,14 @@ class Inputs:
         source, prefix = open_source(str(self.images)), _given_prefix()
         with tqdm(total=len(source), unit=" images", disable=None) as bar:
             if template_of is None:
-                options = self.options | {"progress": bar.update}
-                embeddings = extract(str(self.model), source, **options).embeddings
-                return embeddings.with_prefix(prefix) if prefix else embeddings
+                made = extract(str(self.model), source, **self.options, progress=bar.update)
+                note_all(made.notes)
+                return made.embeddings.with_prefix(prefix) if prefix else made.embeddings
             names = renamed(source.names, prefix) if prefix else source.names
             templates = [template_of(name) for name in names]
-            options = self.options | {"templates": templates, "progress": bar.update}
-            return extract(str(self.model), source, **options).embeddings
+            made = extract(str(self.model), source, **self.options, templates=templates, progress=bar.update)
+            note_all(made.notes)
+            return made.embeddings
 
 
 def load_embeddings(file: Path) -> Embeddings:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The small shared modules beside the folders; they import each other at most.
 SHARED = {
     "arguments", "checked", "device", "errors", "files", "finite", "groups", "names", "norms",
-    "preprocessing", "private_torch", "processes", "ranges", "row_file", "seeds", "stored_rows", "text",
+    "preprocessing", "presets", "private_torch", "processes", "ranges", "row_file", "seeds", "stored_rows", "text",
     "unfinished", "untrusted", "vectors", "weightless",
 }  # fmt: skip
 

@@ -10,20 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nsface import __version__
 from nsface.device import DeviceChoice, PrecisionChoice
 from nsface.embeddings.file import Embeddings
 from nsface.embeddings.fusion import fused_meta
 from nsface.embeddings.model import Flip, Model, channels_first, check_options, load_model
 from nsface.embeddings.pooling import TemplatePool, template_meta
 from nsface.errors import DataError, ModelError, listing
+from nsface.images.fitting import Fit
 from nsface.images.pixels import Pixels, Progress, decode_into, raise_if_unusable
 from nsface.images.rendered import rendered_meta
 from nsface.images.sources import Source
-from nsface.model import Description, digest
 from nsface.vectors import unit
 
-Path = str | os.PathLike[str]
+AnyModel = Model | str | os.PathLike[str]
 
 
 class Extraction(NamedTuple):
@@ -33,11 +32,13 @@ class Extraction(NamedTuple):
         embeddings: of the images, or of the templates.
         bad: the reason for each image that has no embedding.
         empty: names of templates of which no image could be used.
+        notes: sentences on what was done to the images.
     """
 
     embeddings: Embeddings
     bad: list[str]
     empty: list[str]
+    notes: list[str]
 
 
 class _Batch(NamedTuple):
@@ -52,7 +53,7 @@ class _Batch(NamedTuple):
 
 
 def extract(
-    models: Path | Sequence[Path],
+    models: AnyModel | Sequence[AnyModel],
     source: Source,
     *,
     templates: Sequence[str | None] | None = None,
@@ -65,8 +66,12 @@ def extract(
 ) -> Extraction:
     """Embed every image of `source` with the network in the file `models`, in the order of the source.
 
+    Images of another size are padded or cut where the model's template allows it (`nsface.images.fitting`).
+
     Args:
-        models: a model file, or several, whose embeddings are then normalised and concatenated.
+        models: a model file or what `load_model` made of it, or several, whose embeddings are then normalised
+            and concatenated.
+        device, precision: as for `load_model`; they matter for files only.
         templates: for each image the template that it belongs to, or None to leave the image out. A template
             is the normalised mean of its images' normalised embeddings. Images are pooled as they are read,
             so that memory grows with the number of templates only.
@@ -85,15 +90,20 @@ def extract(
         (13233, 512)
     """
     check_options(flip, batch_size)
-    paths = [models] if isinstance(models, str | os.PathLike) else list(models)
-    ensemble = _Ensemble([load_model(path, device=device, precision=precision) for path in paths], flip)
+    given = [models] if isinstance(models, Model | str | os.PathLike) else list(models)
+    loaded = [
+        one if isinstance(one, Model) else load_model(one, device=device, precision=precision)
+        for one in given
+    ]
+    ensemble = _Ensemble(loaded, flip)
     indices = [i for i in range(len(source)) if templates is None or templates[i] is not None]
     if not indices:
         raise DataError(f"{source.location}: none of its {len(source)} images belongs to a template")
     vectors: list[npt.NDArray[np.float32]] = []
     pool = TemplatePool(ensemble.size)
     bad: dict[int, str] = {}
-    for batch in _decoded_batches(source, indices, ensemble.description, batch_size):
+    fit = Fit(ensemble.input)
+    for batch in _decoded_batches(source, indices, fit, batch_size):
         bad.update({batch.indices[position]: why for position, why in batch.bad.items()})
         embedded = ensemble.embed(batch.good_pixels())
         if templates is None:
@@ -103,14 +113,16 @@ def extract(
         if progress:
             progress(len(batch.indices))
     _check(source, bad, len(indices), skip_bad)
-    meta = ensemble.meta() | {"images_skipped": len(bad)} | rendered_meta(source.location)
+    meta = ensemble.meta() | fit.meta() | {"images_skipped": len(bad)} | rendered_meta(source.location)
+    notes = fit.notes(source.location)
     if templates is None:
         names = [source.names[i] for i in indices if i not in bad]
         made = Embeddings(names, np.concatenate(vectors), meta, source.location)
-        return Extraction(made, list(bad.values()), [])
+        return Extraction(made, list(bad.values()), [], notes)
     names, means, counts = pool.result()
     made = Embeddings(names, means, meta | template_meta(counts), source.location)
-    return Extraction(made, list(bad.values()), sorted({str(templates[i]) for i in bad} - set(names)))
+    empty = sorted({str(templates[i]) for i in bad} - set(names))
+    return Extraction(made, list(bad.values()), empty, notes)
 
 
 def _check(source: Source, bad: dict[int, str], total: int, skip_bad: bool) -> None:
@@ -148,15 +160,15 @@ class _Ensemble:
 
     def __init__(self, models: Sequence[Model], flip: Flip) -> None:
         self._models, self._flip = models, flip
-        self.description = models[0].description
+        self.input = models[0].input
         for model in models[1:]:
             self._require_same_images(models[0], model)
 
     @staticmethod
     def _require_same_images(first: Model, second: Model) -> None:
-        """Raise a ModelError where two networks need other images; only their normalisation may differ."""
-        for what in ("height", "width", "template", "colour"):
-            one, two = (getattr(model.description.input, what) for model in (first, second))
+        """Raise a ModelError where two networks need other images; colour and normalisation may differ."""
+        for what in ("height", "width", "template"):
+            one, two = (getattr(model.input, what) for model in (first, second))
             if one != two:
                 raise ModelError(
                     f"{second.path}: it needs images of {what} {two}, and {first.path} of {what} {one}; "
@@ -167,7 +179,7 @@ class _Ensemble:
     def size(self) -> int:
         """Length of an embedding."""
         sides = 2 if self._flip == "concat" else 1
-        return sides * sum(model.description.embedding_size for model in self._models)
+        return sides * sum(model.embedding_size for model in self._models)
 
     def embed(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """The embeddings, float32, B × D, of images in RGB, uint8, B × H × W × 3."""
@@ -177,30 +189,17 @@ class _Ensemble:
 
     def meta(self) -> dict[str, Any]:
         """The `meta` of an embeddings file: how its embeddings were made."""
-        metas = [
-            {
-                "model": model.path,
-                "model_digest": digest(model.path),
-                "flip": self._flip,
-                "precision": str(model.dtype).removeprefix("torch."),
-                "preprocessing": model.description.input.model_dump(),
-                "nsface": __version__,
-            }
-            for model in self._models
-        ]
+        metas = [model.meta(self._flip) for model in self._models]
         return metas[0] if len(metas) == 1 else fused_meta(metas)
 
 
-def _decoded_batches(
-    source: Source, indices: Sequence[int], description: Description, batch_size: int
-) -> Iterator[_Batch]:
+def _decoded_batches(source: Source, indices: Sequence[int], fit: Fit, batch_size: int) -> Iterator[_Batch]:
     """The images `indices` in batches; while one is used, the next is decoded."""
-    size = (description.input.height, description.input.width)
 
     def decode_batch(start: int) -> _Batch:
         part = indices[start : start + batch_size]
-        pixels = np.zeros((len(part), *size, 3), np.uint8)
-        return _Batch(part, pixels, decode_into(pixels, source, part))
+        pixels = np.zeros((len(part), fit.height, fit.width, 3), np.uint8)
+        return _Batch(part, pixels, decode_into(pixels, source, part, fit=fit))
 
     with ThreadPoolExecutor(1) as ahead:
         starts = range(0, len(indices), batch_size)

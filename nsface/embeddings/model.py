@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal, cast
+from functools import cached_property
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from nsface import __version__
 from nsface.device import DeviceChoice, PrecisionChoice, check_choice, pick_device, pick_precision
 from nsface.errors import DataError, NsfaceError, shown
-from nsface.model import Description, read_model
+from nsface.model import Description, digest, read_model
+from nsface.preprocessing import Preprocessing
 
 Flip = Literal["none", "sum", "concat"]
 Vectors = npt.NDArray[np.float32]
@@ -27,22 +30,42 @@ class Model:
     Attributes:
         path: the model file.
         network: maps normalised images (B, 3, H, W) to embeddings (B, D); in eval mode, on `device`.
-        description: the header of the file: size and preprocessing of the images, architecture, head.
+        input: size and preprocessing of the images.
+        embedding_size: D.
         device: where the network runs.
         dtype: the type that its convolutions run in.
+        description: the header of a model file of nsface; None for a network of another kind.
     """
 
     path: str
     network: nn.Module
-    description: Description
+    input: Preprocessing
+    embedding_size: int
     device: torch.device
     dtype: torch.dtype
+    description: Description | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the model file, in hexadecimal."""
+        return digest(self.path)
+
+    def meta(self, flip: Flip) -> dict[str, Any]:
+        """The `meta` of an embeddings file: how the embeddings of this model were made."""
+        return {
+            "model": self.path,
+            "model_digest": self.digest,
+            "flip": flip,
+            "precision": str(self.dtype).removeprefix("torch."),
+            "preprocessing": self.input.model_dump(mode="json"),
+            "nsface": __version__,
+        }
 
     def embed(self, images: Images, *, flip: Flip = "sum", batch_size: int = 128) -> Vectors:
         """Embed images that are in memory, as `nsface extract` embeds files.
 
         Colour, mean and std are the model's affair: give pixels as they are. Faces must be aligned to the
-        template `description.input.template`, as `nsface align` does it.
+        template `input.template`, as `nsface align` does it.
 
         Args:
             images: N RGB images of type uint8: an array (N, H, W, 3) or a tensor (N, 3, H, W). Without the
@@ -70,7 +93,7 @@ class Model:
         check_options(flip, batch_size)
         images = images[None] if images.ndim == 3 else images
         self._check(images)
-        size = self.description.embedding_size * (2 if flip == "concat" else 1)
+        size = self.embedding_size * (2 if flip == "concat" else 1)
         parts = [np.empty((0, size), np.float32)]
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
@@ -82,7 +105,7 @@ class Model:
     def embed_batch(self, pixels: Tensor, flip: Flip) -> Vectors:
         """Embeddings (B, D) of uint8 pixels (B, 3, H, W) of the model's size; `flip` as for `embed`."""
         images = pixels.to(self.device, memory_format=torch.channels_last).float()
-        images = self.description.input.normalise(images)
+        images = self.input.normalise(images)
         reduced = self.dtype != torch.float32
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=reduced):
             made: Tensor = self.network(images).float()
@@ -93,7 +116,7 @@ class Model:
 
     def _check(self, images: Images) -> None:
         """Refuse what is no batch of images of the model's size."""
-        expected = self.description.input
+        expected = self.input
         height, width = expected.height, expected.width
         tensor = isinstance(images, Tensor)
         if images.dtype not in (np.uint8, torch.uint8):
@@ -149,4 +172,12 @@ def load_model(
     place = pick_device(device)
     network, description = read_model(path)
     network = network.to(place).to(memory_format=torch.channels_last)
-    return Model(os.fspath(path), network, description, place, pick_precision(precision, place))
+    return Model(
+        path=os.fspath(path),
+        network=network,
+        input=description.input,
+        embedding_size=description.embedding_size,
+        device=place,
+        dtype=pick_precision(precision, place),
+        description=description,
+    )

@@ -24,8 +24,13 @@ CHUNK = 256
 _OTHER_SIZE = "is needed"  # how the reason for an image of another size ends
 
 
-def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
+def read_image(
+    source: Source, index: int, height: int, width: int, fit: Callable[[Pixels], Pixels] | None = None
+) -> Pixels:
     """Image `index` of `source` as RGB, uint8, `height` × `width` × 3.
+
+    Args:
+        fit: what makes this size of images of some other sizes, and leaves the rest as they are.
 
     Raises:
         DataError: it is unreadable, or of another size; the message starts with its name.
@@ -36,6 +41,8 @@ def read_image(source: Source, index: int, height: int, width: int) -> Pixels:
             pixels = source.pixels(index)
     except OSError as error:
         raise DataError(f"{name}: {reason(error)}") from error
+    if fit is not None:
+        pixels = fit(pixels)
     if pixels.shape != (height, width, 3):
         raise DataError(
             f"{name}: {pixels.shape[0]}×{pixels.shape[1]} (height × width) "
@@ -64,9 +71,17 @@ def stored_pixels(source: Source, height: int, width: int) -> PixelFile | None:
 
 
 def decode_into(
-    pixels: Pixels, source: Source, indices: Sequence[int], progress: Progress | None = None
+    pixels: Pixels,
+    source: Source,
+    indices: Sequence[int],
+    progress: Progress | None = None,
+    *,
+    fit: Callable[[Pixels], Pixels] | None = None,
 ) -> dict[int, str]:
     """Decode the images `indices` of `source` into `pixels` (uint8, N × H × W × 3, RGB), on all cores.
+
+    Args:
+        fit: as for `read_image`; called by several threads.
 
     Returns:
         the reason for each image that cannot be used, by its position in `pixels`, in order.
@@ -77,7 +92,7 @@ def decode_into(
         bad = {}
         for position in range(start, min(start + CHUNK, len(indices))):
             try:
-                pixels[position] = read_image(source, indices[position], height, width)
+                pixels[position] = read_image(source, indices[position], height, width, fit)
             except DataError as error:
                 bad[position] = str(error)
         return bad

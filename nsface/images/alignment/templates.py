@@ -23,7 +23,7 @@ _POINTS = (
     (41.5493, 92.3655),
     (70.7299, 92.2041),
 )
-_SIZES = {"sphereface": (112, 96), "arcface": (112, 112)}
+SIZES = {"sphereface": (112, 96), "arcface": (112, 112)}  # height, width
 _SIZE = re.compile(r"([1-9]\d{0,3})[x×]([1-9]\d{0,3})")
 
 
@@ -63,12 +63,12 @@ def template(name: str) -> Template:
         array([38.2946, 51.6963])
     """
     size = _SIZE.fullmatch(name)
-    if size is None and name not in _SIZES:
-        raise DataError(f"{unknown_name('template', name, _SIZES)}, and sizes such as 128x128")
-    height, width = (int(size[1]), int(size[2])) if size else _SIZES[name]
+    if size is None and name not in SIZES:
+        raise DataError(f"{unknown_name('template', name, SIZES)}, and sizes such as 128x128")
+    height, width = (int(size[1]), int(size[2])) if size else SIZES[name]
     scale = height / _SIDE
     points = scale * np.array(_POINTS) + [(width - scale * _SIDE) / 2, 0]
     if points.min() < 0 or points[:, 0].max() > width - 1:
         raise DataError(f"template {name}: too narrow for a face of that height; give height x width")
-    known = next((known for known, one in _SIZES.items() if one == (height, width)), f"{height}x{width}")
+    known = next((known for known, one in SIZES.items() if one == (height, width)), f"{height}x{width}")
     return Template(known, height, width, points)

@@ -1,0 +1,75 @@
+"""What a user says of the images that a network takes, where its file does not say it.
+
+Nothing is guessed: a network that is given BGR for RGB, or another alignment, still gives embeddings, but worse
+ones, and nobody notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from nsface.arguments import unknown_name
+from nsface.errors import NsfaceError, shown
+from nsface.preprocessing import Preprocessing
+from nsface.untrusted import first_fault
+
+# what the authors' own scripts for inference do with 112×112 crops of the ArcFace template
+PRESETS = {
+    "arcface_torch": Preprocessing(
+        height=112, width=112, colour="RGB", mean=127.5, std=127.5, template="arcface"
+    ),
+    "adaface": Preprocessing(height=112, width=112, colour="BGR", mean=127.5, std=127.5, template="arcface"),
+    "cvlface": Preprocessing(height=112, width=112, colour="RGB", mean=127.5, std=127.5, template="arcface"),
+}
+_OPTIONS = {
+    "height": "--input-size",
+    "width": "--input-size",
+    "colour": "--colour",
+    "mean": "--mean",
+    "std": "--std",
+    "template": "--template",
+}
+
+
+def completed_preprocessing(
+    where: str, given: Mapping[str, Any], known: Mapping[str, Any], preset: str | None = None
+) -> Preprocessing:
+    """The preprocessing of a network, from the file itself and from what the user says of it.
+
+    Args:
+        where: the file, for messages.
+        given: some fields of `Preprocessing`, from the user.
+        known: some fields, from the file.
+        preset: a key of `PRESETS`, for what neither says.
+
+    Raises:
+        NsfaceError: there is no such preset, what is given contradicts the file, a value is out of its range,
+            or something is still unknown.
+
+    Example:
+        >>> completed_preprocessing("r50.onnx", {"std": 128.0}, {}, "arcface_torch").std
+        128.0
+    """
+    if preset is not None and preset not in PRESETS:
+        raise NsfaceError(unknown_name("preset", preset, PRESETS))
+    for name, value in given.items():
+        if name in known and known[name] != value:
+            raise NsfaceError(
+                f"{shown(where)}: its {name} is {known[name]}, not {value}; leave out {_OPTIONS[name]}"
+            )
+    base = PRESETS[preset].model_dump() if preset else {}
+    fields = base | dict(known) | dict(given)
+    if unknown := [name for name in Preprocessing.model_fields if name not in fields]:
+        options = " ".join(dict.fromkeys(_OPTIONS[name] for name in unknown))
+        raise NsfaceError(
+            f"{shown(where)}: the file does not say the {', '.join(unknown)} of its images; give {options}, or "
+            f"--preset {'|'.join(PRESETS)} if it comes from there"
+        )
+    try:
+        return Preprocessing(**fields)
+    except ValidationError as error:
+        name, problem = first_fault(error)
+        raise NsfaceError(f"{_OPTIONS.get(name, name)}: {problem}") from error

@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+from nsface.presets import PRESETS
+
+PRESET_HELP = "Preprocessing of networks that come from there; the options beside it change single parts."
 _SIZE = re.compile(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})")
 _NAMES = ("input_size", "mean", "std", "colour", "template")
 
@@ -46,10 +49,10 @@ class Channels(click.ParamType[float | tuple[float, ...]]):
 def preprocessing_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --preset, --input-size, --mean, --std, --colour and --template.
 
-    The command gets them as two arguments: `preset`, and `given`, the fields of `Preprocessing` that were given.
+    The command gets them as two arguments: `preset`, and `given`, the fields of `Preprocessing` that are given.
     """
 
-    @click.option("--preset", type=click.Choice(["arcface_torch", "adaface", "cvlface"]), help=PRESET)
+    @click.option("--preset", type=click.Choice(list(PRESETS)), help=PRESET_HELP)
     @click.option(
         "--input-size", type=Size(), metavar="HxW", help="Height and width of the network's images."
     )
@@ -69,6 +72,3 @@ def preprocessing_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, given=given, **kwargs)
 
     return command
-
-
-PRESET = "Preprocessing of networks that come from there; the options beside it change single parts."

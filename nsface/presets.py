@@ -1,7 +1,7 @@
 """What a user says of the images that a network takes, where its file does not say it.
 
-Nothing is guessed: a network that is given BGR for RGB, or another alignment, still gives embeddings, but worse
-ones, and nobody notices.
+Nothing is guessed: a network that is given BGR for RGB, or another alignment, still gives embeddings, but
+worse ones, and nobody notices.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def completed_preprocessing(
     if unknown := [name for name in Preprocessing.model_fields if name not in fields]:
         options = " ".join(dict.fromkeys(_OPTIONS[name] for name in unknown))
         raise NsfaceError(
-            f"{shown(where)}: the file does not say the {', '.join(unknown)} of its images; give {options}, or "
-            f"--preset {'|'.join(PRESETS)} if it comes from there"
+            f"{shown(where)}: the file does not say the {', '.join(unknown)} of its images; give {options}, "
+            f"or --preset {'|'.join(PRESETS)} if it comes from there"
         )
     try:
         return Preprocessing(**fields)

@@ -21,8 +21,8 @@ from nsface.preprocessing import Preprocessing
 class Fit:
     """What makes images fit `wanted`, the input of a network; it remembers which sizes it has changed.
 
-    Only the width may differ, by an even number of columns. `wanted.template` must be a template of the size of
-    `wanted`, and the images must have the size of a template with a name: others may be no aligned faces.
+    Only the width may differ, by an even number of columns. `wanted.template` must be a template of the size
+    of `wanted`, and the images must have the size of a template with a name: others may be no aligned faces.
 
     Example:
         >>> fit = Fit(Preprocessing(height=112, width=112, template="arcface"))

@@ -49,7 +49,7 @@ class Channels(click.ParamType[float | tuple[float, ...]]):
 def preprocessing_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --preset, --input-size, --mean, --std, --colour and --template.
 
-    The command gets them as two arguments: `preset`, and `given`, the fields of `Preprocessing` that are given.
+    The command gets them as two arguments: `preset`, and `given`, fields of `Preprocessing`.
     """
 
     @click.option("--preset", type=click.Choice(list(PRESETS)), help=PRESET_HELP)

@@ -27,10 +27,10 @@ from nsface.protocols.lists import Line, blocks, read_lines, shorten
 from nsface.protocols.protocol import AnyPath, Measurement, Protocol, Start, option, scored_embeddings
 from nsface.results import BlufrRates
 from nsface.results.curves import Curves
+from nsface.results.measures import AttainedTar
 from nsface.results.official import BLUFR_GALLERY as GALLERY
 from nsface.results.official import BLUFR_TRIALS as TRIALS
 from nsface.results.rates import BlufrTrial, MeanDir, MeanOpenSet, MeanTar
-from nsface.results.verification import AttainedTar
 from nsface.untrusted import isolated, limit_memory
 
 TAR_FARS, DIR_FARS = (0.001,), (0.01,)

@@ -8,7 +8,7 @@ import numpy as np
 
 from nsface.errors import DataError
 from nsface.metrics.calibration import calibration, platt
-from nsface.results.verification import Bin, Calibration
+from nsface.results.measures import Bin, Calibration
 
 if TYPE_CHECKING:
     from nsface.protocols.scored_pairs import ScoredPairs

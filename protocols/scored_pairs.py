@@ -22,7 +22,7 @@ from nsface.protocols.protocol import Measurement, scored_embeddings
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
 from nsface.results.curves import Curves
-from nsface.results.verification import Calibration, Corrected
+from nsface.results.measures import Calibration, Corrected
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
@@ -138,7 +138,7 @@ class ScoredPairs(Measurement):
         return Corrected(labels_changed=changed, **self.corrected._measures())
 
     def _measures(self) -> dict[str, Any]:
-        """The fields of `results.verification.Measures`."""
+        """The fields of `results.measures.Measures`."""
         return {
             **self._accuracy(),
             "folds": tuple(results.Fold(**asdict(fold)) for fold in self.folds),

@@ -5,7 +5,7 @@ fractions in [0, 1], intervals are pairs (low, high) of 95 % unless they say oth
 what could not be measured. The fields are the keys in JSON, listed in docs/protocols.md. In annotations,
 `Share` is a float in [0, 1], `Number` any finite float, `Interval` two of them, and `Count` a whole number.
 
-What results consist of is in `nsface.results.verification`, `nsface.results.identification`,
+What results consist of is in `nsface.results.measures`, `nsface.results.identification`,
 `nsface.results.rates`, `nsface.results.differences` and `nsface.results.curves`.
 """
 
@@ -26,9 +26,10 @@ from nsface.results.comparison import (
 )
 from nsface.results.differences import Difference
 from nsface.results.identification import Identification
+from nsface.results.measures import Fold, TarAtFar
 from nsface.results.rates import BlufrRates, TemplateVerification
 from nsface.results.text import WIDTH, named_values
-from nsface.results.verification import Fold, TarAtFar, Verification, VerificationSets
+from nsface.results.verification import Verification, VerificationSets
 
 __all__ = [
     "BlufrRates",

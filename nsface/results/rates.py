@@ -10,10 +10,10 @@ from nsface.checked import Count, Share
 from nsface.errors import counted
 from nsface.results.base import Figure, Result
 from nsface.results.identification import OpenSet
+from nsface.results.measures import AttainedTar
 from nsface.results.official import BLUFR_GALLERY, BLUFR_TRIALS
 from nsface.results.text import WIDTH, columns, dir_at, interval, percent, tar_at, wrapped
 from nsface.results.values import Interval, Number, left_out
-from nsface.results.verification import AttainedTar
 
 
 @dataclass(frozen=True, kw_only=True)

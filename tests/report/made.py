@@ -16,8 +16,8 @@ from nsface.results import (
 from nsface.results.curves import Curves, WrongPair
 from nsface.results.differences import DirDifference, McNemar, Rank1Difference
 from nsface.results.identification import ClosedSet, DirAtFar, OpenSet
+from nsface.results.measures import Fold
 from nsface.results.rates import MeanTar
-from nsface.results.verification import Fold
 from nsface.run_folder import OverlapEntry
 
 CHECKED = OverlapEntry(images=10, found=[], found_by={"embeddings": []}, threshold=0.9)

@@ -21,7 +21,7 @@ from nsface.report.figures import draw, draw_figures, legend, save, style
 from nsface.report.plots import Plot, Series, System, result_plots, roc_plot
 from nsface.results import BlufrRates, Identification, TemplateVerification, Verification
 from nsface.results.curves import Curves, DetCurve, DirCurve, Histogram, RocCurve
-from nsface.results.verification import Bin, Calibration, Fold
+from nsface.results.measures import Bin, Calibration, Fold
 
 ROC = RocCurve((0.0, 0.01, 1.0), (0.2, 0.6, 1.0))
 SCORES = Histogram(-1.0, 1.0, (0, 1, 3), (4, 0, 1))

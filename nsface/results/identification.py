@@ -10,6 +10,7 @@ from nsface.checked import Count, Share
 from nsface.errors import counted
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
+from nsface.results.error_rates import FnirAtFpir, fnir_of, unresolved
 from nsface.results.official import LFW_CLOSED_SET, LFW_OPEN_SET
 from nsface.results.text import WIDTH, columns, dir_at, interval, mean_and_spread, percent, wrapped
 from nsface.results.values import Interval, MeanCount, Number, exact, left_out
@@ -70,10 +71,17 @@ class OpenSet:
         dir: one entry for each FAR that was asked for.
     """
 
+    derived: ClassVar[Mapping[str, str]] = {"dir": "fnir_at_fpir"}
+
     gallery: MeanCount
     genuine: MeanCount
     impostors: MeanCount
     dir: tuple[DirAtFar, ...]
+
+    @property
+    def fnir_at_fpir(self) -> tuple[FnirAtFpir, ...]:
+        """FNIR at each FPIR, from `dir`."""
+        return tuple(fnir_of(point, self.impostors) for point in self.dir)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,10 +180,13 @@ class Identification(Result):
         if opened := self.open_set:
             sizes = f"gallery {opened.gallery}, genuine {opened.genuine}, impostors {opened.impostors}"
             lines.append(wrapped(f"open set: {sizes}", width))
-            rows = [("FAR", "DIR (rank 1)", "95 % interval", "achieved FAR", "threshold")]
+            rows = [("FAR", "DIR (rank 1)", "95 % interval", "achieved FAR", "threshold", "FNIR")]
             for point in opened.dir:
                 found = (mean_and_spread(point.dir, point.std), interval(point.confidence_interval))
                 achieved = percent(point.achieved_far, 3)
-                rows.append((f"{100 * point.far:g} %", *found, achieved, f"{point.threshold:.4f}"))
+                rest = (achieved, f"{point.threshold:.4f}", percent(1 - point.dir))
+                rows.append((f"{100 * point.far:g} %", *found, *rest))
             lines.append(columns(rows, width=width))
+            fars = [point.far for point in opened.dir]
+            lines += unresolved(fars, opened.impostors, "FPIR", "impostors", width)
         return "\n".join(lines)

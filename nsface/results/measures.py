@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nsface.checked import Count, Share
+from nsface.results.error_rates import WithFnmr
 from nsface.results.text import interval, percent, tar_at
 from nsface.results.values import Interval, Number, exact
 
@@ -95,7 +96,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measures:
+class Measures(WithFnmr):
     """What is measured of pairs, whichever labels they have.
 
     Attributes:

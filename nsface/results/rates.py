@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from nsface.checked import Count, Share
 from nsface.errors import counted
 from nsface.results.base import Figure, Result
+from nsface.results.error_rates import WithFnmr, unresolved
 from nsface.results.identification import OpenSet
 from nsface.results.measures import AttainedTar
 from nsface.results.official import BLUFR_GALLERY, BLUFR_TRIALS
@@ -52,7 +53,7 @@ class MeanOpenSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BlufrTrial:
+class BlufrTrial(WithFnmr):
     """One trial.
 
     Attributes:
@@ -145,7 +146,7 @@ class FailedToEnrol:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TemplateVerification(Result):
+class TemplateVerification(WithFnmr, Result):
     """What IJB-B or IJB-C has measured, template against template (1:1).
 
     Attributes:
@@ -187,13 +188,17 @@ class TemplateVerification(Result):
             f"{self.protocol}: {self.pairs} pairs ({self.genuine} genuine), {self.templates} templates, "
             f"{self.images} faces"
         )
-        rows = [("FAR", "TAR", "95 % interval", "achieved FAR", "threshold")]
+        rows = [("FAR", "TAR", "95 % interval", "achieved FAR", "threshold", "FNMR")]
         for point in self.tar_at_far:
             shares = (percent(point.tar), interval(point.identity_interval))
             achieved = f"{point.achieved_far:.3g}"
-            rows.append((f"{point.far:g}", *shares, achieved, f"{point.threshold:.4f}"))
+            rows.append(
+                (f"{point.far:g}", *shares, achieved, f"{point.threshold:.4f}", percent(1 - point.tar))
+            )
         areas = f"  AUC {percent(self.auc, 3)}, EER {percent(self.eer)}"
         lines = [wrapped(head, width), areas, columns(rows, width=width)]
+        fars, impostors = [point.far for point in self.tar_at_far], self.pairs - self.genuine
+        lines += unresolved(fars, impostors, "FMR", "impostor pairs", width)
         if failed := self.failure_to_enrol:
             lines.append(
                 wrapped(

@@ -30,8 +30,12 @@ def exact(**options: Any) -> Any:
 
 
 def to_json(value: Any) -> dict[str, Any]:
-    """`value` as a JSON object: the keys that its class calls `first_keys`, then all in order."""
+    """`value` as a JSON object: the keys that its class calls `first_keys`, then all in order.
+
+    `derived` of a class names properties that are written too, each after the field that it is made from.
+    """
     content: dict[str, Any] = dict.fromkeys(getattr(value, "first_keys", ()))
+    derived = getattr(value, "derived", {})
     for field in dataclasses.fields(value):
         inner = getattr(value, field.name)
         if field.metadata.get("hidden"):
@@ -40,6 +44,8 @@ def to_json(value: Any) -> dict[str, Any]:
             content |= inner
         elif inner is not None or not field.metadata.get("left_out"):
             content[field.name] = inner if field.metadata.get("exact") else plain(inner)
+        if field.name in derived:
+            content[derived[field.name]] = plain(getattr(value, derived[field.name]))
     return content
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from nsface.checked import Count
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
+from nsface.results.error_rates import unresolved
 from nsface.results.measures import Calibration, Corrected, Measures
 from nsface.results.official import PAIRS
 from nsface.results.text import WIDTH, columns, interval, named_values, percent, wrapped
@@ -89,6 +90,7 @@ class Verification(Measures, Result):
             wrapped(f"  {how}", width),
             named_values(self.accuracy_rows(), width),
             columns(self._rate_rows(), width=width),
+            *self._unresolved(width),
         ]
         if self.details:
             said = (f"{key} {'unknown' if value is None else value}" for key, value in self.details.items())
@@ -104,12 +106,17 @@ class Verification(Measures, Result):
 
     def _rate_rows(self) -> list[tuple[str, ...]]:
         title = "95 % interval"
-        rows: list[tuple[str, ...]] = [("FAR", "TAR", title, "achieved FAR", title, "threshold")]
+        rows: list[tuple[str, ...]] = [("FAR", "TAR", title, "achieved FAR", title, "threshold", "FNMR")]
         for point in self.tar_at_far:
             tar = (percent(point.tar), interval(point.identity_interval))
             far = (percent(point.achieved_far, 4), interval(point.far_identity_interval, 4))
-            rows.append((f"{100 * point.far:g} %", *tar, *far, f"{point.threshold:.4f}"))
+            fnmr = percent(1 - point.tar)
+            rows.append((f"{100 * point.far:g} %", *tar, *far, f"{point.threshold:.4f}", fnmr))
         return rows
+
+    def _unresolved(self, width: int) -> Sequence[str]:
+        fars, impostors = [point.far for point in self.tar_at_far], self.pairs - self.genuine
+        return unresolved(fars, impostors, "FMR", "impostor pairs", width)
 
 
 @dataclass(frozen=True, kw_only=True)

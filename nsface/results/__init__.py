@@ -6,7 +6,7 @@ what could not be measured. The fields are the keys in JSON, listed in docs/prot
 `Share` is a float in [0, 1], `Number` any finite float, `Interval` two of them, and `Count` a whole number.
 
 What results consist of is in `nsface.results.measures`, `nsface.results.identification`,
-`nsface.results.rates`, `nsface.results.differences` and `nsface.results.curves`.
+`nsface.results.rates`, `nsface.results.threshold`, `nsface.results.differences` and `nsface.results.curves`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from nsface.results.identification import Identification
 from nsface.results.measures import Fold, TarAtFar
 from nsface.results.rates import BlufrRates, TemplateVerification
 from nsface.results.text import WIDTH, named_values
+from nsface.results.threshold import Threshold, read_threshold
 from nsface.results.verification import Verification, VerificationSets
 
 __all__ = [
@@ -44,10 +45,12 @@ __all__ = [
     "TarAtFar",
     "TemplateComparison",
     "TemplateVerification",
+    "Threshold",
     "Verification",
     "VerificationComparison",
     "VerificationSets",
     "read_result",
+    "read_threshold",
 ]
 
 
@@ -58,6 +61,7 @@ RESULTS: list[type[Result]] = [
     Verification,
     TemplateVerification,
     BlufrRates,
+    Threshold,
 ]
 
 

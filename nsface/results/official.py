@@ -13,6 +13,7 @@ TITLES = {
     "ijb": "IJB, template 1:1",
     "bin": "InsightFace sets",
     "pairs": "Your own pairs",
+    "threshold": "Calibrated threshold",
 }
 
 RENDERED = ", rendered faces"  # the end of the title of what was measured on such

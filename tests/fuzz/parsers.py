@@ -191,6 +191,12 @@ def inspections(folder: Path) -> object:
     return [facts(result) for result in read_inspections([folder / "i.json"])]
 
 
+def threshold(folder: Path) -> object:
+    from nsface.results import read_threshold
+
+    return read_threshold(folder / "t.json").table()
+
+
 def source(name: str, folder: Path) -> object:
     """Open a set of images and do what training does with it: names, identities, fingerprints, pixels."""
     from nsface.errors import NsfaceError
@@ -306,6 +312,7 @@ PARSERS: dict[str, Parser] = {
     ),
     "landmarks": Parser(landmarks, _one("l.txt", seeds.LANDMARKS)),
     "inspections": Parser(inspections, _inspection),
+    "threshold": Parser(threshold, _one("t.json", seeds.THRESHOLD)),
     "image-list": Parser(partial(source, "list.txt"), _image_list),
     "tar": Parser(partial(source, "f.tar"), lambda: [{"f.tar": data} for data in seeds.tars()]),
     "tar-parts": Parser(

@@ -259,6 +259,10 @@ CPLFW = b"P0_1.jpg 1\nP0_2.jpg 1\nP1_1.jpg 0\nP2_1.jpg 0\n"
 IJB_FACES = b"".join(b"%d.jpg %d %d\n" % (i, i // 2, i // 3) for i in range(8))
 IJB_PAIRS = b"0 1 1\n0 2 0\n1 3 0\n2 3 1\n"
 POINTS = [30.3, 51.7, 65.5, 51.5, 48.0, 71.7, 33.5, 92.4, 62.7, 92.2]
+THRESHOLD = b"""{"protocol": "threshold", "threshold": 0.3, "similarity": "cosine", "transform": "none",
+"kind": "fpir", "target": 0.01, "guaranteed": true, "achieved": 0.01, "upper_bound": 0.02, "confidence": 0.95,
+"method": "m", "impostors": 3000, "errors": 30, "people": 40, "genuine": 9, "fnir": 0.1,
+"fnir_interval": [0.05, 0.2], "gallery_size": 5, "list": "l.txt", "preprocessing": {"mean": [127.5]}}"""
 LANDMARKS = "".join(f"{NAMES[i]}\t" + "\t".join(f"{x + i}" for x in POINTS) + "\n" for i in range(3)).encode()
 BLUFR_TEXT: Files = {
     "gallery_set.txt": b"2\n2\n1, P0_0001.jpg\n4, P1_0001.jpg\n1\n1, P0_0001.jpg\n",

@@ -10,9 +10,10 @@ import click
 from tqdm import tqdm
 
 from nsface.cli.evaluate import build_protocol, draw, protocol_options
-from nsface.cli.inputs import network_options, note_overlap, note_zeros
+from nsface.cli.inputs import LOADING, network_options, note_overlap, note_zeros
 from nsface.cli.output import emit_result, json_option, note_all, plots_option
 from nsface.embeddings.extraction import extract
+from nsface.embeddings.model import Flip, load_model
 from nsface.errors import shown
 from nsface.images.sources.bin import BinSource
 from nsface.protocols.bin_file import Bin, bin_trials
@@ -29,9 +30,7 @@ from nsface.results import Verification, VerificationSets
 def command(
     model: Path,
     files: tuple[Path, ...],
-    device: str,
-    precision: str,
-    flip: str,
+    flip: Flip,
     plots: Path | None,
     json_to: str | None,
     **given: Any,
@@ -44,18 +43,13 @@ def command(
     Example:
       nsface eval-bin runs/a/model.safetensors lfw.bin cfp_fp.bin agedb_30.bin
     """
+    network = load_model(model, **{name: given.pop(name) for name in LOADING})
     sets: list[Verification] = []
     for file in files:
         source = BinSource(file)
         trials = bin_trials(source.same, source.location)
         with tqdm(total=len(source), unit=" images", desc=shown(file.stem), disable=None) as bar:
-            how: dict[str, Any] = {
-                "device": device,
-                "precision": precision,
-                "flip": flip,
-                "progress": bar.update,
-            }
-            made = extract(str(model), source, **how)
+            made = extract(network, source, flip=flip, progress=bar.update)
         note_all(made.notes)
         embeddings = made.embeddings
         if not sets:  # once: what it says is the same for all sets

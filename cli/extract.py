@@ -50,8 +50,9 @@ def command(
     """Embed IMAGES with MODEL and write an embeddings file.
 
     IMAGES is a folder of images or of videos, a tar, a list of paths, - for paths on standard input, or any
-    other set that `nsface train` reads. Size, colour order and normalisation come from the model; images of
-    another size are refused. With several models, the embeddings of an image are normalised and
+    other set that `nsface train` reads. Size, colour order and normalisation come from the model. An ONNX
+    file that `nsface export` did not write does not say all of them: give --preset, or --input-size, --mean,
+    --std, --colour and --template. With several models, the embeddings of an image are normalised and
     concatenated.
 
     \b
@@ -59,6 +60,7 @@ def command(
       nsface extract runs/noisy/model.safetensors lfw/ -o lfw.npz
       find faces -name '*.jpg' | nsface extract model.safetensors - -o faces.npz
       nsface extract model.safetensors frame_images_DB/ --splits splits.txt -o ytf.npz
+      nsface extract w600k_r50.onnx lfw/ --preset arcface_torch -o lfw.npz
       nsface extract noisy.safetensors softmax.safetensors lfw/ -o ensemble.npz
     """
     from tqdm import tqdm
@@ -73,7 +75,7 @@ def command(
         raise click.UsageError("give a model (or several) and images: MODEL... IMAGES")
     if template_depth is not None and splits is not None:
         raise click.UsageError("--template-depth and --splits are two ways to say what is pooled; give one")
-    if models[-1].endswith(".safetensors"):
+    if models[-1].endswith((".safetensors", ".onnx")):
         raise click.UsageError(f"{models[-1]}: models are given before the images: MODEL... IMAGES")
     check_target(output)
     source = open_source(models[-1])

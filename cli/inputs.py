@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from nsface.cli.output import note_all
+from nsface.cli.preprocessing import NAMES, preprocessing_options
 from nsface.embeddings.file import Embeddings, load
 from nsface.embeddings.overlap_record import overlap_notes
 from nsface.names import renamed
@@ -22,6 +23,12 @@ _EXTRACTION = (
     ("precision", ["auto", "fp32", "bf16"], "auto", "Number format of the network."),
     ("flip", ["none", "sum", "concat"], "sum", "How to use the embedding of the mirrored image."),
 )
+
+
+# what `network_options` gives a command besides `flip`: the arguments of `load_model`
+LOADING = ("device", "precision", "preset", "preprocessing", "onnx_output")
+# the parameters on the command line that these come from
+_PARAMETERS = (*(name for name, *_ in _EXTRACTION), "preset", *NAMES, "onnx_output")
 
 
 @dataclass(frozen=True)
@@ -110,13 +117,23 @@ def name_prefix_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command --device, --precision and --flip, as arguments of these names."""
+    """Give a command the options of networks, as arguments of the names that `extract` has for them.
+
+    They are --device, --precision, --flip, those of `preprocessing_options`, and --onnx-output.
+    """
+
+    @preprocessing_options
+    @click.option("--onnx-output", metavar="NAME", help="The output of an ONNX file that has the embeddings.")
+    @functools.wraps(function)
+    def command(*args: Any, given: dict[str, Any], **kwargs: Any) -> Any:
+        return function(*args, preprocessing=given, **kwargs)
+
     for name, choices, default, text in reversed(_EXTRACTION):
         option = click.option(
             f"--{name}", type=click.Choice(choices), default=default, show_default=True, help=text
         )
-        function = option(function)
-    return function
+        command = option(command)
+    return command
 
 
 def embeddings_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -135,14 +152,14 @@ def embeddings_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def command(
         embeddings: Path | None, model: Path | None, images: Path | None, *args: Any, **kwargs: Any
     ) -> Any:
-        options = {name: kwargs.pop(name) for name, *_ in _EXTRACTION}
+        options = {name: kwargs.pop(name) for name in (*LOADING, "flip")}
         source = click.get_current_context().get_parameter_source
-        given = any(source(name) is not ParameterSource.DEFAULT for name in options)
+        given = any(source(name) is not ParameterSource.DEFAULT for name in _PARAMETERS)
         if embeddings is None and (model is None or images is None):
             raise click.UsageError("give an embeddings file, or --model and --images")
         if embeddings is not None and (model is not None or images is not None or given):
             raise click.UsageError(
-                "--model, --images, --device, --precision and --flip do not go with EMBEDDINGS"
+                "--model, --images and the options of networks, such as --device, do not go with EMBEDDINGS"
             )
         return function(*args, inputs=Inputs(embeddings, model, images, options), **kwargs)
 

@@ -13,7 +13,7 @@ from nsface.presets import PRESETS
 
 PRESET_HELP = "Preprocessing of networks that come from there; the options beside it change single parts."
 _SIZE = re.compile(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})")
-_NAMES = ("input_size", "mean", "std", "colour", "template")
+NAMES = ("input_size", "mean", "std", "colour", "template")
 
 
 class Size(click.ParamType[tuple[int, int]]):
@@ -64,7 +64,7 @@ def preprocessing_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--template", metavar="NAME", help="The alignment: sphereface, arcface or HxW.")
     @functools.wraps(function)
     def command(*args: Any, **kwargs: Any) -> Any:
-        given = {name: value for name in _NAMES if (value := kwargs.pop(name)) is not None}
+        given = {name: value for name in NAMES if (value := kwargs.pop(name)) is not None}
         if size := given.pop("input_size", None):
             given["height"], given["width"] = size
         if colour := given.get("colour"):

@@ -26,7 +26,7 @@ SHARED = {
 # cli is not here: it may import everything.
 MAY_IMPORT: dict[str, set[str]] = {
     "auxiliary": set(),
-    "embeddings": {"images", "model", "networks", "run_folder"},
+    "embeddings": {"images", "model", "networks", "onnx", "run_folder"},
     "evaluate": {"embeddings", "protocols", "results"},
     "heads": set(),
     "images": set(),
@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "model": {"networks"},
     "networks": set(),
+    "onnx": {"model"},
     "protocols": {"embeddings", "metrics", "results"},
     "recipe": {"auxiliary", "heads", "images", "model", "networks"},
     "recipes": set(),

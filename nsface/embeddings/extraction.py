@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +60,9 @@ def extract(
     templates: Sequence[str | None] | None = None,
     device: DeviceChoice = "auto",
     precision: PrecisionChoice = "auto",
+    preprocessing: Mapping[str, Any] | None = None,
+    preset: str | None = None,
+    onnx_output: str | None = None,
     flip: Flip = "sum",
     skip_bad: bool = False,
     batch_size: int = 128,
@@ -71,7 +75,7 @@ def extract(
     Args:
         models: a model file or what `load_model` made of it, or several, whose embeddings are then normalised
             and concatenated.
-        device, precision: as for `load_model`; they matter for files only.
+        device, precision, preprocessing, preset, onnx_output: as for `load_model`, for those that are files.
         templates: for each image the template that it belongs to, or None to leave the image out. A template
             is the normalised mean of its images' normalised embeddings. Images are pooled as they are read,
             so that memory grows with the number of templates only.
@@ -91,10 +95,15 @@ def extract(
     """
     check_options(flip, batch_size)
     given = [models] if isinstance(models, Model | str | os.PathLike) else list(models)
-    loaded = [
-        one if isinstance(one, Model) else load_model(one, device=device, precision=precision)
-        for one in given
-    ]
+    load = partial(
+        load_model,
+        device=device,
+        precision=precision,
+        preprocessing=preprocessing,
+        preset=preset,
+        onnx_output=onnx_output,
+    )
+    loaded = [one if isinstance(one, Model) else load(one) for one in given]
     ensemble = _Ensemble(loaded, flip)
     indices = [i for i in range(len(source)) if templates is None or templates[i] is not None]
     if not indices:

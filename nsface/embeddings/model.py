@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, cast
 
@@ -16,7 +17,9 @@ from nsface import __version__
 from nsface.device import DeviceChoice, PrecisionChoice, check_choice, pick_device, pick_precision
 from nsface.errors import DataError, NsfaceError, shown
 from nsface.model import Description, digest, read_model
+from nsface.onnx.file import is_onnx
 from nsface.preprocessing import Preprocessing
+from nsface.presets import completed_preprocessing
 
 Flip = Literal["none", "sum", "concat"]
 Vectors = npt.NDArray[np.float32]
@@ -35,6 +38,7 @@ class Model:
         device: where the network runs.
         dtype: the type that its convolutions run in.
         description: the header of a model file of nsface; None for a network of another kind.
+        calculation: what `meta` says of how it is calculated, where that is not `dtype` alone.
     """
 
     path: str
@@ -44,6 +48,7 @@ class Model:
     device: torch.device
     dtype: torch.dtype
     description: Description | None = None
+    calculation: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def digest(self) -> str:
@@ -59,6 +64,7 @@ class Model:
             "precision": str(self.dtype).removeprefix("torch."),
             "preprocessing": self.input.model_dump(mode="json"),
             "nsface": __version__,
+            **self.calculation,
         }
 
     def embed(self, images: Images, *, flip: Flip = "sum", batch_size: int = 128) -> Vectors:
@@ -153,24 +159,44 @@ def channels_first(pixels: npt.NDArray[np.uint8]) -> Tensor:
 
 
 def load_model(
-    path: str | os.PathLike[str], *, device: DeviceChoice = "auto", precision: PrecisionChoice = "auto"
+    path: str | os.PathLike[str],
+    *,
+    device: DeviceChoice = "auto",
+    precision: PrecisionChoice = "auto",
+    preprocessing: Mapping[str, Any] | None = None,
+    preset: str | None = None,
+    onnx_output: str | None = None,
 ) -> Model:
-    """Read a model file, ready to embed images.
+    """Read a model file or an ONNX file, ready to embed images.
 
     Args:
-        path: the `model.safetensors` of a run.
+        path: the `model.safetensors` of a run, or an ONNX file, which needs the extra `onnx`.
         device: "auto" is CUDA where there is a usable one, else the CPU.
-        precision: the arithmetic of convolutions; "auto" is "bf16" where the hardware has it, else "fp32".
+        precision: the arithmetic of convolutions; "auto" is "bf16" where the hardware has it, else "fp32". An
+            ONNX file has its own.
+        preprocessing: fields of `Preprocessing` that the file does not say, such as `{"colour": "BGR"}`. What
+            nsface has written says all, another ONNX file the size of the images at most.
+        preset: a key of `nsface.presets.PRESETS`, for what neither says.
+        onnx_output: the output of an ONNX file that has the embeddings, where several may have them.
 
     Raises:
-        ModelError: the file is missing, is no model file of nsface, or its weights do not fit its header.
-        NsfaceError: CUDA is asked for and not there.
+        ModelError: the file is missing, is no model file of nsface and no ONNX file of a recogniser, or its
+            weights do not fit its header.
+        NsfaceError: CUDA is asked for and not there; or `preprocessing` contradicts the file, or is not
+            enough.
 
     Example:
         >>> model = load_model("runs/a/model.safetensors", device="cpu")  # doctest: +SKIP
+        >>> model = load_model("w600k_r50.onnx", preset="arcface_torch")  # doctest: +SKIP
     """
+    given = dict(preprocessing or {})
+    if is_onnx(path):
+        return _load_onnx(path, device, precision, given, preset, onnx_output)
     place = pick_device(device)
     network, description = read_model(path)
+    completed_preprocessing(os.fspath(path), given, description.input.model_dump(), preset)
+    if onnx_output is not None:
+        raise NsfaceError(f"{shown(path)}: no ONNX file; leave out --onnx-output")
     network = network.to(place).to(memory_format=torch.channels_last)
     return Model(
         path=os.fspath(path),
@@ -180,4 +206,28 @@ def load_model(
         device=place,
         dtype=pick_precision(precision, place),
         description=description,
+    )
+
+
+def _load_onnx(
+    path: str | os.PathLike[str],
+    device: DeviceChoice,
+    precision: PrecisionChoice,
+    given: Mapping[str, Any],
+    preset: str | None,
+    output: str | None,
+) -> Model:
+    from nsface.onnx.network import read_network
+
+    network = read_network(
+        path, device=device, precision=precision, given=given, preset=preset, output=output
+    )
+    return Model(
+        path=os.fspath(path),
+        network=network,
+        input=network.probed.input,
+        embedding_size=network.probed.embedding_size,
+        device=torch.device("cpu"),  # where it takes and gives tensors
+        dtype=torch.float32,
+        calculation=network.meta,
     )

@@ -60,9 +60,10 @@ from nsface.recipe.schema import Optimizer, Recipe
 from nsface.run_folder import RunFolder
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.data import make_loader, training_set
+from nsface.training.optimizer import make_optimizer
 from nsface.training.ranks import ALONE
 from nsface.training.run import Interrupted, train
-from nsface.training.trainer import Trainer, make_optimizer
+from nsface.training.trainer import Trainer
 
 Found = dict[str, Any]
 GIB = 2**30

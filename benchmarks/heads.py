@@ -27,7 +27,7 @@ from torch import nn
 from nsface.heads import HEADS, Head, other_identities
 from nsface.recipe.schema import Optimizer, Recipe, load_recipe
 from nsface.training.build import build_auxiliary, build_head
-from nsface.training.trainer import make_optimizer
+from nsface.training.optimizer import make_optimizer
 
 GIB = 2**30
 

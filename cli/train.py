@@ -13,6 +13,7 @@ from nsface.cli.output import command_line, say
 # options that stand for a key of the recipe
 OPTIONS = {
     "data": "data",
+    "init": "init",
     "head": "head.name",
     "alpha2": "head.alpha2",
     "network": "network.name",
@@ -50,6 +51,7 @@ OPTIONS = {
     shell_complete=complete_network,
     help="Network. If the recipe has another one, this one gets its default arguments.",
 )
+@click.option("--init", metavar="FILE", help="Model file of nsface whose weights the network begins with.")
 @click.option("--epochs", metavar="N", type=int, help="Length of the run.")
 @click.option("--batch-size", metavar="N", type=int, help="Images per step.")
 @click.option("--seed", metavar="N", type=int, help="Seed of everything that is drawn.")
@@ -85,13 +87,15 @@ def command(
       torchrun --standalone --nproc-per-node 4 -m nsface train casia-noisy --data casia.store
     """
     from nsface.recipe.schema import load_recipe
+    from nsface.run_folder import RunFolder
     from nsface.training.ranks import joined
     from nsface.training.run import Interrupted, train
 
     if changed and not resume:
         raise click.UsageError("--changed goes with --resume")
     with joined() as ranks:
-        loaded = load_recipe(recipe, overridden(settings, options), say if ranks.first else None)
+        former = RunFolder(out).recipe_file if out and resume else None
+        loaded = load_recipe(recipe, overridden(settings, options), say if ranks.first else None, former)
         folder = out or Path("runs") / f"{Path(recipe).stem}-{loaded.head.name}-seed{loaded.seed}"
         stopped = ""
         try:

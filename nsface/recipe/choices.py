@@ -17,6 +17,7 @@ from nsface.preprocessing import Preprocessing
 from nsface.weightless import weightless
 
 LARGEST_NUMBER = 1_000_000  # the largest whole number that an argument may be
+LARGEST_COUNT = 1 << 30  # the largest number of steps, and of images a step
 
 
 class Section(BaseModel):

@@ -23,8 +23,9 @@ from nsface.errors import DataError, ModelError, RecipeError, shown
 from nsface.heads import HEADS
 from nsface.images.batches.augmentation import Augmentation
 from nsface.preprocessing import Preprocessing
-from nsface.recipe.choices import AuxiliaryChoice, HeadChoice, NetworkChoice, Section
+from nsface.recipe.choices import LARGEST_COUNT, AuxiliaryChoice, HeadChoice, NetworkChoice, Section
 from nsface.recipe.faults import dotted_keys, key_lines, problem
+from nsface.recipe.finetuning import Freeze, Init, completed, take_from_former
 from nsface.recipe.length import LENGTHS, fit_schedule, length
 from nsface.recipe.names import recipe_text
 from nsface.recipe.text import Dumper, parse_value, read_yaml
@@ -34,7 +35,6 @@ __all__ = ["KEYS_WITHOUT_EFFECT", "Optimizer", "Recipe", "Sampler", "Schedule", 
 
 # keys that do not decide the weights: the path of the images says nothing about which images they are
 KEYS_WITHOUT_EFFECT = {"data", "cache", "streaming", "log_every"}
-LARGEST_COUNT = 1 << 30  # the largest number of steps, and of images a step
 
 
 class Sampler(Section):
@@ -48,10 +48,13 @@ class Optimizer(Section):
     """Stochastic gradient descent. Weight decay spares biases, normalisation and PReLU slopes.
 
     Attributes:
+        backbone_rate: the learning rate of the network, as a share of that of the head and the auxiliary
+            losses, which is `learning_rate` as the schedule changes it.
         clip_norm: the gradient of all weights together is scaled down to this L2 norm; null: as it is.
     """
 
     learning_rate: float = Field(default=0.1, gt=0)
+    backbone_rate: float = Field(default=1.0, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = False
     weight_decay: float = Field(default=5e-4, ge=0)
@@ -83,6 +86,9 @@ class Recipe(Section):
             starts a remark): what `nsface overlap --exclude` writes. The run folder's recipe has them all.
         cache: folder for decoded pixels, which are read from there; null: in memory.
         streaming: number of processes that decode images during the training; null: all are decoded first.
+        init: a model file of nsface whose weights the network begins with; `network` and `input` are the
+            model's where the recipe leaves them out.
+        freeze: parts of the network that are not trained, or not at first.
         auxiliary: losses added to the head's, each at most once.
         epochs, iterations: the length of the run; exactly one of the two.
         batch_size: images a step; with a sampler, the product of its two numbers.
@@ -93,8 +99,10 @@ class Recipe(Section):
     exclude: list[str] = Field(default=[])
     cache: str | None = None
     streaming: int | None = Field(default=None, ge=1, le=1024)
+    init: Init | None = None
     input: Preprocessing = Preprocessing()
     network: NetworkChoice
+    freeze: Freeze | None = None
     head: HeadChoice
     auxiliary: list[AuxiliaryChoice] = Field(default=[])
     sampler: Sampler | None = None
@@ -108,6 +116,11 @@ class Recipe(Section):
     device: DeviceChoice = "auto"
     precision: PrecisionChoice = "auto"
     log_every: int = Field(default=50, ge=1, le=LARGEST_COUNT)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_model(cls, content: Any) -> Any:
+        return completed(content) if isinstance(content, dict) else content
 
     @field_validator("network")
     @classmethod
@@ -153,6 +166,15 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _freezable(self) -> Recipe:
+        if self.freeze is not None:
+            if self.init is None:
+                raise ValueError("freeze: without init the parts would keep random weights; give init too")
+            network = self.network.plan(self.input)
+            self.freeze.check(self.network.name, network, {unit: getattr(self, unit) for unit in LENGTHS})
+        return self
+
+    @model_validator(mode="after")
     def _batches(self) -> Recipe:
         names = [choice.name for choice in self.auxiliary]
         if len(set(names)) < len(names):
@@ -178,10 +200,25 @@ class Recipe(Section):
         """The recipe as YAML, complete: every default is written out."""
         return yaml.dump(self.model_dump(), Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
+    def decisive(self) -> dict[str, Any]:
+        """All that decides the weights but the images: not their path, nor that of the initial model.
+
+        Keys that recipes of nsface 0.3 did not have are left out where they have no effect, so that the
+        digests of those recipes stay.
+        """
+        values = self.model_dump(exclude=KEYS_WITHOUT_EFFECT)
+        for key in ("init", "freeze"):
+            if values[key] is None:
+                del values[key]
+        if self.init is not None:
+            values["init"] = self.init.digest
+        if self.optimizer.backbone_rate == 1:
+            del values["optimizer"]["backbone_rate"]
+        return values
+
     def digest(self) -> str:
-        """SHA-256 of all that decides the weights but the images: not their path, nor how pixels are kept."""
-        decisive = json.dumps(self.model_dump(exclude=KEYS_WITHOUT_EFFECT))
-        return hashlib.sha256(decisive.encode()).hexdigest()
+        """SHA-256 of `decisive`, in hexadecimal."""
+        return hashlib.sha256(json.dumps(self.decisive()).encode()).hexdigest()
 
 
 def recipe_keys(head: str | None = None) -> list[str]:
@@ -194,6 +231,7 @@ def load_recipe(
     path: str | Path,
     overrides: Mapping[str, Any] | None = None,
     note: Callable[[str], object] | None = None,
+    former: str | Path | None = None,
 ) -> Recipe:
     """Read a recipe from YAML.
 
@@ -204,6 +242,8 @@ def load_recipe(
             `epochs` takes the place of `iterations`, and the reverse; and a sampler that of `batch_size`.
             Times of the schedule that such a length leaves no room are scaled with it.
         note: called with a line about what was scaled.
+        former: the recipe in the folder of the run to resume, if there is one: it says what is needed of a
+            model file that `init` names and that is no longer there.
 
     Raises:
         RecipeError: cannot be read, or wrong; every wrong place is named with its line and key.
@@ -218,6 +258,8 @@ def load_recipe(
     lines = key_lines(node, where)
     given = dict(overrides or {})
     scaled = _put_all(content, given)
+    if former is not None and Path(former).is_file():
+        take_from_former(content, load_recipe(former).model_dump())
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:

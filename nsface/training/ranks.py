@@ -116,8 +116,8 @@ class Ranks:
 
     def sum_gradients(self, network: nn.Module) -> None:
         """Replace the gradients of `network`, which are those of this rank's slice, by those of the batch."""
-        if self.count > 1:
-            gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        if self.count > 1 and gradients:  # there are none where the whole network is frozen
             flat = torch.cat([gradient.flatten() for gradient in gradients])
             dist.all_reduce(flat)
             slices = torch.split(flat, [gradient.numel() for gradient in gradients])

@@ -9,7 +9,7 @@ from typing import Any
 from nsface.errors import DataError, ModelError, NsfaceError, RecipeError, listing, shown
 from nsface.model import read_description
 from nsface.recipe.length import LENGTHS
-from nsface.recipe.schema import KEYS_WITHOUT_EFFECT, Recipe
+from nsface.recipe.schema import Recipe
 from nsface.recipe.text import dotted
 from nsface.run_folder import RunFolder
 from nsface.training.ranks import Ranks
@@ -90,15 +90,14 @@ def no_other_length(before: Recipe, recipe: Recipe) -> str | None:
 
 def differences(one: Recipe, other: Recipe) -> list[str]:
     """Keys whose values decide the weights and differ."""
-    left, right = one.model_dump(), other.model_dump()
-    return [key for key in left if key not in KEYS_WITHOUT_EFFECT and left[key] != right[key]]
+    left, right = one.decisive(), other.decisive()
+    return [key for key in left | right if left.get(key) != right.get(key)]
 
 
 def changes(before: Recipe, recipe: Recipe) -> dict[str, Any]:
     """By dotted key, what differs: the value before and after."""
-    left, right = dotted(before.model_dump()), dotted(recipe.model_dump())
-    keys = [key for key in left | right if key.split(".")[0] not in KEYS_WITHOUT_EFFECT]
-    return {key: [left.get(key), right.get(key)] for key in keys if left.get(key) != right.get(key)}
+    left, right = dotted(before.decisive()), dotted(recipe.decisive())
+    return {key: [left.get(key), right.get(key)] for key in left | right if left.get(key) != right.get(key)}
 
 
 def finished(recipe: Recipe, run: RunFolder) -> bool:

@@ -25,6 +25,7 @@ from nsface.training.build import build_auxiliary, build_head
 from nsface.training.checkpoint import restore_newest, save_checkpoint, tensors
 from nsface.training.data import make_loader, training_set
 from nsface.training.environment import describe_data, describe_environment, describe_parts, utc_now
+from nsface.training.initial import IDENTITIES, InitialModel
 from nsface.training.interruption import Interruption
 from nsface.training.progress import Progress
 from nsface.training.ranks import ALONE, Ranks
@@ -71,17 +72,20 @@ def train(
     device = ranks.place(pick_device(recipe.device))
     check_possible(recipe, device, ranks)  # before the images are read, which may take long
     note = note if ranks.first else None
+    begun = ranks.any(resume and bool(run.saved_checkpoints()))
+    initial = None if begun or recipe.init is None else InitialModel(recipe.init, recipe)
     source, chosen, labels, identities = training_set(recipe)
     if note is not None and source.unread_note:
         note(f"note: {source.unread_note}")
     data = describe_data(source, len(chosen), len(identities))
-    begun = ranks.any(resume and bool(run.saved_checkpoints()))
     if begun or complete:
         check_data(run, data["data"])
     if complete:
         return run.model_file
     loader = make_loader(recipe, source, chosen, labels, device, ranks, note)
     trainer = make_trainer(recipe, len(identities), loader, device, ranks)
+    if initial is not None:
+        data["init"] = initial.copy_into(trainer.network, trainer.head, identities, note)
     ranks.wait()  # until all have read the folder, before the first rank changes it
     with claimed(recipe, run, ranks, resume, changed) as recipe_changes:
         if begun != ranks.any(resume and bool(run.saved_checkpoints())):
@@ -90,7 +94,7 @@ def train(
             restore_newest(run, device, trainer.restore, note, mend=ranks.first)
         record_start(trainer, run, data, command, recipe_changes if begun else {}, note)
         with loader:
-            run_to_end(trainer, run, note)
+            run_to_end(trainer, run, identities, note)
         if ranks.first:
             save_model(run.model_file, trainer.network, describe_model(recipe, len(identities)))
         ranks.wait()  # until the model is written
@@ -128,7 +132,8 @@ def record_start(
     Args:
         trainer: the trainer, at the step from which it continues.
         run: the folder.
-        data: the fingerprint of the training set, and its numbers of images and identities.
+        data: the fingerprint of the training set, its numbers of images and identities, and what the run
+            was initialised from.
         command: the command that began or continued the run.
         recipe_changes: the values that were changed on purpose in the recipe of a run that had begun.
         note: a function that takes the line about what is trained.
@@ -137,6 +142,8 @@ def record_start(
     environment = {"command": command} if command else {}
     environment |= {"started": before.get("started", utc_now()), "seconds": before.get("seconds", 0.0)}
     environment |= describe_environment(trainer.device, trainer.dtype) | data | describe_parts(trainer)
+    if "init" in before:  # the model is read when the run begins, and not when it continues
+        environment["init"] = before["init"]
     changes = before.get("changes", [])
     if recipe_changes:
         changes = [*changes, {"step": trainer.step, **recipe_changes}]
@@ -175,10 +182,15 @@ def check_batch(recipe: Recipe, parts: int) -> None:
         )
 
 
-def run_to_end(trainer: Trainer, run: RunFolder, note: Callable[[str], object] | None = None) -> None:
+def run_to_end(
+    trainer: Trainer,
+    run: RunFolder,
+    identities: list[str],
+    note: Callable[[str], object] | None = None,
+) -> None:
     """Train to the end. Write the log, show progress, and save a checkpoint each epoch and when interrupted.
 
-    All ranks stop after the same step, and the first one writes.
+    All ranks stop after the same step, and the first one writes. Checkpoints name the `identities`.
 
     Raises:
         Diverged: the loss or a weight is not finite. Earlier checkpoints stay, and the message names one.
@@ -202,7 +214,7 @@ def run_to_end(trainer: Trainer, run: RunFolder, note: Callable[[str], object] |
                 last = trainer.step == trainer.total_steps
                 stop = ranks.any(interruption.requested)
                 if stop or last or trainer.step % per_epoch == 0:
-                    state = trainer.state()
+                    state = trainer.state() | {IDENTITIES: identities}
                     if ranks.first:
                         sync(log)  # a checkpoint must not reach the disk before the lines up to its step
                         save_finite(checkpoint, state)

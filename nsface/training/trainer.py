@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from nsface.errors import ModelError, NsfaceError, RecipeError
 from nsface.heads import Head
 from nsface.images.batches.loader import BatchLoader
-from nsface.recipe.schema import Optimizer, Recipe
+from nsface.recipe.schema import Recipe
 from nsface.seeds import derived_seed
+from nsface.training.freezing import Freezing
 from nsface.training.meter import Meter
+from nsface.training.optimizer import make_optimizer, restore_optimizer, set_rate
 from nsface.training.ranks import ALONE, Ranks
 from nsface.training.schedule import learning_rate
 
@@ -69,7 +71,8 @@ class Trainer:
         self.device = device
         self.dtype = dtype
         self.ranks = ranks
-        self.optimizer = make_optimizer(recipe.optimizer, [self.network, self.head, self.auxiliary])
+        self.optimizer = make_optimizer(recipe.optimizer, [self.head, self.auxiliary], self.network)
+        self.freezing = Freezing(self.network, recipe.freeze, loader.batches_per_epoch)
         self.meter = Meter(device, list(auxiliary))
         self.step = 0
         self.total_steps = recipe.iterations or (recipe.epochs or 0) * loader.batches_per_epoch
@@ -121,8 +124,10 @@ class Trainer:
         seed = self.recipe.seed
         torch.manual_seed(derived_seed(seed, self.ranks.stream("dropout"), self.step))
         self.head.reseed(derived_seed(seed, "noise", self.step))
+        self.freezing.begin_step(self.step, self.optimizer)
         for module in self._advancing:
-            module.advance(self.step, self.total_steps)
+            if not self.freezing.is_frozen(module):
+                module.advance(self.step, self.total_steps)
         optimizer = self.recipe.optimizer
         rate = learning_rate(
             self.recipe.schedule,
@@ -130,9 +135,7 @@ class Trainer:
             self.step / self._steps_per_time,
             self.total_steps / self._steps_per_time,
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-
+        set_rate(self.optimizer, rate)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             features = self.network(self.recipe.input.normalise(images))
         features = self.ranks.gather(features)
@@ -175,7 +178,7 @@ class Trainer:
         """Raise if embeddings are not finite: finite weights can be so large that they overflow."""
         self.network.eval()
         embeddings = self.network(self.recipe.input.normalise(images))
-        self.network.train()
+        self.freezing.set_training_mode()
         if not embeddings.isfinite().all():
             raise Diverged(f"the embeddings of the network are not finite after its last step, {self.step}")
 
@@ -203,7 +206,6 @@ class Trainer:
             ModelError: it is not the state of such a training.
             RecipeError: the run has fewer steps than `state` has done.
         """
-        settings = [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups]
         try:
             step = self._checked_step(state)
             if self.head.shard is not None:
@@ -211,13 +213,11 @@ class Trainer:
             self.network.load_state_dict(state["network"])
             self.head.load_state_dict(state["head"])
             self.auxiliary.load_state_dict(state["auxiliary"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            restore_optimizer(self.optimizer, state["optimizer"])
             self.meter.restore(state["meter"])
         # what a foreign state raises, which may hold anything in place of a tensor or a dictionary
         except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
             raise ModelError("not a checkpoint of this training, or a damaged one") from error
-        for group, own in zip(self.optimizer.param_groups, settings, strict=True):
-            group.update(own)
         if step > self.total_steps:
             raise RecipeError(f"the run is at step {step} already, and is to have {self.total_steps}")
         self.step = step
@@ -260,21 +260,3 @@ class Trainer:
                     key: change(value) if isinstance(value, Tensor) else value
                     for key, value in kept[number].items()
                 }
-
-
-def make_optimizer(settings: Optimizer, modules: list[nn.Module]) -> torch.optim.SGD:
-    """SGD over all parameters of `modules`, with weight decay on matrices and convolutions alone.
-
-    Biases, scales and shifts of normalisation, and PReLU slopes have none.
-    """
-    parameters = [parameter for module in modules for parameter in module.parameters()]
-    return torch.optim.SGD(
-        [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        nesterov=settings.nesterov,
-        fused=True,
-    )

@@ -19,8 +19,9 @@ from nsface.model import read_model
 from nsface.recipe.schema import Recipe
 from nsface.synthetic import write_training_set
 from nsface.training import trainer as trainer_module
+from nsface.training.optimizer import make_optimizer
 from nsface.training.run import Interrupted, train
-from nsface.training.trainer import Trainer, make_optimizer
+from nsface.training.trainer import Trainer
 
 SETTINGS: dict[str, Any] = {
     "network": {"name": "light-resnet", "embedding_size": 16, "channels": 8},

@@ -37,11 +37,13 @@ class System:
 
     @property
     def training(self) -> str:
-        """Its head and network in a few words."""
+        """Its head, its network, and the model that its training began with, in a few words."""
         head, network = dict(self.runs[0].recipe["head"]), self.runs[0].recipe["network"]
         name = head.pop("name")
         arguments = ", ".join(f"{key} {value}" for key, value in head.items())
-        return f"head {name}{f' ({arguments})' if arguments else ''}, network {network['name']}"
+        init = self.runs[0].recipe.get("init")
+        begun = f", begun with {shown(init['model'])}" if init else ""
+        return f"head {name}{f' ({arguments})' if arguments else ''}, network {network['name']}{begun}"
 
     def results(self, key: str) -> list[Result]:
         """The results of its runs in files called `key`, in the order of the runs."""

@@ -59,11 +59,16 @@ class _Named(_Content):
     name: str
 
 
+class _Init(_Content):
+    model: str
+
+
 class ResolvedRecipe(_Content):
     """What is read of `recipe.yaml` where the network and the head that it names need not exist here."""
 
     head: _Named
     network: _Named
+    init: _Init | None = None
     exclude: list[str] | None = None
 
 

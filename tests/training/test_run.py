@@ -19,7 +19,6 @@ from nsface.model import read_model
 from nsface.recipe.schema import Recipe
 from nsface.synthetic import write_training_set
 from nsface.training import trainer as trainer_module
-from nsface.training.optimizer import make_optimizer
 from nsface.training.run import Interrupted, train
 from nsface.training.trainer import Trainer
 
@@ -247,18 +246,6 @@ def test_bfloat16_trains_to_nearly_the_same_loss(faces: Path, tmp_path: Path) ->
     half, single = log(tmp_path / "bf16"), log(tmp_path / "fp32")
     assert half[0]["loss"] == pytest.approx(single[0]["loss"], rel=0.02)
     assert half[0]["loss"] != single[0]["loss"], "bf16 must have been used"
-
-
-def test_weight_decay_spares_vectors() -> None:
-    settings = recipe(Path()).optimizer
-    head = Softmax(4, 3, bias=True)
-    decayed, spared = make_optimizer(
-        settings, [torch.nn.PReLU(4), torch.nn.BatchNorm2d(4), head]
-    ).param_groups
-    assert decayed["params"] == [head.weight]
-    assert decayed["weight_decay"] == 5e-4
-    assert len(spared["params"]) == 4
-    assert spared["weight_decay"] == 0
 
 
 def test_one_step_by_hand(faces: Path) -> None:

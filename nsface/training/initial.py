@@ -65,20 +65,18 @@ class InitialModel:
         """
         network.load_state_dict(self.weights)
         file = RunFolder(Path(self.init.model).parent).latest_checkpoint
-        copied, reason = 0, ""
+        copied, reason = 0, f"{shown(file)} has none of these identities"
         try:
-            rows, names = self._class_weights(file)
-            copied = copy_class_weights(head, identities, rows, names)
-            reason = "" if copied else f"{shown(file)} has none of them"
+            copied = copy_class_weights(head, identities, *self._class_weights(file))
         except ModelError as error:
             reason = str(error)
         new = len(identities) - copied
         if note is not None:
-            kept = f"{copied:,} of {len(identities):,} identities are those of {shown(file)}"
-            note(
-                f"the network begins with {shown(self.init.model)}; the class weights of "
-                + (f"{kept}, {new:,} are new" if copied else f"all {new:,} identities are new: {reason}")
-            )
+            what = f"all {new:,} class weights are new: {reason}"
+            if copied:
+                what = f"class weights of the same identities in {shown(file)}: {copied:,} of "
+                what += f"{len(identities):,}; new ones: {new:,}"
+            note(f"the network begins with {shown(self.init.model)}; {what}")
         counts = {"class_weights_copied": copied, "class_weights_new": new}
         source = {"class_weights_from": str(file)} if copied else {}
         return self.init.model_dump() | counts | source

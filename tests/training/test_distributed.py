@@ -26,6 +26,7 @@ from nsface.errors import NsfaceError, RecipeError
 from nsface.heads import HEADS, Head
 from nsface.heads.other_identities import Classes, reduce_blocked, reduce_plain
 from nsface.heads.shard import Shard
+from nsface.recipe.finetuning import Freeze
 from nsface.recipe.schema import Recipe
 from nsface.training.ranks import Ranks, joined
 from nsface.training.run import Interrupted, train
@@ -293,6 +294,46 @@ def check_head(name: str, shard: Shard) -> None:
         results.append([*outputs, features.grad, *rows, *head.buffers()])
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11)
+
+
+def fine_tuned(faces: Path, former: Path) -> Recipe:
+    """Frozen for the first three of six steps, at a lower rate, on a person whom `former` does not know."""
+    return recipe(
+        faces,
+        init=str(former / "model.safetensors"),
+        freeze={"parts": ["stages.0", "stages.1"], "epochs": 1},
+        optimizer={"learning_rate": 0.1, "nesterov": True, "backbone_rate": 0.3},
+        head={"name": "softmax"},
+        exclude=["0"],
+        epochs=2,
+    )
+
+
+def fine_tune_on_two(ranks: Ranks, faces: Path, former: Path, out: Path) -> None:
+    notes: list[str] = []
+    train(fine_tuned(faces, former), out / "whole", ranks=ranks, note=notes.append)
+    assert [": 5 of 6; new ones: 1" in line for line in notes[:1]] == [True] * ranks.first
+    for stop_at in (3, 4):  # at the release, and after it
+        parts = out / f"stopped-at-{stop_at}"
+        interrupted(ranks, fine_tuned(faces, former), parts, stop_at)
+        train(fine_tuned(faces, former), parts, ranks=ranks, resume=True)
+    frozen = fine_tuned(faces, former).model_copy(update={"freeze": Freeze(parts=["all"])})
+    train(frozen, out / "all-frozen", ranks=ranks)
+
+
+def test_two_ranks_fine_tune_as_one_process_does(faces: Path, tmp_path: Path) -> None:
+    former, out = tmp_path / "former", tmp_path / "two"
+    train(recipe(faces, exclude=["2"], head={"name": "softmax"}), former)
+    ends = start(2, fine_tune_on_two, faces, former, out)
+    assert [end.status for end in ends] == [0, 0], "".join(end.err for end in ends)
+    train(fine_tuned(faces, former), tmp_path / "one")
+    assert_same_run(tmp_path / "one", out / "whole")
+    whole = load_file(out / "whole" / "model.safetensors")
+    for stop_at in (3, 4):
+        resumed = load_file(out / f"stopped-at-{stop_at}" / "model.safetensors")
+        assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    first, last = (load_file(run / "model.safetensors") for run in (former, out / "all-frozen"))
+    assert all(torch.equal(first[name], last[name]) for name in first)
 
 
 def test_fewer_identities_than_ranks() -> None:

@@ -166,7 +166,7 @@ def test_why_all_class_weights_are_new_is_said(
 
 def test_a_model_of_unknown_head_and_identities(small: Small, tmp_path: Path) -> None:
     """As a network that another program trained is described."""
-    description = tiny_description(height=48, width=40).model_copy(
+    description = tiny_description(height=48, width=40, colour="BGR", mean=(100.0, 110.0, 120.0)).model_copy(
         update={"head": "none", "identities": 0, "recipe_digest": ""}
     )
     network = description.build()
@@ -180,6 +180,10 @@ def test_a_model_of_unknown_head_and_identities(small: Small, tmp_path: Path) ->
     assert recipe.network.model_dump() == {"name": "light-resnet", "embedding_size": 16, "channels": 8}
     again = Recipe.model_validate(yaml.safe_load(recipe.to_yaml()))
     assert again == recipe
+    trained = read_model(train(again, tmp_path / "run"))
+    assert trained[1].input == description.input
+    weights = trained[0].state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in network.state_dict().items())
 
 
 def network_of(**changes: Any) -> dict[str, Any]:
@@ -197,6 +201,7 @@ def network_of(**changes: Any) -> dict[str, Any]:
             "init: network.name is sphereface-4 in the recipe and ",
         ),
         ({"input": {"height": 96}}, "init: input.height is 96 .*; give the model's, or leave `input` out"),
+        ({"input": {"colour": "BGR"}}, "init: input.colour is BGR in the recipe and RGB in "),
         ({"input": {"mean": 0.0}}, "init: input.mean is 0.0 in the recipe and 127.5 in "),
         ({"input": {"std": 127.5}}, "init: input.std is 127.5 in the recipe and 128.0 in "),
         ({"input": {"template": "arcface"}}, "init: input.template is arcface in the recipe and sphereface"),

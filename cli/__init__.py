@@ -36,6 +36,7 @@ COMMANDS = {
     "overlap": "Find people of a training set who are in a test set.",
     "fuse": "Fuse embeddings files of several models into one.",
     **{f"eval-{name}": entry.summary for name, entry in PROTOCOLS.items()},
+    "eval-all": "Score a model or embeddings by every protocol whose lists are there.",
     "compare": "Compare two embeddings files on one protocol.",
     "synth": "Render synthetic faces in the layouts of LFW, YTF and training sets.",
     "saturation": "Show how far the samples saturated in training runs.",
@@ -82,7 +83,7 @@ class LazyGroup(click.Group):
 def _command(name: str) -> click.Command:
     """The command called `name`; that of a protocol is made from it, but for `eval-bin`."""
     _, prefix, protocol = name.partition("eval-")
-    if prefix and protocol != "bin":
+    if prefix and protocol not in ("all", "bin"):
         from nsface.cli.evaluate import evaluation
 
         return evaluation(protocol)

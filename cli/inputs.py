@@ -59,7 +59,7 @@ class Inputs:
         from nsface.embeddings.extraction import extract
         from nsface.images.sources import open_source
 
-        source, prefix = open_source(str(self.images)), _given_prefix()
+        source, prefix = open_source(str(self.images)), given_prefix()
         with tqdm(total=len(source), unit=" images", disable=None) as bar:
             if template_of is None:
                 made = extract(str(self.model), source, **self.options, progress=bar.update)
@@ -74,7 +74,7 @@ class Inputs:
 
 def load_embeddings(file: Path) -> Embeddings:
     """Read an embeddings file, its names as --name-prefix says; note what makes its scores doubtful."""
-    embeddings, prefix = load(file), _given_prefix()
+    embeddings, prefix = load(file), given_prefix()
     if prefix:
         embeddings = embeddings.with_prefix(prefix)
     _notes(embeddings)
@@ -96,7 +96,8 @@ def note_zeros(embeddings: Embeddings) -> None:
     note_all(embeddings.notes())
 
 
-def _given_prefix() -> str:
+def given_prefix() -> str:
+    """What --name-prefix gives, '' where it is left out."""
     return str(click.get_current_context().meta.get(_PREFIX) or "")
 
 

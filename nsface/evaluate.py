@@ -38,6 +38,7 @@ from nsface.embeddings.overlap_record import overlap_notes
 from nsface.embeddings.pair import from_pair
 from nsface.errors import DoubtfulResult, NsfaceError
 from nsface.protocols import PROTOCOLS, load_protocol
+from nsface.protocols.all_protocols import plan, score, system_of
 from nsface.protocols.bin_file import Bin
 from nsface.protocols.blufr import Blufr
 from nsface.protocols.fglfw import Fglfw
@@ -48,6 +49,7 @@ from nsface.protocols.pairs import Pairs
 from nsface.protocols.protocol import Measurement, OptionsError, Protocol
 from nsface.protocols.ytf import Ytf
 from nsface.results import (
+    AllProtocols,
     BlufrRates,
     Comparison,
     Identification,
@@ -60,7 +62,7 @@ from nsface.results import (
 )
 from nsface.results.comparison import system_names
 
-__all__ = ["bin", "blufr", "compare", "fglfw", "ident", "ijb", "lfw", "pairs", "ytf"]
+__all__ = ["all", "bin", "blufr", "compare", "fglfw", "ident", "ijb", "lfw", "pairs", "ytf"]
 
 AnyEmbeddings = Embeddings | str | os.PathLike[str] | tuple[Sequence[str], npt.ArrayLike]
 P = ParamSpec("P")
@@ -226,6 +228,38 @@ def bin(embeddings: AnyEmbeddings, protocol: Bin) -> Verification:
         >>> bin("agedb_30.npz", "agedb_30.bin").accuracy  # doctest: +SKIP
     """
     return _measured(protocol, embeddings).result()
+
+
+def all(
+    embeddings: AnyEmbeddings, lists: str | os.PathLike[str], *, against: AnyEmbeddings | None = None
+) -> AllProtocols:
+    """Every protocol whose lists are in the folder `lists`, or below it, and whose images have embeddings.
+
+    Lists are known by their content. A list of which an image is missing is not scored; `not_run` says why.
+
+    Args:
+        embeddings: an `Embeddings`, the path of an embeddings file, or `(names, vectors)`.
+        lists: the folder.
+        against: other embeddings, for `differences` with p values that Holm's method corrects.
+
+    Raises:
+        DataError: there is no such folder, no list in it, or embeddings that cannot be read.
+        NsfaceError: nothing could be scored.
+
+    Example:
+        >>> found = all("lfw.npz", "benchmarks")  # doctest: +SKIP
+        >>> [(one.title, one.value) for one in found.scores]  # doctest: +SKIP
+    """
+    first, second = _opened(embeddings), None
+    names = (first.source, "")
+    if against is not None:
+        other = _opened(against, "the others")
+        names = system_names(first.source, other.source)
+        second = system_of(other, names[1])
+    system = system_of(first, names[0])
+    made = plan(lists, system)
+    _warn(made.notes)
+    return score(made, system, second, note=_warn)
 
 
 @overload

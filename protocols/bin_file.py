@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from nsface.errors import DataError
-from nsface.protocols.protocol import AnyPath, option
+from nsface.protocols.list_files import ListFile
+from nsface.protocols.protocol import AnyPath, Found, option
 from nsface.protocols.trials import Trials
 from nsface.protocols.verification import VerificationProtocol
 
 FOLDS = 10
+_PICKLED_LIST = re.compile(rb"\x80[\2-\5](?:\x95.{8})?[](]", re.DOTALL)  # a pickle that begins with a list
 
 
 @dataclass(frozen=True)
 class Bin(VerificationProtocol[Trials]):
     """Score embeddings of the images in an InsightFace `.bin` file, which are called `000000`, `000001`, …"""
 
+    carries_images: ClassVar[bool] = True
+
     pairs: AnyPath = option("The .bin file.")
+
+    @classmethod
+    def recognises(cls, file: ListFile) -> bool:
+        return bool(_PICKLED_LIST.match(file.head))
+
+    @classmethod
+    def found_among(cls, files: Sequence[ListFile]) -> Iterator[Found]:
+        for found in super().found_among(files):
+            yield replace(found, title=found.lists[0].name)
 
     def read(self) -> Trials:
         from nsface.images.sources.bin import BinSource  # labels and images lie in one file

@@ -9,8 +9,9 @@ gallery, one image each of 1,000 people, for probes of those people and of other
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,17 @@ from nsface.metrics.all_pairs import genuine_pairs, tar_over_all_pairs
 from nsface.protocols.curves import POINTS, identification_curves
 from nsface.protocols.identification import MeasuredTrial, Trial, identify
 from nsface.protocols.identification_lists import named
+from nsface.protocols.list_files import ListFile, distinct, is_number
 from nsface.protocols.lists import Line, blocks, read_lines, shorten
-from nsface.protocols.protocol import AnyPath, Measurement, Protocol, Start, option, scored_embeddings
+from nsface.protocols.protocol import (
+    AnyPath,
+    Found,
+    Measurement,
+    Protocol,
+    Start,
+    option,
+    scored_embeddings,
+)
 from nsface.results import BlufrRates
 from nsface.results.curves import Curves
 from nsface.results.measures import AttainedTar
@@ -127,6 +137,28 @@ class Blufr(Protocol[list[TrialLists], MeasuredBlufr]):
 
     lists: AnyPath = option("The toolkit's folder list/lfw, or its blufr_lfw_config.mat.")
 
+    @classmethod
+    def found_among(cls, files: Sequence[ListFile]) -> Iterator[Found]:
+        """MATLAB files, and folders with both lists of the toolkit, which hold the same trials."""
+        read: list[tuple[Found, list[TrialLists]]] = []
+        for found in _given(cls, files):
+            try:
+                trials = read_trials(found.lists[0])
+            except DataError:
+                yield found  # whoever reads it again says what is wrong
+                continue
+            same = next((place for place, (_, known) in enumerate(read) if known == trials), None)
+            if same is None:
+                read.append((found, trials))
+            else:
+                first = read[same][0]
+                copies = [*first.copies, *found.lists, *found.copies]
+                read[same] = (replace(first, copies=copies), trials)
+        yield from (found for found, _ in read)
+
+    def needed(self, embeddings: Embeddings, lists: list[TrialLists]) -> Sequence[str]:
+        return [name for trial in lists for name in trial.images]
+
     def read(self) -> list[TrialLists]:
         return read_trials(self.lists)
 
@@ -145,6 +177,30 @@ class Blufr(Protocol[list[TrialLists], MeasuredBlufr]):
                 advance(1)
         identified, results = zip(*measured, strict=True)
         return MeasuredBlufr(embeddings, identified, results)
+
+
+def _given(cls: type[Blufr], files: Sequence[ListFile]) -> Iterator[Found]:
+    matlab = (file for file in files if file.head.startswith(b"MATLAB") and file.path.suffix == ".mat")
+    for file in distinct(matlab):
+        yield Found(cls(file.path), [file.path], copies=file.copies)
+    folders = Counter(file.path.parent for file in files if file.path.name in _FILES and _is_sets(file))
+    for folder, count in folders.items():
+        if count == len(_FILES):
+            yield Found(cls(folder), [folder])
+        else:
+            yield Found(
+                None, [folder], problem=f"{' and '.join(_FILES)} are needed, and one of them is missing"
+            )
+
+
+def _is_sets(file: ListFile) -> bool:
+    """Whether most lines are `index, Name_0001.jpg`."""
+
+    def is_image(line: str) -> bool:
+        index, _, name = line.partition(",")
+        return is_number(index.strip()) and _placed(name.strip()) is not None
+
+    return file.mostly(is_image)
 
 
 def measure(embeddings: Embeddings, trial: TrialLists) -> tuple[MeasuredTrial, BlufrTrial]:

@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from itertools import groupby
+from statistics import median
 
+from nsface.protocols.list_files import ListFile
 from nsface.protocols.lists import Line, read_lines
 from nsface.protocols.protocol import AnyPath, OptionsError, option
 from nsface.protocols.trials import Trials, identity, trials
@@ -20,6 +23,7 @@ from nsface.results.official import PAIRS as OFFICIAL
 FOLDS = 10
 NAME = "fglfw"
 PAIRS = OFFICIAL[NAME] // (2 * FOLDS)  # of each kind in a fold
+_RUN = 20  # pairs of one kind in a row: in a list of images they are a few, of a person with very many
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,18 @@ class Fglfw(VerificationProtocol[Trials]):
         "Name of the list in the result.  [default: fglfw by its size, or fglfw-like]",
         default=None,
     )
+
+    @classmethod
+    def recognises(cls, file: ListFile) -> bool:
+        """Whether lines are paths, of which neighbours are pairs of one kind in runs of one length, as in no
+        list of images."""
+        lines = file.lines
+        if not lines or not file.mostly(lambda line: bool(identity(line)) and not line.split()[-1].isdigit()):
+            return False
+        same = [identity(a) == identity(b) for a, b in zip(lines[::2], lines[1::2], strict=False)]
+        runs = [len(list(run)) for _, run in groupby(same)]
+        alike = len(set(runs[:-1])) == 1 and len(runs) > 2 * FOLDS - 2
+        return bool(same) and same[0] and len(runs) > 1 and (alike or median(runs) >= _RUN)
 
     def read(self) -> Trials:
         read = read_pairs(self.pairs)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from nsface.embeddings.file import Embeddings
-from nsface.errors import listing
+from nsface.errors import counted, listing
 from nsface.metrics.similarity import Similarity
 from nsface.protocols.comparison import compare_identification
 from nsface.protocols.curves import POINTS, identification_curves
@@ -21,7 +21,9 @@ from nsface.protocols.identification import (
     summary,
     transformed,
 )
+from nsface.protocols.identification_discovery import find_people, find_subjects, find_trials
 from nsface.protocols.identification_lists import (
+    IMPOSTORS_FILE,
     OpenGallery,
     given_trial,
     lfw_trial,
@@ -30,10 +32,12 @@ from nsface.protocols.identification_lists import (
     unexpected_counts,
 )
 from nsface.protocols.lfw import image, read_people
+from nsface.protocols.list_files import ListFile
 from nsface.protocols.protocol import (
     DIMENSIONS,
     FAR,
     AnyPath,
+    Found,
     Measurement,
     OptionsError,
     Protocol,
@@ -44,6 +48,7 @@ from nsface.protocols.protocol import (
 from nsface.protocols.transforms import Transform
 from nsface.results import Identification, IdentificationComparison
 from nsface.results.curves import Curves
+from nsface.results.official import LFW_PEOPLE, TITLES
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,43 @@ class Ident(Protocol[Lists, MeasuredIdentification]):
     def transform(self) -> Transform:
         """What is done to embeddings first."""
         return Transform(self.center, self.pca or 0)
+
+    @classmethod
+    def found_among(cls, files: Sequence[ListFile]) -> Iterator[Found]:
+        yield from cls._draw_found_among(files)
+        people = [one.file for one in find_people(files) if not one.problem]
+        for trials in find_trials(files):
+            title = f"{TITLES['lfw-identification']}, {counted(len(trials.folders), 'trial')}"
+            problem = ""
+            if trials.missing:
+                problem = f"{listing(list(trials.missing), 3)} is missing"
+            elif not people and not trials.impostors:
+                problem = f"who the impostors are is not known: give people.txt, or {IMPOSTORS_FILE} in each"
+            everyone = people[0].path if people else None
+            given = None if problem else cls(people=everyone, lists=trials.folders)
+            yield Found(given, trials.folders, title, problem, trials.copies)
+
+    @classmethod
+    def _draw_found_among(cls, files: Sequence[ListFile]) -> Iterator[Found]:
+        """LFW's deterministic draw, for each list of subjects."""
+        people = find_people(files)
+        sound = [one.file for one in people if not one.problem]
+        subjects = find_subjects(files, people)
+        title = TITLES["lfw-identification"]
+        yield from (Found(None, [one.file.path], title, one.problem) for one in people if one.problem)
+        for names in subjects:
+            if not sound:
+                yield Found(None, [names.path], title, "there is no list of people: people.txt is missing")
+                continue
+            protocol = cls(people=sound[0].path, subjects=names.path)
+            yield Found(protocol, [sound[0].path, names.path], title, "", [*sound[0].copies, *names.copies])
+        if sound and not subjects and len(people[0].images) == LFW_PEOPLE:
+            yield Found(None, [sound[0].path], title, "there is no list of the names of the 596 subjects")
+
+    def needed(self, embeddings: Embeddings, lists: Lists) -> Sequence[str]:
+        trials = lists.trials or self._given_trials(lists, embeddings)
+        both = [named for trial in trials for named in (*(trial.closed or ()), *(trial.open or ()))]
+        return [name for named in both for name in named.images]
 
     def read(self) -> Lists:
         everyone = [person for fold in read_people(self.people) for person in fold] if self.people else []

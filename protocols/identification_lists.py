@@ -18,7 +18,8 @@ from nsface.results.official import LFW_CLOSED_SET, LFW_MULTIPLE_OPEN_GALLERY, L
 
 OpenGallery = Literal["single", "multi"]
 SINGLES = 3653  # people with one image who join the closed gallery
-_FILES = ("closed_gallery.txt", "closed_probe.txt", "open_gallery.txt", "open_genuine.txt")
+TRIAL_FILES = ("closed_gallery.txt", "closed_probe.txt", "open_gallery.txt", "open_genuine.txt")
+IMPOSTORS_FILE = "open_impostors.txt"
 
 
 def lfw_trial(
@@ -65,9 +66,9 @@ def given_trial(
             `open_impostors.txt`.
     """
     folder = Path(location)
-    gallery, probes, enrolled, genuine = lists = [read_named(folder / name) for name in _FILES]
+    gallery, probes, enrolled, genuine = lists = [read_named(folder / name) for name in TRIAL_FILES]
     known = set(enrolled.people)
-    file = folder / "open_impostors.txt"
+    file = folder / IMPOSTORS_FILE
     if os.path.exists(file):
         impostors = read_named(file)
     elif any(part != named(part.images) for part in lists):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
@@ -13,9 +13,20 @@ import numpy.typing as npt
 from nsface.embeddings.file import Embeddings
 from nsface.metrics.roc import Roc, auc, eer, roc, tar_at_far
 from nsface.metrics.shared_people import rate_interval, shared_people
+from nsface.names import has_image_extension
 from nsface.protocols.comparison import compare_templates
 from nsface.protocols.curves import POINTS, histogram, roc_curve
-from nsface.protocols.protocol import FAR, AnyPath, Measurement, Protocol, Start, option, scored_embeddings
+from nsface.protocols.list_files import ListFile, distinct, is_number, nearest
+from nsface.protocols.protocol import (
+    FAR,
+    AnyPath,
+    Found,
+    Measurement,
+    Protocol,
+    Start,
+    option,
+    scored_embeddings,
+)
 from nsface.protocols.templates import (
     Faces,
     TemplatePairs,
@@ -117,6 +128,24 @@ class Ijb(Protocol[Lists, ScoredTemplates]):
     )
     far: tuple[float, ...] = option("FAR at which to report TAR; repeatable.", bounds=FAR, default=())
 
+    @classmethod
+    def found_among(cls, files: Sequence[ListFile]) -> Iterator[Found]:
+        faces = distinct(file for file in files if file.mostly(_is_face))
+        for pairs in distinct(file for file in files if file.mostly(_is_pair)):
+            if media := nearest(pairs, faces):
+                protocol = cls(media.path, pairs.path)
+                yield Found(protocol, [media.path, pairs.path], copies=[*media.copies, *pairs.copies])
+                faces = [file for file in faces if file is not media]
+            else:
+                problem = "there is no list of faces: *_face_tid_mid.txt is missing"
+                yield Found(None, [pairs.path], problem=problem, copies=pairs.copies)
+        for media in faces:
+            problem = "there is no list of pairs: *_template_pair_label.txt is missing"
+            yield Found(None, [media.path], problem=problem, copies=media.copies)
+
+    def needed(self, embeddings: Embeddings, lists: Lists) -> Sequence[str]:
+        return lists.faces.images
+
     def read(self) -> Lists:
         faces = read_faces(self.faces)
         if self.failure_to_enrol == "lowest":
@@ -134,3 +163,15 @@ class Ijb(Protocol[Lists, ScoredTemplates]):
 
     def compare(self, first: ScoredTemplates, second: ScoredTemplates) -> TemplateComparison:
         return compare_templates(first, second, self.far or FARS)
+
+
+def _is_face(line: str) -> bool:
+    """Whether a line is `image template media`."""
+    fields = line.split()
+    return len(fields) == 3 and has_image_extension(fields[0]) and all(map(is_number, fields[1:]))
+
+
+def _is_pair(line: str) -> bool:
+    """Whether a line is `template1 template2 label`."""
+    fields = line.split()
+    return len(fields) == 3 and all(map(is_number, fields)) and fields[2] in ("0", "1")

@@ -8,17 +8,21 @@ space.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
+from nsface.names import has_image_extension
+from nsface.protocols.list_files import ListFile, distinct, is_number, nearest
 from nsface.protocols.lists import Line, blocks, read_lines
-from nsface.protocols.protocol import AnyPath, option
+from nsface.protocols.protocol import AnyPath, Found, option
 from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.trials import Trials, trials
 from nsface.protocols.verification import VerificationProtocol, verify
 
 MOST_IMAGES = 1_000_000  # in a list of people: LFW has 13,233
+VIEW_1 = {"1100": "train", "500": "test"}  # the headers of its lists
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,30 @@ class Lfw(VerificationProtocol[LfwTrials]):
     train_pairs: AnyPath | None = option("Choose the threshold on this list (View 1).", default=None)
     errata: AnyPath | None = option("A file of corrected labels: image, image, 0|1 per line.", default=None)
 
+    @classmethod
+    def found_among(cls, files: Sequence[ListFile]) -> Iterator[Found]:
+        lists = distinct(filter(_is_pairs, files))
+        for file in lists:
+            if _view_1(file) is None:
+                yield Found(cls(file.path), [file.path], "LFW View 2", copies=file.copies)
+        training = [file for file in lists if _view_1(file) == "train"]
+        for test in (file for file in lists if _view_1(file) == "test"):
+            title = "LFW View 1"
+            if train := nearest(test, training):
+                training.remove(train)
+                protocol = cls(test.path, train_pairs=train.path)
+                yield Found(protocol, [train.path, test.path], title, copies=[*train.copies, *test.copies])
+            else:
+                problem = "there is no list for the threshold: pairsDevTrain.txt is missing"
+                yield Found(None, [test.path], title, problem, test.copies)
+        for train in training:
+            problem = "there is no list to score: pairsDevTest.txt is missing"
+            yield Found(None, [train.path], "LFW View 1", problem, train.copies)
+
+    def needed(self, embeddings: Embeddings, lists: LfwTrials) -> Sequence[str]:
+        training = lists.training
+        return [*super().needed(embeddings, lists), *(training.left + training.right if training else ())]
+
     def read(self) -> LfwTrials:
         read = read_pairs(self.pairs)
         training = read_pairs(self.train_pairs) if self.train_pairs else None
@@ -64,6 +92,40 @@ class Lfw(VerificationProtocol[LfwTrials]):
         if trials.corrected is None:
             return scored
         return replace(scored, corrected=verify("lfw", embeddings, trials.corrected, **scoring))
+
+
+def _is_pairs(file: ListFile) -> bool:
+    """Whether lines are `name i j` or `name1 i name2 j`; a header is not asked for."""
+
+    def is_pair(line: str) -> bool:
+        fields = line.split()
+        numbers = fields[1:] if len(fields) == 3 else fields[1::2]
+        return len(fields) in (3, 4) and all(map(is_number, numbers)) and _is_name(fields[0])
+
+    return file.mostly(is_pair)
+
+
+def _view_1(file: ListFile) -> str | None:
+    """`train` or `test` for a list of View 1, by its size, else by its name; None for one of View 2."""
+    header = file.lines[0].split()
+    if len(header) != 1:
+        return None
+    return VIEW_1.get(header[0]) or ("train" if "train" in file.path.name.lower() else "test")
+
+
+def _is_name(text: str) -> bool:
+    """Whether `text` may be a person, and is neither a number nor an image."""
+    return not (is_number(text) or "/" in text or has_image_extension(text))
+
+
+def is_people(file: ListFile) -> bool:
+    """Whether lines are `name<TAB>images`, below one number or two."""
+
+    def is_person(line: str) -> bool:
+        fields = line.split()
+        return len(fields) == 2 and is_number(fields[1]) and _is_name(fields[0])
+
+    return bool(file.lines) and is_number(file.lines[0].strip()) and file.mostly(is_person, skip=1)
 
 
 def image(name: str, number: int) -> str:

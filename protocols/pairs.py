@@ -8,7 +8,8 @@ person; those of different people, and all of CPLFW's, stand in the order of the
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,14 +19,16 @@ from nsface.embeddings.file import Embeddings
 from nsface.errors import shown
 from nsface.groups import connected_groups
 from nsface.names import plain, stem
+from nsface.protocols.list_files import ListFile, is_number
 from nsface.protocols.lists import Line, read_lines, shorten
-from nsface.protocols.protocol import AnyPath, option
+from nsface.protocols.protocol import AnyPath, Found, option
 from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.trials import Trials, identity, trials
 from nsface.protocols.verification import VerificationProtocol
 
 FOLDS = 10
 TWO_LINES = 3000  # pairs of each kind in CPLFW and in CALFW
+_LABELLED = re.compile(r"\S+\.\w+\s+(?:[0-9]|10)")  # a line of theirs
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,20 @@ class Pairs(VerificationProtocol[OwnTrials]):
         "name<TAB>name<TAB>0|1 per line, optionally <TAB>fold; or pairs_CPLFW.txt, pairs_CALFW.txt."
     )
 
+    @classmethod
+    def recognises(cls, file: ListFile) -> bool:
+        def is_pair(line: str) -> bool:
+            fields = line.split("\t")
+            return len(fields) in (3, 4) and fields[2] in ("0", "1") and not is_number(fields[0] + fields[1])
+
+        return file.mostly(is_pair) or _has_two_lines_a_pair(file)
+
+    @classmethod
+    def found_among(cls, files: Sequence[ListFile]) -> Iterator[Found]:
+        for found in super().found_among(files):
+            lines = next(file.lines for file in files if file.path == found.lists[0])
+            yield replace(found, title=_title(lines))
+
     def read(self) -> OwnTrials:
         read, source = read_pairs(self.pairs), "given"
         if read.folds < 2:
@@ -68,6 +85,29 @@ class Pairs(VerificationProtocol[OwnTrials]):
 
     def score(self, embeddings: Embeddings, trials: OwnTrials) -> ScoredPairs:
         return replace(super().score(embeddings, trials), details={"fold_source": trials.fold_source})
+
+
+def _has_two_lines_a_pair(file: ListFile) -> bool:
+    """Whether lines are `name label` as in CPLFW and CALFW, two of each label in a row.
+
+    A list of images with the number of their class has other numbers too, or folders that contradict them.
+    """
+    if not file.mostly(lambda line: bool(_LABELLED.fullmatch(line.strip()))):
+        return False
+    parts = [line.rsplit(None, 1) for line in file.lines if len(line.split()) > 1]
+    both = list(zip(parts[::2], parts[1::2], strict=False))
+    sound = 0
+    for (left, label), (right, other) in both:
+        people = {identity(left), identity(right)}
+        sound += label == other and ("" in people or (len(people) == 1) == (label != "0"))
+    return 10 * sound > 9 * len(both)
+
+
+def _title(lines: Sequence[str]) -> str:
+    """CALFW and CPLFW by their labels, which are folds in CALFW alone."""
+    if "\t" in lines[0] and len(lines[0].split("\t")) > 2:
+        return ""
+    return "CALFW" if any(line.split()[-1:] > ["1"] for line in lines) else "CPLFW"
 
 
 def read_pairs(path: str | os.PathLike[str]) -> Trials:

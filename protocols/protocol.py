@@ -13,12 +13,15 @@ from __future__ import annotations
 import dataclasses
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from nsface.embeddings.file import Embeddings
 from nsface.errors import NsfaceError
+from nsface.protocols.list_files import ListFile
 from nsface.ranges import between, one_of
 from nsface.results.base import Result
 from nsface.results.comparison import Comparison
@@ -105,6 +108,40 @@ class Measurement(ABC):
         """Curves of at most `points` points, for figures: by the name of the system, or of each trial."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """Lists in a folder that belong together.
+
+    Attributes:
+        protocol: what scores them; None where one of them is missing.
+        lists: the files, or the folders of trials, that are there.
+        title: what to call what they measure; '' for the title of the result.
+        problem: what is missing, where there is no protocol.
+        copies: files, or folders, with the same content, which are not scored again.
+    """
+
+    protocol: Protocol[Any, Any] | None
+    lists: Sequence[Path]
+    title: str = ""
+    problem: str = ""
+    copies: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What of the images, or videos, that lists need is not there.
+
+    Attributes:
+        kind: `images` or `videos`.
+        names: those that are not there.
+        needed: how many the lists need.
+    """
+
+    kind: str
+    names: list[str]
+    needed: int
+
+
 L = TypeVar("L")
 M = TypeVar("M", bound=Measurement)
 
@@ -115,9 +152,11 @@ class Protocol(ABC, Generic[L, M]):
     Attributes:
         comparable: for `compare`, the name of each option that says what both systems are scored on, and the
             field that it gives; empty where two systems cannot be compared.
+        carries_images: whether the images lie in the list itself: only a model can be scored on it.
     """
 
     comparable: ClassVar[Mapping[str, str]] = {}
+    carries_images: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Check every option against its annotation and its bounds.
@@ -133,6 +172,12 @@ class Protocol(ABC, Generic[L, M]):
                     _check_value(f"`{field.name}`", value, hints[field.name], field.metadata.get("bounds"))
                 except ValueError as error:
                     raise OptionsError(str(error)) from error
+
+    @classmethod
+    def found_among(cls, files: Sequence[ListFile]) -> Iterator[Found]:
+        """The lists of this protocol that `eval-all` can tell among `files` by their content; none, unless a
+        protocol says how."""
+        return iter(())
 
     @abstractmethod
     def read(self) -> L:
@@ -150,6 +195,17 @@ class Protocol(ABC, Generic[L, M]):
         """Where images are pooled while they are extracted: the template of an image's name, None to leave it
         out. None: every image has an embedding of its own."""
         return None
+
+    def missing(self, embeddings: Embeddings, lists: L) -> Missing | None:
+        """What the lists need and has no embedding; None where all is there. No vector is looked at."""
+        images = list(dict.fromkeys(self.needed(embeddings, lists)))
+        there = embeddings.has(images)
+        absent = [name for name, found in zip(images, there, strict=True) if not found]
+        return Missing("images", absent, len(images)) if absent else None
+
+    def needed(self, embeddings: Embeddings, lists: L) -> Sequence[str]:
+        """The names of the images that the lists need, some of which may depend on the names there are."""
+        return ()
 
     @abstractmethod
     def measure(self, embeddings: Embeddings, lists: L, start: Start | None = None) -> M:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,7 +16,8 @@ from nsface.metrics.similarity import Similarity, pair_scores
 from nsface.metrics.verification import Fold, accuracy_at, best_threshold, kfold_accuracy
 from nsface.protocols.calibrated import calibrate
 from nsface.protocols.comparison import compare_verification
-from nsface.protocols.protocol import DIMENSIONS, FAR, Protocol, Start, option
+from nsface.protocols.list_files import ListFile, distinct
+from nsface.protocols.protocol import DIMENSIONS, FAR, Found, Protocol, Start, option
 from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
@@ -45,6 +46,21 @@ class VerificationProtocol(Protocol[T, ScoredPairs], Generic[T]):
     )
     far: tuple[float, ...] = option("FAR at which to report TAR; repeatable.", bounds=FAR, default=())
     calibration: bool = option("Add the expected calibration error (ECE).", default=False)
+
+    @classmethod
+    def recognises(cls, file: ListFile) -> bool:
+        """Whether `file`, by its first lines, is the only list of this protocol."""
+        return False
+
+    @classmethod
+    def found_among(cls, files: Sequence[ListFile]) -> Iterator[Found]:
+        for file in distinct(filter(cls.recognises, files)):
+            (name,) = cls.comparable.values()
+            given: dict[str, Any] = {name: file.path}
+            yield Found(cls(**given), [file.path], copies=file.copies)
+
+    def needed(self, embeddings: Embeddings, lists: T) -> Sequence[str]:
+        return [*lists.left, *lists.right]
 
     @property
     def scoring(self) -> dict[str, Any]:

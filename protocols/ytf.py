@@ -17,8 +17,9 @@ from nsface.embeddings.meta import FRAMES, POOLING
 from nsface.embeddings.pooling import group_rows, pooled
 from nsface.errors import DataError, listing
 from nsface.metrics.similarity import Floats, pair_scores
+from nsface.protocols.list_files import ListFile
 from nsface.protocols.lists import Line, read_lines
-from nsface.protocols.protocol import AnyPath, OptionsError, option
+from nsface.protocols.protocol import AnyPath, Missing, OptionsError, option
 from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.trials import Trials, trials
 from nsface.protocols.verification import VerificationProtocol, measure, verify
@@ -50,6 +51,22 @@ class Ytf(VerificationProtocol[Trials]):
             raise OptionsError(
                 "`pool` pairs averages cosines of frames; `pca`, `center` and euclidean do not apply"
             )
+
+    @classmethod
+    def recognises(cls, file: ListFile) -> bool:
+        def is_pair(line: str) -> bool:
+            fields = line.split(",")
+            return len(fields) == 5 and all(video.count("/") == 1 for video in fields[2:4])
+
+        return file.mostly(is_pair)
+
+    def missing(self, embeddings: Embeddings, lists: Trials) -> Missing | None:
+        videos = {*lists.left, *lists.right}
+        if self.pool == "mean" and _holds_templates(embeddings, list(videos)):
+            absent = sorted(videos.difference(embeddings.names))
+        else:
+            absent = videos_of_frames(embeddings.names, lists)[1]
+        return Missing("videos", absent, len(videos)) if absent else None
 
     def read(self) -> Trials:
         return read_splits(self.splits)

@@ -99,13 +99,19 @@ class Embeddings:
             )
         remedy = "extract the whole set again"
         if not any(row >= 0 for row in rows):
-            remedy = f"a name there is '{shown(self.names[0])}'" if len(self.names) else "it has no names"
-            if prefix := prefix_between(self.names, missing):
-                remedy += f"; give `--name-prefix {shown(prefix)}`"
+            remedy = self.example(missing)
         raise DataError(
             f"{shown(self.source)}: {len(missing)} of {len(set(wanted))} images asked for have no embedding: "
             f"{listing(missing)}; {remedy}"
         )
+
+    def example(self, missing: Sequence[str]) -> str:
+        """A name that there is, and the prefix that would find those `missing`, where one does."""
+        if not len(self.names):
+            return "it has no names"
+        prefix = prefix_between(self.names, missing)
+        remedy = f"; give `--name-prefix {shown(prefix)}`" if prefix else ""
+        return f"a name there is '{shown(self.names[0])}'{remedy}"
 
     def zeros(self) -> list[str]:
         """Names of the images whose embedding is all zeros: they have no direction, and cosine 0 with all."""

@@ -229,3 +229,34 @@ def bootstrap_difference(first: npt.ArrayLike, second: npt.ArrayLike, observed: 
     none = float((delta == 0).sum())
     smaller = min(float((delta < 0).sum()), float((delta > 0).sum())) + none / 2
     return Difference(observed, (float(low), float(high)), min(1.0, 2 * (smaller + 1) / (len(delta) + 1)))
+
+
+def holm(p_values: npt.ArrayLike) -> list[float]:
+    """Holm's correction of p values for the number of tests: of all that are below α after it, none is wrong
+    with probability 1 − α, however the tests depend on each other.
+
+    In ascending order, p₍ᵢ₎ of m tests becomes max over j ≤ i of min(1, (m − j + 1) p₍ⱼ₎).
+    Source: Holm 1979, https://www.jstor.org/stable/4615733.
+
+    Args:
+        p_values: (m,), in [0, 1].
+
+    Returns:
+        The corrected p values, in the order given.
+
+    Raises:
+        DataError: a p value outside [0, 1].
+
+    Example:
+        >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+        [0.03, 0.06, 0.06]
+    """
+    given = np.asarray(p_values, dtype=np.float64)
+    if not ((given >= 0) & (given <= 1)).all():
+        raise DataError("p values lie in [0, 1]")
+    order = np.argsort(given, kind="stable")
+    factors = np.arange(given.size, 0, -1)
+    corrected = np.empty_like(given)
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(given[order] * factors))
+    found: list[float] = corrected.tolist()
+    return found

@@ -21,11 +21,10 @@ from nsface.results import (
     TemplateVerification,
     Verification,
 )
-from nsface.results.official import RENDERED, TITLES
+from nsface.results.official import RENDERED, TITLES, headline_differences
 from nsface.results.values import plain
 
 LEVEL = 0.05  # of the tests that an answer rests on
-ANSWERED = ("accuracy", "Rank-1", "DIR at FAR 1 %", "TAR at FAR 0.01 %")  # what it speaks of
 _NO_WIDTH = 1e-9  # of an interval: all differences are equal but for rounding
 
 
@@ -131,13 +130,8 @@ def in_order(rows: Sequence[Row]) -> tuple[Row, ...]:
 def _rows(result: Comparison, runs: Sequence[Run]) -> list[Row]:
     differences = result.differences()
     title = _title(result, runs)
-    chosen = _headlines([one.what for one in differences])
+    chosen = headline_differences([one.what for one in differences])
     return [Row(title, one, one.what in chosen) for one in differences]
-
-
-def _headlines(names: Sequence[str]) -> list[str]:
-    """Of the names of figures those that the answer speaks of."""
-    return [name for name in names if name in ANSWERED] or list(names[:1])
 
 
 def _title(result: Comparison, runs: Sequence[Run]) -> str:
@@ -184,7 +178,7 @@ def _over_seeds(systems: Sequence[System]) -> list[Pair]:
 def _seed_rows(first: System, second: System, key: str) -> list[Row]:
     result = first.results(key)[0]
     names = [figure.name for figure in result.figures()]
-    chosen = _headlines(names)
+    chosen = headline_differences(names)
     rows = []
     for name in names:
         values = (first.by_seed(key, name), second.by_seed(key, name))

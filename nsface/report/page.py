@@ -85,8 +85,8 @@ def render(
     rendered = is_rendered(systems)
     differing, common = environments(runs)
     drawn = [replace(one.runs[0], name=_curve_name(one)) for one in systems]
-    template = _environment().get_template("page.html")
-    page = template.render(
+    return render_page(
+        "page.html",
         version=__version__,
         title=_title(systems, rendered),
         rendered=rendered,
@@ -111,6 +111,11 @@ def render(
         places=[result.location for result in inspected],
         provenance=find_provenance(runs, command, now or datetime.now(timezone.utc)),
     )
+
+
+def render_page(template: str, **values: Any) -> str:
+    """The page that `template` makes of `values`; characters that are not printable are escaped."""
+    page = _environment().get_template(template).render(**values)
     readable = _CONTROL.sub(lambda found: shown(found.group()), page)  # names hold whatever files are called
     return readable.encode("utf-8", "backslashreplace").decode()
 
@@ -168,14 +173,15 @@ def find_sections(systems: Sequence[System], thumbnail: Thumbnail | None) -> lis
         for key, title in zip(keys, firsts, strict=True)
     ]
     return [
-        _section(f"result-{number}", title, key, systems, thumbnail)
+        find_section(f"result-{number}", title, key, systems, thumbnail)
         for number, (key, title) in enumerate(zip(keys, titles, strict=True))
     ]
 
 
-def _section(
+def find_section(
     name: str, title: str, key: str, systems: Sequence[System], thumbnail: Thumbnail | None
 ) -> Section:
+    """What the page says of the files called `key`."""
     curves = {n: (_curve_name(one), one.results(key)[0]) for n, one in enumerate(systems) if one.results(key)}
     worst = [find_worst_errors(*curve, thumbnail) for curve in curves.values()] if thumbnail else []
     names, values = plain_values(systems, key)

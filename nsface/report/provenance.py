@@ -31,8 +31,13 @@ class Provenance:
 def find_provenance(runs: Sequence[Run], command: str, now: datetime) -> Provenance:
     """Of a page about `runs`, made at `now`."""
     models = [text_of(_written(RunFolder(run.folder).model_file)) for run in runs]
-    results = [_range([_written(run.folder / f"{key}.json") for key in run.results]) for run in runs]
+    results = [_range([_written(_file_of(run, key)) for key in run.results]) for run in runs]
     return Provenance(text_of(now), command, [("model written", models), ("results written", results)])
+
+
+def _file_of(run: Run, key: str) -> Path:
+    """The file in which the result called `key` lies."""
+    return run.folder / f"{key.partition(': ')[0]}.json"
 
 
 def _written(path: Path) -> datetime | None:

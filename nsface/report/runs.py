@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nsface.errors import DataError, shown
-from nsface.results import Result, read_result
+from nsface.results import AllProtocols, Result, read_result
 from nsface.run_folder import OverlapEntry, RunFolder
 from nsface.untrusted import parse_json
 
@@ -31,7 +31,8 @@ class Run:
         text: the recipe as it stands in the folder.
         environment: versions, device, number of images.
         log: its lines.
-        results: by file name without `.json`, sorted.
+        results: by file name without `.json`, sorted; those in a file of `eval-all` by that name, a colon and
+            their title.
         overlap: what `nsface overlap --run` recorded, an entry a test set that was compared.
     """
 
@@ -84,6 +85,18 @@ def _read(folder: Path, name: str) -> Run:
         text=text,
         environment=environment,
         log=run.read_log(),
-        results={key: result for key, result in results.items() if result is not None},
+        results=_each({key: result for key, result in results.items() if result is not None}),
         overlap=list(run.read_overlap().values()),
     )
+
+
+def _each(results: dict[str, Result]) -> dict[str, Result]:
+    """`results` with what a file of `eval-all` holds in its place, but what has a file of its own as well."""
+    single = {key: result for key, result in results.items() if not isinstance(result, AllProtocols)}
+    known = [result.to_json() for result in single.values()]
+    for key, result in results.items():
+        if isinstance(result, AllProtocols):
+            inner = {f"{key}: {title}": one for title, one in result.titled().items()}
+            inner |= {f"{key}: comparison {n}": one for n, one in enumerate(result.comparisons or ())}
+            single |= {name: one for name, one in inner.items() if one.to_json() not in known}
+    return single

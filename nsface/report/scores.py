@@ -95,7 +95,7 @@ def _beside_published(
         (one.name, "", [column.cell(one) if _is_comparable(column, one) else EMPTY for column in official])
         for one in systems
     ]
-    return Table([column.figure for column in official], rows), published
+    return Table([column.title for column in official], rows), published
 
 
 def _is_comparable(column: Column, system: System) -> bool:

@@ -6,7 +6,8 @@ what could not be measured. The fields are the keys in JSON, listed in docs/prot
 `Share` is a float in [0, 1], `Number` any finite float, `Interval` two of them, and `Count` a whole number.
 
 What results consist of is in `nsface.results.measures`, `nsface.results.identification`,
-`nsface.results.rates`, `nsface.results.threshold`, `nsface.results.differences` and `nsface.results.curves`.
+`nsface.results.rates`, `nsface.results.threshold`, `nsface.results.all_protocols`, `nsface.results.differences` and
+`nsface.results.curves`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from nsface.checked import from_json
+from nsface.errors import DataError, shown
+from nsface.results.all_protocols import AllProtocols
 from nsface.results.base import Figure, Result
 from nsface.results.comparison import (
     Comparison,
@@ -33,6 +36,7 @@ from nsface.results.threshold import Threshold, read_threshold
 from nsface.results.verification import Verification, VerificationSets
 
 __all__ = [
+    "AllProtocols",
     "BlufrRates",
     "Comparison",
     "Difference",
@@ -56,6 +60,7 @@ __all__ = [
 
 # The kinds of results of the `eval-*`; JSON is of the first of them that knows it for its own.
 RESULTS: list[type[Result]] = [
+    AllProtocols,
     Identification,
     VerificationSets,
     Verification,
@@ -109,12 +114,30 @@ def read_result(content: Any, path: Path) -> Result | None:
     read = from_json(cls, content, str(path), "write it again with --json")
     if isinstance(read, OtherResult):
         return OtherResult(read.protocol, _plain_values(content, {"protocol"}))
+    if isinstance(read, AllProtocols):
+        return _with_inner_results(read, path)
     if isinstance(read, Verification):
         return _with_details(read, content)
     if isinstance(read, VerificationSets):
         sets = zip(read.sets, content["sets"], strict=True)
         return replace(read, sets=tuple(_with_details(one, inner) for one, inner in sets))
     return read
+
+
+def _with_inner_results(read: AllProtocols, path: Path) -> AllProtocols:
+    """`read` with the results and comparisons that its objects describe."""
+    comparisons = None if read.comparisons is None else _inner(Comparison, read.comparisons, path)
+    return replace(read, results=_inner(Result, read.results, path), comparisons=comparisons)
+
+
+def _inner(cls: Any, contents: Any, path: Path) -> tuple[Any, ...]:
+    """The results of the class `cls` that a list of objects holds."""
+    found = [read_result(content, path) for content in contents] if isinstance(contents, list) else [None]
+    kept = tuple(one for one in found if isinstance(one, cls))
+    if len(kept) < len(found):
+        kind = cls.__name__.lower()
+        raise DataError(f"{shown(path)}: a {kind} in it is none; write it again with --json")
+    return kept
 
 
 def _with_details(read: Verification, content: dict[str, Any]) -> Verification:

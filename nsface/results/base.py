@@ -76,6 +76,11 @@ class Result(ABC):
         figures = self.figures()
         return [figure for figure in figures if figure.name in HEADLINES] or figures[:1]
 
+    def trials_of(self, figure: Figure) -> int | None:
+        """How many pairs, or probes of people in the gallery, `figure` rests on (the mean over trials); None
+        where that is not known."""
+        return None
+
     def description(self) -> str:
         """How many pairs, probes or templates were measured; "" where that is not known."""
         return ""

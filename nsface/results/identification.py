@@ -159,6 +159,11 @@ class Identification(Result):
             ]
         return found
 
+    def trials_of(self, figure: Figure) -> int | None:
+        if figure.name.startswith("Rank"):
+            return round(self.closed_set.probes) if self.closed_set else None
+        return round(self.open_set.genuine) if self.open_set else None
+
     def description(self) -> str:
         parts = []
         if closed := self.closed_set:

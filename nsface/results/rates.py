@@ -103,6 +103,13 @@ class BlufrRates(Result):
         dir_ = [(dir_at(point.far), point.dir, point.std) for point in self.open_set.dir]
         return [Figure(name, value, std, None, official) for name, value, std in [*tar, *dir_]]
 
+    def trials_of(self, figure: Figure) -> int | None:
+        counts: list[float | None] = [trial.genuine for trial in self.trials]
+        if figure.name.startswith("DIR"):
+            counts = [trial.open_set.genuine if trial.open_set else None for trial in self.trials]
+        known = [count for count in counts if count is not None]
+        return round(sum(known) / len(known)) if known else None
+
     def description(self) -> str:
         return counted(len(self.trials), "trial")
 
@@ -179,6 +186,9 @@ class TemplateVerification(WithFnmr, Result):
 
     def figures(self) -> list[Figure]:
         return [Figure(point.name, point.tar, None, point.identity_interval) for point in self.tar_at_far]
+
+    def trials_of(self, figure: Figure) -> int:
+        return self.genuine
 
     def description(self) -> str:
         return f"{self.pairs:,} pairs, {self.genuine:,} of them of one person, {self.templates:,} templates"

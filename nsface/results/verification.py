@@ -79,6 +79,9 @@ class Verification(Measures, Result):
         column = name.upper() if name in PAIRS else name
         return [Figure(column, self.accuracy, self.standard_error, ends, official)]
 
+    def trials_of(self, figure: Figure) -> int:
+        return self.pairs
+
     def description(self) -> str:
         return f"{self.pairs:,} pairs, {self.genuine:,} of them of one person"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = write_lfw_set(folder / "set", folds=2, pairs=3)
     made.images.rename(folder / "lfw")
     made.pairs.rename(folder / "pairs.txt")
+    (folder / "benchmarks").mkdir()
+    shutil.copy(folder / "pairs.txt", folder / "benchmarks")
     images = sorted((folder / "lfw").rglob("*.jpg"))
     known = folder / "lfw" / "Aaron_Eckhart" / "Aaron_Eckhart_0001.jpg"
     known.parent.mkdir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -11,6 +13,7 @@ from scipy import stats
 from nsface.errors import DataError
 from nsface.metrics.statistics import (
     bootstrap_difference,
+    holm,
     mcnemar,
     paired_folds,
     standard_error,
@@ -105,3 +108,30 @@ def test_bootstrap_counts_samples_without_difference_once(less: int, equal: int,
     delta = np.repeat([-1.0, 0.0, 1.0], [less, equal, more])
     expected = 2 * (min(less, more) + equal / 2 + 1) / 100
     assert bootstrap_difference(delta, np.zeros(99), 0.0).p_value == pytest.approx(min(1.0, expected))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holm_is_the_closed_test_of_bonferroni(p_values: list[float]) -> None:
+    """A hypothesis falls where every set of hypotheses that contains it falls by Bonferroni's test."""
+    places = range(len(p_values))
+    sets = [chosen for size in places for chosen in combinations(places, size + 1)]
+    expected = [
+        max(min(1.0, len(chosen) * min(p_values[j] for j in chosen)) for chosen in sets if i in chosen)
+        for i in places
+    ]
+    assert holm(p_values) == pytest.approx(expected, abs=1e-15)
+
+
+def test_holm_keeps_the_chance_of_any_wrong_claim() -> None:
+    """Of five differences three are none: one of these is claimed in at most 5 % of the experiments."""
+    random = np.random.default_rng(0)
+    p_values = stats.norm.sf(np.abs(random.normal([0, 0, 0, 2, 5], size=(4000, 5)))) * 2
+    wrong = np.mean([min(holm(row)[:3]) < 0.05 for row in p_values])
+    assert 0.03 < wrong < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 4000)
+
+
+def test_holm_of_nothing_and_of_no_p_values() -> None:
+    assert holm([]) == []
+    for wrong in ([0.2, 1.1], [float("nan")]):
+        with pytest.raises(DataError, match="p values"):
+            holm(wrong)

@@ -186,3 +186,14 @@ def test_thresholds_keep_all_their_digits() -> None:
     written = read(content).to_json()
     assert written["folds"][0]["threshold"] == threshold
     assert written["auc"] == 0.3
+
+
+def test_results_inside_a_result_are_results() -> None:
+    content = {"protocol": "all", "results": [{"something": "else"}]}
+    with pytest.raises(DataError, match=r"all\.json: a result in it is none; write it again with --json"):
+        read_result(content, Path("all.json"))
+    for wrong in ("text", {"protocol": "lfw"}, None):
+        with pytest.raises(DataError, match=r"all\.json: "):
+            read_result({"protocol": "all", "results": wrong}, Path("all.json"))
+    with pytest.raises(DataError, match="a comparison in it is none"):
+        read_result({"protocol": "all", "results": [], "comparisons": [{"protocol": "x"}]}, Path("all.json"))

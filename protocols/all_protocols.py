@@ -1,0 +1,335 @@
+"""All protocols whose lists lie in a folder: which lists there are, what each needs, and the scores of all.
+
+    contents ── find_lists ── plan (lists read, names checked) ── score (each with its embeddings)
+
+A list of which one image is missing is not scored: no figure rests on a part of a list. What is wrong with
+one list keeps no other from being scored.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nsface.embeddings.file import Embeddings
+from nsface.errors import DataError, ModelError, NsfaceError, counted, listing, shown
+from nsface.metrics.statistics import holm
+from nsface.protocols import PROTOCOLS, load_protocol
+from nsface.protocols.list_files import contents
+from nsface.protocols.protocol import Found, Protocol, Start
+from nsface.protocols.verification import VerificationProtocol
+from nsface.results import AllProtocols, Comparison, Difference, Figure, Result
+from nsface.results.all_protocols import FamilyDifference, NotRun, Score
+from nsface.results.official import DIFFERENCES, HEADLINES, headline_differences, title_of
+
+KNOWN = (
+    "LFW (pairs.txt, pairsDevTrain.txt and pairsDevTest.txt), FGLFW, CALFW, CPLFW, YTF, LFW identification, "
+    "BLUFR, IJB, .bin sets and your own pairs"
+)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Lists that can be scored.
+
+    Attributes:
+        protocol, lists: what scores them, and what it has read.
+        found: where they come from.
+        title: what to call them in tables, each title once.
+    """
+
+    protocol: Protocol[Any, Any]
+    lists: Any
+    found: Found
+    title: str
+
+    def needed(self, names: Embeddings) -> Sequence[str]:
+        """The names of the images that it needs one embedding of; none where it pools or carries them."""
+        if self.protocol.carries_images or self.protocol.template_of(self.lists):
+            return []
+        return self.protocol.needed(names, self.lists)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of a folder can be scored, and why the rest cannot."""
+
+    folder: Path
+    planned: list[Planned]
+    not_run: list[NotRun]
+    other_files: list[str]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class System:
+    """What is scored.
+
+    Attributes:
+        name: for tables.
+        names: the names of its images; of a model's their vectors are not known yet, and are never looked at.
+        is_model: whether it can be scored on images that lie in a list.
+        embeddings: gives the embeddings for lists that are planned.
+    """
+
+    name: str
+    names: Embeddings
+    is_model: bool
+    embeddings: Callable[[Planned], Embeddings]
+
+
+def system_of(embeddings: Embeddings, name: str) -> System:
+    """Embeddings that are there, called `name`."""
+    return System(name, embeddings, False, lambda planned: embeddings)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What lies in a folder.
+
+    Attributes:
+        lists: each with the name of its protocol.
+        unreadable: files and folders that cannot be read.
+        other_files: files that are no lists.
+        more: whether there are more files than were looked at.
+    """
+
+    lists: list[tuple[str, Found]]
+    unreadable: list[NotRun]
+    other_files: list[str]
+    more: bool
+
+
+def find_lists(folder: str | os.PathLike[str]) -> Findings:
+    """All lists in `folder`.
+
+    Raises:
+        DataError: there is no such folder, or no list in it.
+    """
+    here = contents(folder)
+    found = [(name, one) for name in PROTOCOLS for one in load_protocol(name).found_among(here.files)]
+    unreadable = [NotRun(title=str(path), reason=f"cannot be read: {why}") for path, why in here.unreadable]
+    if not found and not unreadable:
+        raise DataError(f"{shown(folder)}: no list of a protocol in it; those known are {KNOWN}")
+    used = {path for _, one in found for path in (*one.lists, *one.copies)}
+    others = [str(file.path) for file in here.files if not used & {file.path, file.path.parent}]
+    return Findings(found, unreadable, others, here.more)
+
+
+def plan(folder: str | os.PathLike[str], system: System) -> Plan:
+    """Read all lists in `folder`, and check whether `system` has their images.
+
+    Raises:
+        DataError: there is no such folder, or no list in it.
+    """
+    found = find_lists(folder)
+    several = _repeated([one.title or title_of(name) for name, one in found.lists])
+    planned, notes, not_run = [], [], list(found.unreadable)
+    if found.more:
+        what = "it has more files, or deeper folders, than are searched"
+        notes.append(f"{shown(folder)}: {what}; give a part of it")
+    for name, one in found.lists:
+        if one.copies:
+            copies = listing([str(path) for path in one.copies], 3)
+            notes.append(f"{copies}: the same as {shown(one.lists[0])}, which is scored once")
+        title = one.title or title_of(name)
+        where = f" ({one.lists[0].relative_to(folder)})" if title in several else ""
+        about: dict[str, Any] = {"title": title + where, "lists": tuple(map(str, one.lists))}
+        if one.protocol is None:
+            not_run.append(NotRun(reason=one.problem, **about))
+            continue
+        with _errors(not_run, about):
+            lists = one.protocol.read()
+            if not one.title and isinstance(one.protocol, VerificationProtocol):
+                about["title"] = title_of(one.protocol.result_name(lists)) + where  # FGLFW, or a list like it
+            if missing := _missing(one.protocol, lists, system):
+                not_run.append(NotRun(**about, **missing))
+            else:
+                planned.append(Planned(one.protocol, lists, one, about["title"]))
+    return Plan(Path(folder), planned, not_run, found.other_files, notes)
+
+
+def _repeated(titles: Sequence[str]) -> set[str]:
+    return {title for title, count in Counter(titles).items() if count > 1}
+
+
+def _missing(protocol: Protocol[Any, Any], lists: Any, system: System) -> dict[str, Any]:
+    """Why `system` cannot be scored on `lists`, as arguments of `NotRun`; none where it can."""
+    if protocol.carries_images:
+        reason = "its images lie in the file: a model is needed, not embeddings"
+        return {} if system.is_model else {"reason": reason}
+    if system.is_model and not system.names.names:
+        return {"reason": "it needs images: give --images"}
+    missing = protocol.missing(system.names, lists)
+    if missing is None:
+        return {}
+    absent = "are not among the images" if system.is_model else "have no embedding"
+    if missing.kind == "videos":
+        absent = "have no frames"
+    reason = (
+        f"{len(missing.names):,} of {missing.needed:,} {missing.kind} {absent}: {listing(missing.names, 3)}"
+    )
+    if missing.kind == "images" and len(missing.names) == missing.needed:
+        reason += f"; {system.names.example(missing.names)}"
+    return {"reason": reason, "missing": len(missing.names)}
+
+
+@contextmanager
+def _errors(not_run: list[NotRun], about: dict[str, Any]) -> Iterator[None]:
+    """What is wrong with one list becomes the reason why it is not run; a model that cannot be used is no
+    list."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except NsfaceError as error:
+        not_run.append(NotRun(reason=str(error), **about))
+
+
+@dataclass
+class _Scored:
+    """What has been scored so far."""
+
+    scores: list[Score] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    compared: list[tuple[str, Difference]] = field(default_factory=list)
+    not_compared: list[NotRun] = field(default_factory=list)
+    not_run: list[NotRun] = field(default_factory=list)
+
+
+def score(
+    made: Plan,
+    system: System,
+    against: System | None = None,
+    start: Start | None = None,
+    note: Callable[[Sequence[str]], object] = list,
+) -> AllProtocols:
+    """Score `system` on all that is planned; compare it with `against` where that has the images too.
+
+    Args:
+        note: called with sentences on what makes results doubtful.
+
+    Raises:
+        NsfaceError: nothing could be scored.
+    """
+    done = _Scored(not_run=list(made.not_run))
+    for one in made.planned:
+        about = {"title": one.title, "lists": _lists(one.found)}
+        with _errors(done.not_run, about):
+            measured = one.protocol.measure(system.embeddings(one), one.lists, start)
+            note(list(dict.fromkeys([*one.protocol.notes(one.lists), *measured.notes])))
+            result = measured.result()
+            done.results.append(result)
+            done.scores += _scores(one.title, one.found, result)
+            if against:
+                with _errors(done.not_compared, about):
+                    _compare(one, about, (system, measured), against, done, start)
+    if not done.results:
+        note([f"{one.title}: {one.reason}" for one in done.not_run])
+        raise NsfaceError(
+            f"{shown(made.folder)}: none of {counted(len(done.not_run), 'list')} in it can be scored; the "
+            "notes say why"
+        )
+    return _result(made, system, against, done)
+
+
+def _lists(found: Found) -> tuple[str, ...]:
+    return tuple(map(str, found.lists))
+
+
+def _scores(title: str, found: Found, result: Result) -> list[Score]:
+    """A row for each figure that papers compare."""
+    figures = result.figures() or [Figure("accuracy", None)]
+    compared = [figure for figure in figures if figure.name in (*HEADLINES, *DIFFERENCES)] or figures[:1]
+    return [
+        Score(
+            title=title,
+            protocol=result.protocol,
+            figure="accuracy" if len(figures) == 1 else figure.name,
+            value=figure.value,
+            spread=figure.spread,
+            interval=figure.interval,
+            trials=result.trials_of(figure),
+            official=figure.official,
+            lists=_lists(found),
+            copies=tuple(map(str, found.copies)),
+        )
+        for figure in compared
+    ]
+
+
+def _compare(
+    one: Planned,
+    about: dict[str, Any],
+    first: tuple[System, Any],
+    against: System,
+    done: _Scored,
+    start: Start | None,
+) -> None:
+    fields = one.protocol.comparable.values()
+    if not fields or any(getattr(one.protocol, name) is None for name in fields):
+        done.not_compared.append(NotRun(reason="there is no comparison over several trials", **about))
+        return
+    if missing := _missing(one.protocol, one.lists, against):
+        done.not_compared.append(NotRun(**about, **missing))
+        return
+    system, measured = first
+    other = one.protocol.measure(against.embeddings(one), one.lists, start)
+    comparison = one.protocol.compare(measured, other).named(system.name, against.name)
+    done.comparisons.append(comparison)
+    done.compared += [(one.title, difference) for difference in _headlines(comparison)]
+
+
+def _headlines(comparison: Comparison) -> list[Difference]:
+    """Of each figure that papers compare, the difference by the first test that has a p value: the one that
+    knows which people are in which trials, where names say so."""
+    differences = [one for one in comparison.differences() if one.p is not None]
+    chosen = headline_differences([one.what for one in differences])
+    return [next(one for one in differences if one.what == what) for what in dict.fromkeys(chosen)]
+
+
+def _result(made: Plan, system: System, against: System | None, done: _Scored) -> AllProtocols:
+    first = done.results[0]
+    result = AllProtocols(
+        folder=str(made.folder),
+        system=system.name,
+        flip=getattr(first, "flip", None),
+        rendered=getattr(first, "rendered", None),
+        scores=tuple(done.scores),
+        not_run=tuple(done.not_run),
+        other_files=tuple(made.other_files),
+        results=tuple(done.results),
+    )
+    if against is None:
+        return result
+    return replace(
+        result,
+        against=against.name,
+        differences=_family(done.compared),
+        not_compared=tuple(done.not_compared),
+        comparisons=tuple(done.comparisons),
+    )
+
+
+def _family(compared: Sequence[tuple[str, Difference]]) -> tuple[FamilyDifference, ...]:
+    """All differences, each p value corrected for all of them."""
+    corrected = holm([found.p for _, found in compared if found.p is not None])
+    return tuple(
+        FamilyDifference(
+            title=title,
+            what=found.what,
+            test=found.test,
+            values=found.values,
+            difference=found.difference,
+            interval=found.interval,
+            p=found.p or 0.0,
+            p_holm=p_holm,
+        )
+        for (title, found), p_holm in zip(compared, corrected, strict=True)
+    )

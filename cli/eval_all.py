@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -14,6 +15,8 @@ from tqdm import tqdm
 
 from nsface.cli.evaluate import PATH, progress_bars
 from nsface.cli.inputs import (
+    LOADING,
+    PARAMETERS,
     given_prefix,
     load_embeddings,
     name_prefix_option,
@@ -31,6 +34,9 @@ from nsface.images.sources.part import PartSource
 from nsface.names import renamed, stem_key
 from nsface.protocols.all_protocols import Planned, System, plan, score, system_of
 from nsface.results.comparison import system_names
+
+if TYPE_CHECKING:
+    from nsface.embeddings.model import Model
 
 
 @click.command(name="eval-all")
@@ -70,7 +76,7 @@ def command(
     """
     paths = [system, *([against] if against else [])]
     models = [is_model(path) for path in paths]
-    _check_options(any(models), images, options)
+    _check_options(any(models), images)
     names = system_names(str(system), str(against)) if against else (str(system),)
     opened: list[System] = []
     extractions: list[Extraction] = []
@@ -94,11 +100,12 @@ def command(
     emit_result(result, json_to)
 
 
-def _check_options(model: bool, images: Path | None, options: dict[str, Any]) -> None:
+def _check_options(model: bool, images: Path | None) -> None:
     source = click.get_current_context().get_parameter_source
-    given = [name for name in options if source(name) is not ParameterSource.DEFAULT]
+    given = [name for name in PARAMETERS if source(name) is not ParameterSource.DEFAULT]
     if not model and (images is not None or given):
-        raise click.UsageError(f"--{(given or ['images'])[0]} goes with a model, not with embeddings")
+        option = "images" if images is not None else given[0].replace("_", "-")
+        raise click.UsageError(f"--{option} goes with a model, not with embeddings")
 
 
 class Extraction:
@@ -110,7 +117,8 @@ class Extraction:
     """
 
     def __init__(self, model: Path, images: Path | None, options: dict[str, Any]) -> None:
-        self._model, self._options = str(model), options
+        self._path, self._flip = model, options["flip"]
+        self._loading = {name: options[name] for name in LOADING}
         self._source = open_source(str(images)) if images else None
         found, prefix = self._source.names if self._source else [], given_prefix()
         names = renamed(found, prefix) if prefix else list(found)
@@ -137,14 +145,21 @@ class Extraction:
             raise AssertionError(f"{one.title} was planned without its images")
         return self._made
 
+    @cached_property
+    def _model(self) -> Model:
+        from nsface.embeddings.model import load_model
+
+        return load_model(self._path, **self._loading)
+
     def _extracted(self, source: Source, **how: Any) -> Embeddings:
         from nsface.embeddings.extraction import extract
 
         with tqdm(
             total=len(source), unit=" images", desc=shown(Path(source.location).name), disable=None
         ) as bar:
-            options = self._options | how | {"progress": bar.update}
-            embeddings = extract(self._model, source, **options).embeddings
+            made = extract(self._model, source, flip=self._flip, progress=bar.update, **how)
+        note_all(made.notes)
+        embeddings = made.embeddings
         if not self._overlap_noted:  # once: what it says of the model is the same for all images
             note_overlap(embeddings)
             self._overlap_noted = True

@@ -28,7 +28,7 @@ _EXTRACTION = (
 # what `network_options` gives a command besides `flip`: the arguments of `load_model`
 LOADING = ("device", "precision", "preset", "preprocessing", "onnx_output")
 # the parameters on the command line that these come from
-_PARAMETERS = (*(name for name, *_ in _EXTRACTION), "preset", *NAMES, "onnx_output")
+PARAMETERS = (*(name for name, *_ in _EXTRACTION), "preset", *NAMES, "onnx_output")
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def embeddings_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         options = {name: kwargs.pop(name) for name in (*LOADING, "flip")}
         source = click.get_current_context().get_parameter_source
-        given = any(source(name) is not ParameterSource.DEFAULT for name in _PARAMETERS)
+        given = any(source(name) is not ParameterSource.DEFAULT for name in PARAMETERS)
         if embeddings is None and (model is None or images is None):
             raise click.UsageError("give an embeddings file, or --model and --images")
         if embeddings is not None and (model is not None or images is not None or given):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from nsface.errors import DataError, shown
 from nsface.files import reason
+from nsface.onnx.file import is_onnx
 
 _EMBEDDINGS = (b"PK", b"\x93NUMPY")  # .npz is a ZIP archive
-_ONNX = b"\x08"  # the version, the first field of the file
 
 
 def is_model(path: str | os.PathLike[str]) -> bool:
@@ -27,7 +27,7 @@ def is_model(path: str | os.PathLike[str]) -> bool:
         raise DataError(f"{shown(source)}: cannot be read: {why}") from error
     if start.startswith(_EMBEDDINGS):
         return False
-    if start[8:] == b"{" or start.startswith(_ONNX):  # safetensors: eight bytes of length, then JSON
+    if start[8:] == b"{" or is_onnx(source):  # safetensors: eight bytes of length, then JSON
         return True
     raise DataError(
         f"{shown(source)}: neither embeddings (.npz, .npy) nor a model; give a model file, or what "

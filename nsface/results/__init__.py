@@ -6,8 +6,8 @@ what could not be measured. The fields are the keys in JSON, listed in docs/prot
 `Share` is a float in [0, 1], `Number` any finite float, `Interval` two of them, and `Count` a whole number.
 
 What results consist of is in `nsface.results.measures`, `nsface.results.identification`,
-`nsface.results.rates`, `nsface.results.threshold`, `nsface.results.all_protocols`, `nsface.results.differences` and
-`nsface.results.curves`.
+`nsface.results.rates`, `nsface.results.threshold`, `nsface.results.all_protocols`,
+`nsface.results.differences` and `nsface.results.curves`.
 """
 
 from __future__ import annotations

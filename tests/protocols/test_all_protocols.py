@@ -167,7 +167,7 @@ def test_a_list_of_which_an_image_is_missing_is_not_scored(golden: Path, lists: 
         shutil.copy(golden / name, lists)
     faces = load(golden / "faces.npz")
     here = [row for row, name in enumerate(faces.names) if name != "P19/P19_0001.jpg"]
-    result = scored(lists, Embeddings([faces.names[row] for row in here], faces.vectors[here]))
+    result = scored(lists, Embeddings([faces.names[row] for row in here], faces.vectors[np.array(here)]))
     assert [one.title for one in result.scores] == ["Your own pairs"]
     assert [(one.title, one.missing) for one in result.not_run] == [("LFW View 2", 1)]
     assert "1 of 80 images have no embedding: P19/P19_0001.jpg" in result.not_run[0].reason
@@ -273,7 +273,7 @@ def test_differences_are_those_of_compare_and_corrected_together() -> None:
 def test_nothing_that_can_be_scored_is_an_error_and_every_reason_is_told(golden: Path, lists: Path) -> None:
     for name in ("splits.txt", "easy.bin"):
         shutil.copy(golden / name, lists)
-    system, told = system_of(load(golden / "faces.npz"), "faces"), []
+    system, told = system_of(load(golden / "faces.npz"), "faces"), list[str]()
     with pytest.raises(NsfaceError, match="none of 2 lists in it can be scored"):
         score(plan(lists, system), system, note=told.extend)
     assert any("a model is needed" in sentence for sentence in told)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from nsface.embeddings.file import Embeddings
 from nsface.errors import counted, listing
 from nsface.metrics.similarity import Similarity
+from nsface.protocols.audit import AUDIT, audit_identification
 from nsface.protocols.comparison import compare_identification
 from nsface.protocols.curves import POINTS, identification_curves
 from nsface.protocols.identification import (
@@ -79,6 +80,7 @@ class MeasuredIdentification(Measurement):
             transform=protocol.transform.name,
             **summary(self.trials),
             **scored_embeddings(self.embeddings),
+            audit=audit_identification(protocol, self.trials, self.embeddings) if protocol.audit else None,
             curves=identification_curves(self.trials),
         )
 
@@ -131,6 +133,7 @@ class Ident(Protocol[Lists, MeasuredIdentification]):
         default=None,
     )
     far: tuple[float, ...] = option("FAR at which to report DIR; repeatable.", bounds=FAR, default=())
+    audit: bool = option(AUDIT, default=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -227,6 +230,7 @@ class Ident(Protocol[Lists, MeasuredIdentification]):
                 similarity=self.similarity,
                 fars=self.far or FARS,
                 progress=advance,
+                optimistic=self.audit,
             )
             for trial in trials
         ]

@@ -65,6 +65,7 @@ class MeasuredTrial:
         closed, open: what the search has found in each set.
         result: of the trial.
         closed_people: (P,) who each probe of the closed set shows, as numbers.
+        optimistic_rank: (P,) the rank of each probe with ties counted in its favour, for an audit.
     """
 
     name: str
@@ -72,6 +73,7 @@ class MeasuredTrial:
     open: metrics.OpenSet | None
     result: IdentificationTrial
     closed_people: Rows | None = None
+    optimistic_rank: Rows | None = None
 
     def dir_at_far(self) -> tuple[DirAtFar, ...]:
         """DIR at each FAR asked for; nothing without an open set."""
@@ -87,6 +89,7 @@ def identify(
     fars: Sequence[float] = FARS,
     ranks: Sequence[int] = RANKS,
     progress: Progress | None = None,
+    optimistic: bool = False,
 ) -> MeasuredTrial:
     """Search, and measure Rank-k and DIR at FAR (rank 1).
 
@@ -94,18 +97,21 @@ def identify(
         fuse: how several gallery images of one person become one entry: by the `best` score, or by a
             template, the `mean` of their normalised embeddings (for cosines only).
         progress: called with gallery rows done, over all searches.
+        optimistic: search the closed set again, with ties counted in favour, for an audit.
 
     Raises:
         DataError: images without embedding, a probe without mate, an impostor with one, an image on both
             sides, templates that are to be compared by distance.
     """
-    closed, open_set, people = None, None, None
+    closed, open_set, people, favoured = None, None, None, None
     closed_set, open_rates = None, None
     if trial.closed:
         gallery, probes = trial.closed
         _check_people(gallery, probes)
         _check_images(embeddings, gallery, probes)
         closed = _find(embeddings, gallery, probes, fuse, similarity, progress)
+        if optimistic:
+            favoured = _find(embeddings, gallery, probes, fuse, similarity, None, optimistic=True).rank
         people = numbered(probes.people)
         closed_set = _closed_result(closed, people, len(gallery), ranks)
     if trial.open:
@@ -124,7 +130,7 @@ def identify(
             dir=tuple(DirAtFar(**asdict(metrics.dir_at_far(open_set, far))) for far in fars),
         )
     result = IdentificationTrial(name=trial.name, closed_set=closed_set, open_set=open_rates)
-    return MeasuredTrial(trial.name, closed, open_set, result, people)
+    return MeasuredTrial(trial.name, closed, open_set, result, people, favoured)
 
 
 def _closed_result(found: Found, people: Rows, gallery: int, ranks: Sequence[int]) -> ClosedSet:
@@ -235,11 +241,12 @@ def _find(
     fuse: Fuse,
     similarity: Similarity,
     progress: Progress | None,
+    optimistic: bool = False,
 ) -> Found:
     entries, numbers = _gallery(embeddings, gallery, fuse, similarity)
     vectors = embeddings.vectors[embeddings.rows(probes.images)]
     people = np.array([numbers[p] for p in probes.people])
-    return find(entries, vectors, people, progress, similarity)
+    return find(entries, vectors, people, progress, similarity, optimistic)
 
 
 def _check_people(gallery: Named, probes: Named, impostors: Named | None = None) -> None:

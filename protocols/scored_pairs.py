@@ -21,6 +21,7 @@ from nsface.protocols.curves import POINTS, det_curve, verification_curves
 from nsface.protocols.protocol import Measurement, scored_embeddings
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
+from nsface.results.audit import Audit
 from nsface.results.curves import Curves
 from nsface.results.measures import Calibration, Corrected
 
@@ -45,6 +46,8 @@ class ScoredPairs(Measurement):
         details: further keys of the result.
         calibration: of decisions by probability, where it was asked for.
         corrected: the same pairs with corrected labels, where there are some.
+        audit: less careful figures, where they were asked for.
+        fitted_on_all: (P,) scores by a transform fitted on all pairs; for an audit only.
     """
 
     protocol: str
@@ -61,6 +64,8 @@ class ScoredPairs(Measurement):
     details: Mapping[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
     corrected: ScoredPairs | None = None
+    audit: Audit | None = None
+    fitted_on_all: Floats | None = None
     notes: Sequence[str] = ()
 
     @property
@@ -102,6 +107,7 @@ class ScoredPairs(Measurement):
             **scored_embeddings(self.embeddings),
             details=self.details,
             calibration=self.calibration,
+            audit=self.audit,
             errata_corrected=self._correction(),
             curves=verification_curves(self),
         )

@@ -14,6 +14,7 @@ from nsface.errors import DataError, shown
 from nsface.metrics.roc import roc, tar_at_far
 from nsface.metrics.similarity import Similarity, pair_scores
 from nsface.metrics.verification import Fold, accuracy_at, best_threshold, kfold_accuracy
+from nsface.protocols.audit import AUDIT, audit_pairs
 from nsface.protocols.calibrated import calibrate
 from nsface.protocols.comparison import compare_verification
 from nsface.protocols.list_files import ListFile, distinct
@@ -46,6 +47,7 @@ class VerificationProtocol(Protocol[T, ScoredPairs], Generic[T]):
     )
     far: tuple[float, ...] = option("FAR at which to report TAR; repeatable.", bounds=FAR, default=())
     calibration: bool = option("Add the expected calibration error (ECE).", default=False)
+    audit: bool = option(AUDIT, default=False)
 
     @classmethod
     def recognises(cls, file: ListFile) -> bool:
@@ -66,7 +68,12 @@ class VerificationProtocol(Protocol[T, ScoredPairs], Generic[T]):
     def scoring(self) -> dict[str, Any]:
         """The arguments of `verify` that the options give."""
         transform = Transform(self.center, self.pca or 0)
-        return {"similarity": self.similarity, "transform": transform, "fars": self.far or FARS}
+        return {
+            "similarity": self.similarity,
+            "transform": transform,
+            "fars": self.far or FARS,
+            "leak": self.audit,
+        }
 
     def measure(self, embeddings: Embeddings, lists: T, start: Start | None = None) -> ScoredPairs:
         return self.finished(self.score(embeddings, lists), embeddings)
@@ -83,10 +90,11 @@ class VerificationProtocol(Protocol[T, ScoredPairs], Generic[T]):
         return type(self).__name__.lower()
 
     def finished(self, scored: ScoredPairs, embeddings: Embeddings) -> ScoredPairs:
-        """`scored` with its embeddings, its notes, and its calibration where that is asked for."""
+        """`scored` with its embeddings, its notes, and calibration and audit where they are asked for."""
         calibration = calibrate(scored) if self.calibration else None
+        audit = audit_pairs(self, scored, embeddings) if self.audit else None
         notes = scored.trials.notes()
-        return replace(scored, embeddings=embeddings, calibration=calibration, notes=notes)
+        return replace(scored, embeddings=embeddings, calibration=calibration, audit=audit, notes=notes)
 
     def compare(self, first: ScoredPairs, second: ScoredPairs) -> VerificationComparison:
         return compare_verification(first, second)
@@ -101,12 +109,16 @@ def verify(
     similarity: Similarity = "cosine",
     transform: Transform | None = None,
     fars: Sequence[float] = FARS,
+    leak: bool = False,
 ) -> ScoredPairs:
     """Score `trials` and measure them.
 
     With several folds, each is held out in turn and everything fitted (threshold, transform) on the others. A
     list of one fold takes its threshold and transform from the list `training` (LFW's View 1); without one it
     has no accuracy, only what needs no threshold.
+
+    Args:
+        leak: for an audit, also score by a transform that is fitted on all pairs.
 
     Raises:
         DataError: an image has no embedding, or is paired with itself; a transform without training pairs;
@@ -143,7 +155,12 @@ def verify(
         scores = by_fold[trials.fold_place, np.arange(len(trials))]
     else:
         scores = pair_scores(embeddings.vectors, rows[0], rows[1], similarity)
-    return measure(protocol, trials, scores, similarity, fars, held_out, transform, by_fold)
+    measured = measure(protocol, trials, scores, similarity, fars, held_out, transform, by_fold)
+    if by_fold is not None and leak:
+        vectors = transform.fitted(np.asarray(embeddings.vectors), rows)
+        leaked = pair_scores(vectors, rows[0], rows[1], similarity)
+        return replace(measured, fitted_on_all=leaked)
+    return measured
 
 
 def _check_kinds(trials: Trials) -> None:

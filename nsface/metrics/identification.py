@@ -113,7 +113,7 @@ def dir_at_far(
     """
     descending = _descending(open_set.impostors)
     allowed = accepted(len(descending), far)
-    detected = _detected(open_set.genuine, rank)
+    detected = detected_scores(open_set.genuine, rank)
     if allowed < len(descending):
         threshold = float(np.nextafter(descending[allowed], np.inf))
     else:
@@ -131,7 +131,7 @@ def dir_curve(open_set: OpenSet, rank: int = 1) -> tuple[Floats, Floats]:
     Raises:
         DataError: no impostors.
     """
-    descending, detected = _descending(open_set.impostors), np.sort(_detected(open_set.genuine, rank))
+    descending, detected = _descending(open_set.impostors), np.sort(detected_scores(open_set.genuine, rank))
     thresholds = np.unique(np.concatenate([descending, detected[np.isfinite(detected)]]))[::-1]
     far = len(descending) - np.searchsorted(descending[::-1], thresholds, side="left")
     found = len(detected) - np.searchsorted(detected, thresholds, side="left")
@@ -163,7 +163,7 @@ def bootstrap_dir(
     known = _Clusters(systems[0].genuine_people, genuine)
     strangers = _Clusters(systems[0].impostor_people, impostors)
     orders = [np.argsort(-system.impostors, kind="stable") for system in systems]
-    detected = [_detected(system.genuine, rank) for system in systems]
+    detected = [detected_scores(system.genuine, rank) for system in systems]
     random = np.random.default_rng(seed)
     result = np.empty((len(systems), replicates))
     step = max(1, _DRAWS // max(genuine, impostors))
@@ -241,8 +241,8 @@ def accepted(impostors: int, far: float) -> int:
     return count
 
 
-def _detected(found: Found, rank: int) -> Floats:
-    """Score of the best mate where its rank is good enough, −∞ elsewhere."""
+def detected_scores(found: Found, rank: int) -> Floats:
+    """(P,) the score of each probe's best mate where its rank is good enough, −∞ elsewhere."""
     return np.where(found.rank <= rank, found.score, -np.inf)
 
 

@@ -69,6 +69,7 @@ def find(
     identities: Rows,
     progress: Progress | None = None,
     similarity: Similarity = "cosine",
+    optimistic: bool = False,
 ) -> Found:
     """Search `gallery` for the genuine `probes` (P, D) of known `identities` (P,).
 
@@ -77,6 +78,8 @@ def find(
         identities: (P,) integers, each of them in the gallery.
         progress: called with the number of gallery rows done since the last call.
         similarity: `cosine` or `euclidean`, as for `nsface.metrics.similarity.pair_scores`.
+        optimistic: count only identities that score more than the best mate, for an audit: a constant
+            embedding then finds everybody.
 
     Raises:
         DataError: a probe's identity is not in the gallery, or probes of another dimension.
@@ -105,7 +108,9 @@ def find(
         )
         reached = np.flatnonzero(block.scores.max(axis=1) >= low)
         if len(reached):
-            above[block.probes.start + reached] += _count(block, reached, low, high, best[block.probes])
+            above[block.probes.start + reached] += _count(
+                block, reached, low, high, best[block.probes], np.greater if optimistic else np.greater_equal
+            )
     return Found(best, above + 1)
 
 
@@ -175,13 +180,19 @@ class _Block:
 
 
 def _count(
-    block: _Block, reached: Rows, low: npt.NDArray[np.float32], high: npt.NDArray[np.float32], best: Floats
+    block: _Block,
+    reached: Rows,
+    low: npt.NDArray[np.float32],
+    high: npt.NDArray[np.float32],
+    best: Floats,
+    counts: Callable[[Floats, Floats], npt.NDArray[np.bool_]],
 ) -> Rows:
     """How many identities of `block` score at least as much as the best mate, for the probes `reached`.
 
     Args:
         low, high, best: for each probe of the block: below and above which a score decides by itself, and the
             exact score of its best mate.
+        counts: whether an exact score counts against that of the best mate.
     """
     scores = block.scores if len(reached) == len(block.scores) else block.scores[reached]
     over = scores > high[reached, None]
@@ -190,7 +201,7 @@ def _count(
     rows, columns = np.nonzero(undecided)
     for start in range(0, len(rows), _EXACT):
         r, c = rows[start : start + _EXACT], columns[start : start + _EXACT]
-        over[r, c] = block.exact(reached[r], c) >= best[reached[r]]
+        over[r, c] = counts(block.exact(reached[r], c), best[reached[r]])
     if len(block.starts) < over.shape[1]:
         over = np.logical_or.reduceat(over, block.starts, axis=1)
     return np.fromiter(map(np.count_nonzero, over), dtype=np.int64, count=len(over))

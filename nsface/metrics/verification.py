@@ -76,6 +76,25 @@ def best_threshold(scores: npt.ArrayLike, same: npt.ArrayLike) -> float:
     return float(candidates[correct == correct.max()].mean())
 
 
+def best_accuracy(scores: npt.ArrayLike, same: npt.ArrayLike) -> float:
+    """The accuracy of the threshold that is best on these pairs themselves.
+
+    It is that of one of the tied thresholds, and `best_threshold`, their mean, may be right less often.
+
+    Args:
+        scores, same: (N,), as for `best_threshold`.
+
+    Raises:
+        DataError: as for `best_threshold`.
+
+    Example:
+        >>> best_accuracy([0.1, 0.6, 0.7, 0.9], [False, True, False, True])
+        0.75
+    """
+    values, labels = checked_scores(scores, same)
+    return float(_candidates(values, labels)[1].max() / len(values))
+
+
 def choice_variance(scores: npt.ArrayLike, same: npt.ArrayLike, right: npt.ArrayLike) -> float:
     """What choosing the threshold adds to the variance of an accuracy: half the squared optimism.
 
@@ -95,10 +114,7 @@ def choice_variance(scores: npt.ArrayLike, same: npt.ArrayLike, right: npt.Array
         >>> choice_variance([0.1, 0.3, 0.7, 0.9], [False, False, True, True], [True, True, True, False])
         0.03125
     """
-    values, labels = checked_scores(scores, same)
-    optimism = float(
-        _candidates(values, labels)[1].max() / len(values) - np.asarray(right, dtype=bool).mean()
-    )
+    optimism = best_accuracy(scores, same) - float(np.asarray(right, dtype=bool).mean())
     return max(0.0, optimism) ** 2 / 2
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from nsface.checked import Count, Share
 from nsface.errors import counted
+from nsface.results.audit import Audit
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
 from nsface.results.error_rates import FnirAtFpir, fnir_of, unresolved
@@ -113,6 +114,7 @@ class Identification(Result):
         trials: what each of several trials has measured; None for one trial.
         embeddings, flip: the embeddings file, and what it says of mirrored images.
         rendered: whether the faces are rendered ones, of people who do not exist.
+        audit: what less careful evaluations print of the same searches, where it was asked for.
         curves: CMC and DIR against FAR, for figures.
     """
 
@@ -129,6 +131,7 @@ class Identification(Result):
     embeddings: str | None = None
     flip: str | None = None
     rendered: bool | None = left_out()
+    audit: Audit | None = left_out()
     curves: Curves | None = left_out()
 
     @classmethod
@@ -194,4 +197,6 @@ class Identification(Result):
             lines.append(columns(rows, width=width))
             fars = [point.far for point in opened.dir]
             lines += unresolved(fars, opened.impostors, "FPIR", "impostors", width)
+        if self.audit:
+            lines.append(self.audit.table(width))
         return "\n".join(lines)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from nsface.checked import Count
+from nsface.results.audit import Audit
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
 from nsface.results.error_rates import unresolved
@@ -29,6 +30,7 @@ class Verification(Measures, Result):
         rendered: whether the faces are rendered ones, of people who do not exist.
         details: what else the protocol says, such as how frames were pooled; in JSON, keys of their own.
         calibration: where it was asked for.
+        audit: what less careful evaluations print of the same scores, where it was asked for.
         errata_corrected: the same pairs with corrected labels, where a list of errata was given.
         curves: the ROC, histograms of scores and the worst errors, for figures.
 
@@ -58,6 +60,7 @@ class Verification(Measures, Result):
     rendered: bool | None = left_out()
     details: Mapping[str, Any] = field(default_factory=dict, metadata={"beside": True})
     calibration: Calibration | None = left_out()
+    audit: Audit | None = left_out()
     errata_corrected: Corrected | None = left_out()
     curves: Curves | None = left_out()
 
@@ -105,6 +108,8 @@ class Verification(Measures, Result):
         if corrected := self.errata_corrected:
             parts.append(f"with {corrected.labels_changed} labels corrected")
             parts.append(named_values(corrected.accuracy_rows(), width))
+        if self.audit:
+            parts.append(self.audit.table(width))
         return "\n".join(parts)
 
     def _rate_rows(self) -> list[tuple[str, ...]]:
@@ -162,4 +167,5 @@ class VerificationSets(Result):
             rows[0].append("ECE")
             for row, one in zip(rows[1:], self.sets, strict=True):
                 row.append(percent(one.calibration.ece if one.calibration else None))
-        return columns(rows, indent="", width=width)
+        audits = [f"{one.protocol}, {one.audit.table(width)}" for one in self.sets if one.audit]
+        return "\n".join([columns(rows, indent="", width=width), *audits])

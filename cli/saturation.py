@@ -35,9 +35,9 @@ def command(runs: tuple[Path, ...], figure: Path | None, json_to: str | None) ->
       nsface saturation runs/softmax runs/noisy -o saturation.svg
       nsface saturation runs/* --json - | jq '.runs[].points[-1]'
     """
-    from nsface.report.plots import SATURATION
     from nsface.report.runs import read_runs
     from nsface.report.saturation import check_format, draw_saturation, measures, points, quarters
+    from nsface.report.training_plots import SATURATION
 
     if figure is not None:
         check_format(figure)

@@ -37,7 +37,7 @@ PRACTICES = {
     "population_deviation": "population deviation of folds called the error",
     "interpolated": "interpolated between two thresholds",
     "nearest_far": "at the nearest FAR, also above",
-    "quantile_threshold": "threshold at a quantile of the impostors",
+    "quantile_threshold": "threshold a quantile of the impostors",
     "optimistic_rank": "ties counted in favour",
 }
 

@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from matplotlib.ticker import MaxNLocator
 
+_NORMAL = NormalDist()
+# Decades up to 1 %, and above it what is about as far apart.
+_NORMAL_TICKS = [*(10.0**-power for power in range(12, 2, -1)), 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99]
+_CHARACTER = 0.018  # of the length of an axis, beside the next
 MOST_POWERS = 6  # of ten that are written at one axis; more stand too close
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis shows: `low` < `high`, above 0 where it is logarithmic, and how its ticks are written."""
+    """What an axis shows, and how its ticks are written.
+
+    Attributes:
+        low, high: its ends, `low` < `high`; above 0 where it is `log`, within (0, 1) where it is `normal`.
+        log: equal ratios are equally long.
+        normal: equal differences of the normal deviate Φ⁻¹ are equally long, as on DET plots, where scores of
+            two normal distributions give a straight line.
+    """
 
     title: str
     low: float
     high: float
     log: bool = False
     per_cent: bool = False
+    normal: bool = False
 
     def place(self, value: float) -> float:
         """Where `value` lies, 0 at `low` and 1 at `high`; clipped."""
+        low, high = self.low, self.high
         if self.log:
-            value, low, high = (math.log10(max(v, self.low)) for v in (value, self.low, self.high))
-        else:
-            low, high = self.low, self.high
+            value, low, high = (math.log10(max(v, self.low)) for v in (value, low, high))
+        elif self.normal:
+            within = min(max(value, low), high)
+            value, low, high = (_NORMAL.inv_cdf(share) for share in (within, low, high))
         return min(max((value - low) / (high - low), 0.0), 1.0)
 
     def holds(self, value: float) -> bool:
@@ -34,6 +49,8 @@ class Axis:
 
     def ticks(self) -> list[float]:
         """Round values on it, few enough to be written beside each other."""
+        if self.normal:
+            return self._normal_ticks()
         if self.log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             powers = [10.0**power for power in range(first, last + 1)]
@@ -42,6 +59,16 @@ class Axis:
             return [p * m for p in powers for m in (1, 2, 5) if p * m <= self.high * (1 + 1e-9)]
         values = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
         return [float(v) for v in values if self.low - 1e-9 <= v <= self.high + 1e-9]
+
+    def _normal_ticks(self) -> list[float]:
+        """From the highest down, those that leave room for what is written at the one before."""
+        ticks: list[float] = []
+        for share in reversed(_NORMAL_TICKS):
+            if self.low * (1 - 1e-9) <= share <= self.high:
+                room = _CHARACTER * (len(self.text(ticks[-1])) + len(self.text(share))) / 2 if ticks else 0.0
+                if not ticks or self.place(ticks[-1]) - self.place(share) >= room:
+                    ticks.append(share)
+        return ticks[::-1]
 
     def text(self, value: float) -> str:
         """How `value` is written.

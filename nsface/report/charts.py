@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nsface.report.plots import LOSS, SATURATION, THRESHOLDS, Plot, System, result_plots, training_plots
+from nsface.report.plots import THRESHOLDS, Plot, System, result_plots
 from nsface.report.svg import render
+from nsface.report.training_plots import LOSS, SATURATION, training_plots
 from nsface.results import Result
 
 if TYPE_CHECKING:

@@ -6,15 +6,18 @@ Systems differ by line style and shade, not by hue alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.special import ndtr, ndtri
 
 from nsface.files import make_folder, replacing
+from nsface.report.axis import Axis
 from nsface.report.literal import literal
 from nsface.report.plots import THRESHOLDS, Plot, Series, System, result_plots
 from nsface.results import Result
@@ -39,8 +42,8 @@ _ROW = 0.19  # inches, a row of the legend
 def draw_figures(folder: Path, results: Mapping[str, Result], curves: Mapping[str, Curves]) -> None:
     """Write the figures of systems on one protocol into `folder`, whichever their curves give.
 
-    `roc`, `det`, `cmc`, `dir-far` and `reliability` hold all systems, or all trials. Each system has its own
-    `scores`, called `scores-NAME` where there are several.
+    `roc`, `det`, `cmc`, `dir-far`, `det-open-set` and `reliability` hold all systems, or all trials. Each
+    system has its own `scores`, called `scores-NAME` where there are several.
 
     Args:
         results: by the name of the system.
@@ -128,14 +131,24 @@ def _axes(axes: Axes, plot: Plot) -> None:
     axes.set_title(_lines(plot.title, _TITLE), fontsize=11)
     for title, axis, name in ((axes.set_xlabel, plot.x, "x"), (axes.set_ylabel, plot.y, "y")):
         title(literal(axis.title))
-        margin = 0.01 * (axis.high - axis.low) if name == "y" and not axis.log else 0.0
+        linear = not (axis.log or axis.normal)
+        margin = 0.01 * (axis.high - axis.low) if name == "y" and linear else 0.0
         limits = (axis.low, axis.high + margin)  # a curve along the top is seen whole
-        axes.set(**{f"{name}scale": "log" if axis.log else "linear", f"{name}lim": limits})
+        if axis.normal:
+            {"x": axes.set_xscale, "y": axes.set_yscale}[name]("function", functions=_deviates(axis))
+        else:
+            axes.set(**{f"{name}scale": "log" if axis.log else "linear"})
+        axes.set(**{f"{name}lim": limits})
         ticks = axis.ticks()
         axes.set(**{f"{name}ticks": ticks, f"{name}ticklabels": [axis.text(tick) for tick in ticks]})
     axes.minorticks_off()
     axes.grid(which="major", color="0.85", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def _deviates(axis: Axis) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The normal deviates of shares, those beyond the axis at its ends, and the shares of normal deviates."""
+    return lambda shares: ndtri(np.clip(shares, axis.low, axis.high)), ndtr
 
 
 def _lines(text: str, width: int) -> str:

@@ -15,6 +15,7 @@ from nsface import __version__
 from nsface.errors import shown
 from nsface.recipe.text import dotted
 from nsface.report.answer import find_answer, is_rendered
+from nsface.report.audits import AuditBlock, find_audits
 from nsface.report.charts import LOSS, SATURATION, Chart, result_charts, training_charts
 from nsface.report.checks import find_checks
 from nsface.report.comparisons import find_pairs
@@ -51,6 +52,7 @@ class Section:
         spread: what ± means, or ''.
         table: a row a system.
         single: a row for each run of systems with several seeds; without rows where there are none.
+        audits: what less careful evaluations would have printed.
         plain: names of runs and rows of values, of results that nsface did not make.
     """
 
@@ -62,6 +64,7 @@ class Section:
     single: Table
     plain: tuple[list[str], list[Row]]
     charts: list[Chart]
+    audits: list[AuditBlock]
     worst: list[WorstErrors]
 
 
@@ -194,6 +197,7 @@ def find_section(
         single=single_runs_table(systems, key),
         plain=(names, rows_of(values, differing=False)),
         charts=result_charts(name, curves),
+        audits=find_audits(curves.values()),
         worst=[found for found in worst if found],
     )
 

@@ -7,7 +7,7 @@ systems that are compared and returns None where none of them has the curve.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,23 +18,13 @@ from nsface.results import Result, Verification
 from nsface.results.curves import Curves, Histogram
 
 if TYPE_CHECKING:
-    from nsface.report.runs import Run
+    pass
 
-LOSS = {
-    "loss": "loss, mean since the previous log line",
-    "accuracy": "training accuracy",
-    "learning_rate": "learning rate",
-}
-# What Noisy Softmax is about: samples that saturate teach the network no more.
-SATURATION = {
-    "probability": "mean probability of the label, without noise",
-    "saturated": "share of samples with probability > 0.999",
-    "gradient": "mean gradient on the target logit",
-}
 THRESHOLDS = "range of thresholds"
 FEW = 12  # a line of fewer points shows where they are
 FAR = "FAR, share of impostors accepted"
-_WHOLE = {"accuracy", "probability"}  # drawn from 0 to 100 %
+FMR = "FMR, share of impostor pairs accepted"
+_DET_ENDS = (0.5, 0.8, 0.99)  # of the axes of a DET plot
 
 T = TypeVar("T")
 
@@ -100,7 +90,7 @@ class System:
 
 def result_plots(systems: Sequence[System]) -> list[Plot]:
     """Every plot that the curves and results of `systems`, of one protocol, give."""
-    together = (roc_plot, det_plot, dir_plot, cmc_plot, reliability_plot)
+    together = (roc_plot, det_plot, dir_plot, open_det_plot, cmc_plot, reliability_plot)
     found = [plot for build in together if (plot := build(systems))]
     for system in systems:
         plot = score_plot(system)
@@ -123,16 +113,17 @@ def dir_plot(systems: Sequence[System]) -> Plot | None:
 
 
 def det_plot(systems: Sequence[System]) -> Plot | None:
-    """Both error rates against each other."""
-    lines = [_line(s, det.far, det.frr) for s, det in _having(systems, lambda curves: curves.det)]
-    if not lines:
-        return None
-    lowest = _decade(rate for one in lines for rate in (*one.x, *one.y))
-    x = Axis(FAR, lowest, 1.0, log=True, per_cent=True)
-    y = Axis("FRR, share of genuine pairs refused", lowest, 1.0, log=True, per_cent=True)
-    title = f"DET, {_titles(systems)}"
-    said = "; ".join(f"{one.label} refuses {100 * _at(one, 0.01, min):.1f} % at FAR 1 %" for one in lines)
-    return Plot("det", title, f"{title}: {said}", x, y, lines)
+    """Both error rates of verification against each other."""
+    lines = [_line(s, *rates) for s, rates in _having(systems, _error_rates)]
+    return _error_plot("det", "DET", (FMR, "FNMR, share of genuine pairs refused"), lines, systems)
+
+
+def open_det_plot(systems: Sequence[System]) -> Plot | None:
+    """Both error rates of open-set identification against each other."""
+    curves = _having(systems, lambda curves: curves.dir_far)
+    lines = [_line(s, curve.far, _complement(curve.dir)) for s, curve in curves]
+    titles = ("FPIR, share of impostors accepted", "FNIR at rank 1, share of probes missed")
+    return _error_plot("det-open-set", "DET, open set", titles, lines, systems)
 
 
 def cmc_plot(systems: Sequence[System]) -> Plot | None:
@@ -194,42 +185,6 @@ def reliability_plot(systems: Sequence[System]) -> Plot | None:
     )
 
 
-def training_plots(runs: Sequence[Run], fields: Mapping[str, str]) -> list[Plot]:
-    """A plot against steps for each of `fields`, by its title, that the logs have."""
-    plots = []
-    for field, title in fields.items():
-        lines = []
-        for number, run in enumerate(runs):
-            logged = [line for line in run.log if field in line]
-            if logged:
-                steps, values = [line["step"] for line in logged], [line[field] for line in logged]
-                lines.append(Series(run.name, steps, values, number, points=len(logged) < FEW))
-        if lines:
-            plots.append(training_plot(field, title, lines))
-    return plots
-
-
-def training_plot(field: str, title: str, series: Sequence[Series]) -> Plot:
-    """What `series` logged of one field, against steps."""
-    lowest = min(0.0, *(min(one.y) for one in series))  # a loss may be negative
-    highest = max(max(one.y) for one in series)
-    top = 1.0 if field in _WHOLE else highest + 0.05 * (highest - lowest) or 1.0
-    last = "; ".join(f"{one.label} ends at {one.y[-1]:.3g}" for one in series)
-    return Plot(
-        f"train-{field}",
-        title,
-        f"{title} against steps: {last}",
-        Axis("step", 0.0, max(1.0, *(max(one.x) for one in series))),
-        Axis(
-            "",
-            lowest,
-            top if top > lowest else lowest + 1.0,
-            per_cent=field in _WHOLE or field == "saturated",
-        ),
-        series,
-    )
-
-
 def _having(systems: Sequence[System], part: Callable[[Curves], T | None]) -> list[tuple[System, T]]:
     """The systems whose curves have a `part`, with it."""
     return [(system, found) for system in systems if (found := part(system.curves)) is not None]
@@ -254,6 +209,35 @@ def _rate_plot(
     title = f"{what}, {_titles(systems)}"
     said = "; ".join(f"{one.label} reaches {100 * _at(one, 0.01, max):.1f} % at FAR 1 %" for one in lines)
     return Plot(name, title, f"{title}: {said}", x, Axis(y_title, 0.0, 1.0, per_cent=True), lines)
+
+
+def _error_rates(curves: Curves) -> tuple[Sequence[float], Sequence[float]] | None:
+    """FMR and FNMR: of the DET curve, or of the ROC, where JSON has that alone."""
+    if curves.det:
+        return curves.det.far, curves.det.frr
+    return (curves.roc.far, _complement(curves.roc.tar)) if curves.roc else None
+
+
+def _complement(rates: Sequence[float]) -> list[float]:
+    return [1 - rate for rate in rates]
+
+
+def _error_plot(
+    name: str, what: str, titles: tuple[str, str], lines: Sequence[Series], systems: Sequence[System]
+) -> Plot | None:
+    """Two error rates against each other, both in normal deviates and of the same range."""
+    if not lines:
+        return None
+    low = _decade(rate for one in lines for rate in (*one.x, *one.y))
+    highest = max((y for one in lines for x, y in zip(one.x, one.y, strict=True) if x > 0), default=0.0)
+    high = next((end for end in _DET_ENDS if highest <= end), _DET_ENDS[-1])
+    x, y = (Axis(title, low, high, per_cent=True, normal=True) for title in titles)
+    names = [title.split(",")[0] for title in titles]
+    said = [
+        f"{one.label} has {names[1]} {100 * _at(one, 0.01, min):.1f} % at {names[0]} 1 %" for one in lines
+    ]
+    title = f"{what}, {_titles(systems)}"
+    return Plot(name, title, f"{title}: {'; '.join(said)}", x, y, lines)
 
 
 def _decade(rates: Iterable[float]) -> float:

@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 
 from nsface.errors import DataError, NsfaceError
 from nsface.report.figures import draw, legend, write
-from nsface.report.plots import FEW, SATURATION, Series, training_plot
+from nsface.report.plots import FEW, Series
 from nsface.report.runs import Run
+from nsface.report.training_plots import SATURATION, training_plot
 from nsface.run_folder import RunFolder
 
 FORMATS = (".svg", ".png", ".pdf")

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from nsface.checked import Count, Share
 from nsface.results.text import WIDTH, columns, named_values, percent, wrapped
-from nsface.results.values import Number, left_out
+from nsface.results.values import Number, left_out, rounded
 
 _MOST_LISTS = 4  # that a table names
 
@@ -39,7 +39,12 @@ class Careless:
     @property
     def difference(self) -> Number | None:
         """How far `value` is above `honest`."""
-        return None if self.honest is None else self.value - self.honest
+        return None if self.honest is None else rounded(self.value) - rounded(self.honest)
+
+    def words(self) -> str:
+        """The practice, with the FAR that it achieves."""
+        far = "" if self.achieved_far is None else f" (FAR {100 * self.achieved_far:.3g} %)"
+        return self.practice + far
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +102,8 @@ class Audit:
             if one.figure != figure:
                 figure = one.figure
                 rows.append((figure, percent(one.honest), "as measured"))
-            far = "" if one.achieved_far is None else f" (FAR {100 * one.achieved_far:.3g} %)"
             difference = "–" if one.difference is None else points(one.difference)
-            rows.append((f"  {one.practice}{far}", percent(one.value), difference))
+            rows.append((f"  {one.words()}", percent(one.value), difference))
         title = wrapped("audit: what less careful evaluations print of these scores", width)
         return "\n".join([title, columns(rows, width=width), named_values(self.facts(), width)])
 

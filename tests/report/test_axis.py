@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from nsface.report.axis import MOST_POWERS, Axis
 
@@ -63,3 +65,21 @@ def test_the_place_on_a_logarithmic_axis_is_the_share_of_its_decades() -> None:
     axis = Axis("", 1e-3, 10.0, log=True)
     for value in (1e-3, 0.02, 0.5, 10):
         assert axis.place(value) == pytest.approx((math.log10(value) + 3) / 4)
+
+
+@given(st.integers(-12, -1), st.sampled_from([0.5, 0.8, 0.99]), st.floats(0, 1))
+def test_the_place_on_a_normal_axis_is_the_share_of_its_deviates(low: int, high: float, value: float) -> None:
+    axis = Axis("FMR", 10.0**low, high, normal=True)
+    first, last, here = (norm.ppf(share) for share in (axis.low, high, min(max(value, axis.low), high)))
+    assert axis.place(value) == pytest.approx((here - first) / (last - first), abs=1e-9)
+
+
+@pytest.mark.parametrize("high", [0.5, 0.8, 0.99])
+@pytest.mark.parametrize("low", [1e-12, 1e-6, 1e-4, 0.1])
+def test_ticks_of_a_normal_axis_leave_room_for_each_other(low: float, high: float) -> None:
+    axis = Axis("FMR", low, high, per_cent=True, normal=True)
+    ticks = axis.ticks()
+    assert len(ticks) >= 2
+    assert all(low * 0.999 <= tick <= high for tick in ticks)
+    for a, b in pairwise(ticks):
+        assert axis.place(b) - axis.place(a) >= 0.009 * (len(axis.text(a)) + len(axis.text(b)))

@@ -35,7 +35,7 @@ def test_captions_say_what_was_measured_and_what_the_shapes_mean() -> None:
 def test_results_without_curves_have_no_charts() -> None:
     assert result_charts("lfw", {0: ("a", verification()), 1: ("b", BlufrRates(tar_at_far=()))}) == []
     searched = result_charts("x", {0: ("a", replace(verification(), curves=SEARCHED))})
-    assert [chart.caption.split(",")[0] for chart in searched] == ["DIR against FAR", "CMC"]
+    assert [chart.caption.split(",")[0] for chart in searched] == ["DIR against FAR", "DET", "CMC"]
 
 
 def test_training_charts_of_several_runs_have_a_legend() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from matplotlib.transforms import Bbox
 from nsface.report import svg
 from nsface.report.axis import Axis
 from nsface.report.figures import draw, draw_figures, legend, save, style
-from nsface.report.plots import Plot, Series, System, result_plots, roc_plot
+from nsface.report.plots import Plot, Series, System, det_plot, result_plots, roc_plot
 from nsface.results import BlufrRates, Identification, TemplateVerification, Verification
 from nsface.results.curves import Curves, DetCurve, DirCurve, Histogram, RocCurve
 from nsface.results.measures import Bin, Calibration, Fold
@@ -28,7 +28,11 @@ SCORES = Histogram(-1.0, 1.0, (0, 1, 3), (4, 0, 1))
 PAIRS = Curves(roc=ROC, histogram=SCORES, det=DetCurve((0.0, 0.1, 1.0), (0.5, 0.1, 0.0)))
 SEARCHED = Curves(cmc=(0.5, 0.75), dir_far=DirCurve((0.0, 1.0), (0.25, 0.5)))
 RATED = Calibration("logistic", 0.021, (Bin(4, 0.55, 0.5), Bin(0, 0.0, 0.0), Bin(9, 0.95, 1.0)))
-AXES = {False: Axis("x", -1.0, 3.0), True: Axis("FAR", 1e-4, 1.0, log=True, per_cent=True)}
+AXES = [
+    Axis("x", -1.0, 3.0),
+    Axis("FAR", 1e-4, 1.0, log=True, per_cent=True),
+    Axis("FMR", 1e-5, 0.8, normal=True, per_cent=True),
+]
 
 
 def verification(protocol: str = "lfw", calibration: Calibration | None = None) -> Verification:
@@ -71,16 +75,16 @@ def test_figures_of_templates(tmp_path: Path) -> None:
     draw_figures(
         tmp_path, {"a": TemplateVerification(tar_at_far=())}, {"a": Curves(roc=ROC, histogram=SCORES)}
     )
-    assert drawn(tmp_path) == {"roc", "scores"}
+    assert drawn(tmp_path) == {"roc", "det", "scores"}
 
 
 def test_figures_of_trials(tmp_path: Path) -> None:
     result = Identification(protocol="lfw-identification")
     draw_figures(tmp_path / "ident", {"lfw": result}, {"trial 1": SEARCHED, "trial 2": SEARCHED})
-    assert drawn(tmp_path / "ident") == {"cmc", "dir-far"}
+    assert drawn(tmp_path / "ident") == {"cmc", "dir-far", "det-open-set"}
     opened = {"trial 1": Curves(dir_far=SEARCHED.dir_far)}
     draw_figures(tmp_path / "blufr", {"lfw": BlufrRates(tar_at_far=())}, opened)
-    assert drawn(tmp_path / "blufr") == {"dir-far"}
+    assert drawn(tmp_path / "blufr") == {"dir-far", "det-open-set"}
 
 
 def path_data(d: str) -> list[tuple[float, float]]:
@@ -97,11 +101,10 @@ def path_data(d: str) -> list[tuple[float, float]]:
     return [((a - svg.LEFT) / width, (svg.HEIGHT - svg.BOTTOM - b) / height) for a, b in corners]
 
 
-@given(st.data(), st.booleans(), st.booleans(), st.booleans(), st.booleans())
+@given(st.data(), st.sampled_from(AXES), st.sampled_from(AXES), st.booleans(), st.booleans())
 def test_both_renderers_draw_the_same_data(
-    data: st.DataObject, log_x: bool, log_y: bool, step: bool, points: bool
+    data: st.DataObject, x: Axis, y: Axis, step: bool, points: bool
 ) -> None:
-    x, y = AXES[log_x], AXES[log_y]
     within = st.tuples(*(st.floats(axis.low, axis.high) for axis in (x, y)))
     pairs = data.draw(st.lists(within, min_size=1, max_size=15))
     series = Series("run", [a for a, _ in pairs], [b for _, b in pairs], 0, step, points)
@@ -119,6 +122,9 @@ def test_both_renderers_draw_the_same_data(
         corners = corners[::2]
     expected = [(x.place(a), y.place(b)) for a, b in pairs]
     assert np.allclose(corners, expected, atol=0.0003)
+    placed = (axes.transScale + axes.transLimits).transform(pairs)
+    margin = 0.01 if y is AXES[0] else 0.0  # above a linear axis
+    assert np.allclose(placed * [1, 1 + margin], expected, atol=1e-6)
     assert [len(one.get_xdata()) for one in dots] == [len(pairs)] * points  # type: ignore[arg-type]
     if points:
         assert np.allclose(path_data(paths["point s0"].replace("h0", "")), expected, atol=0.0003)
@@ -135,11 +141,14 @@ def boxes(figure: Figure) -> tuple[Bbox, Bbox, list[list[Bbox]]]:
     return axes.get_tightbbox(), figure.legends[0].get_window_extent(), ticks  # type: ignore[return-value]
 
 
+@pytest.mark.parametrize("build", [roc_plot, det_plot])
 @pytest.mark.parametrize("far", [0.1, 1e-3, 1e-6, 1e-8])
 @pytest.mark.parametrize("names", [["a"], [f"trial {i}" for i in range(1, 11)], ["x" * 150, "y" * 40]])
-def test_nothing_covers_anything_else(far: float, names: Sequence[str], tmp_path: Path) -> None:
+def test_nothing_covers_anything_else(
+    build: Callable[..., Plot | None], far: float, names: Sequence[str]
+) -> None:
     curves = Curves(roc=RocCurve((0.0, far, 1.0), (0.2, 0.6, 1.0)))
-    plot = roc_plot([System(number, name, verification(), curves) for number, name in enumerate(names)])
+    plot = build([System(number, name, verification(), curves) for number, name in enumerate(names)])
     assert plot
     figure = Figure(figsize=(5.6, 4.2), layout="constrained")
     legend(figure, draw(figure.add_subplot(), plot))
@@ -164,7 +173,10 @@ def test_fifteen_systems_differ_without_colour() -> None:
 
 
 def test_figures_are_the_same_each_time(tmp_path: Path) -> None:
-    (plot,) = result_plots([System(0, "a", verification(), Curves(roc=ROC))])
-    for folder in ("a", "b"):
-        save(tmp_path / folder, plot)
-    assert (tmp_path / "a" / "roc.png").read_bytes() == (tmp_path / "b" / "roc.png").read_bytes()
+    plots = result_plots([System(0, "a", verification(), Curves(roc=ROC))])
+    assert [plot.name for plot in plots] == ["roc", "det"]
+    for plot in plots:
+        first, second = (tmp_path / folder / f"{plot.name}.png" for folder in ("a", "b"))
+        save(first.parent, plot)
+        save(second.parent, plot)
+        assert first.read_bytes() == second.read_bytes()

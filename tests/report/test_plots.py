@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from nsface.report.plots import (
-    FEW,
-    LOSS,
-    SATURATION,
     System,
     cmc_plot,
     det_plot,
     dir_plot,
+    open_det_plot,
     reliability_plot,
     result_plots,
     roc_plot,
     score_plot,
-    training_plots,
 )
-from nsface.report.runs import Run
 from nsface.report.svg import render
 from nsface.results import TemplateVerification
-from nsface.results.curves import Curves, Histogram, RocCurve
+from nsface.results.curves import Curves, DetCurve, Histogram, RocCurve
 from tests.report.test_figures import PAIRS, RATED, SEARCHED, verification
 
 
 def system(curves: Curves, number: int = 0, name: str = "a", **changes: Any) -> System:
     return System(number, name, replace(verification(), **changes), curves)
-
-
-def run(*lines: dict[str, float], name: str = "run") -> Run:
-    return Run(Path(name), name, {}, "", {}, list(lines), {})
 
 
 def test_roc_begins_a_decade_below_its_smallest_far() -> None:
@@ -54,18 +46,63 @@ def test_roc_begins_a_decade_below_its_smallest_far() -> None:
 def test_rendered_faces_are_called_rendered_in_every_title() -> None:
     both = replace(PAIRS, cmc=SEARCHED.cmc, dir_far=SEARCHED.dir_far)
     plots = result_plots([system(both, rendered=True, calibration=RATED)])
-    assert [plot.name for plot in plots] == ["roc", "det", "dir-far", "cmc", "reliability", "scores"]
+    assert [plot.name for plot in plots] == [
+        "roc",
+        "det",
+        "dir-far",
+        "det-open-set",
+        "cmc",
+        "reliability",
+        "scores",
+    ]
     assert all("LFW verification, rendered faces" in plot.title for plot in plots)
     mixed = roc_plot([system(PAIRS), system(PAIRS, 1, "b", rendered=True)])
     assert mixed
     assert mixed.title == "ROC, LFW verification and LFW verification, rendered faces"
 
 
-def test_det_has_both_error_rates_on_the_same_decades() -> None:
+def test_det_has_both_error_rates_on_equal_axes() -> None:
     plot = det_plot([system(PAIRS)])
     assert plot
-    assert (plot.x.low, plot.y.low) == (0.1, 0.1)
-    assert plot.description.endswith("a refuses 50.0 % at FAR 1 %")
+    assert (plot.x.low, plot.x.high) == (plot.y.low, plot.y.high) == (0.1, 0.5)
+    assert plot.x.normal
+    assert plot.y.normal
+    assert (plot.x.title[:4], plot.y.title[:5]) == ("FMR,", "FNMR,")
+    assert plot.description.endswith("a has FNMR 50.0 % at FMR 1 %")
+
+
+def test_det_is_drawn_from_the_roc_where_json_has_no_other_curve() -> None:
+    plot = det_plot([system(Curves(roc=RocCurve((0.0, 0.25, 1.0), (0.125, 0.75, 1.0))))])
+    assert plot
+    assert (plot.series[0].x, plot.series[0].y) == ((0.0, 0.25, 1.0), [0.875, 0.25, 0.0])
+
+
+def test_det_of_an_open_set_has_fnir_against_fpir() -> None:
+    plot = open_det_plot([system(SEARCHED)])
+    assert plot
+    assert (plot.series[0].x, plot.series[0].y) == ((0.0, 1.0), [0.75, 0.5])
+    assert (plot.x.title[:5], plot.y.title[:14]) == ("FPIR,", "FNIR at rank 1")
+    assert plot.description.endswith("a has FNIR at rank 1 75.0 % at FPIR 1 %")
+    assert open_det_plot([system(PAIRS)]) is None
+
+
+@pytest.mark.parametrize(("worst", "end"), [(0.4, 0.5), (0.6, 0.8), (0.9, 0.99)])
+def test_det_axes_reach_as_far_as_the_rates(worst: float, end: float) -> None:
+    plot = det_plot([system(Curves(roc=RocCurve((0.0, 0.01, 1.0), (0.0, 1 - worst, 1.0))))])
+    assert plot
+    assert plot.y.high == end
+
+
+def test_scores_of_two_normal_distributions_give_a_straight_det() -> None:
+    thresholds = np.linspace(-1.0, 3.0, 60)
+    fmr, fnmr = norm.sf(thresholds), norm.cdf(thresholds, 2.0)
+    plot = det_plot([system(Curves(det=DetCurve(tuple(fmr), tuple(fnmr))))])
+    assert plot
+    x, y = [plot.x.place(share) for share in fmr], [plot.y.place(share) for share in fnmr]
+    inside = [(a, b) for a, b in zip(x, y, strict=True) if 0 < a < 1 and 0 < b < 1]
+    assert len(inside) > 20
+    sums = [a + b for a, b in inside]  # equal deviations: the slope is −1
+    assert np.allclose(sums, sums[0], atol=1e-9)
 
 
 def test_ranks_and_dir() -> None:
@@ -121,36 +158,12 @@ def test_what_was_not_measured_is_not_drawn() -> None:
     assert names == ["roc", "det", "scores-x-b"]
 
 
-def test_training_is_drawn_against_steps_run_by_run() -> None:
-    first = run({"step": 10, "loss": 2.0, "accuracy": 0.5}, {"step": 20, "loss": -1.0}, name="a")
-    plots = training_plots([first, run(name="empty"), run({"step": 30, "loss": 1.0}, name="c")], LOSS)
-    assert [plot.name for plot in plots] == ["train-loss", "train-accuracy"]
-    loss, accuracy = plots
-    assert [(one.label, one.number, list(one.y)) for one in loss.series] == [("a", 0, [2, -1]), ("c", 2, [1])]
-    assert (loss.x.high, loss.y.low) == (30, -1)
-    assert loss.y.high > 2
-    assert (accuracy.y.low, accuracy.y.high) == (0, 1)
-    assert (
-        loss.description == "loss, mean since the previous log line against steps: a ends at -1; c ends at 1"
-    )
-    assert training_plots([run()], SATURATION) == []
-
-
-def test_short_lines_show_their_points() -> None:
-    for length in (1, FEW - 1, FEW):
-        lines = [{"step": step, "loss": 0.0} for step in range(1, length + 1)]
-        (plot,) = training_plots([run(*lines)], {"loss": "loss"})
-        assert bool(plot.points(plot.series[0])) == (length < FEW)
-        assert plot.y.high > plot.y.low
-
-
 def test_extreme_numbers_are_drawn_all_the_same() -> None:
-    (plot,) = training_plots([run({"step": 1, "loss": -1e12})], {"loss": "loss"})
-    rare = roc_plot([system(Curves(roc=RocCurve((5e-324, 1.0), (0.5, 1.0))))])
-    assert rare
-    for one in (plot, rare):
-        assert one.y.high > one.y.low
-        assert "nan" not in render(one)
+    curves = Curves(roc=RocCurve((5e-324, 1.0), (0.5, 1.0)))
+    for plot in (roc_plot([system(curves)]), det_plot([system(curves)])):
+        assert plot
+        assert plot.y.high > plot.y.low
+        assert "nan" not in render(plot)
 
 
 def test_points_outside_the_axes_are_not_drawn() -> None:

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 _NORMAL = NormalDist()
 # Decades up to 1 %, and above it what is about as far apart.
 _NORMAL_TICKS = [*(10.0**-power for power in range(12, 2, -1)), 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99]
-_CHARACTER = 0.018  # of the length of an axis, beside the next
+_CHARACTER = 0.02  # of the length of an axis, beside the next
 MOST_POWERS = 6  # of ten that are written at one axis; more stand too close
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 THRESHOLDS = "range of thresholds"
 FEW = 12  # a line of fewer points shows where they are
 FAR = "FAR, share of impostors accepted"
-FMR = "FMR, share of impostor pairs accepted"
 _DET_ENDS = (0.5, 0.8, 0.99)  # of the axes of a DET plot
 
 T = TypeVar("T")
@@ -115,14 +114,14 @@ def dir_plot(systems: Sequence[System]) -> Plot | None:
 def det_plot(systems: Sequence[System]) -> Plot | None:
     """Both error rates of verification against each other."""
     lines = [_line(s, *rates) for s, rates in _having(systems, _error_rates)]
-    return _error_plot("det", "DET", (FMR, "FNMR, share of genuine pairs refused"), lines, systems)
+    return _error_plot("det", "DET", ("FMR, impostor pairs accepted", "FNMR, genuine pairs refused"), lines, systems)
 
 
 def open_det_plot(systems: Sequence[System]) -> Plot | None:
     """Both error rates of open-set identification against each other."""
     curves = _having(systems, lambda curves: curves.dir_far)
     lines = [_line(s, curve.far, _complement(curve.dir)) for s, curve in curves]
-    titles = ("FPIR, share of impostors accepted", "FNIR at rank 1, share of probes missed")
+    titles = ("FPIR, impostors accepted", "FNIR at rank 1")
     return _error_plot("det-open-set", "DET, open set", titles, lines, systems)
 
 

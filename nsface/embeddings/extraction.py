@@ -17,6 +17,7 @@ from nsface.embeddings.fusion import fused_meta
 from nsface.embeddings.model import Flip, Model, channels_first, check_options, load_model
 from nsface.embeddings.pooling import TemplatePool, template_meta
 from nsface.errors import DataError, ModelError, listing
+from nsface.images.alignment.record import alignment_meta
 from nsface.images.fitting import Fit
 from nsface.images.pixels import Pixels, Progress, decode_into, raise_if_unusable
 from nsface.images.rendered import rendered_meta
@@ -122,7 +123,8 @@ def extract(
         if progress:
             progress(len(batch.indices))
     _check(source, bad, len(indices), skip_bad)
-    meta = ensemble.meta() | fit.meta() | {"images_skipped": len(bad)} | rendered_meta(source.location)
+    meta = ensemble.meta() | fit.meta() | {"images_skipped": len(bad)}
+    meta |= rendered_meta(source.location) | alignment_meta(source.location)
     notes = fit.notes(source.location)
     if templates is None:
         names = [source.names[i] for i in indices if i not in bad]

@@ -114,7 +114,9 @@ def dir_plot(systems: Sequence[System]) -> Plot | None:
 def det_plot(systems: Sequence[System]) -> Plot | None:
     """Both error rates of verification against each other."""
     lines = [_line(s, *rates) for s, rates in _having(systems, _error_rates)]
-    return _error_plot("det", "DET", ("FMR, impostor pairs accepted", "FNMR, genuine pairs refused"), lines, systems)
+    return _error_plot(
+        "det", "DET", ("FMR, impostor pairs accepted", "FNMR, genuine pairs refused"), lines, systems
+    )
 
 
 def open_det_plot(systems: Sequence[System]) -> Plot | None:

@@ -31,6 +31,7 @@ IJB_LISTS = "--faces media.txt --pairs templates.txt"
 ON_CPU = "--device cpu --precision fp32"
 CASES = {
     "lfw": "eval-lfw faces.npz --pairs pairs.txt --calibration --plots plots",
+    "lfw-audit": "eval-lfw faces.npz --pairs pairs.txt --pca 8 --audit",
     "lfw-view-1": "eval-lfw faces.npz --pairs view1-test.txt --train-pairs view1-train.txt",
     "lfw-no-threshold": "eval-lfw faces.npz --pairs view1-test.txt --far 0.1",
     "lfw-errata": "eval-lfw faces.npz --pairs pairs.txt --errata errata.txt --far 0.1 --far 0.3",
@@ -52,6 +53,7 @@ CASES = {
     "ident-own": f"eval-ident faces.npz {OWN_LISTS} --impostors impostors.txt --far 0.1",
     "ident-own-closed": f"eval-ident faces.npz {OWN_LISTS} --similarity euclidean",
     "ident-center": f"eval-ident faces.npz {OWN_LISTS} --center --pca 12 --fit-on strangers.npz",
+    "ident-audit": f"eval-ident faces.npz {LFW_IDENTIFICATION} --far 0.1 --audit",
     "blufr": "eval-blufr faces.npz --lists blufr --plots plots",
     "bin": f"eval-bin model.safetensors easy.bin again.bin {ON_CPU} --calibration --plots plots",
     "ijb": f"eval-ijb ijb.npz {IJB_LISTS} --far 0.01 --far 0.1 --plots plots",

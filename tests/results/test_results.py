@@ -31,12 +31,14 @@ from nsface.results.values import SIGNIFICANT, rounded
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLASSES = {
     "lfw": Verification,
+    "lfw-audit": Verification,
     "lfw-errata": Verification,
     "lfw-no-threshold": Verification,
     "fglfw-named": Verification,
     "ytf-pairs": Verification,
     "pairs-no-folds": Verification,
     "ident-single": Identification,
+    "ident-audit": Identification,
     "ident-trials": Identification,
     "ident-own-closed": Identification,
     "blufr": BlufrRates,

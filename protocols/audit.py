@@ -30,14 +30,14 @@ _BLOCK = 1 << 20
 
 # What each practice does, by its name.
 PRACTICES = {
-    "test_pairs_by_fold": "threshold chosen on the test pairs, fold by fold",
-    "test_pairs_together": "one threshold, the best on the whole list",
-    "grid_of_400": "400 thresholds 0.01 apart on squared distance",
-    "transform_on_all_pairs": "transform fitted on all pairs, test folds too",
-    "population_deviation": "population deviation of folds called the error",
-    "interpolated": "interpolated between two thresholds",
+    "test_pairs_by_fold": "threshold best on each test fold itself",
+    "test_pairs_together": "one threshold, best on the whole list",
+    "grid_of_400": "400 thresholds on squared distance",
+    "transform_on_all_pairs": "transform fitted on all pairs",
+    "population_deviation": "population deviation of the folds",
+    "interpolated": "interpolated between thresholds",
     "nearest_far": "at the nearest FAR, also above",
-    "quantile_threshold": "threshold a quantile of the impostors",
+    "quantile_threshold": "threshold a quantile of impostors",
     "optimistic_rank": "ties counted in favour",
 }
 

@@ -8,16 +8,16 @@ from itertools import groupby
 
 from nsface.report.tables import DASH, percent
 from nsface.results import Result, VerificationSets
-from nsface.results.audit import Audit
+from nsface.results.audit import Audit, Careless
 
 
 @dataclass(frozen=True)
 class Group:
-    """A figure as it was measured, and rows of a practice, its value and how far that is from it, as text."""
+    """A figure as it was measured, and rows of a practice: its value, how far that is from it, its FAR."""
 
     figure: str
     measured: str
-    rows: list[tuple[str, str, str]]
+    rows: list[tuple[str, str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,13 @@ def _groups(audit: Audit) -> list[Group]:
     groups = []
     for figure, found in groupby(audit.figures, lambda one: one.figure):
         same = list(found)
-        rows = [(one.words(), percent(one.value), _signed(one.difference)) for one in same]
-        groups.append(Group(figure, percent(same[0].honest), rows))
+        groups.append(Group(figure, percent(same[0].honest), [_row(one) for one in same]))
     return groups
+
+
+def _row(one: Careless) -> tuple[str, str, str, str]:
+    far = "" if one.achieved_far is None else f"{100 * one.achieved_far:.3g}"
+    return one.practice, percent(one.value), _signed(one.difference), far
 
 
 def _signed(difference: float | None) -> str:

@@ -41,11 +41,6 @@ class Careless:
         """How far `value` is above `honest`."""
         return None if self.honest is None else rounded(self.value) - rounded(self.honest)
 
-    def words(self) -> str:
-        """The practice, with the FAR that it achieves."""
-        far = "" if self.achieved_far is None else f" (FAR {100 * self.achieved_far:.3g} %)"
-        return self.practice + far
-
 
 @dataclass(frozen=True, kw_only=True)
 class ListFile:
@@ -96,16 +91,18 @@ class Audit:
 
     def table(self, width: int = WIDTH) -> str:
         """The block that the command line prints below the table of the result."""
-        rows: list[tuple[str, ...]] = [("", "value", "difference")]
+        rows: list[tuple[str, ...]] = [("", "value", "difference", "at FAR")]
         figure = ""
         for one in self.figures:
             if one.figure != figure:
                 figure = one.figure
-                rows.append((figure, percent(one.honest), "as measured"))
+                rows.append((figure, percent(one.honest), "as measured", ""))
             difference = "–" if one.difference is None else points(one.difference)
-            rows.append((f"  {one.words()}", percent(one.value), difference))
+            far = "" if one.achieved_far is None else f"{100 * one.achieved_far:.3g} %"
+            rows.append((f"  {one.practice}", percent(one.value), difference, far))
         title = wrapped("audit: what less careful evaluations print of these scores", width)
-        return "\n".join([title, columns(rows, width=width), named_values(self.facts(), width)])
+        figures = [line.rstrip() for line in columns(rows, width=width).split("\n")]
+        return "\n".join([title, *figures, named_values(self.facts(), width)])
 
     def facts(self) -> list[tuple[str, str]]:
         """The lists, the alignment, the flip mode and the model, each with its name."""

@@ -233,12 +233,19 @@ def _error_plot(
     highest = max((y for one in lines for x, y in zip(one.x, one.y, strict=True) if x > 0), default=0.0)
     high = next((end for end in _DET_ENDS if highest <= end), _DET_ENDS[-1])
     x, y = (Axis(title, low, high, per_cent=True, normal=True) for title in titles)
+    drawn = [_until(one, high) for one in lines]
     names = [title.split(",")[0] for title in titles]
     said = [
         f"{one.label} has {names[1]} {100 * _at(one, 0.01, min):.1f} % at {names[0]} 1 %" for one in lines
     ]
     title = f"{what}, {_titles(systems)}"
-    return Plot(name, title, f"{title}: {'; '.join(said)}", x, y, lines)
+    return Plot(name, title, f"{title}: {'; '.join(said)}", x, y, drawn)
+
+
+def _until(series: Series, high: float) -> Series:
+    """`series` to the last point whose x, ascending, is not above `high`; its first point is kept."""
+    count = max(1, sum(x <= high for x in series.x))
+    return replace(series, x=series.x[:count], y=series.y[:count])
 
 
 def _decade(rates: Iterable[float]) -> float:

@@ -22,7 +22,7 @@ from nsface.metrics.identification import (
     rank_rate,
 )
 from nsface.metrics.search import Found, Gallery, find, highest
-from nsface.metrics.similarity import Similarity
+from nsface.metrics.similarity import Similarity, cosines
 from nsface.stored_rows import StoredRows
 
 INTS = st.integers(0, 4).map(float)
@@ -250,3 +250,18 @@ def test_dir_interval_near_the_ends_is_no_point() -> None:
     assert low == 0
     assert 0.01 < high < 0.03
     assert dir_at_far(open_set([(9, 1)], impostors), 0.01).confidence_interval == (0, 1)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_an_optimistic_rank_counts_only_those_above(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    gallery, probes = (random.integers(-1, 2, (size, 3)).astype(np.float32) for size in (12, 9))
+    identities, wanted = np.repeat(np.arange(6), 2), random.integers(0, 6, 9)
+    found = find(Gallery(gallery, np.arange(12), identities), probes, wanted, optimistic=True)
+    best = np.array(
+        [
+            [max(cosines(probe[None], one[None])[0] for one in gallery[2 * i : 2 * i + 2]) for i in range(6)]
+            for probe in probes
+        ]
+    )
+    assert found.rank.tolist() == [1 + int((row > row[i]).sum()) for row, i in zip(best, wanted, strict=True)]

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import click
 import coverage_models as models
+import coverage_thresholds as thresholds
 import numpy as np
 from coverage_page import Row, page
 from scipy.stats import norm
@@ -238,6 +239,11 @@ def settings(data: Path, scale: float) -> list[Setting]:
         made += [partial(open_sets, (200, 1000), 0.01, rate, e, fewer) for rate in (0.05, 0.5, 0.9, 0.99)]
         made += [partial(templates, rate, e, fewer) for rate in (0.5, 0.9, 0.99)]
         made += [partial(open_sets, (596, 5153), far, r, e, few) for far, r in ((0.01, 0.6), (0.1, 0.83))]
+    for e in EFFECTS:  # at the end, so that the settings above keep their seeds
+        made += [partial(thresholds.listed, official, rate, e, many) for rate in FARS]
+        made += [partial(thresholds.all_pairs, 300, 1, rate, e, fewer) for rate in FARS]
+        made += [partial(thresholds.all_pairs, 100, 3, rate, e, fewer) for rate in FARS]
+        made += [partial(thresholds.galleries, (200, 1000), rate, e, fewer) for rate in FARS[:2]]
     return made
 
 

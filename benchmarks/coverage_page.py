@@ -87,7 +87,8 @@ REASONS = {
 class Row:
     """Held share of a nominal 95 % interval, or rejections by a 5 % test, in one setting.
 
-    `level` is the accuracy or rate, `effect` the share of the variance that comes from people.
+    `level` is the accuracy or rate, `effect` the share of the variance that comes from people, `size` what
+    stands in parentheses beside the share.
     """
 
     what: str
@@ -97,6 +98,7 @@ class Row:
     test: bool
     share: float
     replicates: int
+    size: float | None = None
 
     @property
     def error(self) -> float:
@@ -112,7 +114,8 @@ class Row:
 
     def cell(self) -> str:
         mark = "" if not self.missed else "*" if self.missed <= 2 * self.error else "**"
-        return f"{mark}{100 * self.share:.1f}{mark}"
+        size = "" if self.size is None else f" ({self.size:.2f})"
+        return f"{mark}{100 * self.share:.1f}{mark}{size}"
 
     def line(self) -> str:
         """For the terminal."""

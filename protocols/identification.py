@@ -121,8 +121,8 @@ def identify(
         found = _find(embeddings, gallery, genuine, fuse, similarity, progress)
         vectors = embeddings.vectors[embeddings.rows(impostors.images)]
         entries = _gallery(embeddings, gallery, fuse, similarity)[0]
-        scores = highest(entries, vectors, progress, similarity)
-        open_set = metrics.OpenSet(found, scores, numbered(genuine.people), numbered(impostors.people))
+        scores, mates = highest(entries, vectors, progress, similarity)
+        open_set = metrics.OpenSet(found, scores, numbered(genuine.people), numbered(impostors.people), mates)
         open_rates = OpenSet(
             gallery=len(gallery),
             genuine=len(genuine),

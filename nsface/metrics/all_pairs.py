@@ -77,11 +77,27 @@ def genuine_pairs(identities: Rows) -> tuple[Rows, Rows]:
     return np.concatenate(left), np.concatenate(right)
 
 
+def highest_impostors(vectors: Vectors, identities: Rows, count: int) -> tuple[Floats, Rows, Rows]:
+    """The `count` highest-scoring pairs of two identities, the highest first: scores, and both row numbers.
+
+    Args:
+        vectors, identities: as for `tar_over_all_pairs`.
+        count: at most as many as there are such pairs.
+
+    Example:
+        >>> vectors = np.array([[1, 0], [1, 0.1], [0, 1]], dtype=np.float32)
+        >>> scores, left, right = highest_impostors(vectors, np.array([0, 1, 2]), 2)
+        >>> left.tolist(), right.tolist()
+        ([0, 1], [1, 2])
+    """
+    return _Highest(count, vectors, identities).exact()
+
+
 class _Highest:
     """The `count` highest-scoring impostor pairs, and all too near to the last one to be left out."""
 
     def __init__(self, count: int, vectors: Vectors, identities: Rows) -> None:
-        self._vectors = vectors
+        self._vectors, self._count = vectors, count
         self._near = 2 * slack_of(vectors.shape[1])
         self._scores = np.empty(0, dtype=np.float32)
         self._pairs = np.empty((0, 2), dtype=np.int32)
@@ -99,6 +115,14 @@ class _Highest:
                 lowest = self._screened(count - 1) - self._near
                 enough = self._scores >= lowest
                 self._scores, self._pairs = self._scores[enough], self._pairs[enough]
+
+    def exact(self) -> tuple[Floats, Rows, Rows]:
+        """The pairs with their exact scores, the highest first; where scores are equal, in the order of rows."""
+        enough = self._scores >= self._screened(self._count - 1) - self._near
+        left, right = self._pairs[enough].T.astype(np.int64)
+        scores = pair_scores(self._vectors, left, right)
+        order = np.lexsort((right, left, -scores))[: self._count]
+        return scores[order], left[order], right[order]
 
     def limit(self, place: int) -> tuple[float, int]:
         """The exact score at `place` (0 for the highest), and how many impostor pairs exceed it."""

@@ -29,12 +29,14 @@ class OpenSet:
         genuine: what it found for the genuine probes.
         impostors: (I,) the highest score of each impostor.
         genuine_people, impostor_people: who each probe shows, integers; somebody else each unless given.
+        impostor_mates: (I,) who in the gallery has that score, integers, where that is known.
     """
 
     genuine: Found
     impostors: Floats
     genuine_people: Rows | None = None
     impostor_people: Rows | None = None
+    impostor_mates: Rows | None = None
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def highest(
     probes: Vectors,
     progress: Progress | None = None,
     similarity: Similarity = "cosine",
-) -> Floats:
+) -> tuple[Floats, Rows]:
     """The highest score of each probe with any row of the gallery: what an impostor would be accepted for.
 
     Args:
@@ -127,7 +127,8 @@ def highest(
         progress, similarity: as for `find`.
 
     Returns:
-        (P,) float64.
+        (P,) float64, and the identities (P,) in the gallery that have these scores: any of those whose scores
+        differ by less than float32 resolves.
 
     Raises:
         DataError: probes of another dimension than the gallery's.
@@ -135,15 +136,20 @@ def highest(
     Example:
         >>> vectors = np.array([[1, 0], [0, 1]], dtype=np.float32)
         >>> gallery = Gallery(vectors, rows=np.array([0, 1]), identities=np.array([5, 6]))
-        >>> highest(gallery, np.array([[0, 2]], dtype=np.float32)).tolist()
-        [1.0]
+        >>> scores, identities = highest(gallery, np.array([[0, 2]], dtype=np.float32))
+        >>> scores.tolist(), identities.tolist()
+        ([1.0], [6])
     """
     slack = 0.0
     seen = np.full(len(probes), -np.inf, dtype=np.float32)
     best = np.full(len(probes), -np.inf)
+    who = np.empty(len(probes), dtype=np.int64)
     for block in _blocks(gallery, probes, progress, similarity):
         slack = max(slack, block.slack)
         top = block.scores.max(axis=1)
+        higher = np.flatnonzero(top > seen[block.probes])
+        entries = block.entries.start + block.scores[higher].argmax(axis=1)
+        who[block.probes.start + higher] = gallery.identities[entries]
         seen[block.probes] = np.maximum(seen[block.probes], top)
         near = seen[block.probes] - np.float32(2 * slack)
         reached = np.flatnonzero(top >= near)
@@ -152,7 +158,7 @@ def highest(
         for start in range(0, len(rows), _EXACT):
             r, c = rows[start : start + _EXACT], columns[start : start + _EXACT]
             np.maximum.at(best, block.probes.start + r, block.exact(r, c))
-    return best
+    return best, who
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from nsface.results.curves import Curves
 from nsface.results.error_rates import FnirAtFpir, fnir_of, unresolved
 from nsface.results.official import LFW_CLOSED_SET, LFW_OPEN_SET
 from nsface.results.text import WIDTH, columns, dir_at, interval, mean_and_spread, percent, wrapped
+from nsface.results.threshold import AtThreshold
 from nsface.results.values import Interval, MeanCount, Number, exact, left_out
 
 
@@ -92,11 +93,13 @@ class IdentificationTrial:
     Attributes:
         name: of the folder that holds its lists.
         closed_set, open_set: None where the trial has no such set.
+        at_threshold: FPIR and FNIR at a calibrated threshold, where one was given.
     """
 
     name: str = ""
     closed_set: ClosedSet | None = left_out()
     open_set: OpenSet | None = left_out()
+    at_threshold: AtThreshold | None = left_out()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +115,7 @@ class Identification(Result):
         similarity, transform: how two embeddings are compared.
         closed_set, open_set: None where the lists have no such set.
         trials: what each of several trials has measured; None for one trial.
+        at_threshold: FPIR and FNIR at a calibrated threshold, where one was given.
         embeddings, flip: the embeddings file, and what it says of mirrored images.
         rendered: whether the faces are rendered ones, of people who do not exist.
         audit: what less careful evaluations print of the same searches, where it was asked for.
@@ -128,6 +132,7 @@ class Identification(Result):
     closed_set: ClosedSet | None = left_out()
     open_set: OpenSet | None = left_out()
     trials: tuple[IdentificationTrial, ...] | None = left_out()
+    at_threshold: AtThreshold | None = left_out()
     embeddings: str | None = None
     flip: str | None = None
     rendered: bool | None = left_out()
@@ -197,6 +202,8 @@ class Identification(Result):
             lines.append(columns(rows, width=width))
             fars = [point.far for point in opened.dir]
             lines += unresolved(fars, opened.impostors, "FPIR", "impostors", width)
+        if self.at_threshold:
+            lines.append(self.at_threshold.lines(width))
         if self.audit:
             lines.append(self.audit.table(width))
         return "\n".join(lines)

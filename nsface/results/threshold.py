@@ -14,16 +14,72 @@ from nsface.checked import Count, Share, from_json
 from nsface.errors import DataError, shown
 from nsface.files import reason
 from nsface.results.base import Result
-from nsface.results.text import WIDTH, interval, named_values, percent, wrapped
-from nsface.results.values import Interval, Number, exact, left_out
+from nsface.results.text import WIDTH, columns, interval, named_values, percent, wrapped
+from nsface.results.values import Interval, MeanCount, Number, exact, left_out
 from nsface.untrusted import parse_json
 
 Kind = Literal["fmr", "fpir"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Confidence = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1, le=10**15)]
 MOST_BYTES = 1 << 20  # of a file: ours have about a thousand
 FEW_ERRORS = 30  # fewer do not fix a rate to ± 30 % with 90 % confidence (ISO/IEC 19795-1, rule of 30)
 _REMEDY = "write it again with `nsface calibrate`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtThreshold:
+    """The rates of other data at a calibrated threshold.
+
+    Attributes:
+        file: of the threshold.
+        threshold, kind, target, upper_bound, confidence: as there.
+        fmr, fnmr: of verification, the shares of impostor pairs with score ≥ threshold, and of genuine pairs
+            with score < threshold.
+        fpir, fnir: of identification, the shares of impostors whose highest score is ≥ threshold, and of
+            genuine probes that are not found at rank 1 with a score ≥ threshold.
+        fmr_interval, fnmr_interval, fpir_interval, fnir_interval: 95 %, Wilson, identity-aware; None where
+            names do not say who is who, and over several trials, where the rates are means.
+        impostors, genuine: how many stand behind them.
+    """
+
+    file: str
+    threshold: Number = exact()
+    kind: Kind
+    target: Share
+    upper_bound: Share
+    confidence: Confidence
+    fmr: Share | None = left_out()
+    fmr_interval: Interval | None = left_out()
+    fnmr: Share | None = left_out()
+    fnmr_interval: Interval | None = left_out()
+    fpir: Share | None = left_out()
+    fpir_interval: Interval | None = left_out()
+    fnir: Share | None = left_out()
+    fnir_interval: Interval | None = left_out()
+    impostors: MeanCount
+    genuine: MeanCount
+
+    def rates(self) -> list[tuple[str, float, Interval | None]]:
+        """Each rate: its name, its value and its interval."""
+        known = [
+            ("FMR", self.fmr, self.fmr_interval),
+            ("FNMR", self.fnmr, self.fnmr_interval),
+            ("FPIR", self.fpir, self.fpir_interval),
+            ("FNIR", self.fnir, self.fnir_interval),
+        ]
+        return [(name, rate, ends) for name, rate, ends in known if rate is not None]
+
+    def lines(self, width: int = WIDTH) -> str:
+        """What tables say of it."""
+        wanted = (
+            f"{self.kind.upper()} {percent(self.target, 4)} was wanted, at most {percent(self.upper_bound, 4)} "
+            f"with {100 * self.confidence:g} % confidence"
+        )
+        rows = [("at the threshold", "rate", "95 % interval")]
+        rows += [(name, percent(rate, 4), interval(ends, 4)) for name, rate, ends in self.rates()]
+        head = f"  calibrated threshold {self.threshold:.4f} ({self.file}): {wanted}"
+        return f"{wrapped(head, width)}\n{columns(rows, width=width)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +103,10 @@ class Threshold(Result):
             identity-aware; None without genuine pairs.
         fnir, fnir_interval: for `fpir`, the share of the genuine probes that are not identified.
         gallery_size: people in the gallery, for `fpir`.
-        list, list_sha256: the list of pairs or trials; None for all pairs of the embeddings.
-        embeddings, embeddings_sha256: the embeddings file; the digest is of names and vectors.
+        list, list_sha256: the list of pairs, or where the lists of a trial come from, with the digest of the
+            file (of what the lists of the trial say); None for all images of the embeddings.
+        embeddings, embeddings_sha256: the embeddings file; the digest is of its names, so that it says whether
+            the images are the same.
         model, model_digest, preprocessing, flip, precision, pooling: what the embeddings say of how they were
             made; None where they do not.
         nsface: the version that wrote the file.
@@ -73,7 +131,7 @@ class Threshold(Result):
     guaranteed: bool = False
     achieved: Share
     upper_bound: Share
-    confidence: Annotated[float, Field(gt=0, lt=1)]
+    confidence: Confidence
     method: str
     impostors: Positive
     errors: Count

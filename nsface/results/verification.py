@@ -14,6 +14,7 @@ from nsface.results.error_rates import unresolved
 from nsface.results.measures import Calibration, Corrected, Measures
 from nsface.results.official import PAIRS
 from nsface.results.text import WIDTH, columns, interval, named_values, percent, wrapped
+from nsface.results.threshold import AtThreshold
 from nsface.results.values import left_out, to_json
 
 
@@ -32,6 +33,7 @@ class Verification(Measures, Result):
         calibration: where it was asked for.
         audit: what less careful evaluations print of the same scores, where it was asked for.
         errata_corrected: the same pairs with corrected labels, where a list of errata was given.
+        at_threshold: FMR and FNMR at a calibrated threshold, where one was given.
         curves: the ROC, histograms of scores and the worst errors, for figures.
 
     Example:
@@ -62,6 +64,7 @@ class Verification(Measures, Result):
     calibration: Calibration | None = left_out()
     audit: Audit | None = left_out()
     errata_corrected: Corrected | None = left_out()
+    at_threshold: AtThreshold | None = left_out()
     curves: Curves | None = left_out()
 
     @classmethod
@@ -101,6 +104,8 @@ class Verification(Measures, Result):
         if self.details:
             said = (f"{key} {'unknown' if value is None else value}" for key, value in self.details.items())
             parts.append(wrapped(f"  {', '.join(said)}", width))
+        if self.at_threshold:
+            parts.append(self.at_threshold.lines(width))
         if found := self.calibration:
             parts.append(
                 wrapped(f"  expected calibration error {percent(found.ece)} ({found.method})", width)
@@ -167,5 +172,10 @@ class VerificationSets(Result):
             rows[0].append("ECE")
             for row, one in zip(rows[1:], self.sets, strict=True):
                 row.append(percent(one.calibration.ece if one.calibration else None))
+        if any(one.at_threshold for one in self.sets):
+            rows[0] += ["FMR", "FNMR"]
+            for row, one in zip(rows[1:], self.sets, strict=True):
+                found = one.at_threshold
+                row += [percent(found.fmr, 4), percent(found.fnmr)] if found else ["–", "–"]
         audits = [f"{one.protocol}, {one.audit.table(width)}" for one in self.sets if one.audit]
         return "\n".join([columns(rows, indent="", width=width), *audits])

@@ -71,9 +71,12 @@ def test_find_matches_loops_with_many_ties(
         expected = oracle(gallery, ids, probes, probe_ids, similarity)
         assert found.rank.tolist() == [rank for _, rank in expected]
         np.testing.assert_allclose(found.score, [score for score, _ in expected], atol=1e-15)
-        top = highest(Gallery(scattered, rows, ids), probes, similarity=similarity)
+        top, who = highest(Gallery(scattered, rows, ids), probes, similarity=similarity)
         best = [max(exact(g, p, similarity) for g in gallery) for p in probes]
         np.testing.assert_allclose(top, best, atol=1e-15)
+        for probe, score, identity in zip(probes, best, who, strict=True):
+            own = [exact(g, probe, similarity) for g in gallery[ids == identity]]
+            assert max(own) == pytest.approx(score, abs=1e-6)
 
 
 def test_near_ties_beyond_float32_are_decided_exactly() -> None:
@@ -110,7 +113,7 @@ def test_distances_near_each_other_are_decided_exactly(scale: float) -> None:
     assert (found.rank >= (scores > own[:, None] + room).sum(1) + 1).all()
     assert (found.rank <= (scores > own[:, None] - room).sum(1)).all()
     assert (found.rank[20:30] >= 10).all(), "equal entries tie, and a tie is pessimistic"
-    top = highest(Gallery(gallery, ids, ids), probes, similarity="euclidean")
+    top, _ = highest(Gallery(gallery, ids, ids), probes, similarity="euclidean")
     np.testing.assert_allclose(top, scores.max(axis=1), rtol=1e-12)
 
 
@@ -120,7 +123,7 @@ def test_constant_embeddings_are_never_found(dimension: int) -> None:
     found = find(Gallery(constant, np.arange(700), np.arange(700)), constant[:99], np.arange(99))
     assert rank_rate(found.rank, 1) == 0
     assert (found.rank == 700).all()
-    impostors = highest(Gallery(constant, np.arange(700), np.arange(700)), constant[:50])
+    impostors, _ = highest(Gallery(constant, np.arange(700), np.arange(700)), constant[:50])
     assert dir_at_far(OpenSet(found, impostors), 0.5).dir == 0
 
 

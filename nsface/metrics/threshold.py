@@ -1,0 +1,333 @@
+"""The threshold for a wanted rate of accepted impostors, and how high that rate may be on other people.
+
+The threshold lies just above the (k + 1)-th highest of n impostor scores, so that k are accepted. If they
+were independent, the true rate at this threshold would have the law Beta(k + 1, n − k) exactly, and its
+quantile, the limit of Clopper and Pearson (1934), would be the upper bound: that the threshold was chosen on
+the same scores is in it. Impostors that share people count as n* independent ones with the identity-aware
+variance (as Korn and Graubard 1998 do for clusters of a survey). That variance is taken where the list's own rate is the
+bound, since the question is how few impostors could be accepted if the true rate were so high; taken at the
+k accepted ones it is too small, most of all where a few people make most of the errors.
+`docs/results/coverage.md` shows how often the bound holds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from nsface.errors import DataError
+from nsface.metrics.all_pairs import Vectors, highest_impostors
+from nsface.metrics.identification import accepted
+from nsface.metrics.similarity import Floats, Rows
+from nsface.metrics.statistics import Interval, wilson
+
+RULE_OF_3 = 3  # no error in n trials means a rate below 3/n with 95 % confidence
+
+
+class Impostors(ABC):
+    """n scores of different people, of which the highest decide.
+
+    Each is a pair of two people. The identity-aware variance of their rate (`nsface.metrics.shared_people`)
+    needs the accepted pairs only: Σ over people of (accepted − expected)², less the same over couples of
+    people, where as many are expected of each as their share of all pairs.
+
+    Attributes:
+        trials: n.
+        people: how many people are in them; None where that is not known, and they count as independent.
+        pairs: pairs that the expectations are shares of.
+        pairs_of: (people,) of those that each person is in.
+        couple_squares: Σ over couples of people of the square of the number of their pairs.
+    """
+
+    trials: int
+    people: int | None
+    pairs: int
+    pairs_of: Floats
+    couple_squares: float
+
+    @abstractmethod
+    def highest(self, count: int) -> tuple[Floats, Rows, Rows]:
+        """At least the `count` highest scores, the highest first, and the two people of each, as numbers."""
+
+    @abstractmethod
+    def pairs_of_couples(self, one: Rows, other: Rows) -> Floats:
+        """How many pairs two people have together; `one` has the lower numbers."""
+
+    def limit(self, allowed: int) -> tuple[float, int]:
+        """The highest score that is refused if `allowed` < n are accepted at most, and how many exceed it."""
+        scores = self.highest(allowed + 1)[0]
+        refused = float(scores[allowed])
+        return refused, int((scores > refused).sum())
+
+    def spread(self, errors: int) -> tuple[float, float]:
+        """The variance of the rate where the highest `errors` are accepted, and its degrees of freedom.
+
+        It is never below that of independent impostors. The part above is an estimate from as many people as
+        it is spread over, (Σ r²)² / Σ r⁴ with r what a person has more than is expected (Satterthwaite).
+        """
+        independent = errors * (1 - errors / self.trials)
+        if self.people is None:
+            return independent / self.trials**2, np.inf
+        share = errors / self.pairs
+        left, right = (side[:errors] for side in self.highest(errors)[1:])
+        residuals = np.bincount(np.concatenate([left, right]), minlength=self.people) - share * self.pairs_of
+        codes = np.minimum(left, right) * self.people + np.maximum(left, right)
+        couples, counts = np.unique(codes, return_counts=True)
+        pairs = self.pairs_of_couples(couples // self.people, couples % self.people)
+        products = residuals @ residuals - ((counts - share * pairs) ** 2).sum()
+        products -= share**2 * (self.couple_squares - pairs @ pairs)
+        effective = self.pairs_of.sum() ** 2 / (self.pairs_of @ self.pairs_of)
+        variance = max(products, independent)
+        if variance == independent:
+            freedom = np.inf
+        else:
+            spread_over = (residuals @ residuals) ** 2 / (residuals**4).sum()
+            freedom = spread_over * (variance / (variance - independent)) ** 2
+        return float(variance) / self.trials**2 * effective / (effective - 1), float(freedom)
+
+
+class ListedImpostors(Impostors):
+    """Pairs of two people in a list.
+
+    Args:
+        scores: (n,).
+        people: two arrays (n,) of integers, who is in each pair; None where that is not known.
+
+    Raises:
+        DataError: there are none.
+    """
+
+    def __init__(self, scores: npt.ArrayLike, people: tuple[Rows, Rows] | None) -> None:
+        values = np.asarray(scores, dtype=np.float64)
+        if not len(values):
+            raise DataError("no impostors: a threshold for a false match rate needs some")
+        order = np.argsort(-values, kind="stable")
+        self.trials = self.pairs = len(values)
+        self.people = None
+        left = right = np.zeros(self.trials, dtype=np.int64)
+        if people is not None:
+            names, numbers = np.unique(np.concatenate(people), return_inverse=True)
+            self.people = len(names)
+            self.pairs_of = np.bincount(numbers).astype(np.float64)
+            left, right = numbers.reshape(2, -1)
+            codes = np.minimum(left, right) * self.people + np.maximum(left, right)
+            self._couples, counts = np.unique(codes, return_counts=True)
+            self._counts = counts.astype(np.float64)
+            self.couple_squares = float(self._counts @ self._counts)
+        self._sorted = values[order], left[order], right[order]
+
+    def highest(self, count: int) -> tuple[Floats, Rows, Rows]:
+        return self._sorted
+
+    def pairs_of_couples(self, one: Rows, other: Rows) -> Floats:
+        assert self.people is not None
+        return self._counts[np.searchsorted(self._couples, one * self.people + other)]
+
+
+class AllImpostors(Impostors):
+    """All pairs of two identities among N images, of which no more than the highest-scoring are kept.
+
+    Args:
+        vectors: (N, D) float32, not necessarily normalised; the score is the cosine.
+        identities: (N,) integers.
+
+    Raises:
+        DataError: fewer than three identities: of two, nothing tells what other people would change.
+    """
+
+    def __init__(self, vectors: Vectors, identities: Rows) -> None:
+        names, self._person = np.unique(identities, return_inverse=True)
+        if len(names) < 3:
+            raise DataError(f"{len(names)} people: pairs of at least three are needed for a threshold")
+        self._vectors = vectors
+        self._images = np.bincount(self._person).astype(np.float64)
+        squares = self._images**2
+        self.people = len(names)
+        self.pairs_of = self._images * (len(identities) - self._images)
+        self.couple_squares = float(squares.sum() ** 2 - (squares**2).sum()) / 2
+        self.trials = self.pairs = int((len(identities) ** 2 - squares.sum()) / 2)
+        self._top: tuple[Floats, Rows, Rows] = (np.empty(0), *np.empty((2, 0), dtype=np.int64))
+
+    def highest(self, count: int) -> tuple[Floats, Rows, Rows]:
+        if len(self._top[0]) < count:
+            enough = min(2 * count + 64, self.trials)
+            scores, left, right = highest_impostors(self._vectors, self._person, enough)
+            self._top = scores, self._person[left], self._person[right]
+        return self._top
+
+    def pairs_of_couples(self, one: Rows, other: Rows) -> Floats:
+        return self._images[one] * self._images[other]
+
+
+class GalleryImpostors(Impostors):
+    """Probes of strangers, each with its highest score in a gallery of N people.
+
+    A probe is one trial, and meets all people in the gallery: it is N pairs, of which the one with the highest
+    score is accepted, or none. So that others in the gallery may make other errors is in the variance.
+
+    Args:
+        scores: (n,) the highest score of each probe.
+        strangers: (n,) who each probe shows, integers.
+        mates: (n,) who in the gallery has that score, integers from 0 to N − 1.
+        gallery: N.
+
+    Raises:
+        DataError: there are no probes.
+    """
+
+    def __init__(self, scores: npt.ArrayLike, strangers: Rows, mates: Rows, gallery: int) -> None:
+        values = np.asarray(scores, dtype=np.float64)
+        if not len(values):
+            raise DataError("no impostors: a threshold for a false positive identification rate needs some")
+        order = np.argsort(-values, kind="stable")
+        names, numbers = np.unique(strangers, return_inverse=True)
+        self._probes = np.bincount(numbers).astype(np.float64)
+        self.trials, self.people = len(values), len(names) + gallery
+        self.pairs = self.trials * gallery
+        self.pairs_of = np.concatenate([self._probes * gallery, np.full(gallery, float(self.trials))])
+        self.couple_squares = float(gallery * (self._probes @ self._probes))
+        self._sorted = values[order], numbers[order], (len(names) + mates)[order]
+
+    def highest(self, count: int) -> tuple[Floats, Rows, Rows]:
+        return self._sorted
+
+    def pairs_of_couples(self, one: Rows, other: Rows) -> Floats:
+        return self._probes[one]
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A threshold and the rate at it.
+
+    Attributes:
+        threshold: the lowest that accepts no more than `errors` impostors.
+        errors: how many it accepts.
+        achieved: their share.
+        upper_bound: of the rate on other people, one-sided.
+    """
+
+    threshold: float
+    errors: int
+    achieved: float
+    upper_bound: float
+
+
+def calibrated(
+    impostors: Impostors, rate: float, confidence: float = 0.95, *, guarantee: bool = False
+) -> Calibrated:
+    """The lowest threshold at which the share of accepted impostors does not exceed `rate`.
+
+    Args:
+        rate: in (0, 1).
+        confidence: of the upper bound, in (0, 1).
+        guarantee: the upper bound must not exceed `rate` either, which gives a higher threshold.
+
+    Raises:
+        DataError: so few impostors cannot resolve this rate (rule of 3), or cannot guarantee it.
+
+    Example:
+        >>> scores = np.arange(1000) / 1000
+        >>> found = calibrated(ListedImpostors(scores, None), 0.01)
+        >>> found.errors, found.achieved, round(found.upper_bound, 4), round(found.threshold, 3)
+        (10, 0.01, 0.0169, 0.989)
+        >>> found = calibrated(ListedImpostors(scores, None), 0.01, guarantee=True)
+        >>> found.errors, round(found.upper_bound, 4)
+        (4, 0.0091)
+    """
+    if not 0 < rate < 1:
+        raise DataError(f"a wanted false match rate lies between 0 and 1; {rate} does not")
+    n = impostors.trials
+    if n * rate < RULE_OF_3:
+        raise DataError(
+            f"{n:,} impostors cannot resolve a rate of {rate:g}; the least that they can resolve is "
+            f"{RULE_OF_3 / n:.2g} (rule of 3)"
+        )
+    allowed = accepted(n, rate)
+    if guarantee:
+        allowed = _guaranteed(impostors, rate, allowed, confidence)
+    refused, errors = impostors.limit(allowed)
+    bound = _upper_bound(impostors, errors, confidence)
+    bound = min(bound, rate) if guarantee else bound
+    return Calibrated(float(np.nextafter(refused, np.inf)), errors, errors / n, bound)
+
+
+def _upper_bound(impostors: Impostors, errors: int, confidence: float) -> float:
+    """The bound of the true rate at the threshold that accepts `errors`.
+
+    It is the first rate p of the list at which the bound, with the variance at p, does not exceed p. Found by
+    steps that double, and by halving the last one.
+    """
+
+    def bound(at: int) -> float:
+        return _clopper_pearson(errors, impostors.trials, _effective(impostors, at, confidence), confidence)
+
+    most, step = impostors.trials - 1, 1
+    low, high = errors, min(errors + 1, most)
+    while bound(high) > high / impostors.trials:
+        if high == most:
+            return 1.0
+        low, step = high, 2 * step
+        high = min(high + step, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if bound(middle) <= middle / impostors.trials else (middle, high)
+    return bound(high)
+
+
+def _guaranteed(impostors: Impostors, rate: float, allowed: int, confidence: float) -> int:
+    """The largest number of accepted impostors, up to `allowed`, whose bound does not exceed `rate`."""
+    n, effective = impostors.trials, _effective(impostors, allowed, confidence)
+    if _clopper_pearson(0, n, effective, confidence) > rate:
+        raise DataError(
+            f"{n:,} impostors, which say as much as {effective:,.0f} independent ones, cannot guarantee a rate "
+            f"of {rate:g} even with none accepted; give more people, or ask for a rate above "
+            f"{_clopper_pearson(0, n, effective, confidence):.2g}"
+        )
+    low, high = 0, allowed
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = _clopper_pearson(middle, n, effective, confidence) <= rate
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return low
+
+
+def _effective(impostors: Impostors, errors: int, confidence: float) -> float:
+    """As many independent impostors as say as much of the rate where `errors` are accepted.
+
+    Student's quantile, in place of the normal one, makes up for the variance being an estimate.
+    """
+    rate = errors / impostors.trials
+    variance, freedom = impostors.spread(errors)
+    ratio = special.ndtri(confidence) / _quantile(freedom, confidence)
+    return float(rate * (1 - rate) / variance * ratio**2)
+
+
+def _quantile(freedom: float, level: float) -> float:
+    return float(special.stdtrit(freedom, level) if np.isfinite(freedom) else special.ndtri(level))
+
+
+def rate_at(impostors: Impostors, threshold: float, confidence: float = 0.95) -> tuple[int, Interval]:
+    """How many impostors a given threshold accepts, and Wilson's identity-aware interval of their share.
+
+    Example:
+        >>> errors, (low, high) = rate_at(ListedImpostors(np.arange(100) / 100, None), 0.9)
+        >>> errors, round(low, 3), round(high, 3)
+        (10, 0.055, 0.174)
+    """
+    scores = impostors.highest(impostors.trials)[0]
+    errors, n, level = int((scores >= threshold).sum()), impostors.trials, (1 + confidence) / 2
+    if errors in (0, n):
+        return errors, wilson(errors / n, n, _quantile(np.inf, level))
+    variance, freedom = impostors.spread(errors)
+    rate = errors / n
+    return errors, wilson(rate, rate * (1 - rate) / variance, _quantile(freedom, level))
+
+
+def _clopper_pearson(errors: int, trials: int, effective: float, confidence: float) -> float:
+    """The upper limit for the rate `errors` / `trials`, as if of so many `effective` independent ones."""
+    successes = errors / trials * effective
+    return float(special.betaincinv(successes + 1, effective - successes, confidence))

@@ -1,0 +1,234 @@
+"""A calibrated threshold on other data: whether it may be applied there, and the rates at it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nsface.embeddings.file import Embeddings
+from nsface.embeddings.meta import POOLING
+from nsface.errors import DataError, joined, shown
+from nsface.files import reason
+from nsface.metrics.identification import OpenSet
+from nsface.metrics.shared_people import SharedPeople, rate_interval, shared_people
+from nsface.metrics.statistics import Interval
+from nsface.protocols.protocol import AnyPath, option
+from nsface.protocols.transforms import Transform
+from nsface.results.threshold import AtThreshold, Threshold, read_threshold
+
+if TYPE_CHECKING:
+    from nsface.protocols.identification import Trial
+    from nsface.protocols.scored_pairs import ScoredPairs
+
+Booleans = npt.NDArray[np.bool_]
+_DECISIVE = {
+    "model_digest": "model",
+    "preprocessing": "preprocessing",
+    "flip": "flip mode",
+    "pooling": "pooling",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliesThreshold:
+    """The option of a protocol that can be measured at a calibrated threshold."""
+
+    threshold: AnyPath | None = option(
+        "Add the rates of errors at this calibrated threshold, a file that `nsface calibrate` wrote.",
+        default=None,
+    )
+
+    @cached_property
+    def calibrated(self) -> Threshold | None:
+        """What the file says.
+
+        Raises:
+            DataError: it cannot be read, or is for another similarity or transform than that of the protocol.
+        """
+        if self.threshold is None:
+            return None
+        read, own = read_threshold(self.threshold), vars(self)
+        transform = Transform(own["center"], own["pca"] or 0).name
+        for what, there, here in (
+            ("similarity", read.similarity, own["similarity"]),
+            ("transform", read.transform, transform),
+        ):
+            if there != here:
+                raise DataError(
+                    f"{shown(self.threshold)}: calibrated with {what} {shown(there)}, and scores are compared "
+                    f"with {here}; use the same, or calibrate again"
+                )
+        return read
+
+
+def provenance(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """How embeddings were made, as the fields of `Threshold` say it; None where `meta` does not.
+
+    Of fused embeddings it is what all parts have in common, and the models and digests of all, joined by +.
+    """
+    parts = meta.get("fused") or [meta]
+    found: dict[str, Any] = {}
+    for key, kind in (("model", str), ("model_digest", str), ("precision", str), ("preprocessing", dict)):
+        values = [part.get(key) for part in parts]
+        if not all(isinstance(value, kind) for value in values):
+            found[key] = None
+        elif all(value == values[0] for value in values):
+            found[key] = values[0]
+        else:
+            found[key] = " + ".join(values) if kind is str else None
+    return found | {"flip": meta.get("flip"), "pooling": meta.get(POOLING)}
+
+
+def check_provenance(threshold: Threshold, file: AnyPath, embeddings: Embeddings) -> list[str]:
+    """Sentences on what may differ between how the threshold was made, and how `embeddings` were.
+
+    Raises:
+        DataError: they are of another model, preprocessing, flip mode or pooling.
+    """
+    here = provenance(embeddings.meta)
+    there = {key: getattr(threshold, key) for key in here}
+    differing = [
+        name
+        for key, name in _DECISIVE.items()
+        if None not in (here[key], there[key]) and here[key] != there[key]
+    ]
+    if differing:
+        raise DataError(
+            f"{shown(file)}: calibrated for another {joined(differing)} than that of "
+            f"{shown(embeddings.source)}; calibrate again with this model"
+        )
+    notes = []
+    unknown = [name for key, name in _DECISIVE.items() if key != "pooling" and None in (here[key], there[key])]
+    if unknown:
+        notes.append(
+            f"{shown(file)}: whether it was calibrated with the same {joined(unknown)} as "
+            f"{shown(embeddings.source)} could not be checked; one of the two does not say"
+        )
+    if here["pooling"] != there["pooling"]:
+        notes.append(
+            f"{shown(file)}: calibrated on {_pooled(there)}, and applied to {_pooled(here)}: "
+            "their scores have other distributions"
+        )
+    if None not in (here["precision"], there["precision"]) and here["precision"] != there["precision"]:
+        notes.append(
+            f"{shown(file)}: calibrated with embeddings in {shown(there['precision'])}, applied to "
+            f"{shown(here['precision'])}"
+        )
+    return notes
+
+
+def _pooled(made: Mapping[str, Any]) -> str:
+    return "templates of several images" if made["pooling"] else "single images"
+
+
+def same_data(threshold: Threshold, file: AnyPath, list_digest: str, embeddings: Embeddings) -> list[str]:
+    """A sentence where the threshold was calibrated on these data: then the rates are no independent check."""
+    if threshold.list_sha256 == list_digest:
+        return [
+            f"{shown(file)}: calibrated on this very list: the rates at the threshold are no independent check"
+        ]
+    if threshold.embeddings_sha256 == names_digest(embeddings):
+        return [
+            f"{shown(file)}: calibrated on the same set of images: people in both lists make the rates at the "
+            "threshold less than an independent check"
+        ]
+    return []
+
+
+def pairs_at(threshold: Threshold, file: AnyPath, scored: ScoredPairs) -> AtThreshold:
+    """FMR and FNMR of scored pairs."""
+    same, accepted = scored.trials.same, np.asarray(scored.scores >= threshold.threshold)
+    return AtThreshold(
+        **_head(threshold, file),
+        fmr=float(accepted[~same].mean()),
+        fmr_interval=interval_of(accepted[~same], scored.shared(~same)),
+        fnmr=float((~accepted[same]).mean()),
+        fnmr_interval=interval_of(~accepted[same], scored.shared(same)),
+        impostors=int((~same).sum()),
+        genuine=int(same.sum()),
+    )
+
+
+def open_set_at(threshold: Threshold, file: AnyPath, open_set: OpenSet) -> AtThreshold:
+    """FPIR and FNIR of an open set."""
+    accepted = open_set.impostors >= threshold.threshold
+    missed = unidentified(open_set, threshold.threshold)
+    return AtThreshold(
+        **_head(threshold, file),
+        fpir=float(accepted.mean()),
+        fpir_interval=interval_of(accepted, sharing_mates(open_set)),
+        fnir=float(missed.mean()),
+        fnir_interval=interval_of(missed, shared_people(open_set.genuine_people)),
+        impostors=len(accepted),
+        genuine=len(missed),
+    )
+
+
+def mean_at(found: Sequence[AtThreshold]) -> AtThreshold:
+    """The mean of several trials at one threshold, without intervals."""
+    first = found[0]
+    if len(found) == 1:
+        return first
+    keys = ("fpir", "fnir", "impostors", "genuine")
+    means = {key: float(np.mean([getattr(one, key) for one in found])) for key in keys}
+    head = ("file", "threshold", "kind", "target", "upper_bound", "confidence")
+    return AtThreshold(**{key: getattr(first, key) for key in head}, **means)
+
+
+def unidentified(open_set: OpenSet, threshold: float) -> Booleans:
+    """(P,) whether each genuine probe's person is not found at rank 1 with a score ≥ `threshold`."""
+    genuine = open_set.genuine
+    return np.asarray((genuine.rank > 1) | (genuine.score < threshold))
+
+
+def sharing_mates(open_set: OpenSet) -> SharedPeople | None:
+    """Which impostors share a person: the one they show, or the one in the gallery they resemble most."""
+    people, mates = open_set.impostor_people, open_set.impostor_mates
+    if people is None or mates is None:
+        return None
+    return shared_people(people, len(people) + mates)
+
+
+def interval_of(values: Booleans, shared: SharedPeople | None) -> Interval | None:
+    """The 95 % interval of a rate, None where it is not known who shares whom."""
+    return rate_interval(values, shared) if shared else None
+
+
+def _head(threshold: Threshold, file: AnyPath) -> dict[str, Any]:
+    keys = ("threshold", "kind", "target", "upper_bound", "confidence")
+    return {"file": str(file)} | {key: getattr(threshold, key) for key in keys}
+
+
+def names_digest(embeddings: Embeddings) -> str:
+    """SHA-256 of the names of the images, in byte order."""
+    names = sorted(os.fsencode(name) for name in embeddings.names)
+    return hashlib.sha256(b"\n".join(names)).hexdigest()
+
+
+def file_digest(path: AnyPath) -> str:
+    """SHA-256 of the file `path`, as `sha256sum` prints it.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+
+
+def trial_digest(trial: Trial) -> str:
+    """SHA-256 of what the lists of an open set say: images and people of gallery, probes and impostors."""
+    text = "\n\n".join(
+        "\n".join(sorted(f"{image}\t{person}" for image, person in zip(part.images, part.people, strict=True)))
+        for part in trial.open or ()
+    )
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -52,9 +52,7 @@ def listed(pairs: models.Pairs, rate: float, effect: float, replicates: int, see
     return _held(f"Thresholds on {pairs.name}; by FMR", rate, effect, draws, norm.sf)
 
 
-def all_pairs(
-    people: int, images: int, rate: float, effect: float, replicates: int, seed: int
-) -> list[Row]:
+def all_pairs(people: int, images: int, rate: float, effect: float, replicates: int, seed: int) -> list[Row]:
     """FMR on all pairs of two people."""
     random = np.random.default_rng(seed)
     person = np.repeat(np.arange(people), images)
@@ -71,9 +69,7 @@ def all_pairs(
     return _held(group, rate, effect, draws, norm.sf)
 
 
-def galleries(
-    size: tuple[int, int], rate: float, effect: float, replicates: int, seed: int
-) -> list[Row]:
+def galleries(size: tuple[int, int], rate: float, effect: float, replicates: int, seed: int) -> list[Row]:
     """FPIR in a gallery of one image a person, of some 1.84 probes of each stranger."""
     random = np.random.default_rng(seed)
     probes: Rows = models.clusters(np.random.default_rng(0), size[1], 1.84)

@@ -37,6 +37,7 @@ COMMANDS = {
     "fuse": "Fuse embeddings files of several models into one.",
     **{f"eval-{name}": entry.summary for name, entry in PROTOCOLS.items()},
     "eval-all": "Score a model or embeddings by every protocol whose lists are there.",
+    "calibrate": "Find a threshold for a wanted FMR or FPIR, with its upper confidence bound.",
     "compare": "Compare two embeddings files on one protocol.",
     "synth": "Render synthetic faces in the layouts of LFW, YTF and training sets.",
     "saturation": "Show how far the samples saturated in training runs.",

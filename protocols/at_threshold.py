@@ -20,6 +20,7 @@ from nsface.files import reason
 from nsface.metrics.identification import OpenSet
 from nsface.metrics.shared_people import SharedPeople, rate_interval, shared_people
 from nsface.metrics.statistics import Interval
+from nsface.metrics.threshold import GalleryImpostors, rate_at
 from nsface.protocols.protocol import AnyPath, option
 from nsface.protocols.transforms import Transform
 from nsface.results.threshold import AtThreshold, Threshold, read_threshold
@@ -87,13 +88,19 @@ def provenance(meta: Mapping[str, Any]) -> dict[str, Any]:
     return found | {"flip": meta.get("flip"), "pooling": meta.get(POOLING)}
 
 
-def check_provenance(threshold: Threshold, file: AnyPath, embeddings: Embeddings) -> list[str]:
+def check_provenance(
+    threshold: Threshold, file: AnyPath, embeddings: Embeddings, pool: str | None = None
+) -> list[str]:
     """Sentences on what may differ between how the threshold was made, and how `embeddings` were.
+
+    Args:
+        pool: how the protocol pools them itself, None where it does not.
 
     Raises:
         DataError: they are of another model, preprocessing, flip mode or pooling.
     """
     here = provenance(embeddings.meta)
+    here["pooling"] = here["pooling"] or pool
     there = {key: getattr(threshold, key) for key in here}
     differing = [
         name
@@ -106,7 +113,9 @@ def check_provenance(threshold: Threshold, file: AnyPath, embeddings: Embeddings
             f"{shown(embeddings.source)}; calibrate again with this model"
         )
     notes = []
-    unknown = [name for key, name in _DECISIVE.items() if key != "pooling" and None in (here[key], there[key])]
+    unknown = [
+        name for key, name in _DECISIVE.items() if key != "pooling" and None in (here[key], there[key])
+    ]
     if unknown:
         notes.append(
             f"{shown(file)}: whether it was calibrated with the same {joined(unknown)} as "
@@ -127,6 +136,23 @@ def check_provenance(threshold: Threshold, file: AnyPath, embeddings: Embeddings
 
 def _pooled(made: Mapping[str, Any]) -> str:
     return "templates of several images" if made["pooling"] else "single images"
+
+
+def other_kind(threshold: Threshold, file: AnyPath, gallery: int | None = None) -> list[str]:
+    """A sentence where the rate that was calibrated is not the one that is measured here.
+
+    Args:
+        gallery: people in the gallery; None for verification.
+    """
+    if (threshold.kind == "fmr") != (gallery is None):
+        here = "an FMR" if gallery is None else f"an FPIR in a gallery of {gallery}"
+        return [f"{shown(file)}: calibrated for an {threshold.rate_name}; measured here is {here}"]
+    if gallery != threshold.gallery_size:
+        return [
+            f"{shown(file)}: calibrated for a gallery of {threshold.gallery_size} people, applied to {gallery}: "
+            "an FPIR grows with the gallery"
+        ]
+    return []
 
 
 def same_data(threshold: Threshold, file: AnyPath, list_digest: str, embeddings: Embeddings) -> list[str]:
@@ -159,24 +185,26 @@ def pairs_at(threshold: Threshold, file: AnyPath, scored: ScoredPairs) -> AtThre
 
 def open_set_at(threshold: Threshold, file: AnyPath, open_set: OpenSet) -> AtThreshold:
     """FPIR and FNIR of an open set."""
-    accepted = open_set.impostors >= threshold.threshold
+    impostors = strangers(open_set)
+    errors, ends = rate_at(impostors, threshold.threshold)
     missed = unidentified(open_set, threshold.threshold)
     return AtThreshold(
         **_head(threshold, file),
-        fpir=float(accepted.mean()),
-        fpir_interval=interval_of(accepted, sharing_mates(open_set)),
+        fpir=errors / impostors.trials,
+        fpir_interval=ends,
         fnir=float(missed.mean()),
         fnir_interval=interval_of(missed, shared_people(open_set.genuine_people)),
-        impostors=len(accepted),
+        impostors=impostors.trials,
         genuine=len(missed),
     )
 
 
-def mean_at(found: Sequence[AtThreshold]) -> AtThreshold:
-    """The mean of several trials at one threshold, without intervals."""
+def mean_at(trials: Sequence[AtThreshold | None]) -> AtThreshold | None:
+    """The mean of several trials at one threshold, without intervals; None where there was no threshold."""
+    found = [one for one in trials if one]
+    if len(found) < 2:
+        return found[0] if found else None
     first = found[0]
-    if len(found) == 1:
-        return first
     keys = ("fpir", "fnir", "impostors", "genuine")
     means = {key: float(np.mean([getattr(one, key) for one in found])) for key in keys}
     head = ("file", "threshold", "kind", "target", "upper_bound", "confidence")
@@ -189,12 +217,12 @@ def unidentified(open_set: OpenSet, threshold: float) -> Booleans:
     return np.asarray((genuine.rank > 1) | (genuine.score < threshold))
 
 
-def sharing_mates(open_set: OpenSet) -> SharedPeople | None:
-    """Which impostors share a person: the one they show, or the one in the gallery they resemble most."""
+def strangers(open_set: OpenSet) -> GalleryImpostors:
+    """The impostors of an open set that `identify` has searched."""
     people, mates = open_set.impostor_people, open_set.impostor_mates
-    if people is None or mates is None:
-        return None
-    return shared_people(people, len(people) + mates)
+    assert people is not None
+    assert mates is not None
+    return GalleryImpostors(open_set.impostors, people, mates, open_set.gallery_people)
 
 
 def interval_of(values: Booleans, shared: SharedPeople | None) -> Interval | None:
@@ -228,7 +256,9 @@ def file_digest(path: AnyPath) -> str:
 def trial_digest(trial: Trial) -> str:
     """SHA-256 of what the lists of an open set say: images and people of gallery, probes and impostors."""
     text = "\n\n".join(
-        "\n".join(sorted(f"{image}\t{person}" for image, person in zip(part.images, part.people, strict=True)))
+        "\n".join(
+            sorted(f"{image}\t{person}" for image, person in zip(part.images, part.people, strict=True))
+        )
         for part in trial.open or ()
     )
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

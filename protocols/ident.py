@@ -7,8 +7,17 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from nsface.embeddings.file import Embeddings
-from nsface.errors import counted, listing
+from nsface.errors import DataError, counted, listing, shown
 from nsface.metrics.similarity import Similarity
+from nsface.protocols.at_threshold import (
+    AppliesThreshold,
+    check_provenance,
+    mean_at,
+    open_set_at,
+    other_kind,
+    same_data,
+    trial_digest,
+)
 from nsface.protocols.audit import AUDIT, audit_identification
 from nsface.protocols.comparison import compare_identification
 from nsface.protocols.curves import POINTS, identification_curves
@@ -50,6 +59,7 @@ from nsface.protocols.transforms import Transform
 from nsface.results import Identification, IdentificationComparison
 from nsface.results.curves import Curves
 from nsface.results.official import LFW_PEOPLE, TITLES
+from nsface.results.threshold import Threshold
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,7 @@ class MeasuredIdentification(Measurement):
             similarity=protocol.similarity,
             transform=protocol.transform.name,
             **summary(self.trials),
+            at_threshold=mean_at([one.result.at_threshold for one in self.trials]),
             **scored_embeddings(self.embeddings),
             audit=audit_identification(protocol, self.trials, self.embeddings) if protocol.audit else None,
             curves=identification_curves(self.trials),
@@ -91,7 +102,7 @@ class MeasuredIdentification(Measurement):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ident(Protocol[Lists, MeasuredIdentification]):
+class Ident(AppliesThreshold, Protocol[Lists, MeasuredIdentification]):
     """Score EMBEDDINGS on identification: Rank-k in the closed set, DIR at FAR in the open set.
 
     Give --people and --subjects (LFW's protocol, deterministic draw), or --lists once for each trial, or your
@@ -213,7 +224,7 @@ class Ident(Protocol[Lists, MeasuredIdentification]):
     def measure(
         self, embeddings: Embeddings, lists: Lists, start: Start | None = None
     ) -> MeasuredIdentification:
-        trials = lists.trials or self._given_trials(lists, embeddings)
+        trials = self.trials(lists, embeddings)
         notes = [] if self.own else self._unexpected(trials)
         scored = embeddings
         if self.fit_on:
@@ -234,7 +245,37 @@ class Ident(Protocol[Lists, MeasuredIdentification]):
             )
             for trial in trials
         ]
+        if self.calibrated and self.threshold:
+            measured, said = self._at_threshold(self.calibrated, embeddings, trials, measured)
+            notes += said
         return MeasuredIdentification(self, scored, measured, notes)
+
+    def trials(self, lists: Lists, embeddings: Embeddings) -> list[Trial]:
+        """The trials; without a list of impostors these are among the names of `embeddings`."""
+        return lists.trials or self._given_trials(lists, embeddings)
+
+    def _at_threshold(
+        self,
+        threshold: Threshold,
+        embeddings: Embeddings,
+        trials: Sequence[Trial],
+        measured: Sequence[MeasuredTrial],
+    ) -> tuple[list[MeasuredTrial], list[str]]:
+        """`measured` with the rates at the calibrated threshold, and what makes them doubtful."""
+        file = str(self.threshold)
+        if any(one.open is None for one in measured):
+            raise DataError(
+                f"{shown(file)}: a threshold decides in the open set, and these lists have none; add impostors"
+            )
+        notes = check_provenance(threshold, file, embeddings)
+        found = []
+        for trial, one in zip(trials, measured, strict=True):
+            assert one.open
+            notes += same_data(threshold, file, trial_digest(trial), embeddings)
+            notes += other_kind(threshold, file, one.open.gallery_people)
+            at = open_set_at(threshold, file, one.open)
+            found.append(replace(one, result=replace(one.result, at_threshold=at)))
+        return found, list(dict.fromkeys(notes))
 
     def compare(
         self, first: MeasuredIdentification, second: MeasuredIdentification

@@ -122,7 +122,14 @@ def identify(
         vectors = embeddings.vectors[embeddings.rows(impostors.images)]
         entries = _gallery(embeddings, gallery, fuse, similarity)[0]
         scores, mates = highest(entries, vectors, progress, similarity)
-        open_set = metrics.OpenSet(found, scores, numbered(genuine.people), numbered(impostors.people), mates)
+        open_set = metrics.OpenSet(
+            found,
+            scores,
+            numbered(genuine.people),
+            numbered(impostors.people),
+            mates,
+            len(set(gallery.people)),
+        )
         open_rates = OpenSet(
             gallery=len(gallery),
             genuine=len(genuine),

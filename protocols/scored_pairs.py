@@ -24,6 +24,7 @@ from nsface.protocols.trials import Trials
 from nsface.results.audit import Audit
 from nsface.results.curves import Curves
 from nsface.results.measures import Calibration, Corrected
+from nsface.results.threshold import AtThreshold
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
@@ -48,6 +49,7 @@ class ScoredPairs(Measurement):
         corrected: the same pairs with corrected labels, where there are some.
         audit: less careful figures, where they were asked for.
         fitted_on_all: (P,) scores by a transform fitted on all pairs; for an audit only.
+        at_threshold: the rates at a calibrated threshold, where one was given.
     """
 
     protocol: str
@@ -66,6 +68,7 @@ class ScoredPairs(Measurement):
     corrected: ScoredPairs | None = None
     audit: Audit | None = None
     fitted_on_all: Floats | None = None
+    at_threshold: AtThreshold | None = None
     notes: Sequence[str] = ()
 
     @property
@@ -109,6 +112,7 @@ class ScoredPairs(Measurement):
             calibration=self.calibration,
             audit=self.audit,
             errata_corrected=self._correction(),
+            at_threshold=self.at_threshold,
             curves=verification_curves(self),
         )
 

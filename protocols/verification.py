@@ -14,6 +14,14 @@ from nsface.errors import DataError, shown
 from nsface.metrics.roc import roc, tar_at_far
 from nsface.metrics.similarity import Similarity, pair_scores
 from nsface.metrics.verification import Fold, accuracy_at, best_threshold, kfold_accuracy
+from nsface.protocols.at_threshold import (
+    AppliesThreshold,
+    check_provenance,
+    file_digest,
+    other_kind,
+    pairs_at,
+    same_data,
+)
 from nsface.protocols.audit import AUDIT, audit_pairs
 from nsface.protocols.calibrated import calibrate
 from nsface.protocols.comparison import compare_verification
@@ -32,7 +40,7 @@ T = TypeVar("T", bound=Trials)
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerificationProtocol(Protocol[T, ScoredPairs], Generic[T]):
+class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T]):
     """The options of every verification protocol; a protocol adds its list `pairs`, and how it is read."""
 
     comparable: ClassVar[Mapping[str, str]] = {"pairs": "pairs"}
@@ -94,7 +102,21 @@ class VerificationProtocol(Protocol[T, ScoredPairs], Generic[T]):
         calibration = calibrate(scored) if self.calibration else None
         audit = audit_pairs(self, scored, embeddings) if self.audit else None
         notes = scored.trials.notes()
-        return replace(scored, embeddings=embeddings, calibration=calibration, audit=audit, notes=notes)
+        scored = replace(scored, embeddings=embeddings, calibration=calibration, audit=audit, notes=notes)
+        return self.with_threshold(scored, embeddings)
+
+    def with_threshold(self, scored: ScoredPairs, embeddings: Embeddings) -> ScoredPairs:
+        """`scored` with its rates at the calibrated threshold, where one is given."""
+        if self.calibrated is None or self.threshold is None:
+            return scored
+        (listed,) = self.comparable.values()
+        notes = [
+            *check_provenance(self.calibrated, self.threshold, embeddings, scored.details.get("pool")),
+            *same_data(self.calibrated, self.threshold, file_digest(getattr(self, listed)), embeddings),
+            *other_kind(self.calibrated, self.threshold),
+        ]
+        found = pairs_at(self.calibrated, self.threshold, scored)
+        return replace(scored, at_threshold=found, notes=[*scored.notes, *notes])
 
     def compare(self, first: ScoredPairs, second: ScoredPairs) -> VerificationComparison:
         return compare_verification(first, second)

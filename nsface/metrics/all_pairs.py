@@ -117,7 +117,7 @@ class _Highest:
                 self._scores, self._pairs = self._scores[enough], self._pairs[enough]
 
     def exact(self) -> tuple[Floats, Rows, Rows]:
-        """The pairs with their exact scores, the highest first; where scores are equal, in the order of rows."""
+        """The pairs with their exact scores, the highest first, and of equal scores the first rows."""
         enough = self._scores >= self._screened(self._count - 1) - self._near
         left, right = self._pairs[enough].T.astype(np.int64)
         scores = pair_scores(self._vectors, left, right)

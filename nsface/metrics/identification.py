@@ -29,7 +29,8 @@ class OpenSet:
         genuine: what it found for the genuine probes.
         impostors: (I,) the highest score of each impostor.
         genuine_people, impostor_people: who each probe shows, integers; somebody else each unless given.
-        impostor_mates: (I,) who in the gallery has that score, integers, where that is known.
+        impostor_mates: (I,) who in the gallery has that score, integers from 0 to `gallery_people` − 1, where
+            that is known.
     """
 
     genuine: Found
@@ -37,6 +38,7 @@ class OpenSet:
     genuine_people: Rows | None = None
     impostor_people: Rows | None = None
     impostor_mates: Rows | None = None
+    gallery_people: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ The threshold lies just above the (k + 1)-th highest of n impostor scores, so th
 were independent, the true rate at this threshold would have the law Beta(k + 1, n − k) exactly, and its
 quantile, the limit of Clopper and Pearson (1934), would be the upper bound: that the threshold was chosen on
 the same scores is in it. Impostors that share people count as n* independent ones with the identity-aware
-variance (as Korn and Graubard 1998 do for clusters of a survey). That variance is taken where the list's own rate is the
-bound, since the question is how few impostors could be accepted if the true rate were so high; taken at the
-k accepted ones it is too small, most of all where a few people make most of the errors.
+variance (as Korn and Graubard 1998 do for clusters of a survey). That variance is taken where the list's own
+rate is the bound, since the question is how few impostors could be accepted if the true rate were so high;
+taken at the k accepted ones it is too small, most of all where a few people make most of the errors.
 `docs/results/coverage.md` shows how often the bound holds.
 """
 
@@ -166,8 +166,8 @@ class AllImpostors(Impostors):
 class GalleryImpostors(Impostors):
     """Probes of strangers, each with its highest score in a gallery of N people.
 
-    A probe is one trial, and meets all people in the gallery: it is N pairs, of which the one with the highest
-    score is accepted, or none. So that others in the gallery may make other errors is in the variance.
+    A probe is one trial, and meets all people in the gallery: it is N pairs, of which the one with the
+    highest score is accepted, or none. So the variance has what another gallery would change.
 
     Args:
         scores: (n,) the highest score of each probe.
@@ -283,8 +283,8 @@ def _guaranteed(impostors: Impostors, rate: float, allowed: int, confidence: flo
     n, effective = impostors.trials, _effective(impostors, allowed, confidence)
     if _clopper_pearson(0, n, effective, confidence) > rate:
         raise DataError(
-            f"{n:,} impostors, which say as much as {effective:,.0f} independent ones, cannot guarantee a rate "
-            f"of {rate:g} even with none accepted; give more people, or ask for a rate above "
+            f"{n:,} impostors, which say as much as {effective:,.0f} independent ones, cannot guarantee a "
+            f"rate of {rate:g} even with none accepted; give more people, or ask for a rate above "
             f"{_clopper_pearson(0, n, effective, confidence):.2g}"
         )
     low, high = 0, allowed

@@ -72,9 +72,10 @@ class AtThreshold:
 
     def lines(self, width: int = WIDTH) -> str:
         """What tables say of it."""
+        bound = percent(self.upper_bound, 4)
         wanted = (
-            f"{self.kind.upper()} {percent(self.target, 4)} was wanted, at most {percent(self.upper_bound, 4)} "
-            f"with {100 * self.confidence:g} % confidence"
+            f"{self.kind.upper()} {percent(self.target, 4)} was wanted, at most {bound} on other people with"
+            f" {100 * self.confidence:g} % confidence"
         )
         rows = [("at the threshold", "rate", "95 % interval")]
         rows += [(name, percent(rate, 4), interval(ends, 4)) for name, rate, ends in self.rates()]
@@ -105,8 +106,8 @@ class Threshold(Result):
         gallery_size: people in the gallery, for `fpir`.
         list, list_sha256: the list of pairs, or where the lists of a trial come from, with the digest of the
             file (of what the lists of the trial say); None for all images of the embeddings.
-        embeddings, embeddings_sha256: the embeddings file; the digest is of its names, so that it says whether
-            the images are the same.
+        embeddings, embeddings_sha256: the embeddings file; the digest is of its names, to tell
+            whether the images are the same.
         model, model_digest, preprocessing, flip, precision, pooling: what the embeddings say of how they were
             made; None where they do not.
         nsface: the version that wrote the file.

@@ -1,6 +1,7 @@
 """Whether intervals hold what they say, and tests reject a true null as often as they say: by simulation.
 
     python benchmarks/coverage.py -o docs/results/coverage.md       # about a quarter of an hour of one core
+    python benchmarks/coverage.py --thresholds -o docs/results/coverage.md     # their part of it alone
     python benchmarks/coverage.py --speed                           # of 6,000 and 1,000,000 pairs
 
 Every interval and test that nsface prints is taken from nsface's own functions, thousands of times, on scores
@@ -23,7 +24,7 @@ import click
 import coverage_models as models
 import coverage_thresholds as thresholds
 import numpy as np
-from coverage_page import Row, page
+from coverage_page import Row, page, threshold_section, with_thresholds
 from scipy.stats import norm
 
 from nsface.embeddings import Embeddings
@@ -239,11 +240,18 @@ def settings(data: Path, scale: float) -> list[Setting]:
         made += [partial(open_sets, (200, 1000), 0.01, rate, e, fewer) for rate in (0.05, 0.5, 0.9, 0.99)]
         made += [partial(templates, rate, e, fewer) for rate in (0.5, 0.9, 0.99)]
         made += [partial(open_sets, (596, 5153), far, r, e, few) for far, r in ((0.01, 0.6), (0.1, 0.83))]
-    for e in EFFECTS:  # at the end, so that the settings above keep their seeds
-        made += [partial(thresholds.listed, official, rate, e, many) for rate in FARS]
-        made += [partial(thresholds.all_pairs, 300, 1, rate, e, fewer) for rate in FARS]
-        made += [partial(thresholds.all_pairs, 100, 3, rate, e, fewer) for rate in FARS]
-        made += [partial(thresholds.galleries, (200, 1000), rate, e, fewer) for rate in FARS[:2]]
+    return made
+
+
+def threshold_settings(data: Path, scale: float) -> list[Setting]:
+    """What is simulated of calibrated thresholds; each takes a seed."""
+    official, count = models.lfw(data), max(2, int(400 * scale))
+    made: list[Setting] = []
+    for e in EFFECTS:
+        made += [partial(thresholds.listed, official, rate, e, count) for rate in FARS]
+        made += [partial(thresholds.all_pairs, 300, 1, rate, e, count) for rate in FARS]
+        made += [partial(thresholds.all_pairs, 100, 3, rate, e, count) for rate in FARS]
+        made += [partial(thresholds.galleries, (200, 1000), rate, e, count) for rate in FARS[:2]]
     return made
 
 
@@ -271,24 +279,38 @@ def speed() -> dict[int, tuple[float, float, float]]:
 @click.option("--scale", default=1.0, show_default=True, help="Replicates, in parts of those of the page.")
 @click.option("--seed", default=0, show_default=True, help="Of the first setting; the next has the next.")
 @click.option("--processes", default=1, show_default=True)
+@click.option(
+    "--thresholds", "part", is_flag=True, help="Calibrated thresholds alone; the rest of the page stays."
+)
 @click.option("--speed", "speed_only", is_flag=True, help="Measure time and memory alone.")
-def main(output: Path | None, scale: float, seed: int, processes: int, speed_only: bool) -> None:
+def main(output: Path | None, scale: float, seed: int, processes: int, part: bool, speed_only: bool) -> None:
     """Simulate everything, print a line a setting, write the page."""
     found = speed()
     for pairs, (build, use, peak) in found.items():
         click.echo(f"{pairs:,} pairs: {build:.3f} s + {use:.3f} s, at most {peak:.0f} MiB")
     if speed_only:
         return
+    data = Path(os.environ.get("NSFACE_DATA", "../shared/data"))
+    calibrated = threshold_section(*_all_simulated(threshold_settings(data, scale), seed, processes), seed)
+    if part:
+        if output:
+            output.write_text(with_thresholds(output.read_text(encoding="utf-8"), calibrated), "utf-8")
+        return
+    rows, seconds = _all_simulated(settings(data, scale), seed, processes)
+    if output:
+        output.write_text(with_thresholds(page(rows, found, seconds, seed), calibrated), encoding="utf-8")
+
+
+def _all_simulated(everything: list[Setting], seed: int, processes: int) -> tuple[list[Row], float]:
+    """The rows of all settings, printed as they are made, and the seconds of CPU."""
     rows: list[Row] = []
     seconds = 0.0
-    everything = settings(Path(os.environ.get("NSFACE_DATA", "../shared/data")), scale)
     with ProcessPoolExecutor(processes) as pool:
         for made, spent in pool.map(_simulated, everything, range(seed, seed + len(everything))):
             rows, seconds = rows + made, seconds + spent
             for row in made:
                 click.echo(row.line())
-    if output:
-        output.write_text(page(rows, found, seconds, seed), encoding="utf-8")
+    return rows, seconds
 
 
 def _simulated(setting: Setting, seed: int) -> tuple[list[Row], float]:

@@ -30,7 +30,22 @@ the threshold that was found. The standard error (at 95 or 5 %) is 0.7 points wi
 300, and 2.2 with 100.
 """
 
+THRESHOLDS = """# Calibrated thresholds
+
+`nsface calibrate` prints a one-sided 95 % upper bound for the true rate at its threshold, that is, on other
+people (for an FPIR, with other people in the gallery too). "Bound" is how often the true rate was at or
+below it; "guarantee" how often the true rate at a threshold made with `--guarantee` was at or below the rate
+that was wanted. In parentheses stands the median of the bound, and of the list's own rate at the guaranteed
+threshold, over the rate that was wanted. A cell is empty where more than one list in ten cannot guarantee
+the rate. The standard error is 1.1 points.
+"""
+
 REASONS = {
+    "bound": (
+        "the variance of a rate that a hundred people decide is an estimate from few, and their errors are "
+        "rare."
+    ),
+    "guarantee": "for the same reason as the bound.",
     "accuracy, t over folds": (
         "folds share training pairs and thresholds, and near the ceiling ten values say little about a "
         "skewed distribution. The interval is customary for the protocol and is printed under its name; use "
@@ -132,6 +147,20 @@ def page(rows: Sequence[Row], speed: dict[int, tuple[float, float, float]], seco
     return "\n".join([*parts, _speed(speed)])
 
 
+def threshold_section(rows: Sequence[Row], seconds: float, seed: int) -> str:
+    """The part of the page about calibrated thresholds."""
+    groups = list(dict.fromkeys(row.group for row in rows))
+    parts = [_section(group, [row for row in rows if row.group == group]) for group in groups]
+    return "\n".join([THRESHOLDS, _made(seconds, seed, "--thresholds "), *parts])
+
+
+def with_thresholds(text: str, section: str) -> str:
+    """The page `text` with this part about calibrated thresholds, before that on speed."""
+    title, speed = THRESHOLDS.split("\n", 1)[0], "## Speed"
+    before, _, after = text.partition(speed)
+    return f"{before.partition(title)[0]}{section}\n{speed}{after}"
+
+
 def _section(group: str, rows: Sequence[Row]) -> str:
     levels = sorted({row.level for row in rows})
     replicates = sorted({row.replicates for row in rows})
@@ -165,12 +194,12 @@ def _reason(what: str) -> str:
     return next((text for start, text in REASONS.items() if what.startswith(start)), "not explained.")
 
 
-def _made(seconds: float, seed: int) -> str:
+def _made(seconds: float, seed: int, part: str = "") -> str:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
     versions = f"numpy {np.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}"
-    return f"""    OMP_NUM_THREADS=1 python benchmarks/coverage.py -o docs/results/coverage.md
+    return f"""    OMP_NUM_THREADS=1 python benchmarks/coverage.py {part}-o docs/results/coverage.md
 
 Commit {commit or "unknown"}, seeds from {seed} on (one more for each setting),
 {seconds / 60:.0f} minutes of one core, {_processor()}, Python {platform.python_version()}, {versions}.

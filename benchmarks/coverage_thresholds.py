@@ -15,11 +15,12 @@ from numpy.polynomial.hermite_e import hermegauss
 from scipy.stats import norm
 
 from nsface.errors import DataError
+from nsface.metrics.impostors import GalleryImpostors, Impostors, ListedImpostors
 from nsface.metrics.similarity import Floats, Rows
-from nsface.metrics.threshold import GalleryImpostors, Impostors, ListedImpostors, calibrated
+from nsface.metrics.threshold import calibrated
 
-BOUND = "bound of the calibrated threshold (in parentheses, its median over the rate wanted)"
-GUARANTEE = "wanted rate, of a guaranteed threshold (in parentheses, the list's median rate over it)"
+BOUND = "bound"
+GUARANTEE = "guarantee"
 
 
 def _held(

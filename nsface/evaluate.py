@@ -41,6 +41,7 @@ from nsface.protocols import PROTOCOLS, load_protocol
 from nsface.protocols.all_protocols import plan, score, system_of
 from nsface.protocols.bin_file import Bin
 from nsface.protocols.blufr import Blufr
+from nsface.protocols.calibrate import Calibrate
 from nsface.protocols.fglfw import Fglfw
 from nsface.protocols.ident import Ident
 from nsface.protocols.ijb import Ijb
@@ -57,12 +58,13 @@ from nsface.results import (
     Result,
     TemplateComparison,
     TemplateVerification,
+    Threshold,
     Verification,
     VerificationComparison,
 )
 from nsface.results.comparison import system_names
 
-__all__ = ["all", "bin", "blufr", "compare", "fglfw", "ident", "ijb", "lfw", "pairs", "ytf"]
+__all__ = ["all", "bin", "blufr", "calibrate", "compare", "fglfw", "ident", "ijb", "lfw", "pairs", "ytf"]
 
 AnyEmbeddings = Embeddings | str | os.PathLike[str] | tuple[Sequence[str], npt.ArrayLike]
 P = ParamSpec("P")
@@ -260,6 +262,18 @@ def all(
     made = plan(lists, system)
     _warn(made.notes)
     return score(made, system, second, note=_warn)
+
+
+@_with_options_of(Calibrate)
+def calibrate(embeddings: AnyEmbeddings, protocol: Calibrate) -> Threshold:
+    """The threshold for a wanted FMR or FPIR, with the upper confidence bound of that rate on other people.
+
+    Example:
+        >>> made = calibrate("lfw.npz", pairs="pairs.txt", fmr=1e-2)  # doctest: +SKIP
+        >>> made.threshold, made.upper_bound  # doctest: +SKIP
+        >>> Path("threshold.json").write_text(json.dumps(made.to_json()))  # doctest: +SKIP
+    """
+    return _measured(protocol, embeddings).result()
 
 
 @overload

@@ -18,9 +18,10 @@ from nsface.embeddings.meta import POOLING
 from nsface.errors import DataError, joined, shown
 from nsface.files import reason
 from nsface.metrics.identification import OpenSet
+from nsface.metrics.impostors import GalleryImpostors
 from nsface.metrics.shared_people import SharedPeople, rate_interval, shared_people
 from nsface.metrics.statistics import Interval
-from nsface.metrics.threshold import GalleryImpostors, rate_at
+from nsface.metrics.threshold import rate_at
 from nsface.protocols.protocol import AnyPath, option
 from nsface.protocols.transforms import Transform
 from nsface.results.threshold import AtThreshold, Threshold, read_threshold
@@ -47,6 +48,11 @@ class AppliesThreshold:
         default=None,
     )
 
+    def __post_init__(self) -> None:
+        """Read the file, so that what is wrong with it is known before any embeddings are made."""
+        super().__post_init__()  # type: ignore[misc] # of the protocol
+        _ = self.calibrated
+
     @cached_property
     def calibrated(self) -> Threshold | None:
         """What the file says.
@@ -64,8 +70,8 @@ class AppliesThreshold:
         ):
             if there != here:
                 raise DataError(
-                    f"{shown(self.threshold)}: calibrated with {what} {shown(there)}, and scores are compared "
-                    f"with {here}; use the same, or calibrate again"
+                    f"{shown(self.threshold)}: calibrated with {what} {shown(there)}, and scores are "
+                    f"compared with {here}; use the same, or calibrate again"
                 )
         return read
 
@@ -149,22 +155,20 @@ def other_kind(threshold: Threshold, file: AnyPath, gallery: int | None = None) 
         return [f"{shown(file)}: calibrated for an {threshold.rate_name}; measured here is {here}"]
     if gallery != threshold.gallery_size:
         return [
-            f"{shown(file)}: calibrated for a gallery of {threshold.gallery_size} people, applied to {gallery}: "
-            "an FPIR grows with the gallery"
+            f"{shown(file)}: calibrated for a gallery of {threshold.gallery_size} people, applied to "
+            f"{gallery}: an FPIR grows with the gallery"
         ]
     return []
 
 
 def same_data(threshold: Threshold, file: AnyPath, list_digest: str, embeddings: Embeddings) -> list[str]:
-    """A sentence where the threshold was calibrated on these data: then the rates are no independent check."""
+    """A sentence where the threshold was calibrated on these data: its rates are no independent check."""
     if threshold.list_sha256 == list_digest:
-        return [
-            f"{shown(file)}: calibrated on this very list: the rates at the threshold are no independent check"
-        ]
+        return [f"{shown(file)}: calibrated on this very list: the rates at it are no independent check"]
     if threshold.embeddings_sha256 == names_digest(embeddings):
         return [
-            f"{shown(file)}: calibrated on the same set of images: people in both lists make the rates at the "
-            "threshold less than an independent check"
+            f"{shown(file)}: calibrated on the same set of images: people in both lists make the rates at it "
+            "less than an independent check"
         ]
     return []
 
@@ -187,13 +191,13 @@ def open_set_at(threshold: Threshold, file: AnyPath, open_set: OpenSet) -> AtThr
     """FPIR and FNIR of an open set."""
     impostors = strangers(open_set)
     errors, ends = rate_at(impostors, threshold.threshold)
-    missed = unidentified(open_set, threshold.threshold)
+    missed, missed_ends = unidentified(open_set, threshold.threshold)
     return AtThreshold(
         **_head(threshold, file),
         fpir=errors / impostors.trials,
         fpir_interval=ends,
         fnir=float(missed.mean()),
-        fnir_interval=interval_of(missed, shared_people(open_set.genuine_people)),
+        fnir_interval=missed_ends,
         impostors=impostors.trials,
         genuine=len(missed),
     )
@@ -206,15 +210,18 @@ def mean_at(trials: Sequence[AtThreshold | None]) -> AtThreshold | None:
         return found[0] if found else None
     first = found[0]
     keys = ("fpir", "fnir", "impostors", "genuine")
-    means = {key: float(np.mean([getattr(one, key) for one in found])) for key in keys}
+    means: dict[str, Any] = {key: float(np.mean([getattr(one, key) for one in found])) for key in keys}
     head = ("file", "threshold", "kind", "target", "upper_bound", "confidence")
     return AtThreshold(**{key: getattr(first, key) for key in head}, **means)
 
 
-def unidentified(open_set: OpenSet, threshold: float) -> Booleans:
-    """(P,) whether each genuine probe's person is not found at rank 1 with a score ≥ `threshold`."""
+def unidentified(open_set: OpenSet, threshold: float) -> tuple[Booleans, Interval | None]:
+    """(P,) whether each genuine probe's person is not found at rank 1 with a score ≥ `threshold`, and the
+    interval of their share."""
     genuine = open_set.genuine
-    return np.asarray((genuine.rank > 1) | (genuine.score < threshold))
+    missed = np.asarray((genuine.rank > 1) | (genuine.score < threshold))
+    assert open_set.genuine_people is not None
+    return missed, interval_of(missed, shared_people(open_set.genuine_people))
 
 
 def strangers(open_set: OpenSet) -> GalleryImpostors:
@@ -255,10 +262,6 @@ def file_digest(path: AnyPath) -> str:
 
 def trial_digest(trial: Trial) -> str:
     """SHA-256 of what the lists of an open set say: images and people of gallery, probes and impostors."""
-    text = "\n\n".join(
-        "\n".join(
-            sorted(f"{image}\t{person}" for image, person in zip(part.images, part.people, strict=True))
-        )
-        for part in trial.open or ()
-    )
+    parts = (sorted(zip(part.images, part.people, strict=True)) for part in trial.open or ())
+    text = "\n\n".join("\n".join(map("\t".join, part)) for part in parts)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -12,9 +12,10 @@ from nsface import __version__
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
 from nsface.metrics.all_pairs import genuine_pairs
+from nsface.metrics.impostors import AllImpostors, Impostors, ListedImpostors
 from nsface.metrics.shared_people import shared_people
 from nsface.metrics.similarity import Similarity, pair_scores
-from nsface.metrics.threshold import AllImpostors, Calibrated, Impostors, ListedImpostors, calibrated
+from nsface.metrics.threshold import Calibrated, calibrated
 from nsface.protocols import lfw, pairs
 from nsface.protocols.at_threshold import (
     file_digest,
@@ -25,12 +26,13 @@ from nsface.protocols.at_threshold import (
     trial_digest,
     unidentified,
 )
+from nsface.protocols.drawn_gallery import drawn, people_of, reduced
 from nsface.protocols.ident import Ident, Lists
-from nsface.protocols.identification import Named, Trial, identify
+from nsface.protocols.identification import identify
 from nsface.protocols.lists import read_lines
 from nsface.protocols.protocol import AnyPath, Measurement, OptionsError, Protocol, Start, option
 from nsface.protocols.scored_pairs import ScoredPairs
-from nsface.protocols.trials import Trials, identity, numbered
+from nsface.protocols.trials import Trials, numbered
 from nsface.protocols.verification import verify
 from nsface.results.curves import Curves
 from nsface.results.threshold import Threshold
@@ -67,8 +69,8 @@ class Calibrate(Protocol[CalibrationLists, MeasuredThreshold]):
     """Find the lowest threshold at which EMBEDDINGS do not exceed a wanted rate of errors.
 
     With --fmr it is the false match rate over the pairs of different people in a list (--pairs), or over all
-    pairs of the images (--all-pairs). With --fpir it is the false positive identification rate in a gallery of
-    --gallery-size people, from lists as of eval-ident, or from images drawn at random.
+    pairs of the images (--all-pairs). With --fpir it is the false positive identification rate in a gallery
+    of --gallery-size people, from lists as of eval-ident, or from images drawn at random.
 
     The upper bound says how high the rate may be on other people. With --guarantee the bound itself stays at
     or below the wanted rate, at the price of a higher threshold. `--threshold FILE` of the eval-* applies it.
@@ -174,7 +176,7 @@ class Calibrate(Protocol[CalibrationLists, MeasuredThreshold]):
         }
 
     def _on_all_pairs(self, embeddings: Embeddings) -> dict[str, Any]:
-        person = numbered(_people(embeddings))
+        person = numbered(people_of(embeddings))
         vectors = np.asarray(embeddings.vectors[:])
         impostors = AllImpostors(vectors, person)
         found = self._found(impostors, embeddings.source)
@@ -192,16 +194,15 @@ class Calibrate(Protocol[CalibrationLists, MeasuredThreshold]):
             (trial,) = self._ident().trials(lists.identification, embeddings)
             source = str(self.subjects or self.lists or self.gallery)
             said |= {"list": source, "list_sha256": trial_digest(trial)}
-            trial = self._reduced(trial, source)
+            trial = reduced(trial, self.gallery_size, source)
         else:
             source = embeddings.source
-            trial = self._drawn(embeddings)
+            trial = drawn(embeddings, int(self.gallery_size or 0))
         measured = identify(embeddings, replace(trial, closed=None), similarity=self.similarity, fars=())
         assert measured.open
         impostors = strangers(measured.open)
         found = self._found(impostors, source)
-        missed = unidentified(measured.open, found.threshold)
-        ends = interval_of(missed, shared_people(measured.open.genuine_people))
+        missed, ends = unidentified(measured.open, found.threshold)
         size = measured.open.gallery_people
         rates = {"genuine": len(missed), "fnir": float(missed.mean()), "fnir_interval": ends}
         return said | _said(impostors, found) | rates | {"gallery_size": size}
@@ -217,50 +218,6 @@ class Calibrate(Protocol[CalibrationLists, MeasuredThreshold]):
         except DataError as error:
             remedy = "" if self.all_pairs or self.fpir else "; --all-pairs has more impostors"
             raise DataError(f"{shown(source)}: {error}{remedy}") from error
-
-    def _reduced(self, trial: Trial, source: str) -> Trial:
-        """`trial` with as many people in its gallery as are wanted, drawn at random where it has more."""
-        assert trial.open
-        gallery, genuine, strange = trial.open
-        people = sorted(set(gallery.people))
-        if self.gallery_size is None or self.gallery_size == len(people):
-            return trial
-        chosen = self._chosen(people, source)
-        return replace(trial, open=(_of(gallery, chosen), _of(genuine, chosen), strange))
-
-    def _drawn(self, embeddings: Embeddings) -> Trial:
-        """A gallery of the first image of random people; their other images are genuine probes, all images of
-        other people impostors."""
-        who = _people(embeddings)
-        people = sorted(set(who))
-        chosen = self._chosen(people, embeddings.source, strangers=2)
-        everything = Named(list(embeddings.names), who)
-        first: dict[str, str] = {}
-        for image, person in sorted(zip(everything.images, everything.people, strict=True)):
-            first.setdefault(person, image)
-        enrolled = {first[person] for person in chosen}
-        known = _of(everything, chosen)
-        rest = [pair for pair in zip(known.images, known.people, strict=True) if pair[0] not in enrolled]
-        if not rest:
-            raise DataError(
-                f"{shown(embeddings.source)}: no person in the gallery has a second image, so that there are "
-                "no genuine probes; give more images of each person"
-            )
-        gallery = Named([first[person] for person in chosen], chosen)
-        genuine = Named([image for image, _ in rest], [person for _, person in rest])
-        return Trial("drawn", None, (gallery, genuine, _of(everything, sorted(set(people) - set(chosen)))))
-
-    def _chosen(self, people: list[str], source: str, strangers: int = 0) -> list[str]:
-        """The people in the gallery: always the same for the same people and size."""
-        wanted = int(self.gallery_size or 0)
-        if wanted > len(people) - strangers:
-            left = f", of whom {strangers} must remain as impostors" if strangers else ""
-            raise DataError(
-                f"{shown(source)}: a gallery of {wanted} people is wanted, and there are {len(people)}{left}; "
-                "an FPIR is not extrapolated to larger galleries: give more people"
-            )
-        places = np.random.default_rng(0).choice(len(people), wanted, replace=False)
-        return [people[place] for place in sorted(places)]
 
     def _identification(self) -> bool:
         named = (self.people, self.subjects, self.lists, self.gallery, self.probes, self.impostors)
@@ -285,7 +242,7 @@ def read_any_pairs(path: AnyPath) -> Trials:
         DataError: as `nsface.protocols.lfw.read_pairs` and `nsface.protocols.pairs.read_pairs`.
     """
     header = read_lines(path)[0].text.split()
-    return (lfw if all(part.isdigit() for part in header) else pairs).read_pairs(path)
+    return lfw.read_pairs(path) if all(map(str.isdigit, header)) else pairs.read_pairs(path)
 
 
 def _said(impostors: Impostors, found: Calibrated) -> dict[str, Any]:
@@ -299,22 +256,3 @@ def _said(impostors: Impostors, found: Calibrated) -> dict[str, Any]:
         "impostors": impostors.trials,
         "people": impostors.people,
     }
-
-
-def _people(embeddings: Embeddings) -> list[str]:
-    """Who each image shows: the folder of its name."""
-    people = [identity(name) for name in embeddings.names]
-    if not all(people):
-        name = embeddings.names[people.index("")]
-        raise DataError(
-            f"{shown(embeddings.source)}: '{shown(name)}' has no folder that says who it is; name images "
-            "PERSON/IMAGE, or give lists"
-        )
-    return people
-
-
-def _of(part: Named, people: list[str]) -> Named:
-    """The images of `people` alone."""
-    kept = set(people)
-    pairs = [pair for pair in zip(part.images, part.people, strict=True) if pair[1] in kept]
-    return Named([image for image, _ in pairs], [person for _, person in pairs])

@@ -265,7 +265,8 @@ class Ident(AppliesThreshold, Protocol[Lists, MeasuredIdentification]):
         file = str(self.threshold)
         if any(one.open is None for one in measured):
             raise DataError(
-                f"{shown(file)}: a threshold decides in the open set, and these lists have none; add impostors"
+                f"{shown(file)}: a threshold decides in the open set, and these lists have none; add "
+                "impostors"
             )
         notes = check_provenance(threshold, file, embeddings)
         found = []

@@ -74,8 +74,8 @@ class AtThreshold:
         """What tables say of it."""
         bound = percent(self.upper_bound, 4)
         wanted = (
-            f"{self.kind.upper()} {percent(self.target, 4)} was wanted, at most {bound} on other people with"
-            f" {100 * self.confidence:g} % confidence"
+            f"{self.kind.upper()} {percent(self.target, 4)} was wanted, at most {bound} on other people "
+            f"with {100 * self.confidence:g} % confidence"
         )
         rows = [("at the threshold", "rate", "95 % interval")]
         rows += [(name, percent(rate, 4), interval(ends, 4)) for name, rate, ends in self.rates()]

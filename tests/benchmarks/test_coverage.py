@@ -6,9 +6,10 @@ from pathlib import Path
 
 import coverage
 import coverage_models as models
+import coverage_thresholds as thresholds
 import numpy as np
 import pytest
-from coverage_page import Row, page
+from coverage_page import Row, page, threshold_section, with_thresholds
 from scipy.stats import norm
 
 
@@ -41,6 +42,9 @@ def test_every_setting_runs_and_lists_its_rows(tmp_path: Path) -> None:
     for name in ("view_1", "ranks", "templates"):
         rows = kinds[name](0)
         assert all(0 <= row.share <= 1 and row.replicates == 2 for row in rows)
+    for setting in coverage.threshold_settings(tmp_path, 0.0):
+        if setting.func.__name__ != "all_pairs":  # type: ignore[attr-defined]
+            assert {row.what for row in setting(0)} <= {"bound", "guarantee"}
     rows = coverage.folds(models.small(40, 200), 0.75, 0.5, 3, 0)
     assert {row.what for row in rows if row.test} == {
         "accuracy difference, identity-aware",
@@ -76,6 +80,24 @@ def test_page_marks_what_misses_the_target_and_says_why() -> None:
     assert "- McNemar, exact, of accuracy: the test treats pairs (probes) as" in text
     assert "- never heard of: not explained." in text
     assert "| 6,000 | 0.100 s | 0.200 s | 300 MiB |" in text
+
+
+def test_thresholds_have_their_part_of_the_page() -> None:
+    text = page([], {6000: (0.1, 0.2, 300.0)}, 60, 0)
+    rows = [Row("bound", "list", 0.01, 0.5, False, 0.95, 400, 1.375)]
+    once = with_thresholds(text, threshold_section(rows, 60, 0))
+    assert "| bound | interval, 95 % | 0.5 | 95.0 (1.38) |" in once
+    assert once.index("# Calibrated thresholds") < once.index("## Speed")
+    assert with_thresholds(once, threshold_section(rows, 60, 0)) == once
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.5])
+def test_false_positives_are_those_of_random_galleries(effect: float) -> None:
+    random, gallery = np.random.default_rng(0), 50
+    strangers, enrolled = random.normal(size=(4000, 1)), random.normal(size=(4000, gallery))
+    scores = models.mixed((strangers + enrolled) / np.sqrt(2), random.normal(size=enrolled.shape), effect)
+    found = thresholds.false_positives(2.5, gallery, effect)
+    assert (scores.max(axis=1) >= 2.5).mean() == pytest.approx(found, abs=0.03)
 
 
 def test_distance_is_that_of_the_best_threshold() -> None:

@@ -55,7 +55,7 @@ def grid_accuracy(cosines: npt.ArrayLike, same: npt.ArrayLike, folds: npt.ArrayL
 
     Example:
         >>> grid_accuracy([0.9, 0.1, 0.8, 0.2], [True, False, True, False], [0, 0, 1, 1]).tolist()
-        [1.0, 1.0]
+        [1.0, 0.5]
     """
     labels, fold_of = np.asarray(same, dtype=bool), np.asarray(folds)
     numbers = np.unique(fold_of)

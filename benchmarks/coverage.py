@@ -24,6 +24,7 @@ import click
 import coverage_models as models
 import coverage_thresholds as thresholds
 import numpy as np
+from coverage_groups import SHAPES, by_group
 from coverage_page import Row, page, threshold_section, with_thresholds
 from scipy.stats import norm
 
@@ -240,6 +241,7 @@ def settings(data: Path, scale: float) -> list[Setting]:
         made += [partial(open_sets, (200, 1000), 0.01, rate, e, fewer) for rate in (0.05, 0.5, 0.9, 0.99)]
         made += [partial(templates, rate, e, fewer) for rate in (0.5, 0.9, 0.99)]
         made += [partial(open_sets, (596, 5153), far, r, e, few) for far, r in ((0.01, 0.6), (0.1, 0.83))]
+    made += [partial(by_group, shape, r, e, fewer) for shape in SHAPES for r in (0.02, 0.05) for e in EFFECTS]
     return made
 
 

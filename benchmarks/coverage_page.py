@@ -91,6 +91,14 @@ REASONS = {
         "only."
     ),
     "IJB: TAR": ("few genuine pairs are refused, and each person has six pairs."),
+    "groups: differences": (
+        "the groups are dealt out 199 times here, and errors are whole, so that values of p are few."
+    ),
+    "groups:": (
+        "where the rates are equal, the interval contains the true value, which is the least possible, too "
+        "often. Where one of many groups differs and each has about ten errors, noise between the others "
+        "adds to the measured differences, and it does so too seldom."
+    ),
     "IJB: McNemar": (
         "the test treats the thresholds as fixed, and they rest on thirty impostor pairs. Use the "
         "identity-aware test."

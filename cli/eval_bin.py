@@ -24,7 +24,7 @@ from nsface.results import Verification, VerificationSets
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @network_options
-@protocol_options(Bin, without=("pairs",))
+@protocol_options(Bin, without=("pairs", "groups", "garbe_alpha"))
 @plots_option
 @json_option
 def command(

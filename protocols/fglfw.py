@@ -63,8 +63,9 @@ class Fglfw(VerificationProtocol[Trials]):
 
     def notes(self, lists: Trials) -> Sequence[str]:
         if protocol_name(lists) == NAME:
-            return ()
+            return super().notes(lists)
         return (
+            *super().notes(lists),
             f"{self.pairs}: {len(lists)} pairs, not the {OFFICIAL[NAME]:,} of FGLFW: the result is called "
             f"'{self.result_name(lists)}'",
         )

@@ -21,6 +21,9 @@ from nsface.protocols.at_threshold import (
 from nsface.protocols.audit import AUDIT, audit_identification
 from nsface.protocols.comparison import compare_identification
 from nsface.protocols.curves import POINTS, identification_curves
+from nsface.protocols.group_file import GroupFile, read_groups
+from nsface.protocols.group_rates import Given
+from nsface.protocols.grouped import group_probes, operating_point
 from nsface.protocols.identification import (
     FARS,
     Fuse,
@@ -58,17 +61,20 @@ from nsface.protocols.protocol import (
 from nsface.protocols.transforms import Transform
 from nsface.results import Identification, IdentificationComparison
 from nsface.results.curves import Curves
+from nsface.results.groups import Groups
 from nsface.results.official import LFW_PEOPLE, TITLES
 from nsface.results.threshold import Threshold
 
 
 @dataclass(frozen=True)
 class Lists:
-    """Trials that are read already, or the folders of trials; the names of all images in LFW, if given."""
+    """Trials that are read already, or the folders of trials; the names of all images in LFW, if given; who
+    is in which group, if asked for."""
 
     trials: list[Trial]
     folders: Sequence[AnyPath]
     names: list[str]
+    groups: GroupFile | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ class MeasuredIdentification(Measurement):
     embeddings: Embeddings
     trials: Sequence[MeasuredTrial]
     notes: Sequence[str]
+    groups: Groups | None = None
 
     def result(self) -> Identification:
         protocol = self.protocol
@@ -92,6 +99,7 @@ class MeasuredIdentification(Measurement):
             at_threshold=mean_at([one.result.at_threshold for one in self.trials]),
             **scored_embeddings(self.embeddings),
             audit=audit_identification(protocol, self.trials, self.embeddings) if protocol.audit else None,
+            groups=self.groups,
             curves=identification_curves(self.trials),
         )
 
@@ -145,6 +153,10 @@ class Ident(AppliesThreshold, Protocol[Lists, MeasuredIdentification]):
     )
     far: tuple[float, ...] = option("FAR at which to report DIR; repeatable.", bounds=FAR, default=())
     audit: bool = option(AUDIT, default=False)
+    groups: AnyPath | None = option(
+        "Add the error rates of groups of people: person<TAB>group per line.", default=None
+    )
+    garbe_alpha: float = option("Weight of FPIR in the GARBE of `groups`.", bounds=FAR, default=0.5)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -156,6 +168,10 @@ class Ident(AppliesThreshold, Protocol[Lists, MeasuredIdentification]):
             raise OptionsError("one of `lists` is given twice")
         if self.subjects and self.people is None:
             raise OptionsError("`subjects` needs `people`")
+        if self.groups and len(self.lists) > 1:
+            raise OptionsError("`groups` are compared at one threshold: give one of `lists`")
+        if self.groups and self.own and self.impostors is None:
+            raise OptionsError("`groups` need `impostors`: they are compared in the open set")
         if bool(self.transform) != (self.fit_on is not None):
             raise OptionsError("`center` and `pca` need `fit_on`: nothing may be fitted on gallery or probes")
 
@@ -219,7 +235,7 @@ class Ident(AppliesThreshold, Protocol[Lists, MeasuredIdentification]):
         elif self.subjects:
             trials = [lfw_trial(everyone, read_subjects(self.subjects, everyone), self.reading)]
         names = [image(person.name, i) for person in everyone for i in range(1, person.images + 1)]
-        return Lists(trials, self.lists, names)
+        return Lists(trials, self.lists, names, read_groups(self.groups) if self.groups else None)
 
     def measure(
         self, embeddings: Embeddings, lists: Lists, start: Start | None = None
@@ -248,7 +264,20 @@ class Ident(AppliesThreshold, Protocol[Lists, MeasuredIdentification]):
         if self.calibrated and self.threshold:
             measured, said = self._at_threshold(self.calibrated, embeddings, trials, measured)
             notes += said
-        return MeasuredIdentification(self, scored, measured, notes)
+        groups = self._by_group(lists.groups, trials[0], measured[0], notes) if lists.groups else None
+        return MeasuredIdentification(self, scored, measured, notes, groups)
+
+    def _by_group(self, file: GroupFile, trial: Trial, measured: MeasuredTrial, notes: list[str]) -> Groups:
+        """The error rates of groups; what `file` lacks is added to the notes."""
+        if trial.open is None or measured.open is None:
+            raise DataError(f"{shown(trial.name)}: it has no open set, in which groups are compared")
+        _, genuine, impostors = trial.open
+        notes += file.notes({*genuine.people, *impostors.people}, "the open set")
+        if self.calibrated:
+            point = self.calibrated.threshold, f"of {self.threshold}"
+        else:
+            point = operating_point(measured.dir_at_far(), bool(self.far), len(impostors))
+        return group_probes(genuine, impostors, measured.open, Given(file, self.garbe_alpha, *point))
 
     def trials(self, lists: Lists, embeddings: Embeddings) -> list[Trial]:
         """The trials; without a list of impostors these are among the names of `embeddings`."""

@@ -78,8 +78,9 @@ class Pairs(VerificationProtocol[OwnTrials]):
 
     def notes(self, lists: OwnTrials) -> Sequence[str]:
         if lists.fold_source != "none":
-            return ()
+            return super().notes(lists)
         return (
+            *super().notes(lists),
             f"{shown(self.pairs)}: {FOLDS} disjoint folds cannot be made: no accuracy; add a fold column",
         )
 

@@ -23,6 +23,7 @@ from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
 from nsface.results.audit import Audit
 from nsface.results.curves import Curves
+from nsface.results.groups import Groups
 from nsface.results.measures import Calibration, Corrected
 from nsface.results.threshold import AtThreshold
 
@@ -50,6 +51,7 @@ class ScoredPairs(Measurement):
         audit: less careful figures, where they were asked for.
         fitted_on_all: (P,) scores by a transform fitted on all pairs; for an audit only.
         at_threshold: the rates at a calibrated threshold, where one was given.
+        groups: error rates of groups of people, where they were asked for.
     """
 
     protocol: str
@@ -69,6 +71,7 @@ class ScoredPairs(Measurement):
     audit: Audit | None = None
     fitted_on_all: Floats | None = None
     at_threshold: AtThreshold | None = None
+    groups: Groups | None = None
     notes: Sequence[str] = ()
 
     @property
@@ -113,6 +116,7 @@ class ScoredPairs(Measurement):
             audit=self.audit,
             errata_corrected=self._correction(),
             at_threshold=self.at_threshold,
+            groups=self.groups,
             curves=verification_curves(self),
         )
 

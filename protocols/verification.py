@@ -25,8 +25,11 @@ from nsface.protocols.at_threshold import (
 from nsface.protocols.audit import AUDIT, audit_pairs
 from nsface.protocols.calibrated import calibrate
 from nsface.protocols.comparison import compare_verification
+from nsface.protocols.group_file import read_groups
+from nsface.protocols.group_rates import Given
+from nsface.protocols.grouped import group_pairs, operating_point, people_of
 from nsface.protocols.list_files import ListFile, distinct
-from nsface.protocols.protocol import DIMENSIONS, FAR, Found, Protocol, Start, option
+from nsface.protocols.protocol import DIMENSIONS, FAR, AnyPath, Found, Protocol, Start, option
 from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
@@ -56,6 +59,10 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
     far: tuple[float, ...] = option("FAR at which to report TAR; repeatable.", bounds=FAR, default=())
     calibration: bool = option("Add the expected calibration error (ECE).", default=False)
     audit: bool = option(AUDIT, default=False)
+    groups: AnyPath | None = option(
+        "Add the error rates of groups of people: person<TAB>group per line.", default=None
+    )
+    garbe_alpha: float = option("Weight of FMR in the GARBE of `groups`.", bounds=FAR, default=0.5)
 
     @classmethod
     def recognises(cls, file: ListFile) -> bool:
@@ -83,6 +90,12 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
             "leak": self.audit,
         }
 
+    def notes(self, lists: T) -> Sequence[str]:
+        if self.groups is None:
+            return ()
+        listed = {person for side in people_of(lists) for person in side}
+        return read_groups(self.groups).notes(listed, lists.source)
+
     def measure(self, embeddings: Embeddings, lists: T, start: Start | None = None) -> ScoredPairs:
         return self.finished(self.score(embeddings, lists), embeddings)
 
@@ -102,7 +115,9 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
         calibration = calibrate(scored) if self.calibration else None
         audit = audit_pairs(self, scored, embeddings) if self.audit else None
         notes = scored.trials.notes()
-        scored = replace(scored, embeddings=embeddings, calibration=calibration, audit=audit, notes=notes)
+        groups = group_pairs(scored, self._given_groups(self.groups, scored)) if self.groups else None
+        asked = {"calibration": calibration, "audit": audit, "groups": groups}
+        scored = replace(scored, embeddings=embeddings, notes=notes, **asked)
         return self.with_threshold(scored, embeddings)
 
     def with_threshold(self, scored: ScoredPairs, embeddings: Embeddings) -> ScoredPairs:
@@ -117,6 +132,15 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
         ]
         found = pairs_at(self.calibrated, self.threshold, scored)
         return replace(scored, at_threshold=found, notes=[*scored.notes, *notes])
+
+    def _given_groups(self, path: AnyPath, scored: ScoredPairs) -> Given:
+        """Who is in which group, and the threshold: the calibrated one, where it is given."""
+        if self.calibrated:
+            point = self.calibrated.threshold, f"of {self.threshold}"
+        else:
+            impostors = int((~scored.trials.same).sum())
+            point = operating_point(scored.tar_at_far, bool(self.far), impostors)
+        return Given(read_groups(path), self.garbe_alpha, *point)
 
     def compare(self, first: ScoredPairs, second: ScoredPairs) -> VerificationComparison:
         return compare_verification(first, second)

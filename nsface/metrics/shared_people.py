@@ -157,6 +157,20 @@ def rate_interval(
     return wilson(min(max(mean.value, 0.0), 1.0), trials, _quantile(mean.freedom, confidence))
 
 
+def mean_variance(values: npt.ArrayLike, shared: SharedPeople) -> float:
+    """The identity-aware variance of the mean of `values`, (P,) numbers of pairs: 0 where all are equal.
+
+    Raises:
+        DataError: as for `rate_interval`.
+
+    Example:
+        >>> people = SharedPeople(np.arange(8), np.arange(8))
+        >>> mean_variance(np.arange(8) < 4, people) == 0.25 / 7
+        True
+    """
+    return _mean(values, shared, None, 0.0).variance
+
+
 def paired_difference(
     first: npt.ArrayLike,
     second: npt.ArrayLike,

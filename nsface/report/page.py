@@ -16,6 +16,7 @@ from nsface.errors import shown
 from nsface.recipe.text import dotted
 from nsface.report.answer import find_answer, is_rendered
 from nsface.report.audits import AuditBlock, find_audits
+from nsface.report.by_groups import ByGroups, find_groups
 from nsface.report.charts import LOSS, SATURATION, Chart, result_charts, training_charts
 from nsface.report.checks import find_checks
 from nsface.report.comparisons import find_pairs
@@ -54,6 +55,7 @@ class Section:
         single: a row for each run of systems with several seeds; without rows where there are none.
         audits: what less careful evaluations would have printed.
         plain: names of runs and rows of values, of results that nsface did not make.
+        groups: error rates of groups of people, where they were measured.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Section:
     plain: tuple[list[str], list[Row]]
     charts: list[Chart]
     audits: list[AuditBlock]
+    groups: list[ByGroups]
     worst: list[WorstErrors]
 
 
@@ -198,6 +201,7 @@ def find_section(
         plain=(names, rows_of(values, differing=False)),
         charts=result_charts(name, curves),
         audits=find_audits(curves.values()),
+        groups=find_groups(systems, key),
         worst=[found for found in worst if found],
     )
 

@@ -12,6 +12,7 @@ from nsface.results.audit import Audit
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
 from nsface.results.error_rates import FnirAtFpir, fnir_of, unresolved
+from nsface.results.groups import Groups
 from nsface.results.official import LFW_CLOSED_SET, LFW_OPEN_SET
 from nsface.results.text import WIDTH, columns, dir_at, interval, mean_and_spread, percent, wrapped
 from nsface.results.threshold import AtThreshold
@@ -119,6 +120,7 @@ class Identification(Result):
         embeddings, flip: the embeddings file, and what it says of mirrored images.
         rendered: whether the faces are rendered ones, of people who do not exist.
         audit: what less careful evaluations print of the same searches, where it was asked for.
+        groups: error rates of groups of people, where a file of groups was given.
         curves: CMC and DIR against FAR, for figures.
     """
 
@@ -137,6 +139,7 @@ class Identification(Result):
     flip: str | None = None
     rendered: bool | None = left_out()
     audit: Audit | None = left_out()
+    groups: Groups | None = left_out()
     curves: Curves | None = left_out()
 
     @classmethod
@@ -206,4 +209,6 @@ class Identification(Result):
             lines.append(self.at_threshold.lines(width))
         if self.audit:
             lines.append(self.audit.table(width))
+        if self.groups:
+            lines.append(self.groups.table(width))
         return "\n".join(lines)

@@ -11,6 +11,7 @@ from nsface.results.audit import Audit
 from nsface.results.base import Figure, Result
 from nsface.results.curves import Curves
 from nsface.results.error_rates import unresolved
+from nsface.results.groups import Groups
 from nsface.results.measures import Calibration, Corrected, Measures
 from nsface.results.official import PAIRS
 from nsface.results.text import WIDTH, columns, interval, named_values, percent, wrapped
@@ -34,6 +35,7 @@ class Verification(Measures, Result):
         audit: what less careful evaluations print of the same scores, where it was asked for.
         errata_corrected: the same pairs with corrected labels, where a list of errata was given.
         at_threshold: FMR and FNMR at a calibrated threshold, where one was given.
+        groups: error rates of groups of people, where a file of groups was given.
         curves: the ROC, histograms of scores and the worst errors, for figures.
 
     Example:
@@ -65,6 +67,7 @@ class Verification(Measures, Result):
     audit: Audit | None = left_out()
     errata_corrected: Corrected | None = left_out()
     at_threshold: AtThreshold | None = left_out()
+    groups: Groups | None = left_out()
     curves: Curves | None = left_out()
 
     @classmethod
@@ -115,6 +118,8 @@ class Verification(Measures, Result):
             parts.append(named_values(corrected.accuracy_rows(), width))
         if self.audit:
             parts.append(self.audit.table(width))
+        if self.groups:
+            parts.append(self.groups.table(width))
         return "\n".join(parts)
 
     def _rate_rows(self) -> list[tuple[str, ...]]:

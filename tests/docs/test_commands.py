@@ -15,7 +15,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -145,9 +144,9 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_ytf_set(folder, folds=10, pairs=1, frames=2, familiar=made.familiar)
     (folder / "ytf" / "frame_images_DB").rename(folder / "frame_images_DB")
     names = open_source(str(folder / "lfw")).names
-    for group_ in ("women", "men"):
-        lines = [f"{a}\t{b}\t{int(a.split('/')[0] == b.split('/')[0])}\n" for a, b in pairwise(names)]
-        (folder / f"pairs-{group_}.txt").write_text("".join(lines))
+    people = sorted({name.split("/")[0] for name in names})
+    groups = [f"{person}\t{'ab'[number % 2]}\n" for number, person in enumerate(people)]
+    (folder / "groups.txt").write_text("".join(groups))
     return folder
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "train": "Train a network as a recipe describes.",
     "recipes": "List the recipes that come with nsface, or print one.",
     "extract": "Turn face images into embeddings.",
+    "export": "Write a network as an ONNX file, checked against PyTorch.",
     "fetch": "Download LFW and its lists.",
     "align": "Align faces to a five-point template.",
     "pack": "Pack images of any kind into a store, or into a folder.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,13 @@ LARGEST = (1 << 31) - 1  # bytes of one protobuf message
 _IR_VERSION = 0x08  # the tag of the first field of an ONNX model, a number
 
 
-def missing_packages(where: str, error: ImportError) -> ModelError:
-    """The error where the packages for ONNX are not installed."""
-    return ModelError(
-        f'{shown(where)}: ONNX files need other packages ({error.name}): pip install "nsface[onnx]"'
-    )
+def require_packages(where: str | os.PathLike[str]) -> None:
+    """Raise a ModelError about the file `where` if a package of the extra `onnx` is not installed."""
+    for name in ("onnx", "onnxruntime", "onnxscript"):
+        if find_spec(name) is None:
+            raise ModelError(
+                f'{shown(where)}: ONNX files need other packages ({name}): pip install "nsface[onnx]"'
+            )
 
 
 def is_onnx(path: str | os.PathLike[str]) -> bool:
@@ -82,7 +85,7 @@ def metadata(model: ModelProto, where: str) -> dict[str, Any]:
     return content
 
 
-def with_metadata(model: ModelProto, content: dict[str, Any]) -> None:
+def write_metadata(model: ModelProto, content: dict[str, Any]) -> None:
     """Write `content` among the metadata of `model`, in place of what is there."""
     kept = [(entry.key, entry.value) for entry in model.metadata_props if entry.key != METADATA]
     del model.metadata_props[:]

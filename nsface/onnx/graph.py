@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 Layout = Literal["NCHW", "NHWC"]
+INT8 = "int8"
 _BATCH = "batch"
 _LOOPS = {"Loop", "Scan"}
 _INTEGER = {
@@ -171,7 +172,7 @@ def precision(model: ModelProto) -> str:
     from onnx import TensorProto
 
     if any(node.op_type in _INTEGER for node in depends_on_images(model)):
-        return "int8"
+        return INT8
     kinds = {tensor.data_type for tensor in model.graph.initializer}
     if any(node.op_type == "DequantizeLinear" for node in model.graph.node):
         return "float32, weights of int8"

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from nsface.device import DeviceChoice, PrecisionChoice, check_choice
 from nsface.errors import ModelError, NsfaceError, shown
-from nsface.onnx.file import missing_packages
+from nsface.onnx.file import require_packages
+from nsface.onnx.graph import INT8
 from nsface.onnx.probe import Probed, probe
 from nsface.onnx.runtime import CUDA, Runner
 from nsface.untrusted import isolated
@@ -38,6 +39,7 @@ class OnnxNetwork(nn.Module):
             [probed.output],
             where=path,
             threads=torch.get_num_threads(),
+            int8=probed.precision == INT8,
             cuda=cuda,
         )
         self.meta = {
@@ -73,10 +75,9 @@ def read_network(
             precision.
         NsfaceError: what is said of its images contradicts it, or is not enough; or there is no CUDA device.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise missing_packages(os.fspath(path), error) from error
+    require_packages(path)
+    import onnxruntime
+
     check_choice("device", device, DeviceChoice)
     check_choice("precision", precision, PrecisionChoice)
     where = os.fspath(path)

@@ -5,15 +5,17 @@ ONNX Runtime trusts the graphs that it is given: a damaged one can end the proce
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import ModelError, shown
-from nsface.onnx.file import metadata, missing_packages, read_onnx
+from nsface.onnx.file import metadata, read_onnx
 from nsface.onnx.graph import (
+    INT8,
     ImageInput,
     check_operations,
     drop_needless_inputs,
@@ -65,11 +67,6 @@ def probe(path: str, given: Mapping[str, Any], preset: str | None, output: str |
         ModelError: the file is not that of a recogniser, or it cannot be run.
         NsfaceError: what is said of its images contradicts it, or is not enough.
     """
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise missing_packages(path, error) from error
     model = read_onnx(path)
     limit_memory(_MEMORY + 4 * model.ByteSize())
     check_operations(model, path)
@@ -77,14 +74,16 @@ def probe(path: str, given: Mapping[str, Any], preset: str | None, output: str |
     image = image_input(model, path)
     images = _preprocessing(model, image, path, given, preset)
     pair = _two_images(images)
-    single = image._replace(batch=image.batch or 1)
-    name, vectors = _embeddings(model, single, pair, output, path)
-    _leave_only(model, name)
     kind = precision(model)
+    run = partial(Runner, where=path, threads=1, int8=kind == INT8)
+    single = image._replace(batch=image.batch or 1)
+    name, vectors = _embeddings(run, model, single, pair, output, path)
+    _leave_only(model, name)
     graph = model.SerializeToString()
     free_batch(model, single.batch or 1)
     freed, free = model.SerializeToString(), image._replace(batch=None)
-    found = (freed, free) if _same_in_a_batch(freed, free, name, pair, vectors) else (graph, single)
+    same = _same_in_a_batch(partial(run, freed, free, [name]), pair, vectors)
+    found = (freed, free) if same else (graph, single)
     return Probed(*found, name, int(np.prod(vectors.shape[1:])), images, kind)
 
 
@@ -112,14 +111,19 @@ def _two_images(images: Preprocessing) -> Pair:
 
 
 def _embeddings(
-    model: ModelProto, image: ImageInput, pair: Pair, output: str | None, path: str
+    run: Callable[..., Runner],
+    model: ModelProto,
+    image: ImageInput,
+    pair: Pair,
+    output: str | None,
+    path: str,
 ) -> tuple[str, npt.NDArray[Any]]:
     """The name of the output with the embeddings, and the embeddings of `pair`."""
     names = [value.name for value in model.graph.output]
     if output is not None and output not in names:
         raise ModelError(f"{shown(path)}: no output is called '{shown(output)}'; there are: {_listed(names)}")
     names = names if output is None else [output]
-    runner = Runner(model.SerializeToString(), image, names, where=path, threads=1)
+    runner = run(model.SerializeToString(), image, names)
     alone = [runner(one[None]) for one in pair]
     made = {name: np.concatenate(rows) for name, rows in zip(names, zip(*alone, strict=True), strict=True)}
     fitting = {name: value for name, value in made.items() if _is_embedding(value)}
@@ -153,12 +157,10 @@ def _leave_only(model: ModelProto, name: str) -> None:
     model.graph.output.append(kept)
 
 
-def _same_in_a_batch(
-    graph: bytes, image: ImageInput, name: str, pair: Pair, vectors: npt.NDArray[Any]
-) -> bool:
+def _same_in_a_batch(runner: Callable[[], Runner], pair: Pair, vectors: npt.NDArray[Any]) -> bool:
     """Whether two images in one batch have the embeddings that each has alone."""
     try:
-        (together,) = Runner(graph, image, [name], where="", threads=1)(pair)
+        (together,) = runner()(pair)
     except ModelError:
         return False
     if together.shape != vectors.shape:

@@ -27,6 +27,7 @@ class Runner:
         outputs: names of the outputs.
         where: the name of the file in messages.
         threads: how many cores to use.
+        int8: whether the graph calculates in 8 bits.
         cuda: whether to run on a CUDA device.
 
     Raises:
@@ -42,6 +43,7 @@ class Runner:
         *,
         where: str,
         threads: int,
+        int8: bool,
         cuda: bool = False,
     ) -> None:
         import onnxruntime
@@ -51,8 +53,8 @@ class Runner:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ONLY_FATAL
         options.intra_op_num_threads = 1 if self._workers > 1 else threads
-        # so that weights of 8 bits in a network of floats become floats once, and not in every run
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        if not int8:  # weights of 8 bits in a network of floats become floats once, and not in every run
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         providers = [CUDA, CPU] if cuda else [CPU]
         if cuda and CUDA not in onnxruntime.get_available_providers():
             raise NsfaceError(_no_cuda(where))

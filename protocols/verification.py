@@ -111,13 +111,15 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
         return type(self).__name__.lower()
 
     def finished(self, scored: ScoredPairs, embeddings: Embeddings) -> ScoredPairs:
-        """`scored` with its embeddings, its notes, and calibration and audit where they are asked for."""
-        calibration = calibrate(scored) if self.calibration else None
-        audit = audit_pairs(self, scored, embeddings) if self.audit else None
-        notes = scored.trials.notes()
-        groups = group_pairs(scored, self._given_groups(self.groups, scored)) if self.groups else None
-        asked = {"calibration": calibration, "audit": audit, "groups": groups}
-        scored = replace(scored, embeddings=embeddings, notes=notes, **asked)
+        """`scored` with its embeddings, its notes, and what else is asked for."""
+        scored = replace(
+            scored,
+            embeddings=embeddings,
+            notes=scored.trials.notes(),
+            calibration=calibrate(scored) if self.calibration else None,
+            audit=audit_pairs(self, scored, embeddings) if self.audit else None,
+            groups=group_pairs(scored, self._given_groups(self.groups, scored)) if self.groups else None,
+        )
         return self.with_threshold(scored, embeddings)
 
     def with_threshold(self, scored: ScoredPairs, embeddings: Embeddings) -> ScoredPairs:

@@ -2,6 +2,7 @@
 
     python benchmarks/coverage.py -o docs/results/coverage.md       # about a quarter of an hour of one core
     python benchmarks/coverage.py --thresholds -o docs/results/coverage.md     # their part of it alone
+    python benchmarks/coverage.py --groups -o docs/results/coverage.md         # that of groups alone
     python benchmarks/coverage.py --speed                           # of 6,000 and 1,000,000 pairs
 
 Every interval and test that nsface prints is taken from nsface's own functions, thousands of times, on scores
@@ -17,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 
 import click
@@ -25,7 +26,7 @@ import coverage_models as models
 import coverage_thresholds as thresholds
 import numpy as np
 from coverage_groups import SHAPES, by_group
-from coverage_page import Row, page, threshold_section, with_thresholds
+from coverage_page import GROUPS, THRESHOLDS, Row, page, part, with_part
 from scipy.stats import norm
 
 from nsface.embeddings import Embeddings
@@ -241,7 +242,6 @@ def settings(data: Path, scale: float) -> list[Setting]:
         made += [partial(open_sets, (200, 1000), 0.01, rate, e, fewer) for rate in (0.05, 0.5, 0.9, 0.99)]
         made += [partial(templates, rate, e, fewer) for rate in (0.5, 0.9, 0.99)]
         made += [partial(open_sets, (596, 5153), far, r, e, few) for far, r in ((0.01, 0.6), (0.1, 0.83))]
-    made += [partial(by_group, shape, r, e, fewer) for shape in SHAPES for r in (0.02, 0.05) for e in EFFECTS]
     return made
 
 
@@ -255,6 +255,15 @@ def threshold_settings(data: Path, scale: float) -> list[Setting]:
         made += [partial(thresholds.all_pairs, 100, 3, rate, e, count) for rate in FARS]
         made += [partial(thresholds.galleries, (200, 1000), rate, e, count) for rate in FARS[:2]]
     return made
+
+
+def group_settings(data: Path, scale: float) -> list[Setting]:
+    """What is simulated of groups of people; each takes a seed."""
+    count = max(2, int(120 * scale))
+    return [partial(by_group, shape, rate, e, count) for shape in SHAPES for rate in (0.04,) for e in EFFECTS]
+
+
+PARTS = {"--thresholds": (THRESHOLDS, threshold_settings), "--groups": (GROUPS, group_settings)}
 
 
 def speed() -> dict[int, tuple[float, float, float]]:
@@ -282,10 +291,18 @@ def speed() -> dict[int, tuple[float, float, float]]:
 @click.option("--seed", default=0, show_default=True, help="Of the first setting; the next has the next.")
 @click.option("--processes", default=1, show_default=True)
 @click.option(
-    "--thresholds", "part", is_flag=True, help="Calibrated thresholds alone; the rest of the page stays."
+    "--thresholds",
+    "only",
+    flag_value="--thresholds",
+    help="Calibrated thresholds alone; the rest of the page stays.",
+)
+@click.option(
+    "--groups", "only", flag_value="--groups", help="Groups of people alone; the rest of the page stays."
 )
 @click.option("--speed", "speed_only", is_flag=True, help="Measure time and memory alone.")
-def main(output: Path | None, scale: float, seed: int, processes: int, part: bool, speed_only: bool) -> None:
+def main(
+    output: Path | None, scale: float, seed: int, processes: int, only: str | None, speed_only: bool
+) -> None:
     """Simulate everything, print a line a setting, write the page."""
     found = speed()
     for pairs, (build, use, peak) in found.items():
@@ -293,14 +310,18 @@ def main(output: Path | None, scale: float, seed: int, processes: int, part: boo
     if speed_only:
         return
     data = Path(os.environ.get("NSFACE_DATA", "../shared/data"))
-    calibrated = threshold_section(*_all_simulated(threshold_settings(data, scale), seed, processes), seed)
-    if part:
-        if output:
-            output.write_text(with_thresholds(output.read_text(encoding="utf-8"), calibrated), "utf-8")
-        return
-    rows, seconds = _all_simulated(settings(data, scale), seed, processes)
+    sections = [
+        part(head, option, *_all_simulated(made(data, scale), seed, processes), seed)
+        for option, (head, made) in PARTS.items()
+        if only in (None, option)
+    ]
+    if only:
+        text = output.read_text(encoding="utf-8") if output else ""
+    else:
+        rows, seconds = _all_simulated(settings(data, scale), seed, processes)
+        text = page(rows, found, seconds, seed)
     if output:
-        output.write_text(with_thresholds(page(rows, found, seconds, seed), calibrated), encoding="utf-8")
+        output.write_text(reduce(with_part, sections, text), encoding="utf-8")
 
 
 def _all_simulated(everything: list[Setting], seed: int, processes: int) -> tuple[list[Row], float]:

@@ -38,8 +38,8 @@ def test_lists_without_official_ones_are_of_lfws_size(tmp_path: Path) -> None:
 def test_every_setting_runs_and_lists_its_rows(tmp_path: Path) -> None:
     everything = coverage.settings(tmp_path, 0.0)
     kinds = {setting.func.__name__: setting for setting in everything}  # type: ignore[attr-defined]
-    assert set(kinds) == {"folds", "view_1", "ranks", "open_sets", "templates", "by_group"}
-    for name in ("view_1", "ranks", "templates", "by_group"):
+    assert set(kinds) == {"folds", "view_1", "ranks", "open_sets", "templates"}
+    for name in ("view_1", "ranks", "templates"):
         rows = kinds[name](0)
         assert all(0 <= row.share <= 1 and row.replicates == 2 for row in rows)
     for setting in coverage.threshold_settings(tmp_path, 0.0):
@@ -53,6 +53,13 @@ def test_every_setting_runs_and_lists_its_rows(tmp_path: Path) -> None:
         "McNemar, mid-p, of accuracy",
     }
     assert coverage.folds(models.small(40, 200), 0.75, 0.5, 3, 0) == rows
+
+
+def test_groups_have_their_intervals_and_their_test(tmp_path: Path) -> None:
+    equal, *_, unequal = coverage.group_settings(tmp_path, 0.0)
+    names = {row.what for row in equal(0) if row.test}
+    assert names == {"groups: differences of FNMR", "groups: differences of FMR"}
+    assert len({row.what for row in unequal(0)}) == 4
 
 
 def test_tally_compares_intervals_with_the_truth() -> None:

@@ -43,11 +43,12 @@ the rate. The standard error is 1.1 points.
 
 GROUPS = """# Groups of people
 
-`--groups` prints summaries of how much error rates differ between groups, with 95 % intervals, and a test whether
-the groups differ by chance. Each group has 300 people. FNMR is of 1 to 6 pairs of each, 3.5 in the mean; FMR of
-8,000 pairs of random people, of which those within a group count. A column is the rate of the first group; the
-title of a table says what those of the others are by it. The standard error (at 95 or 5 %) is 2.0 points for a
-test, with 120 replicates, and 1.4 for the interval of a ratio or a Gini coefficient, which each replicate has two of.
+`--groups` prints summaries of how much error rates differ between groups, with 95 % intervals, and a test
+whether the groups differ by chance. Each group has 300 people. FNMR is of 1 to 6 pairs of each, 3.5 in the
+mean; FMR of 8,000 pairs of random people, of which those within a group count. A column is the rate of the
+first group; the title of a table says what those of the others are by it. The standard error (at 95 or 5 %)
+is 2.0 points for a test and for GARBE, and 1.4 for the intervals of the others, of which each replicate has
+two: of FNMR and of FMR.
 """
 
 REASONS = {

@@ -9,7 +9,7 @@ import coverage_models as models
 import coverage_thresholds as thresholds
 import numpy as np
 import pytest
-from coverage_page import Row, page, threshold_section, with_thresholds
+from coverage_page import GROUPS, THRESHOLDS, Row, page, part, with_part
 from scipy.stats import norm
 
 
@@ -89,13 +89,15 @@ def test_page_marks_what_misses_the_target_and_says_why() -> None:
     assert "| 6,000 | 0.100 s | 0.200 s | 300 MiB |" in text
 
 
-def test_thresholds_have_their_part_of_the_page() -> None:
+def test_parts_of_the_page_are_written_anew_by_themselves() -> None:
     text = page([], {6000: (0.1, 0.2, 300.0)}, 60, 0)
     rows = [Row("bound", "list", 0.01, 0.5, False, 0.95, 400, 1.375)]
-    once = with_thresholds(text, threshold_section(rows, 60, 0))
+    parts = [part(THRESHOLDS, "--thresholds", rows, 60, 0), part(GROUPS, "--groups", rows, 60, 0)]
+    once = with_part(with_part(text, parts[0]), parts[1])
     assert "| bound | interval, 95 % | 0.5 | 95.0 (1.38) |" in once
-    assert once.index("# Calibrated thresholds") < once.index("## Speed")
-    assert with_thresholds(once, threshold_section(rows, 60, 0)) == once
+    assert once.index("# Calibrated thresholds") < once.index("# Groups of people") < once.index("## Speed")
+    for one in parts:
+        assert with_part(once, one) == once
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.5])

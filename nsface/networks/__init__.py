@@ -15,6 +15,7 @@ from torch import nn
 from nsface.arguments import check_arguments, unknown_name
 from nsface.errors import ModelError
 from nsface.networks.cost import Cost, count
+from nsface.networks.ir import IR
 from nsface.networks.iresnet import IResNet
 from nsface.networks.light_resnet import LightResNet
 from nsface.networks.sphereface import SphereFace
@@ -23,6 +24,10 @@ from nsface.networks.vgg_face import VGGFace
 __all__ = ["NETWORKS", "Cost", "build", "count"]
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "ir-18": partial(IR, depth=18),
+    "ir-34": partial(IR, depth=34),
+    "ir-50": partial(IR, depth=50),
+    "ir-101": partial(IR, depth=101),
     "iresnet-18": partial(IResNet, depth=18),
     "iresnet-34": partial(IResNet, depth=34),
     "iresnet-50": partial(IResNet, depth=50),

@@ -9,7 +9,7 @@ from nsface.errors import ModelError
 from nsface.networks import NETWORKS, build
 
 # One of each family, SphereFace also without residual units: enough for what does not depend on depth.
-REPRESENTATIVES = ["iresnet-18", "light-resnet", "sphereface-4", "sphereface-20", "vgg-face"]
+REPRESENTATIVES = ["ir-18", "iresnet-18", "light-resnet", "sphereface-4", "sphereface-20", "vgg-face"]
 SIZES = [(112, 112), (112, 96)]
 ODD_SIZES = [(16, 16), (17, 31), (97, 113), (224, 192)]
 
@@ -89,7 +89,7 @@ def test_in_evaluation_an_embedding_depends_on_its_image_alone(name: str) -> Non
         assert torch.equal(value, before[key]), key
 
 
-@pytest.mark.parametrize("name", ["iresnet-18", "light-resnet", "vgg-face"])
+@pytest.mark.parametrize("name", ["ir-18", "iresnet-18", "light-resnet", "vgg-face"])
 def test_in_training_batch_statistics_move(name: str) -> None:
     network = seeded(name).train()
     before = {key: value.clone() for key, value in network.state_dict().items() if "running" in key}

@@ -28,6 +28,7 @@ COMPLETION = "_NSFACE_COMPLETE"  # the variable by which a shell asks for comple
 COMMANDS = {
     "train": "Train a network as a recipe describes.",
     "recipes": "List the recipes that come with nsface, or print one.",
+    "import": "Make a model file from weights that others trained.",
     "extract": "Turn face images into embeddings.",
     "export": "Write a network as an ONNX file, checked against PyTorch.",
     "fetch": "Download LFW and its lists.",
@@ -46,6 +47,8 @@ COMMANDS = {
     "demo": "Run the whole job once on rendered faces: train twice, extract, score, report.",
     "doctor": "Show versions and devices, and whether PyTorch computes correctly here.",
 }
+
+_MODULES = {"import": "import_model"}  # where the name of a command is no name of a module
 
 
 class LazyGroup(click.Group):
@@ -89,7 +92,7 @@ def _command(name: str) -> click.Command:
         from nsface.cli.evaluate import evaluation
 
         return evaluation(protocol)
-    found: click.Command = importlib.import_module("nsface.cli." + name.replace("-", "_")).command
+    found: click.Command = importlib.import_module("nsface.cli." + _MODULES.get(name, name.replace("-", "_"))).command
     return found
 
 

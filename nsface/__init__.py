@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         SphereFace,
     )
     from nsface.images.sources import open_source
+    from nsface.importing import import_model
     from nsface.recipe.schema import load_recipe
     from nsface.training.run import train
 
@@ -72,6 +73,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "extract",
+    "import_model",
     "load_embeddings",
     "load_model",
     "load_recipe",
@@ -88,6 +90,7 @@ _PLACES = {
     "Model": ("nsface.embeddings.model", ""),
     "NsfaceError": ("nsface.errors", ""),
     "extract": ("nsface.embeddings.extraction", ""),
+    "import_model": ("nsface.importing", ""),
     "load_embeddings": ("nsface.embeddings.file", "load"),
     "load_model": ("nsface.embeddings.model", ""),
     "load_recipe": ("nsface.recipe.schema", ""),

@@ -32,6 +32,22 @@ MAX_WHOLE_NUMBER = 1024  # among the arguments of a network, such as a number of
 MAX_WEIGHTS = 1 << 33  # of a network
 
 
+class Origin(BaseModel):
+    """Where imported weights came from.
+
+    Attributes:
+        file: the name of the file, without its folder.
+        digest: its SHA-256, in hexadecimal.
+        preset: the key of `nsface.presets.PRESETS` that the preprocessing is from, if one was given.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str
+    digest: str
+    preset: str | None = None
+
+
 class Description(BaseModel):
     """The JSON header of a model file: all that is known of a model besides its weights.
 
@@ -39,10 +55,12 @@ class Description(BaseModel):
         network, network_arguments: a key of `nsface.networks.NETWORKS`, and arguments of that network.
         embedding_size: D.
         input: size and preprocessing of the images.
-        head, head_arguments: a key of `nsface.heads.HEADS`, and arguments of that head.
-        identities: C, how many identities the model was trained with.
-        recipe_digest: the digest of the recipe.
+        head, head_arguments: a key of `nsface.heads.HEADS`, and arguments of that head; "none" for imported
+            weights.
+        identities: C, how many identities the model was trained with; 0 for imported weights.
+        recipe_digest: the digest of the recipe; empty for imported weights.
         version: the version of nsface.
+        origin: where imported weights came from; None, and not in the file, for a model that nsface trained.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -56,6 +74,11 @@ class Description(BaseModel):
     identities: int = Field(ge=0)
     recipe_digest: str
     version: str = __version__
+    origin: Origin | None = None
+
+    def to_json(self) -> str:
+        """The JSON in the header."""
+        return self.model_dump_json(exclude={"origin"} if self.origin is None else None)
 
     def build(self) -> nn.Module:
         """The network described, with fresh weights.
@@ -134,7 +157,7 @@ def save_model(path: str | os.PathLike[str], network: nn.Module, description: De
             "lower optimizer.learning_rate, lengthen schedule.warmup or set optimizer.clip_norm"
         )
     with replacing(path) as temporary:  # save_file would replace it by a file with other permissions
-        temporary.write_bytes(save(weights, metadata={HEADER: description.model_dump_json()}))
+        temporary.write_bytes(save(weights, metadata={HEADER: description.to_json()}))
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:

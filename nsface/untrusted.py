@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import tokenize
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -125,6 +126,25 @@ def read_array_header(file: IO[bytes], size: int, where: str) -> ArrayHeader:
             f"{max(0, size - offset):,}; it is damaged or cut short"
         )
     return ArrayHeader(shape, dtype, fortran_order, offset)
+
+
+def check_stored_archive(path: str | os.PathLike[str]) -> None:
+    """Raise if the file is no uncompressed zip archive, as PyTorch writes it, or if its checksums are wrong.
+
+    PyTorch itself checks no sums, and would fill the memory with what a few compressed bytes expand to.
+
+    Raises:
+        ValueError: it is compressed, promises more than it holds, or a sum is wrong.
+        zipfile.BadZipFile, OSError, and what else `zipfile` raises for damaged files.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("compressed")
+        if sum(entry.file_size for entry in entries) > os.stat(path).st_size:
+            raise ValueError("more than the file holds")
+        if archive.testzip() is not None:
+            raise ValueError("a wrong sum")
 
 
 # A new program, because multiprocessing would start a copy of this one, which runs a user's script again.

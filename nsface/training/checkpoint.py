@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from nsface.errors import ModelError, NsfaceError, shown
 from nsface.files import reason, replacing
 from nsface.finite import not_finite
 from nsface.run_folder import PREVIOUS, RunFolder
+from nsface.untrusted import check_stored_archive
 
 PARTS = {"step", "network", "head", "auxiliary", "optimizer", "meter"}  # see Trainer.state
 
@@ -104,7 +104,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         ModelError: the file is missing, damaged (even by one bit), or has numbers that are not finite.
     """
     try:
-        _check_whole(path)
+        check_stored_archive(path)
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except OSError as error:
         raise ModelError(f"{shown(path)}: cannot be read: {reason(error)}") from error
@@ -122,21 +122,6 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     if broken:
         raise ModelError(f"{shown(path)}: its numbers are not finite ({shown(broken[0])})")
     return state
-
-
-def _check_whole(path: Path) -> None:
-    """Raise if the file is no uncompressed archive, as PyTorch writes it, or if its checksums are wrong.
-
-    PyTorch itself checks no sums, and would fill the memory with what a few compressed bytes expand to.
-    """
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise ValueError("compressed")
-        if sum(entry.file_size for entry in entries) > path.stat().st_size:
-            raise ValueError("more than the file holds")
-        if archive.testzip() is not None:
-            raise ValueError("a wrong sum")
 
 
 def tensors(state: dict[str, Any]) -> dict[str, Tensor]:

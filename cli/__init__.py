@@ -92,7 +92,9 @@ def _command(name: str) -> click.Command:
         from nsface.cli.evaluate import evaluation
 
         return evaluation(protocol)
-    found: click.Command = importlib.import_module("nsface.cli." + _MODULES.get(name, name.replace("-", "_"))).command
+    found: click.Command = importlib.import_module(
+        "nsface.cli." + _MODULES.get(name, name.replace("-", "_"))
+    ).command
     return found
 
 

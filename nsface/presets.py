@@ -16,7 +16,8 @@ from nsface.errors import NsfaceError, shown
 from nsface.preprocessing import Preprocessing
 from nsface.untrusted import first_fault
 
-# what the authors' own scripts for inference do with 112×112 crops of the ArcFace template
+# what the authors' own scripts for inference do with 112×112 crops of the ArcFace template; a model of
+# CVLface whose configuration says `color_space: BGR` takes BGR, and CVLface exchanges the channels itself
 PRESETS = {
     "arcface_torch": Preprocessing(
         height=112, width=112, colour="RGB", mean=127.5, std=127.5, template="arcface"

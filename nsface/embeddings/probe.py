@@ -33,6 +33,7 @@ CLEAR = 3.0  # standard errors: several choices are tried, and nobody should be 
 _FOUND = 0.5
 _NOTABLE = 0.05  # difference of shares of mirrored images worth telling
 _TINY = 1e-12
+_SAME_RANGE = 0.05
 _BATCH = 32
 _RANGES = ((127.5, 127.5), (0.0, 255.0), (0.0, 1.0))  # mean, std: −1 to 1, 0 to 1, and pixels as they are
 Floats = npt.NDArray[np.float64]
@@ -130,7 +131,8 @@ def probe(model: Model, source: Source, progress: Callable[[int], object] | None
         progress: called with 1 after each choice.
 
     Raises:
-        DataError: there are fewer than ten images, or images of another size than the model takes.
+        DataError: there are fewer than ten images, one person alone, or images of another size than the model
+            takes.
 
     Example:
         >>> probe(load_model("r50.safetensors"), open_source("lfw/")).verdict  # doctest: +SKIP
@@ -139,6 +141,8 @@ def probe(model: Model, source: Source, progress: Callable[[int], object] | None
     if len(indices) < FEWEST_IMAGES:
         raise DataError(f"{source.location}: {len(indices)} images; give {FEWEST_IMAGES} faces or more")
     people = [source.identities[i] or f"\0{i}" for i in indices]
+    if len(set(people)) == 1:
+        raise DataError(f"{source.location}: faces of one person alone; give faces of several people")
     crops = _crops(source, indices, model.input)
     choices: list[Choice] = []
     for images, crop in candidates(model.input, list(crops)):
@@ -180,11 +184,11 @@ def _alike(own: Preprocessing, mean: float, std: float) -> bool:
     """Whether black and white pixels become nearly the same values, as with a std of 127.5 and 128."""
     ends = np.array([[0.0], [255.0]])
     own_ends = (ends - np.array(own.mean)) / np.array(own.std)
-    return bool(np.abs(own_ends - (ends - mean) / std).max() < 0.05 * np.ptp(own_ends))  # noqa: PLR2004
+    return bool(np.abs(own_ends - (ends - mean) / std).max() < _SAME_RANGE * np.ptp(own_ends))
 
 
 def _crops(source: Source, indices: Sequence[int], own: Preprocessing) -> dict[str, Pixels]:
-    """The faces in each crop, at the size of the network, by the size of the crop; the network's own first."""
+    """The faces by the size of their crop, scaled to the network's size; its own crop first."""
     faces = [source.pixels(index) for index in indices]
     fits = [Fit(own)] + [
         Fit(own.model_copy(update={"height": height, "width": width, "template": name}))
@@ -234,7 +238,7 @@ def _choice(model: Model, faces: Pixels, people: Sequence[str], crop: str) -> Ch
 
 
 def _separation(scores: Floats, own: Floats, same: npt.NDArray[np.bool_]) -> float:
-    """The mean of the genuine scores, or of those of the mirrored images `own`, in units of the impostors'."""
+    """The mean genuine score, or that of the mirrored images `own`, in units of the impostor scores."""
     genuine, impostor = scores[np.triu(same, 1)], scores[~same]
     alike = genuine if len(genuine) >= FEWEST_PEOPLE - 1 else own
     return float((alike.mean() - impostor.mean()) / max(float(impostor.std()), _TINY))
@@ -257,8 +261,8 @@ def _verdict(choices: Sequence[Choice], better: Choice | None, pairs: int) -> st
                 f"for {own.mirrored:.0%}: the network seems to expect {new}."
             )
         return (
-            f"With {new} the scores of {faces} lie {better.separation:.2f} standard deviations above those of "
-            f"two people, with {old} {own.separation:.2f}: the network seems to expect {new}."
+            f"With {new} the scores of {faces} lie {better.separation:.2f} standard deviations above those "
+            f"of two people, with {old} {own.separation:.2f}: the network seems to expect {new}."
         )
     unclear = [_difference(choice, own)[0] for choice in choices[1:] if not choice.clearly_worse]
     if not unclear:

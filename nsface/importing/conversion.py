@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nsface.errors import ModelError, NsfaceError, counted, listing, shown
+from nsface.errors import ModelError, NsfaceError, counted, joined, listing, shown
 from nsface.finite import not_finite
 from nsface.importing.recognition import COUNTER, Recognised, is_number, recognise
 from nsface.importing.weights_file import read_tensors
@@ -108,8 +108,8 @@ def _preprocessing(
         usual = PRESETS.get(preset or "")
         if usual and found.size != (usual.height, usual.width) and "template" not in given:
             raise NsfaceError(
-                f"{where}: its tensors are for images of {found.size[0]}×{found.size[1]} (height × width), and "
-                f"{preset} has {usual.size}: give the --template of its faces"
+                f"{where}: its tensors are for images of {found.size[0]}×{found.size[1]} (height × width), "
+                f"and {preset} has {usual.size}: give the --template of its faces"
             )
     return completed_preprocessing(where, given, known, preset)
 
@@ -134,7 +134,7 @@ def _loaded(where: str, found: Recognised, images: Preprocessing, file_size: int
         raise ModelError(f"{where}: damaged: its tensors repeat a few bytes")
     weights = {name: tensor.to(torch.float32) for name, tensor in found.weights.items()}
     if broken := not_finite(weights):
-        raise ModelError(f"{where}: weights are not finite ({listing(broken, 3)}); nothing can be done with it")
+        raise ModelError(f"{where}: weights are not finite ({listing(broken, 3)}); it is of no use")
     network = plan_network(found.network, images, found.embedding_size, {})
     counters = {n: torch.zeros((), dtype=torch.long) for n in expected if n.endswith(COUNTER)}
     network.load_state_dict(weights | counters, assign=True)
@@ -142,7 +142,7 @@ def _loaded(where: str, found: Recognised, images: Preprocessing, file_size: int
 
 
 def _size_remedy(found: Recognised, name: str, expected: Mapping[str, Tensor]) -> str:
-    """The end of a message where the number of cells of the last map differs, and the images' size with it."""
+    """The end of a message about a wrong shape: the images have another size, or the layers other widths."""
     if found.weights[name].ndim != 2 or found.weights[name].shape[:1] != expected[name].shape[:1]:
         return "; the file is of a network with other widths"
     fits = " {}×{}".format(*found.size) if found.size else " another size"
@@ -156,7 +156,7 @@ def _notes(where: str, file_name: str, found: Recognised) -> list[str]:
     said = set(_DEPTH.findall(file_name.lower()))
     if said and not said & same:
         notes.append(
-            f"{where}: its name says {' and '.join(sorted(said))}, but its tensors are those of {found.network}"
+            f"{where}: its name says {joined(sorted(said))}, but its tensors are those of {found.network}"
         )
     kinds = {str(t.dtype).removeprefix("torch.") for t in found.weights.values()} - {"float32"}
     if kinds:

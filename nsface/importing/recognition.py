@@ -70,10 +70,12 @@ def recognise(tensors: Mapping[str, Tensor], where: str, network: str | None = N
     matches = [match for name, plan in plans.items() for match in _matches(name, plan, tensors, where)]
     exact = [match for match in matches if match.exact]
     if not exact:
-        raise ModelError(_why_unknown(tensors, max(matches, key=lambda match: match.share, default=None), where))
+        raise ModelError(
+            _why_unknown(tensors, max(matches, key=lambda match: match.share, default=None), where)
+        )
     if len({match.prefix for match in exact}) > 1:
         places = listing(sorted(match.prefix.rstrip(".") or "the file itself" for match in exact), _TO_SHOW)
-        raise ModelError(f"{where}: several networks are in it ({places}); save the state dict of one of them")
+        raise ModelError(f"{where}: several networks are in it ({places}); save the state dict of one")
     return _recognised(exact[0], plans[exact[0].network], tensors)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +25,7 @@ from nsface.untrusted import check_stored_archive
 MOST_VALUES = 1_000_000  # in one file, tensors and others; a Lightning checkpoint has some thousands
 _ZIP = b"PK\x03\x04"
 _CODE = "to read it, code would have to run, which nsface never does for a file of weights"
-_STATE_DICT = "where it was trained, save the state dict alone: torch.save(network.state_dict(), 'weights.pth')"
+_STATE_DICT = "where it was trained, save the weights alone: torch.save(network.state_dict(), 'weights.pth')"
 # Classes of the trainer and of its settings, which checkpoints of Lightning hold beside the weights.
 _BOOKKEEPING = ("argparse.Namespace", "lightning.", "lightning_fabric.", "omegaconf.", "pytorch_lightning.")
 
@@ -134,17 +134,20 @@ def _tensors(content: object) -> Iterator[tuple[str, Tensor]]:
         if isinstance(value, Tensor):
             yield name, value.detach()
             continue
-        parts = value.items() if isinstance(value, dict) else enumerate(value) if _is_list(value) else ()
+        parts: Iterable[tuple[object, object]]
+        parts = (
+            value.items()
+            if isinstance(value, dict)
+            else enumerate(value)
+            if isinstance(value, list | tuple)
+            else ()
+        )
         for key, part in parts:
             seen += 1
             if seen > MOST_VALUES:
                 raise ValueError(f"more than {counted(MOST_VALUES, 'value')}")
-            if isinstance(part, Tensor | dict) or _is_list(part):
+            if isinstance(part, Tensor | dict | list | tuple):
                 waiting.append((f"{name}.{key}" if name else str(key), part))
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple)
 
 
 def _why_not_unpickled(error: pickle.UnpicklingError) -> str:

@@ -214,7 +214,13 @@ def test_every_network_takes_every_activation(network: str) -> None:
 
 @pytest.mark.parametrize(
     ("network", "default"),
-    [("ir-18", "prelu"), ("iresnet-18", "prelu"), ("light-resnet", "relu"), ("sphereface-10", "prelu"), ("vgg-face", "relu")],
+    [
+        ("ir-18", "prelu"),
+        ("iresnet-18", "prelu"),
+        ("light-resnet", "relu"),
+        ("sphereface-10", "prelu"),
+        ("vgg-face", "relu"),
+    ],
 )
 def test_the_default_is_the_network_s_own(network: str, default: str) -> None:
     def weights(**arguments: Any) -> dict[str, Tensor]:

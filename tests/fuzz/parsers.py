@@ -73,6 +73,13 @@ def model(folder: Path) -> object:
     return read_model(folder / "m.safetensors")
 
 
+def weights_of_others(folder: Path) -> object:
+    from nsface.importing.recognition import recognise
+    from nsface.importing.weights_file import read_tensors
+
+    return recognise(read_tensors(folder / "w.pth"), "w.pth")
+
+
 def checkpoint(folder: Path) -> object:
     import torch
 
@@ -273,6 +280,10 @@ PARSERS: dict[str, Parser] = {
     "recipe": Parser(recipe, _one("r.yaml", *seeds.RECIPES)),
     "override": Parser(override, _one("value", b"0.5", b"[1, 2]", b"{a: 1, b: x}", b"text")),
     "model": Parser(model, _made(_SAFE)),
+    "weights": Parser(weights_of_others, _made(seeds.weights)),
+    "weights-parts": Parser(
+        weights_of_others, _parts("w.pth", unzipped, seeds.weights), _joined("w.pth", zipped)
+    ),
     "checkpoint": Parser(checkpoint, _made(seeds.checkpoint)),
     "checkpoint-parts": Parser(
         checkpoint, _parts("c.pt", unzipped, seeds.checkpoint), _joined("c.pt", zipped)

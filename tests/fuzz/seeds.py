@@ -65,6 +65,17 @@ def model(folder: Path) -> None:
     )
 
 
+def weights(folder: Path) -> None:
+    """The smallest network that is recognised, in a checkpoint as Lightning makes it."""
+    import torch
+
+    from nsface import networks
+
+    made = networks.build("sphereface-4", height=16, width=16, embedding_size=4)
+    state = {f"model.{name}": tensor.half() for name, tensor in made.state_dict().items()}
+    torch.save({"epoch": 1, "state_dict": state | {"head.kernel": torch.zeros(4, 3)}}, folder / "w.pth")
+
+
 def checkpoint(folder: Path) -> None:
     import torch
 

@@ -50,6 +50,10 @@ def listed(tmp_path: Path) -> Path:
     return tmp_path / "pairs.txt"
 
 
+def found(protocol: Calibrate, faces: Embeddings) -> Threshold:
+    return protocol.measure(faces, protocol.read()).result()
+
+
 def written(folder: Path, made: Threshold) -> Path:
     (folder / "t.json").write_text(json.dumps(made.to_json()))
     return folder / "t.json"
@@ -64,8 +68,7 @@ def scores_of(faces: Embeddings, listed: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_list_gives_the_threshold_and_all_that_it_depends_on(faces: Embeddings, listed: Path) -> None:
-    made = Calibrate(pairs=listed, fmr=0.05).evaluate(faces)
-    assert isinstance(made, Threshold)
+    made = found(Calibrate(pairs=listed, fmr=0.05), faces)
     scores, same = scores_of(faces, listed)
     assert made.achieved == (scores[~same] >= made.threshold).mean() <= 0.05
     assert (scores[~same] >= made.threshold - 1e-9).mean() > 0.05
@@ -82,10 +85,8 @@ def test_all_pairs_are_the_pairs_of_all_images(faces: Embeddings, tmp_path: Path
         f"{one}\t{other}\t{int(one[:3] == other[:3])}\n" for i, one in enumerate(names) for other in names[:i]
     ]
     (tmp_path / "every.txt").write_text("".join(lines))
-    every = Calibrate(all_pairs=True, fmr=0.01).evaluate(faces)
-    as_list = Calibrate(pairs=tmp_path / "every.txt", fmr=0.01).evaluate(faces)
-    assert isinstance(every, Threshold)
-    assert isinstance(as_list, Threshold)
+    every = found(Calibrate(all_pairs=True, fmr=0.01), faces)
+    as_list = found(Calibrate(pairs=tmp_path / "every.txt", fmr=0.01), faces)
     ignored = dict.fromkeys(("list", "list_sha256", "fnmr", "fnmr_interval", "upper_bound"))
     assert replace(every, **ignored | {"upper_bound": 1}) == replace(as_list, **ignored | {"upper_bound": 1})
     assert every.upper_bound == pytest.approx(as_list.upper_bound)
@@ -94,14 +95,13 @@ def test_all_pairs_are_the_pairs_of_all_images(faces: Embeddings, tmp_path: Path
 
 
 def test_a_gallery_is_drawn_of_the_wanted_size(faces: Embeddings) -> None:
-    made = Calibrate(fpir=0.1, gallery_size=10).evaluate(faces)
-    assert isinstance(made, Threshold)
+    made = found(Calibrate(fpir=0.1, gallery_size=10), faces)
     assert (made.kind, made.gallery_size) == ("fpir", 10)
     assert (made.impostors, made.genuine, made.people) == (20 * IMAGES, 10 * (IMAGES - 1), PEOPLE)
     assert made.achieved <= 0.1 < made.upper_bound
-    assert made == Calibrate(fpir=0.1, gallery_size=10).evaluate(faces)
+    assert made == found(Calibrate(fpir=0.1, gallery_size=10), faces)
     with pytest.raises(DataError, match="not extrapolated"):
-        Calibrate(fpir=0.1, gallery_size=29).evaluate(faces)
+        found(Calibrate(fpir=0.1, gallery_size=29), faces)
 
 
 def test_lists_of_identification_give_an_fpir_that_eval_ident_finds_again(
@@ -112,8 +112,7 @@ def test_lists_of_identification_give_an_fpir_that_eval_ident_finds_again(
         (tmp_path / name).write_text("".join(f"P{p:02d}/0.jpg\n" for p in people))
     (tmp_path / "probes").write_text("".join(f"P{p:02d}/1.jpg\n" for p in lists["gallery"]))
     own: Any = {name: tmp_path / name for name in ("gallery", "probes", "impostors")}
-    made = Calibrate(fpir=0.3, **own).evaluate(faces)
-    assert isinstance(made, Threshold)
+    made = found(Calibrate(fpir=0.3, **own), faces)
     file = written(tmp_path, made)
     protocol = Ident(threshold=file, **own)
     measured = protocol.measure(faces, protocol.read())
@@ -122,19 +121,18 @@ def test_lists_of_identification_give_an_fpir_that_eval_ident_finds_again(
     assert (at.fpir, at.fnir) == (pytest.approx(made.achieved), pytest.approx(made.fnir))
     assert at.fpir_interval
     assert any("this very list" in note for note in measured.notes)
-    reduced = Calibrate(fpir=0.3, gallery_size=5, **own).evaluate(faces)
-    assert isinstance(reduced, Threshold)
+    reduced = found(Calibrate(fpir=0.3, gallery_size=5, **own), faces)
     assert (reduced.gallery_size, reduced.genuine, reduced.impostors) == (5, 5, 15)
     protocol = Ident(threshold=written(tmp_path, reduced), **own)
     assert any(
         "gallery of 5 people, applied to 15" in n for n in protocol.measure(faces, protocol.read()).notes
     )
     with pytest.raises(DataError, match="a gallery of 16 people is wanted; there are 15"):
-        Calibrate(fpir=0.3, gallery_size=16, **own).evaluate(faces)
+        found(Calibrate(fpir=0.3, gallery_size=16, **own), faces)
 
 
 def test_a_threshold_is_applied_to_other_pairs(faces: Embeddings, listed: Path, tmp_path: Path) -> None:
-    file = written(tmp_path, Calibrate(all_pairs=True, fmr=0.05).evaluate(faces))  # type: ignore[arg-type]
+    file = written(tmp_path, found(Calibrate(all_pairs=True, fmr=0.05), faces))
     protocol = Pairs(listed, threshold=file)
     measured = protocol.measure(faces, protocol.read())
     at = measured.result().at_threshold
@@ -159,7 +157,7 @@ def test_a_threshold_is_applied_to_other_pairs(faces: Embeddings, listed: Path, 
 def test_embeddings_made_otherwise_are_refused(
     faces: Embeddings, listed: Path, tmp_path: Path, meta: dict[str, Any], differing: str
 ) -> None:
-    file = written(tmp_path, Calibrate(pairs=listed, fmr=0.05).evaluate(faces))  # type: ignore[arg-type]
+    file = written(tmp_path, found(Calibrate(pairs=listed, fmr=0.05), faces))
     other = replace(faces, meta=META | meta)
     with pytest.raises(DataError, match=f"{differing}.*calibrate again with this model"):
         Pairs(listed, threshold=file).evaluate(other)
@@ -176,7 +174,7 @@ def test_embeddings_made_otherwise_are_refused(
 def test_what_cannot_be_checked_is_said(
     faces: Embeddings, listed: Path, tmp_path: Path, meta: dict[str, Any], note: str
 ) -> None:
-    file = written(tmp_path, Calibrate(pairs=listed, fmr=0.05).evaluate(faces))  # type: ignore[arg-type]
+    file = written(tmp_path, found(Calibrate(pairs=listed, fmr=0.05), faces))
     protocol = Pairs(listed, threshold=file)
     notes = protocol.measure(replace(faces, meta=meta), protocol.read()).notes
     assert any(note in sentence for sentence in notes)
@@ -187,7 +185,7 @@ def test_what_cannot_be_checked_is_said(
 def test_another_similarity_or_transform_is_refused(
     faces: Embeddings, listed: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    file = written(tmp_path, Calibrate(pairs=listed, fmr=0.05).evaluate(faces))  # type: ignore[arg-type]
+    file = written(tmp_path, found(Calibrate(pairs=listed, fmr=0.05), faces))
     with pytest.raises(DataError, match="calibrate again"):
         Pairs(listed, threshold=file, **options)
     assert read_threshold(file).similarity == "cosine"
@@ -227,6 +225,6 @@ def test_names_without_folders_give_no_guarantee(faces: Embeddings, tmp_path: Pa
     assert measured.threshold.people is None
     assert any("do not say who is who" in note for note in measured.notes)
     with pytest.raises(DataError, match="no rate can be guaranteed"):
-        Calibrate(pairs=tmp_path / "flat.txt", fmr=0.1, guarantee=True).evaluate(flat)
+        found(Calibrate(pairs=tmp_path / "flat.txt", fmr=0.1, guarantee=True), flat)
     with pytest.raises(DataError, match="no folder that says who it is"):
-        Calibrate(all_pairs=True, fmr=0.1).evaluate(flat)
+        found(Calibrate(all_pairs=True, fmr=0.1), flat)

@@ -17,6 +17,9 @@ Stage `check`, some 4 minutes on an H100: forward and backward pass of every net
 against float64 on the CPU, in float32, TF32 and bfloat16; no step waits for the device; short trainings from
 every form of the data, whose weights must have the same bits; a resumed run has the same bits; memory of the
 classifier in blocks at a million identities. The numbers beside the tolerances are relative L2 errors.
+
+Stage `extract`, less than a minute: embeddings from files, sent and computed at the same time, against those
+of the same pixels in memory, and images a second of both.
 """
 
 from __future__ import annotations
@@ -50,18 +53,22 @@ from torch import Tensor, nn
 from nsface import __version__
 from nsface.arguments import own_arguments
 from nsface.auxiliary import AUXILIARY
+from nsface.embeddings.extraction import extract
+from nsface.embeddings.model import load_model
 from nsface.files import write_text
 from nsface.heads import HEADS, DisturbLabel, Head, other_identities
 from nsface.heads.noise import Noise
 from nsface.images.sources import open_source
 from nsface.images.store.packing import pack
+from nsface.model import Description, save_model
 from nsface.networks import NETWORKS, build
+from nsface.preprocessing import Preprocessing
+from nsface.ranks import ALONE
 from nsface.recipe.schema import Optimizer, Recipe
 from nsface.run_folder import RunFolder
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.data import make_loader, training_set
 from nsface.training.optimizer import make_optimizer
-from nsface.training.ranks import ALONE
 from nsface.training.run import Interrupted, train
 from nsface.training.trainer import Trainer
 
@@ -439,6 +446,41 @@ def classifier(place: Place, found: Found) -> None:
     each(found, {name: partial(one, name) for name in ("softmax", "arcface")})
 
 
+def extraction(place: Place, found: Found) -> None:
+    """Batches that are sent while others are computed give what each gives alone; and how fast both are."""
+    height, width = place.scale.faces
+    description = Description(
+        network="sphereface-20" if place.cuda else "light-resnet",
+        network_arguments={},
+        embedding_size=512,
+        input=Preprocessing(height=height, width=width),
+        head="softmax",
+        head_arguments={},
+        identities=2,
+        recipe_digest="",
+    )
+    save_model(place.folder / "model.safetensors", description.build(), description)
+    model = load_model(place.folder / "model.safetensors", device="cuda" if place.cuda else "cpu")
+    source, batch = open_source(str(faces(place))), place.scale.batch
+    pixels = np.stack([source.pixels(index) for index in range(len(source))])
+
+    def in_file() -> Any:
+        made = extract(model, source, batch_size=batch, output=place.folder / "faces.npy")
+        return made.embeddings.vectors[:]
+
+    vectors = {}
+    for name, function in {
+        "network": lambda: model.embed(pixels, batch_size=batch),
+        "extraction": in_file,
+    }.items():
+        function()  # libraries are loaded, and their kernels chosen
+        start = time.perf_counter()
+        vectors[name] = torch.from_numpy(function())
+        found[f"{name}_images_per_second"] = len(source) / (time.perf_counter() - start)
+    exact = {"embeddings": [vectors["network"]]}
+    found["off"] = compared({"embeddings": [vectors["extraction"]]}, exact, {"embeddings": 1e-3})
+
+
 @dataclass(frozen=True)
 class Check:
     """A part of a stage, called with its place and the dictionary that it fills; its share of the time."""
@@ -461,6 +503,7 @@ STAGES: dict[str, tuple[Check, ...]] = {
         Check(resumed, 0.1),
         Check(classifier, 0.15),
     ),
+    "extract": (Check(extraction, 1),),
 }
 
 

@@ -9,6 +9,7 @@ import click
 
 from nsface.cli.numbers import WORKERS
 from nsface.cli.output import note, say
+from nsface.cli.points import point_options, point_source
 from nsface.errors import DataError, listing
 
 
@@ -23,30 +24,7 @@ from nsface.errors import DataError, listing
     show_default=True,
     help="sphereface (112x96), arcface (112x112), or HEIGHTxWIDTH, derived from them.",
 )
-@click.option(
-    "--detector", type=click.Choice(["yunet", "mtcnn"]), help="Detector that finds the five points."
-)
-@click.option("--model", metavar="FILE", type=click.Path(path_type=Path), help="YuNet's .onnx file.")
-@click.option(
-    "--landmarks",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Points from a file: a name and ten numbers per line.",
-)
-@click.option(
-    "--order",
-    type=click.Choice(["auto", "xyxy", "xxyy"]),
-    default="auto",
-    show_default=True,
-    help="Order of the numbers in --landmarks: x1 y1 … x5 y5, or x1 … x5 y1 … y5.",
-)
-@click.option(
-    "--face",
-    type=click.Choice(["largest", "central"]),
-    default="largest",
-    show_default=True,
-    help="Which face to take if an image has several.",
-)
+@point_options(model_too=True)
 @click.option(
     "--format",
     "form",
@@ -64,11 +42,7 @@ def command(
     source: str,
     target: Path,
     name: str,
-    detector: str | None,
-    model: Path | None,
-    landmarks: Path | None,
-    order: Any,
-    face: Any,
+    points: dict[str, Any],
     form: Any,
     quality: int,
     skip_bad: bool,
@@ -89,17 +63,12 @@ def command(
     """
     from tqdm import tqdm
 
-    from nsface.images.alignment import read_landmarks, template
-    from nsface.images.alignment.aligning import LEFT_OUT, PointSource, align
+    from nsface.images.alignment import template
+    from nsface.images.alignment.aligning import LEFT_OUT, align
     from nsface.images.sources import open_source
 
-    if (detector is None) == (landmarks is None):
-        raise click.UsageError("give either --detector yunet|mtcnn or --landmarks FILE")
-    if (detector == "yunet") != (model is not None):
-        raise click.UsageError("--model FILE is YuNet's .onnx file: --detector yunet needs it, nothing else")
+    chosen = point_source(points)
     face_template = template(name)
-    given = None if landmarks is None else read_landmarks(landmarks, order)
-    points = PointSource(given, None if model is None else str(model), face)
     opened = open_source(source)
     if opened.unread_note:
         note(opened.unread_note)
@@ -110,7 +79,7 @@ def command(
             "workers": workers,
             "progress": bar.update,
         }
-        aligned = align(opened, target, face_template, points, **options)
+        aligned = align(opened, target, face_template, chosen, **options)
     left_out = [f"{image}: {why}" for image, why in aligned.left_out]
     if left_out and (not skip_bad or not aligned.images):
         raise DataError(

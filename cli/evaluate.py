@@ -18,6 +18,7 @@ import click
 from nsface.cli.inputs import Inputs, embeddings_options, load_embeddings
 from nsface.cli.numbers import Finite
 from nsface.cli.output import emit_result, json_option, note_all, plots_option
+from nsface.cli.ranks import sharing_searches
 from nsface.embeddings.file import Embeddings
 from nsface.names import repeated
 from nsface.protocols import load_protocol
@@ -39,18 +40,21 @@ def evaluation(name: str) -> click.Command:
     @plots_option
     @json_option
     def run(inputs: Inputs, plots: Path | None, json_to: str | None, **given: Any) -> None:
-        protocol = build_protocol(cls, given)
-        with options_checked():
-            lists = protocol.read()
-        note_all(protocol.notes(lists))
-        embeddings = inputs.load(protocol.template_of(lists))
-        with progress_bars() as start:
-            measured = protocol.measure(embeddings, lists, start)
-        note_all(measured.notes)
-        result = measured.result()
-        if plots:
-            draw(plots, {Path(embeddings.source).stem: (measured, result)})
-        emit_result(result, json_to)
+        with sharing_searches() as ranks:
+            protocol = build_protocol(cls, given)
+            with options_checked():
+                lists = protocol.read()
+            note_all(protocol.notes(lists))
+            embeddings = inputs.load(protocol.template_of(lists), ranks)
+            with progress_bars() as start:
+                measured = protocol.measure(embeddings, lists, start)
+            if ranks is not None and not ranks.first:
+                return
+            note_all(measured.notes)
+            result = measured.result()
+            if plots:
+                draw(plots, {Path(embeddings.source).stem: (measured, result)})
+            emit_result(result, json_to)
 
     meaning = str(inspect.getdoc(cls)).replace("\n\nExample", "\n\n\b\nExample")  # \b: lines stay lines
     command = click.command(name=f"eval-{name}", help=meaning)(run)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nsface.cli.inputs import network_options
 from nsface.cli.numbers import BATCH
 from nsface.cli.output import note, note_all, say
+from nsface.cli.points import align_option
 from nsface.errors import DataError, listing
+
+if TYPE_CHECKING:
+    from nsface.images.sources import Source
+    from nsface.ranks import Ranks
 
 
 @click.command(name="extract")
@@ -25,6 +30,10 @@ from nsface.errors import DataError, listing
     help="Embeddings file, .npz or .npy.",
 )
 @network_options
+@align_option
+@click.option(
+    "-0", "--null", "nul", is_flag=True, help="Paths on standard input end with NUL, as of find -print0."
+)
 @click.option(
     "--template-depth",
     metavar="N",
@@ -43,6 +52,7 @@ from nsface.errors import DataError, listing
 def command(
     models: tuple[str, ...],
     output: Path,
+    nul: bool,
     template_depth: int | None,
     splits: Path | None,
     **options: Any,
@@ -53,12 +63,14 @@ def command(
     other set that `nsface train` reads. Size, colour order and normalisation come from the model. An ONNX
     file that `nsface export` did not write does not say all of them: give --preset, or --input-size, --mean,
     --std, --colour and --template. With several models, the embeddings of an image are normalised and
-    concatenated.
+    concatenated. With --align the images are photographs. After an interruption the same command goes on
+    where it was. If torchrun starts several processes, they share the images (docs/scaling.md).
 
     \b
     Examples:
       nsface extract runs/noisy/model.safetensors lfw/ -o lfw.npz
-      find faces -name '*.jpg' | nsface extract model.safetensors - -o faces.npz
+      find faces -name '*.jpg' -print0 | nsface extract model.safetensors - -0 -o faces.npz
+      nsface extract model.safetensors photos/ -o faces.npz --align --detector mtcnn
       nsface extract model.safetensors frame_images_DB/ --splits splits.txt -o ytf.npz
       nsface extract w600k_r50.onnx lfw/ --preset arcface_torch -o lfw.npz
       nsface extract noisy.safetensors softmax.safetensors lfw/ -o ensemble.npz
@@ -66,10 +78,9 @@ def command(
     from tqdm import tqdm
 
     from nsface.cli.inputs import note_zeros
-    from nsface.embeddings import save
+    from nsface.cli.ranks import sharing
     from nsface.embeddings.extraction import extract, folder_templates
     from nsface.embeddings.file import check_target
-    from nsface.images.sources import open_source
 
     if len(models) < 2:
         raise click.UsageError("give a model (or several) and images: MODEL... IMAGES")
@@ -77,30 +88,47 @@ def command(
         raise click.UsageError("--template-depth and --splits are two ways to say what is pooled; give one")
     if models[-1].endswith((".safetensors", ".onnx")):
         raise click.UsageError(f"{models[-1]}: models are given before the images: MODEL... IMAGES")
+    if nul and models[-1] != "-":
+        raise click.UsageError("-0 is about paths on standard input: give - for IMAGES")
     check_target(output)
-    source = open_source(models[-1])
+    with sharing() as ranks:
+        source = _opened(models[-1], nul, template_depth is None and splits is None, ranks)
+        templates: Sequence[str | None] | None = None
+        if template_depth is not None:
+            templates = folder_templates(source.names, template_depth, source.location)
+        elif splits is not None:
+            templates = _videos(source.names, splits, source.location, options["skip_bad"])
+        total = len(source) if templates is None else len(templates) - templates.count(None)
+        with tqdm(total=total or None, desc="extracting", unit=" images", disable=None) as bar:
+            options |= {"templates": templates, "output": output, "ranks": ranks}
+            made = extract(models[:-1], source, progress=bar.update, **options)
+        note_all(made.notes)
+        note_zeros(made.embeddings)
+        for reason in made.bad:
+            say(f"skipped {reason}")
+        if made.empty:
+            named = listing(made.empty)
+            say(f"{len(made.empty)} templates have no usable image and are left out: {named}")
+        what = "embeddings" if templates is None else f"templates of {total - len(made.bad)} images,"
+        skipped = f", {len(made.bad)} skipped" if made.bad else ""
+        size = made.embeddings.vectors.shape[1]
+        say(f"{output}: {len(made.embeddings.names)} {what} of size {size}{skipped}")
+
+
+def _opened(location: str, nul: bool, as_they_come: bool, ranks: Ranks) -> Source:
+    """The images at `location`; those named on standard input all at once unless `as_they_come`."""
+    from nsface.images.sources import NO_IMAGES, ArrivingList, open_source
+
+    if location == "-" and ranks.count > 1:
+        raise DataError(
+            "paths on standard input cannot be shared by several processes; give a list in a file"
+        )
+    source = ArrivingList(nul=nul) if location == "-" else open_source(location)
+    if isinstance(source, ArrivingList) and not as_they_come and not list(source.arriving()):
+        raise DataError(f"{source.location}: {NO_IMAGES}")
     if source.unread_note:
         note(source.unread_note)
-    templates: Sequence[str | None] | None = None
-    if template_depth is not None:
-        templates = folder_templates(source.names, template_depth, source.location)
-    elif splits is not None:
-        templates = _videos(source.names, splits, source.location, options["skip_bad"])
-    total = len(source) if templates is None else sum(template is not None for template in templates)
-    with tqdm(total=total, desc="extracting", unit=" images", disable=None) as bar:
-        made = extract(models[:-1], source, templates=templates, progress=bar.update, **options)
-    save(output, made.embeddings)
-    note_all(made.notes)
-    note_zeros(made.embeddings)
-    for reason in made.bad:
-        say(f"skipped {reason}")
-    if made.empty:
-        named = listing(made.empty)
-        say(f"{len(made.empty)} templates have no usable image and are left out: {named}")
-    what = "embeddings" if templates is None else f"templates of {total - len(made.bad)} images,"
-    skipped = f", {len(made.bad)} skipped" if made.bad else ""
-    size = made.embeddings.vectors.shape[1]
-    say(f"{output}: {len(made.embeddings.names)} {what} of size {size}{skipped}")
+    return source
 
 
 def _videos(names: Sequence[str], splits: Path, location: str, skip_bad: bool) -> list[str | None]:

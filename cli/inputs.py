@@ -6,16 +6,20 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from nsface.cli.output import note_all
+from nsface.cli.points import align_option
 from nsface.cli.preprocessing import NAMES, preprocessing_options
 from nsface.embeddings.file import Embeddings, load
 from nsface.embeddings.overlap_record import overlap_notes
 from nsface.names import renamed
+
+if TYPE_CHECKING:
+    from nsface.ranks import Ranks
 
 _PREFIX = "nsface.name_prefix"  # where the context of a command keeps it
 _EXTRACTION = (
@@ -40,20 +44,26 @@ class Inputs:
     images: Path | None
     options: dict[str, Any]
 
-    def load(self, template_of: Callable[[str], str | None] | None = None) -> Embeddings:
+    def load(
+        self, template_of: Callable[[str], str | None] | None = None, ranks: Ranks | None = None
+    ) -> Embeddings:
         """Read the embeddings file, or extract embeddings with the model; note people in training and test.
 
         Args:
             template_of: the template that an image of this name is pooled into while it is extracted, None to
                 leave the image out; an embeddings file is read as it is.
+            ranks: the processes that share the extraction, if there are several.
         """
         if self.file is not None:
             return load_embeddings(self.file)
-        embeddings = self._extract(template_of)
+        options = self.options if ranks is None else self.options | {"ranks": ranks}
+        embeddings = self._extract(template_of, options)
         _notes(embeddings)
         return embeddings
 
-    def _extract(self, template_of: Callable[[str], str | None] | None) -> Embeddings:
+    def _extract(
+        self, template_of: Callable[[str], str | None] | None, options: dict[str, Any]
+    ) -> Embeddings:
         from tqdm import tqdm
 
         from nsface.embeddings.extraction import extract
@@ -62,12 +72,12 @@ class Inputs:
         source, prefix = open_source(str(self.images)), given_prefix()
         with tqdm(total=len(source), unit=" images", disable=None) as bar:
             if template_of is None:
-                made = extract(str(self.model), source, **self.options, progress=bar.update)
+                made = extract(str(self.model), source, **options, progress=bar.update)
                 note_all(made.notes)
                 return made.embeddings.with_prefix(prefix) if prefix else made.embeddings
             names = renamed(source.names, prefix) if prefix else source.names
             templates = [template_of(name) for name in names]
-            made = extract(str(self.model), source, **self.options, templates=templates, progress=bar.update)
+            made = extract(str(self.model), source, **options, templates=templates, progress=bar.update)
             note_all(made.notes)
             return made.embeddings
 
@@ -148,14 +158,15 @@ def embeddings_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "--images", type=click.Path(path_type=Path), help="Images for --model: folder, list or tar."
     )
     @network_options
+    @align_option
     @name_prefix_option
     @functools.wraps(function)
     def command(
         embeddings: Path | None, model: Path | None, images: Path | None, *args: Any, **kwargs: Any
     ) -> Any:
-        options = {name: kwargs.pop(name) for name in (*LOADING, "flip")}
+        options = {name: kwargs.pop(name) for name in (*LOADING, "flip", "align")}
         source = click.get_current_context().get_parameter_source
-        given = any(source(name) is not ParameterSource.DEFAULT for name in PARAMETERS)
+        given = any(source(name) is not ParameterSource.DEFAULT for name in (*PARAMETERS, "aligning"))
         if embeddings is None and (model is None or images is None):
             raise click.UsageError("give an embeddings file, or --model and --images")
         if embeddings is not None and (model is not None or images is not None or given):

@@ -86,9 +86,9 @@ def command(
       nsface train lfw-small --set schedule.warmup=2 --set optimizer.clip_norm=5
       torchrun --standalone --nproc-per-node 4 -m nsface train casia-noisy --data casia.store
     """
+    from nsface.ranks import joined
     from nsface.recipe.schema import load_recipe
     from nsface.run_folder import RunFolder
-    from nsface.training.ranks import joined
     from nsface.training.run import Interrupted, train
 
     if changed and not resume:

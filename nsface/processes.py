@@ -1,4 +1,4 @@
-"""A process that another one of ours has started ends when that one does."""
+"""Processes that others have started: by torchrun, or by one of ours, with which they end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import threading
 import time
 
 _INTERVAL = 0.2  # seconds
+_SET_BY_TORCHRUN = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+
+
+def started_by_torchrun() -> bool:
+    """Whether torchrun, or a launcher that sets the same variables, has started this process and others."""
+    return os.environ.keys() >= _SET_BY_TORCHRUN and os.environ["WORLD_SIZE"] != "1"
 
 
 def end_with_parent(parent: int | None = None) -> None:

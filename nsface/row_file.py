@@ -12,6 +12,21 @@ import numpy.typing as npt
 from nsface.errors import DataError, shown
 from nsface.files import reason
 
+NPY_START = 128  # bytes of the header of an .npy file
+
+
+def npy_header(shape: tuple[int, ...], kind: str) -> bytes:
+    """The first NPY_START bytes of an .npy file in C order (format version 1.0), as NumPy writes them.
+
+    https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+
+    Args:
+        kind: the type of the numbers as NumPy describes it, such as `<f4`.
+    """
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"
+    start = b"\x93NUMPY\x01\x00" + (NPY_START - 10).to_bytes(2, "little")
+    return start + text.encode().ljust(NPY_START - 11) + b"\n"
+
 
 class RowFile:
     """Rows of `size` bytes that lie in a file one after the other.

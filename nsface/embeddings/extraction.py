@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
+import torch
 
-from nsface.device import DeviceChoice, PrecisionChoice
-from nsface.embeddings.file import Embeddings
-from nsface.embeddings.fusion import fused_meta
-from nsface.embeddings.model import Flip, Model, channels_first, check_options, load_model
-from nsface.embeddings.pooling import TemplatePool, template_meta
-from nsface.errors import DataError, ModelError, listing
+from nsface.device import DeviceChoice, PrecisionChoice, pick_device
+from nsface.embeddings.batches import Batch, batched, embedded
+from nsface.embeddings.ensemble import Ensemble
+from nsface.embeddings.file import Embeddings, check_target
+from nsface.embeddings.model import Flip, Model, check_options, load_model
+from nsface.embeddings.output import BatchEntry, InMemory, IntoFile, Nowhere, Output, Pooled
+from nsface.errors import DataError, listing
+from nsface.images.alignment.aligner import AlignedSource, Aligner, PointSource
 from nsface.images.alignment.record import alignment_meta
-from nsface.images.fitting import Fit
-from nsface.images.pixels import Pixels, Progress, decode_into, raise_if_unusable
+from nsface.images.fitting import Fit, template_of
+from nsface.images.pixels import Progress, raise_if_unusable
 from nsface.images.rendered import rendered_meta
-from nsface.images.sources import Source
-from nsface.vectors import unit
+from nsface.images.sources import NO_IMAGES, Source
+from nsface.preprocessing import Preprocessing
+from nsface.ranks import ALONE, Ranks
 
 AnyModel = Model | str | os.PathLike[str]
 
@@ -43,17 +47,6 @@ class Extraction(NamedTuple):
     notes: list[str]
 
 
-class _Batch(NamedTuple):
-    """Decoded images: their numbers in the source, their pixels, and the reasons for bad ones by position."""
-
-    indices: Sequence[int]
-    pixels: Pixels
-    bad: dict[int, str]
-
-    def good_pixels(self) -> Pixels:
-        return np.delete(self.pixels, list(self.bad), axis=0) if self.bad else self.pixels
-
-
 def extract(
     models: AnyModel | Sequence[AnyModel],
     source: Source,
@@ -65,8 +58,11 @@ def extract(
     preset: str | None = None,
     onnx_output: str | None = None,
     flip: Flip = "sum",
+    align: PointSource | None = None,
     skip_bad: bool = False,
     batch_size: int = 128,
+    output: str | os.PathLike[str] | None = None,
+    ranks: Ranks = ALONE,
     progress: Progress | None = None,
 ) -> Extraction:
     """Embed every image of `source` with the network in the file `models`, in the order of the source.
@@ -81,13 +77,23 @@ def extract(
             is the normalised mean of its images' normalised embeddings. Images are pooled as they are read,
             so that memory grows with the number of templates only.
         flip: the mirrored image's embedding is not used ("none"), added ("sum"), or appended ("concat").
+        align: where the five points of a face are, for images that are not aligned yet: each is aligned to
+            the template of the models as `nsface.images.alignment.aligning.align` does it. An image without a
+            face is a bad image.
         skip_bad: leave out images that are unreadable or of another size than the model's, and report them.
-        progress: called with the number of images done since the last call.
+        output: the embeddings file to write, `.npz` or `.npy`, as they are made, so that memory does not grow
+            with their number. An extraction that was interrupted goes on where it was, to the same bytes; see
+            `nsface.embeddings.output`.
+        ranks: the processes that embed the images together, each some of the batches. All get the same
+            embeddings; with `output`, the first writes them and the others get none.
+        progress: called with the number of images done since the last call, first with those that an
+            interrupted call has done.
 
     Raises:
         ModelError: a file is not a usable model, or the models need different images.
         DataError: there are bad images and not `skip_bad`, all are bad, or none belongs to a template.
-        NsfaceError: there is no such `flip`, device or precision, or `batch_size` is below 1.
+        NsfaceError: there is no such `flip`, device or precision, or `batch_size` is below 1; or `output`
+            cannot be written, or is the unfinished work of another call.
 
     Example:
         >>> made = extract("model.safetensors", open_source("faces/"))  # doctest: +SKIP
@@ -95,6 +101,10 @@ def extract(
         (13233, 512)
     """
     check_options(flip, batch_size)
+    if output is not None:
+        check_target(output)
+    if ranks.count > 1:
+        ranks.place(pick_device(device))
     given = [models] if isinstance(models, Model | str | os.PathLike) else list(models)
     load = partial(
         load_model,
@@ -104,36 +114,112 @@ def extract(
         preset=preset,
         onnx_output=onnx_output,
     )
-    loaded = [one if isinstance(one, Model) else load(one) for one in given]
-    ensemble = _Ensemble(loaded, flip)
-    indices = [i for i in range(len(source)) if templates is None or templates[i] is not None]
-    if not indices:
-        raise DataError(f"{source.location}: none of its {len(source)} images belongs to a template")
-    vectors: list[npt.NDArray[np.float32]] = []
-    pool = TemplatePool(ensemble.size)
-    bad: dict[int, str] = {}
-    fit = Fit(ensemble.input)
-    for batch in _decoded_batches(source, indices, fit, batch_size):
-        bad.update({batch.indices[position]: why for position, why in batch.bad.items()})
-        embedded = ensemble.embed(batch.good_pixels())
-        if templates is None:
-            vectors.append(embedded)
-        else:
-            pool.add([str(templates[i]) for i in batch.indices if i not in bad], embedded)
-        if progress:
-            progress(len(batch.indices))
-    _check(source, bad, len(indices), skip_bad)
-    meta = ensemble.meta() | fit.meta() | {"images_skipped": len(bad)}
-    meta |= rendered_meta(source.location) | alignment_meta(source.location)
-    notes = fit.notes(source.location)
-    if templates is None:
-        names = [source.names[i] for i in indices if i not in bad]
-        made = Embeddings(names, np.concatenate(vectors), meta, source.location)
-        return Extraction(made, list(bad.values()), [], notes)
-    names, means, counts = pool.result()
-    made = Embeddings(names, means, meta | template_meta(counts), source.location)
-    empty = sorted({str(templates[i]) for i in bad} - set(names))
+    ensemble = Ensemble([one if isinstance(one, Model) else load(one) for one in given], flip)
+    settings: dict[str, Any] = {}
+    if align is not None:
+        aligner = Aligner(template_of(ensemble.input), align)
+        source, settings["alignment"] = AlignedSource(source, aligner), aligner.describe()
+    chosen = None
+    if templates is not None:
+        chosen = [index for index, template in enumerate(templates) if template is not None]
+        if not chosen:
+            raise DataError(f"{source.location}: none of its {len(source)} images belongs to a template")
+    tally = _Tally(ensemble.input, chosen)
+    with _output(output, ensemble, settings | {"batch_size": batch_size}, source, templates, ranks) as to:
+        batches = batched(source.arriving() if chosen is None else chosen, batch_size)
+        resumed = _embed(source, batches, ensemble, to, tally, ranks, progress)
+        bad = tally.reasons(source)
+        if not tally.count:
+            raise DataError(f"{source.location}: {NO_IMAGES}")
+        _check(source, bad, tally.count, skip_bad)
+        meta = ensemble.meta() | tally.fit.meta() | {"images_skipped": len(bad)}
+        meta |= rendered_meta(source.location) | alignment_meta(source.location) | settings
+        made = to.finish(tally.names(source), meta, source.location)
+    notes = tally.fit.notes(source.location)
+    if resumed:
+        notes.insert(0, f"{output}: {resumed} of {tally.count} images were done by an interrupted call")
+    empty = sorted({str(templates[index]) for index in bad} - set(made.names)) if templates else []
     return Extraction(made, list(bad.values()), empty, notes)
+
+
+def _output(
+    output: str | os.PathLike[str] | None,
+    ensemble: Ensemble,
+    settings: dict[str, Any],
+    source: Source,
+    templates: Sequence[str | None] | None,
+    ranks: Ranks,
+) -> Output:
+    """Where this rank puts the embeddings."""
+    if output is None:
+        return InMemory(ensemble.size) if templates is None else Pooled(ensemble.size, templates)
+    if not ranks.first:
+        return Nowhere(ensemble.size)
+    made_by = {key: value for key, value in ensemble.meta().items() if key != "model"}
+    plan = made_by | {"device": ensemble.device.type, "torch": torch.__version__} | settings
+    return IntoFile(Path(output), plan, ensemble.size, source, templates)
+
+
+def _embed(
+    source: Source,
+    batches: Iterator[list[int]],
+    ensemble: Ensemble,
+    to: Output,
+    tally: _Tally,
+    ranks: Ranks,
+    progress: Progress | None,
+) -> int:
+    """Embed the `batches` on all ranks in turn, and return how many images were done already."""
+    entries, batches = to.resumed(batches)
+    done = ranks.from_first(entries)
+    if not ranks.first:
+        batches = islice(batches, len(done), None)
+    for entry in done:
+        tally.add(entry, entry.count)
+    resumed = tally.count
+    if resumed and progress:
+        progress(resumed)
+    with closing(embedded(source, islice(batches, ranks.rank, None, ranks.count), ensemble)) as own:
+        for batch in ranks.interleaved(own):
+            to.add(batch)
+            tally.add(batch, len(batch.indices))
+            if progress:
+                progress(len(batch.indices))
+    return resumed
+
+
+class _Tally:
+    """What is known of the images that are done.
+
+    Args:
+        wanted: the images that the network takes.
+        chosen: the numbers of the images that are embedded; without it, all.
+
+    Attributes:
+        count: number of images that are done, good and bad.
+        fit: remembers which sizes were changed.
+    """
+
+    def __init__(self, wanted: Preprocessing, chosen: Sequence[int] | None) -> None:
+        self.count, self.fit = 0, Fit(wanted)
+        self._chosen, self._bad = chosen, dict[int, str]()
+
+    def add(self, batch: Batch | BatchEntry, count: int) -> None:
+        """Add the next `count` images."""
+        for place, why in batch.bad.items():
+            number = self.count + place
+            self._bad[number if self._chosen is None else self._chosen[number]] = why
+        self.fit.widths.update(batch.widths)
+        self.count += count
+
+    def names(self, source: Source) -> Sequence[str]:
+        """Names of the images that could be used."""
+        every = range(self.count) if self._chosen is None else self._chosen
+        return [source.names[index] for index in every if index not in self._bad]
+
+    def reasons(self, source: Source) -> dict[int, str]:
+        """The reason for each other image, by its number in the source; it begins with its name."""
+        return {index: f"{source.names[index]}: {why}" for index, why in self._bad.items()}
 
 
 def _check(source: Source, bad: dict[int, str], total: int, skip_bad: bool) -> None:
@@ -164,59 +250,3 @@ def folder_templates(names: Sequence[str], depth: int, location: str) -> list[st
             "smaller --template-depth (folders common to all images do not count)"
         )
     return ["/".join(name.split("/")[:depth]) for name in names]
-
-
-class _Ensemble:
-    """One or several models, which all take the same images."""
-
-    def __init__(self, models: Sequence[Model], flip: Flip) -> None:
-        self._models, self._flip = models, flip
-        self.input = models[0].input
-        for model in models[1:]:
-            self._require_same_images(models[0], model)
-
-    @staticmethod
-    def _require_same_images(first: Model, second: Model) -> None:
-        """Raise a ModelError where two networks need other images; colour and normalisation may differ."""
-        for what in ("height", "width", "template"):
-            one, two = (getattr(model.input, what) for model in (first, second))
-            if one != two:
-                raise ModelError(
-                    f"{second.path}: it needs images of {what} {two}, and {first.path} of {what} {one}; "
-                    "extract with each from its own images, then `nsface fuse` the files"
-                )
-
-    @property
-    def size(self) -> int:
-        """Length of an embedding."""
-        sides = 2 if self._flip == "concat" else 1
-        return sides * sum(model.embedding_size for model in self._models)
-
-    def embed(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """The embeddings, float32, B × D, of images in RGB, uint8, B × H × W × 3."""
-        images = channels_first(pixels)
-        parts = [model.embed_batch(images, self._flip) for model in self._models]
-        return parts[0] if len(parts) == 1 else np.concatenate([unit(part) for part in parts], axis=1)
-
-    def meta(self) -> dict[str, Any]:
-        """The `meta` of an embeddings file: how its embeddings were made."""
-        metas = [model.meta(self._flip) for model in self._models]
-        return metas[0] if len(metas) == 1 else fused_meta(metas)
-
-
-def _decoded_batches(source: Source, indices: Sequence[int], fit: Fit, batch_size: int) -> Iterator[_Batch]:
-    """The images `indices` in batches; while one is used, the next is decoded."""
-
-    def decode_batch(start: int) -> _Batch:
-        part = indices[start : start + batch_size]
-        pixels = np.zeros((len(part), fit.height, fit.width, 3), np.uint8)
-        return _Batch(part, pixels, decode_into(pixels, source, part, fit=fit))
-
-    with ThreadPoolExecutor(1) as ahead:
-        starts = range(0, len(indices), batch_size)
-        pending = ahead.submit(decode_batch, 0)
-        for following in starts[1:]:
-            batch = pending.result()
-            pending = ahead.submit(decode_batch, following)
-            yield batch
-        yield pending.result()

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +25,10 @@ import numpy.typing as npt
 from nsface.embeddings.archive import read_archive, read_array
 from nsface.embeddings.meta import FRAMES
 from nsface.errors import DataError, listing, shown
-from nsface.files import check_writable, reason, replacing
+from nsface.files import check_writable, reason, replacing, sync
 from nsface.names import prefix_between, renamed, repeated, stem_key
-from nsface.stored_rows import Vectors
+from nsface.row_file import npy_header
+from nsface.stored_rows import StoredRows, Vectors
 
 _ROWS = 8192  # looked at together
 _ABSENT, _AMBIGUOUS = -1, -2
@@ -166,37 +169,81 @@ def save(path: str | os.PathLike[str], embeddings: Embeddings) -> None:
     """
     check_target(path)
     target = Path(path)
-    vectors = np.asarray(embeddings.vectors, dtype=np.float32)
-    _check_finite(embeddings.names, vectors, str(path))
+    _check_to_save(embeddings, target)
+    if target.suffix == ".npz":
+        with replacing(target) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
+            _write(archive, "names", np.asarray(embeddings.names, dtype=np.str_))
+            _write(archive, "embeddings", embeddings.vectors)
+            _write(archive, "meta", np.asarray(_meta(embeddings)))
+    else:
+        with replacing(target) as array, _companions(target, embeddings), array.open("wb") as file:
+            _write_rows(file, embeddings.vectors)
+
+
+def save_in_place(path: str | os.PathLike[str], embeddings: Embeddings, rows: Path) -> None:
+    """As `save` to an `.npy`, whose content lies in the file `rows` in the same folder and is moved.
+
+    An older file at `path` is removed before its companions are replaced: it never has names that are not
+    its own.
+
+    Raises:
+        DataError, NsfaceError: as `save`.
+    """
+    target = Path(path)
+    _check_to_save(embeddings, target)
+    place = Path(os.path.realpath(target))
+    with _companions(target, embeddings):
+        place.unlink(missing_ok=True)
+    os.replace(rows, place)
+    sync(place.parent)
+
+
+@contextmanager
+def _companions(target: Path, embeddings: Embeddings) -> Iterator[None]:
+    """Write the companions of an `.npy`; they take their places at the end."""
+    with (
+        replacing(target.with_suffix(".names.txt")) as names,
+        replacing(target.with_suffix(".meta.json")) as described,
+    ):
+        with names.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+            lines.writelines(f"{name}\n" for name in embeddings.names)
+        described.write_text(_meta(embeddings) + "\n", encoding="utf-8")
+        yield
+
+
+def _write(archive: zipfile.ZipFile, name: str, array: Vectors | npt.NDArray[Any]) -> None:
+    """Add an array to an archive in the bytes that `numpy.savez` writes."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        if isinstance(array, StoredRows) or array.ndim == 2:
+            _write_rows(file, array)
+        else:
+            np.lib.format.write_array(file, array, allow_pickle=False)
+
+
+def _write_rows(file: IO[bytes], vectors: Vectors) -> None:
+    """Write an .npy file of float32, some rows at a time."""
+    file.write(npy_header(vectors.shape, "<f4"))
+    for start in range(0, len(vectors), _ROWS):
+        file.write(np.ascontiguousarray(vectors[start : start + _ROWS], "<f4").data)
+
+
+def _meta(embeddings: Embeddings) -> str:
+    return json.dumps(embeddings.meta, sort_keys=True)
+
+
+def _check_to_save(embeddings: Embeddings, target: Path) -> None:
+    """Raise a DataError about what must not be written."""
+    _check_finite(embeddings.names, embeddings.vectors, str(target))
     if (name := repeated(embeddings.names)) is not None:
         raise DataError(
-            f"{shown(path)}: not written: several images are called {shown(name)}; "
+            f"{shown(target)}: not written: several images are called {shown(name)}; "
             "give them names of their own"
         )
-    meta = json.dumps(embeddings.meta, sort_keys=True)
     if target.suffix == ".npz":
-        with replacing(target) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                names=np.asarray(embeddings.names, dtype=np.str_),
-                embeddings=vectors,
-                meta=np.asarray(meta),
-            )
-    else:
-        broken = [name for name in embeddings.names if "\n" in name or name.endswith("\r")]
-        if broken:
-            raise DataError(f"{shown(path)}: {shown(broken[0])} has two lines; rename it, or write an .npz")
-        with (
-            replacing(target) as array,
-            replacing(target.with_suffix(".names.txt")) as names,
-            replacing(target.with_suffix(".meta.json")) as described,
-        ):  # none takes its place before all are written
-            names.write_bytes(
-                "".join(f"{name}\n" for name in embeddings.names).encode("utf-8", "surrogateescape")
-            )
-            described.write_text(meta + "\n", encoding="utf-8")
-            with array.open("wb") as file:
-                np.save(file, vectors)
+        return
+    broken = [name for name in embeddings.names if "\n" in name or name.endswith("\r")]
+    if broken:
+        raise DataError(f"{shown(target)}: {shown(broken[0])} has two lines; rename it, or write an .npz")
 
 
 def load(path: str | os.PathLike[str]) -> Embeddings:

@@ -105,11 +105,14 @@ class Model:
             batch = images[start : start + batch_size]
             if not isinstance(batch, Tensor):
                 batch = channels_first(np.array(batch))  # a copy: torch takes no mirrored or read-only arrays
-            parts.append(self.embed_batch(batch, flip))
+            parts.append(as_array(self.start_batch(batch, flip)))
         return np.concatenate(parts)
 
-    def embed_batch(self, pixels: Tensor, flip: Flip) -> Vectors:
-        """Embeddings (B, D) of uint8 pixels (B, 3, H, W) of the model's size; `flip` as for `embed`."""
+    def start_batch(self, pixels: Tensor, flip: Flip) -> Tensor:
+        """Embeddings (B, D) of uint8 pixels (B, 3, H, W) of the model's size; `flip` as for `embed`.
+
+        They are on the model's device. A GPU may compute them after this has returned.
+        """
         images = pixels.to(self.device, memory_format=torch.channels_last).float()
         images = self.input.normalise(images)
         reduced = self.dtype != torch.float32
@@ -118,7 +121,7 @@ class Model:
             if flip != "none":
                 mirrored: Tensor = self.network(images.flip(3)).float()
                 made = made + mirrored if flip == "sum" else torch.cat([made, mirrored], dim=1)
-        return cast(Vectors, made.cpu().numpy())
+        return made
 
     def _check(self, images: Images) -> None:
         """Refuse what is no batch of images of the model's size."""
@@ -151,6 +154,11 @@ def check_options(flip: str, batch_size: int) -> None:
     check_choice("flip", flip, Flip)
     if batch_size < 1:
         raise NsfaceError(f"batch_size must be 1 or more, not {batch_size}")
+
+
+def as_array(vectors: Tensor) -> Vectors:
+    """Embeddings on any device as an array, as soon as they are computed."""
+    return cast(Vectors, vectors.cpu().numpy())
 
 
 def channels_first(pixels: npt.NDArray[np.uint8]) -> Tensor:

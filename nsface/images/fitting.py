@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nsface.errors import DataError, shown
-from nsface.images.alignment.templates import SIZES, template
+from nsface.images.alignment.templates import SIZES, Template, template
 from nsface.images.pixel_file import Pixels
 from nsface.preprocessing import Preprocessing
 
@@ -70,9 +70,24 @@ class Fit:
         ]
 
 
+def template_of(wanted: Preprocessing) -> Template:
+    """The template that the images of a network are aligned to.
+
+    Raises:
+        DataError: no template has that name, or it has another size than the images.
+    """
+    known = template(wanted.template)
+    if (known.height, known.width) != (wanted.height, wanted.width):
+        raise DataError(
+            f"template {shown(wanted.template)} is of {known.height}×{known.width}, and the network takes "
+            f"images of {wanted.size}; align them by other means"
+        )
+    return known
+
+
 def _is_template_of_its_size(wanted: Preprocessing) -> bool:
     try:
-        known = template(wanted.template)
+        template_of(wanted)
     except DataError:
         return False
-    return (known.height, known.width) == (wanted.height, wanted.width)
+    return True

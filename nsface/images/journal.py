@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from nsface.errors import NsfaceError, shown
+from nsface.errors import NsfaceError, joined, shown
 from nsface.files import lock, reason
 
 Entry = TypeVar("Entry", bound=BaseModel)
@@ -67,8 +67,8 @@ class Journal(Generic[Entry]):
         lines = [line for line in self._file if line.endswith(b"\n")]
         if lines and lines[0] != plan and not restart:
             raise NsfaceError(
-                f"{shown(self._folder)} holds the work of another call (other images, or other options); "
-                "choose another folder, or remove it"
+                f"{shown(self._folder)} holds the work of another call{_differences(lines[0], plan)}; choose "
+                "another name, or remove that folder"
             )
         if not lines or lines[0] != plan:
             self._begin(plan, restart)
@@ -131,3 +131,13 @@ class Journal(Generic[Entry]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _differences(there: bytes, here: bytes) -> str:
+    """The keys in which two plans differ, for a message."""
+    try:
+        one, other = (dict(json.loads(plan)) for plan in (there, here))
+    except ValueError:
+        return ""
+    keys = [key for key in {**other, **one} if one.get(key) != other.get(key)]
+    return f" (not the same {joined(keys)})"

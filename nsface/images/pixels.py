@@ -88,9 +88,12 @@ def decode_into(
     """
     height, width = pixels.shape[1:3]
 
+    cores = os.cpu_count() or 1
+    chunk = max(1, min(CHUNK, -(-len(indices) // cores)))
+
     def decode_chunk(start: int) -> dict[int, str]:
         bad = {}
-        for position in range(start, min(start + CHUNK, len(indices))):
+        for position in range(start, min(start + chunk, len(indices))):
             try:
                 pixels[position] = read_image(source, indices[position], height, width, fit)
             except DataError as error:
@@ -98,13 +101,12 @@ def decode_into(
         return bad
 
     bad: dict[int, str] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start, found in zip(
-            range(0, len(indices), CHUNK), pool.map(decode_chunk, range(0, len(indices), CHUNK)), strict=False
-        ):
+    starts = range(0, len(indices), chunk)
+    with ThreadPoolExecutor(cores) as pool:
+        for start, found in zip(starts, pool.map(decode_chunk, starts), strict=True):
             bad.update(found)
             if progress:
-                progress(min(CHUNK, len(indices) - start))
+                progress(min(chunk, len(indices) - start))
     return bad
 
 

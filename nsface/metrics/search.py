@@ -2,7 +2,8 @@
 
 Screened in float32, decided in float64: a blocked matrix product finds what is near enough to matter, and
 those few scores are computed again exactly (`cosines`). So results do not depend on block sizes, threads or
-the BLAS in use, equal vectors tie exactly, and a gallery may be larger than memory.
+the BLAS in use, equal vectors tie exactly, and a gallery may be larger than memory, or divided among several
+processes (`nsface.metrics.share`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.errors import DataError
+from nsface.metrics import share
 from nsface.metrics.similarity import Floats, Rows, Similarity, cosines, pair_scores
 from nsface.stored_rows import StoredRows
 from nsface.vectors import lengths, unit
@@ -111,7 +113,7 @@ def find(
             above[block.probes.start + reached] += _count(
                 block, reached, low, high, best[block.probes], np.greater if optimistic else np.greater_equal
             )
-    return Found(best, above + 1)
+    return Found(best, share.current().summed(above) + 1)
 
 
 def highest(
@@ -143,13 +145,12 @@ def highest(
     slack = 0.0
     seen = np.full(len(probes), -np.inf, dtype=np.float32)
     best = np.full(len(probes), -np.inf)
-    who = np.empty(len(probes), dtype=np.int64)
+    first = np.zeros(len(probes))  # place in the gallery of the first of the highest
     for block in _blocks(gallery, probes, progress, similarity):
         slack = max(slack, block.slack)
         top = block.scores.max(axis=1)
         higher = np.flatnonzero(top > seen[block.probes])
-        entries = block.entries.start + block.scores[higher].argmax(axis=1)
-        who[block.probes.start + higher] = gallery.identities[entries]
+        first[block.probes.start + higher] = block.entries.start + block.scores[higher].argmax(axis=1)
         seen[block.probes] = np.maximum(seen[block.probes], top)
         near = seen[block.probes] - np.float32(2 * slack)
         reached = np.flatnonzero(top >= near)
@@ -158,7 +159,9 @@ def highest(
         for start in range(0, len(rows), _EXACT):
             r, c = rows[start : start + _EXACT], columns[start : start + _EXACT]
             np.maximum.at(best, block.probes.start + r, block.exact(r, c))
-    return best, who
+    everywhere = share.current().highest
+    foremost = -everywhere(np.where(seen == everywhere(seen.astype(np.float64)), -first, -np.inf))
+    return everywhere(best), gallery.identities[foremost.astype(np.int64)]
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,7 @@ def _count(
 def _blocks(
     gallery: Gallery, probes: Vectors, progress: Progress | None, similarity: Similarity
 ) -> Iterator[_Block]:
-    """Every probe against every gallery row, a block at a time; no identity is cut in two."""
+    """Every probe against the gallery rows of this process, a block at a time; no identity is cut in two."""
     if gallery.vectors.shape[1] != probes.shape[1]:
         raise DataError(f"a gallery of dimension {gallery.vectors.shape[1]}, probes of {probes.shape[1]}")
     cosine = similarity == "cosine"
@@ -224,7 +227,12 @@ def _blocks(
     length = lengths(probes)
     changes = np.append(True, np.diff(gallery.identities) != 0)
     buffer = np.empty(0, dtype=np.float32)
-    for entries in _cuts(changes):
+    mine = share.current()
+    for number, entries in enumerate(_cuts(changes)):
+        if not mine.has(number):
+            if progress:
+                progress(entries.stop - entries.start)
+            continue
         vectors = gallery.vectors[gallery.rows[entries]]
         columns, sizes = (unit(vectors).T, None) if cosine else (vectors.T, lengths(vectors))
         starts = np.flatnonzero(changes[entries])

@@ -8,8 +8,8 @@ from nsface.auxiliary import AUXILIARY
 from nsface.errors import RecipeError
 from nsface.heads import HEADS, Head
 from nsface.heads.shard import Shard
+from nsface.ranks import ALONE, Ranks
 from nsface.recipe.schema import Recipe
-from nsface.training.ranks import ALONE, Ranks
 
 
 def build_head(recipe: Recipe, identities: int, ranks: Ranks = ALONE) -> Head:

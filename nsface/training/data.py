@@ -16,9 +16,9 @@ from nsface.images.batches.streaming import StreamingLoader
 from nsface.images.pixel_file import PixelFile
 from nsface.images.pixels import Pixels, load_pixels, stored_pixels
 from nsface.images.sources import Source, numbered, open_source
+from nsface.ranks import Ranks
 from nsface.recipe.schema import Recipe
 from nsface.training.progress import Progress
-from nsface.training.ranks import Ranks
 
 Note = Callable[[str], object]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from nsface.errors import DataError, ModelError, NsfaceError, RecipeError, listing, shown
 from nsface.model import read_description
+from nsface.ranks import Ranks
 from nsface.recipe.length import LENGTHS
 from nsface.recipe.schema import Recipe
 from nsface.recipe.text import dotted
 from nsface.run_folder import RunFolder
-from nsface.training.ranks import Ranks
 
 # keys that may change in a run that has begun: its saved state and its place in the data still fit
 CHANGEABLE = {"optimizer", "schedule", *LENGTHS, "head", "augmentation", "device", "precision"}

@@ -18,6 +18,7 @@ from nsface.files import sync
 from nsface.finite import not_finite
 from nsface.images.batches.loader import BatchLoader
 from nsface.model import Description, save_model
+from nsface.ranks import ALONE, Ranks
 from nsface.recipe.schema import Recipe
 from nsface.run_folder import RunFolder
 from nsface.seeds import derived_seed
@@ -28,7 +29,6 @@ from nsface.training.environment import describe_data, describe_environment, des
 from nsface.training.initial import IDENTITIES, InitialModel
 from nsface.training.interruption import Interruption
 from nsface.training.progress import Progress
-from nsface.training.ranks import ALONE, Ranks
 from nsface.training.resuming import check_data, check_folder, claimed, finished, recorded_environment
 from nsface.training.trainer import Diverged, Line, Trainer
 from nsface.weightless import weightless

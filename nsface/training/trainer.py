@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from nsface.errors import ModelError, NsfaceError, RecipeError
 from nsface.heads import Head
 from nsface.images.batches.loader import BatchLoader
+from nsface.ranks import ALONE, Ranks
 from nsface.recipe.schema import Recipe
 from nsface.seeds import derived_seed
 from nsface.training.freezing import Freezing
 from nsface.training.meter import Meter
 from nsface.training.optimizer import make_optimizer, restore_optimizer, set_rate
-from nsface.training.ranks import ALONE, Ranks
 from nsface.training.schedule import learning_rate
 
 Line = dict[str, float]

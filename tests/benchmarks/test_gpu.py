@@ -52,6 +52,13 @@ def test_the_whole_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert found["classifier"]["arcface"]["weights"] == 4 * 1000 * 16
 
 
+def test_the_stage_of_extraction(tmp_path: Path) -> None:
+    assert gpu.main(["--stage", "extract", "--out", str(tmp_path), "--device", "cpu"]) == 0
+    found = json.loads((tmp_path / "extract.json").read_text())["checks"]["extraction"]["found"]
+    assert found["off"]["embeddings"] < 1e-3
+    assert min(found["network_images_per_second"], found["extraction_images_per_second"]) > 0
+
+
 def crash(place: gpu.Place, found: gpu.Found) -> None:
     found["before"] = {"number": float("nan")}
     raise RuntimeError("CUDA error: an illegal memory access")

@@ -98,7 +98,7 @@ def test_align_removes_what_a_killed_call_left(nsface: Run, place: Path) -> None
 def test_align_usage(nsface: Run, place: Path) -> None:
     for options, wanted in (
         ((), "either --detector"),
-        (("--detector", "yunet"), "--model"),
+        (("--detector", "yunet"), "--detector-model"),
         (("--detector", "yunet", "--model", "none.onnx"), "none.onnx"),
         (
             ("--landmarks", "points.txt", "--template", "x"),

@@ -169,7 +169,7 @@ def test_npy_and_its_companions_change_together_or_not_at_all(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr("nsface.embeddings.file.npy_header", full)
     with pytest.raises(NsfaceError, match="no space left"):
         save(path, Embeddings(NAMES[::-1], VECTORS, {"model": "new"}))
     assert list(load(path).names) == NAMES
@@ -398,3 +398,18 @@ def test_zeros_are_found(tmp_path: Path, name: str, rows: list[int]) -> None:
     vectors[rows] = 0
     save(tmp_path / name, Embeddings(NAMES, vectors))
     assert load(tmp_path / name).zeros() == [NAMES[row] for row in rows]
+
+
+def test_files_are_those_that_numpy_writes(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(9000, 5)).astype(np.float32)  # more than one block
+    names = [f"Ærø/{number}.jpg" for number in range(9000)]
+    meta = {"flip": "sum"}
+    save(tmp_path / "x.npz", Embeddings(names, vectors, meta))
+    expected = tmp_path / "expected.npz"
+    np.savez(expected, names=np.asarray(names), embeddings=vectors, meta=np.asarray(json.dumps(meta)))
+    assert (tmp_path / "x.npz").read_bytes() == expected.read_bytes()
+    save(tmp_path / "x.npy", Embeddings(names, vectors, meta))
+    np.save(tmp_path / "expected.npy", vectors)
+    assert (tmp_path / "x.npy").read_bytes() == (tmp_path / "expected.npy").read_bytes()
+    save(tmp_path / "again.npz", load(tmp_path / "x.npy"))
+    assert (tmp_path / "again.npz").read_bytes() == expected.read_bytes()

@@ -15,9 +15,9 @@ from nsface.images.inspection.result import inspect
 from nsface.images.inspection.scan import scan
 from nsface.images.sources import open_source
 from nsface.images.store.packing import pack
+from nsface.ranks import ALONE
 from nsface.recipe.schema import load_recipe
 from nsface.training.data import decoded, training_set
-from nsface.training.ranks import ALONE
 
 pytestmark = pytest.mark.real
 

@@ -26,9 +26,9 @@ from nsface.errors import NsfaceError, RecipeError
 from nsface.heads import HEADS, Head
 from nsface.heads.other_identities import Classes, reduce_blocked, reduce_plain
 from nsface.heads.shard import Shard
+from nsface.ranks import Ranks, joined
 from nsface.recipe.finetuning import Freeze
 from nsface.recipe.schema import Recipe
-from nsface.training.ranks import Ranks, joined
 from nsface.training.run import Interrupted, train
 from nsface.training.trainer import Trainer
 

@@ -9,17 +9,14 @@ are done, so that the same call goes on where it was interrupted.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import posixpath
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 from pydantic import BaseModel
@@ -28,9 +25,7 @@ from nsface import __version__
 from nsface.errors import DataError, NsfaceError, shown
 from nsface.files import make_folder, reason, write_text
 from nsface.images import decoding_memory
-from nsface.images.alignment.detectors import Detector, FaceChoice, Mtcnn, YuNet, choose_face
-from nsface.images.alignment.landmarks import Landmarks, Located
-from nsface.images.alignment.similarity import residual, warp
+from nsface.images.alignment.aligner import Aligner, PointSource
 from nsface.images.alignment.templates import Template
 from nsface.images.journal import Journal
 from nsface.images.parallel import in_order
@@ -40,9 +35,6 @@ from nsface.names import leads_outside, stem
 
 LANDMARKS, LEFT_OUT, SUMMARY, JOURNAL = "landmarks.txt", "left_out.txt", "align.json", ".align.journal"
 _UNFINISHED = ".align.unfinished"  # the folder of images that are being written
-# the residual of five points beyond which they are no face: a full profile has 0.44, the eyes exchanged give
-# 0.56, the corners of the mouth 0.48; of LFW's 13,233 images none has more than 0.39
-NO_FACE = 0.45
 Format = Literal["jpg", "png"]
 
 
@@ -53,43 +45,6 @@ class AlignedImage(BaseModel):
     points: list[float] | None = None
     confidence: float | None = None
     reason: str | None = None
-
-
-@dataclass(frozen=True)
-class PointSource:
-    """Where the five points come from: a landmark file, or a detector and the face that it chooses.
-
-    Attributes:
-        landmarks: the points of all images; None where a detector finds them.
-        model: the file of YuNet; None for MTCNN. It does not matter where there are `landmarks`.
-        choice: which of several faces in an image is aligned.
-    """
-
-    landmarks: Landmarks | None = None
-    model: str | None = None
-    choice: FaceChoice = "largest"
-
-    def describe(self) -> dict[str, Any]:
-        """The settings that decide the points, for the plan.
-
-        Raises:
-            NsfaceError: YuNet's file cannot be read.
-        """
-        if self.landmarks is not None:
-            content = "".join(f"{name}{one.points.tolist()}" for name, one in self.landmarks.located.items())
-            digest = hashlib.sha256(content.encode()).hexdigest()
-            return {"landmarks": {"order": self.landmarks.order, "sha256": digest}}
-        if self.model is None:
-            return {"detector": "mtcnn", "face": self.choice}
-        try:
-            digest = hashlib.sha256(Path(self.model).read_bytes()).hexdigest()
-        except OSError as error:
-            raise NsfaceError(f"{self.model}: cannot be read: {reason(error)}") from error
-        return {"detector": "yunet", "model": digest, "face": self.choice}
-
-    def detector(self) -> Detector:
-        """A new detector, for one thread."""
-        return Mtcnn() if self.model is None else YuNet(self.model)
 
 
 class Aligned(NamedTuple):
@@ -133,9 +88,8 @@ def align(
         **point_source.describe(),
         "nsface": __version__,
     }
-    if point_source.landmarks is None:
-        point_source.detector()  # a detector that cannot be used is reported before anything is written
-    worker = _Worker(source, target, template, point_source, names, file_format, quality)
+    aligner = Aligner(template, point_source)  # a detector that cannot be used is reported now
+    worker = _Worker(source, target, aligner, names, file_format, quality)
     make_folder(target)
     with Journal(target / JOURNAL, plan, AlignedImage) as journal, _folder_for_unfinished(target):
         complete = (target / SUMMARY).exists()
@@ -156,56 +110,33 @@ def align(
 
 
 class _Worker:
-    """A function that aligns one image; each thread has its own detector."""
+    """A function that aligns one image and writes it."""
 
     def __init__(
         self,
         source: Source,
         target: Path,
-        template: Template,
-        point_source: PointSource,
+        aligner: Aligner,
         names: list[str],
         file_format: Format,
         quality: int,
     ) -> None:
-        self._source, self._target, self._template, self._point_source = (
-            source,
-            target,
-            template,
-            point_source,
-        )
+        self._source, self._target, self._aligner = source, target, aligner
         self._names = names
         self._extension = f".{file_format}"
         self._settings = [cv2.IMWRITE_JPEG_QUALITY, quality] if file_format == "jpg" else []
-        self._own = threading.local()
 
     def __call__(self, index: int) -> AlignedImage:
         name = self._source.names[index]
         try:
             with decoding_memory.limited():
-                pixels = self._source.pixels(index)
-                located = self._locate(name, pixels)
-                aligned = warp(pixels, located.points, self._template)
+                aligned, located = self._aligner(name, self._source.pixels(index))
         except DataError as error:
             return AlignedImage(name=name, reason=str(error).removeprefix(f"{name}: "))
         except OSError as error:
             return AlignedImage(name=name, reason=reason(error))
         self._write(index, aligned)
         return AlignedImage(name=name, points=located.points.ravel().tolist(), confidence=located.confidence)
-
-    def _locate(self, name: str, pixels: Pixels) -> Located:
-        if self._point_source.landmarks is not None:
-            given = self._point_source.landmarks.of(name)
-            if given is None:
-                raise DataError(f"not in {self._point_source.landmarks.location}")
-            _check_points(given, pixels, self._template, self._point_source.landmarks.location)
-            return given
-        if not hasattr(self._own, "detector"):
-            self._own.detector = self._point_source.detector()
-        face = choose_face(self._own.detector.find(pixels), pixels.shape, self._point_source.choice)
-        if face is None:
-            raise DataError("no face found")
-        return Located(face.points, face.confidence)
 
     def _write(self, index: int, pixels: Pixels) -> None:
         _, data = cv2.imencode(self._extension, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), self._settings)
@@ -240,25 +171,6 @@ def _folder_for_unfinished(target: Path) -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check_points(given: Located, pixels: Pixels, template: Template, location: str) -> None:
-    """Raise a DataError about points from a file that lie outside the image, or have not the shape of a face.
-
-    Raises:
-        DataError: it names the file, the line and the residual.
-    """
-    place = location if given.line is None else f"{location}:{given.line}"
-    distance = residual(given.points, template)
-    height, width = pixels.shape[:2]
-    inside = ((given.points >= -0.5) & (given.points <= [width - 0.5, height - 0.5])).all(axis=1)
-    if inside.sum() < 3:
-        raise DataError(
-            f"{place}: {5 - int(inside.sum())} of the five points lie outside the image, {height}×{width} "
-            f"(height × width); residual {distance:.2f}"
-        )
-    if distance > NO_FACE:
-        raise DataError(f"{place}: the points are not those of a face: residual {distance:.2f}")
 
 
 def _output_names(source: Source, file_format: Format) -> list[str]:

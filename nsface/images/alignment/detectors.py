@@ -60,7 +60,7 @@ class YuNet(Detector):
 
     def __init__(self, model: str) -> None:
         if not os.path.isfile(model):
-            raise ModelError(f"{model}: no such file; --model is the .onnx file of YuNet")
+            raise ModelError(f"{model}: no such file; the .onnx file of YuNet is needed")
         try:
             self._network: Any = cv2.FaceDetectorYN.create(model, "", (320, 320), CONFIDENCE)
             self._find(np.zeros((64, 64, 3), np.uint8))

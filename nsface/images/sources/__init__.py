@@ -12,7 +12,7 @@ from nsface.files import reason
 from nsface.images.sources.base import Source, numbered
 from nsface.images.sources.bin import BinSource
 from nsface.images.sources.folder import FolderSource
-from nsface.images.sources.listing import ListSource
+from nsface.images.sources.listing import STANDARD_INPUT, ArrivingList, ListSource
 from nsface.images.sources.lmdb import LmdbSource, is_lmdb
 from nsface.images.sources.parquet import ParquetSource, is_parquet, one_split
 from nsface.images.sources.rec import RecSource
@@ -23,6 +23,8 @@ from nsface.images.sources.tar import DAMAGED, TarSource
 from nsface.images.sources.video import VideoSource, find_videos
 
 __all__ = [
+    "NO_IMAGES",
+    "ArrivingList",
     "BinSource",
     "FolderSource",
     "ListSource",
@@ -37,6 +39,7 @@ __all__ = [
     "open_source",
 ]
 
+NO_IMAGES = "no images in it (looked for .jpg, .png, .webp, .bmp and .tif)"
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _REC = "train.rec"
 
@@ -64,9 +67,9 @@ def open_source(location: str | os.PathLike[str]) -> Source:
     except OSError as error:  # a path too long, or in a folder that one may not enter
         raise DataError(f"{shown(location)[:300]}: cannot be read: {reason(error)}") from error
     if not source.names:
-        where = "standard input" if location == "-" else shown(location)
+        where = STANDARD_INPUT if location == "-" else shown(location)
         note = f"; {source.unread_note}" if source.unread_note else ""
-        raise DataError(f"{where}: no images in it (looked for .jpg, .png, .webp, .bmp and .tif){note}")
+        raise DataError(f"{where}: {NO_IMAGES}{note}")
     return source
 
 

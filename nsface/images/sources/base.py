@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, ClassVar
 
@@ -77,6 +77,13 @@ class Source(ABC):
                 "identity, and training leaves them out"
             )
         return f"{shown(self.location)}: {'; '.join(parts)}" if parts else None
+
+    def arriving(self) -> Iterator[int]:
+        """The numbers of the images in order, each as soon as it is known that there is this image."""
+        return iter(range(len(self)))
+
+    def close(self) -> None:  # noqa: B027  # most wait for nothing
+        """End what waits for further images, in whatever thread."""
 
     @abstractmethod
     def read(self, index: int) -> bytes:

@@ -31,7 +31,8 @@ class FilesSource(Source):
             return file.read()
 
     def stamps(self) -> Iterable[tuple[str, int]]:
-        for index in range(len(self._paths)):
+        index = -1
+        while (index := index + 1) < len(self._paths):  # which may grow: more paths may arrive meanwhile
             try:
                 status = os.stat(self._path(index))
             except OSError as error:

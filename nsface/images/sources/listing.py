@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from select import select
 
 from nsface.errors import DataError
 from nsface.files import reason
@@ -16,6 +18,8 @@ from nsface.names import IMAGE_EXTENSIONS, has_image_extension, plain
 from nsface.text import decode
 
 HEAD = 1 << 16
+STANDARD_INPUT = "standard input"
+_PATIENCE = 0.2  # seconds between two looks at whether a source was closed
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 _A_PATH = re.compile("|".join(re.escape(extension) for extension in IMAGE_EXTENSIONS), re.IGNORECASE)
 
@@ -39,30 +43,49 @@ class ListSource(FilesSource):
     kind = "list"
 
     def __init__(self, lines: Iterable[str], root: Path, location: str) -> None:
-        labels: dict[str, str | None] = {}
+        super().__init__(location, [], root, [])
+        self._label_of: dict[str, str | None] = {}
+        for _ in self._added(lines):
+            pass
+        self._settle()
+
+    def _added(self, lines: Iterable[str], exact: bool = False) -> Iterator[str]:
+        """Take up the paths that `lines` name, and yield each that is new.
+
+        Args:
+            exact: lines are paths and nothing else: no labels, no comments, and blanks belong to the path.
+        """
         for number, line in enumerate(lines, start=1):
-            entry = line.strip()
-            if not entry or entry.startswith("#"):
+            entry = line if exact else line.strip()
+            if not entry or (entry.startswith("#") and not exact):
                 continue
-            path, label = _parsed(entry)
-            path = (
-                f"/{plain(path)}" if path.startswith("/") else plain(path)
-            )  # so that each image has one spelling
-            place = f"{location}:{number}"
-            if not has_image_extension(path):
-                raise DataError(
-                    f"{place}: not the path of an image: {printable(path[:120])}; a line is PATH, "
-                    "PATH<TAB>LABEL or `PATH LABEL`, and PATH ends as images do (.jpg, .png, …)"
-                )
-            if labels.setdefault(path, label) != label:
-                raise DataError(f"{place}: {printable(path)[:300]} has another label in a line above")
-            if (label is None) != (next(iter(labels.values())) is None):
-                raise DataError(f"{place}: only some lines have a label; give one to all lines, or to none")
-            if not os.path.isfile(os.path.join(root, path)):
-                raise DataError(f"{place}: no such image: {printable(str(root / path))[:300]}")
-        paths = list(labels)
-        super().__init__(location, without_common_folder(paths), root, paths)
-        self._labels = [identity_of(label) for label in labels.values() if label is not None]
+            path, label = (entry, None) if exact else _parsed(entry)
+            # so that each image has one spelling
+            path = f"/{plain(path)}" if path.startswith("/") else plain(path)
+            known = len(self._label_of)
+            self._check(path, self._label_of.setdefault(path, label), label, f"{self.location}:{number}")
+            if len(self._label_of) > known:
+                yield path
+
+    def _check(self, path: str, known: str | None, label: str | None, place: str) -> None:
+        """Raise a DataError about a path that is no image's, or whose label does not fit those above."""
+        if not has_image_extension(path):
+            raise DataError(
+                f"{place}: not the path of an image: {printable(path[:120])}; a line is PATH, "
+                "PATH<TAB>LABEL or `PATH LABEL`, and PATH ends as images do (.jpg, .png, …)"
+            )
+        if known != label:
+            raise DataError(f"{place}: {printable(path)[:300]} has another label in a line above")
+        if (label is None) != (next(iter(self._label_of.values())) is None):
+            raise DataError(f"{place}: only some lines have a label; give one to all lines, or to none")
+        if not os.path.isfile(os.path.join(self._root, path)):
+            raise DataError(f"{place}: no such image: {printable(str(self._root / path))[:300]}")
+
+    def _settle(self) -> None:
+        """Name all images, when all paths are known."""
+        self._paths = list(self._label_of)
+        self.names = [printable(name) for name in without_common_folder(self._paths)]
+        self._labels = [identity_of(label) for label in self._label_of.values() if label is not None]
 
     @property
     def labelled(self) -> bool:
@@ -95,7 +118,59 @@ class ListSource(FilesSource):
         """Read paths from standard input; relative ones start at the working folder."""
         if sys.stdin is None:  # closed
             raise DataError("standard input is closed; give paths on it, or another source than -")
-        return cls(map(os.fsdecode, sys.stdin.buffer), Path(), "standard input")
+        return cls(map(os.fsdecode, sys.stdin.buffer), Path(), STANDARD_INPUT)
+
+
+class ArrivingList(ListSource):
+    """Images whose paths arrive in a pipe, one by one, while others are worked on.
+
+    Lines are those of `ListSource`. Until all have arrived, `names` are the paths as they were given; then
+    they are what `ListSource` would have made of all lines.
+
+    Args:
+        handle: the number of the open file; relative paths start at the working folder.
+        nul: paths end with NUL, as `find -print0` writes them, and are taken as they are: without labels,
+            with all blanks and line breaks.
+
+    Raises:
+        DataError: as for `ListSource`, while the paths arrive.
+    """
+
+    def __init__(self, handle: int = 0, *, nul: bool = False, location: str = STANDARD_INPUT) -> None:
+        super().__init__((), Path(), location)
+        self._handle, self._nul = handle, nul
+        self._closed = threading.Event()
+
+    def arriving(self) -> Iterator[int]:
+        paths: list[str] = []
+        names: list[str] = []
+        self._paths, self.names = paths, names
+        for index, path in enumerate(self._added(map(os.fsdecode, self._lines()), self._nul)):
+            paths.append(path)
+            names.append(printable(path))
+            yield index
+        self._settle()
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _lines(self) -> Iterator[bytes]:
+        """What the file holds between two separators, until it ends or the source is closed."""
+        separator, line = b"\0" if self._nul else b"\n", b""
+        while not self._closed.is_set():
+            if not select([self._handle], [], [], _PATIENCE)[0]:
+                continue
+            part = os.read(self._handle, HEAD)
+            if not part:
+                break
+            *lines, line = (line + part).split(separator)
+            yield from lines
+            if len(line) > HEAD:
+                raise DataError(
+                    f"{self.location}: {len(line):,} bytes without an end of line, which are no path; "
+                    + ("-0 needs NUL after each path" if self._nul else "give -0 if paths end with NUL")
+                )
+        yield line
 
 
 def _parsed(entry: str) -> tuple[str, str | None]:

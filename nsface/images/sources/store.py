@@ -32,11 +32,11 @@ from nsface.errors import DataError, listing, shown
 from nsface.files import reason
 from nsface.images.pixel_file import PixelFile
 from nsface.images.sources.base import Source, identity_of, printable
+from nsface.row_file import NPY_START
 from nsface.untrusted import first_fault, read_array_header
 
 HEADER, NAMES, LABELS, IDENTITIES = "header.json", "names.txt", "labels.npy", "identities.txt"
 PIXELS, IMAGES, OFFSETS = "pixels.npy", "images.bin", "offsets.npy"
-PIXELS_START = 128  # bytes of the .npy header
 _LONGEST_SIDE = 1 << 16
 _PIECE = 1 << 24  # bytes
 
@@ -118,7 +118,7 @@ class StoreSource(Source):
         self.location = str(folder)
         self._folder = folder
         self.header = _read_header(folder / HEADER)
-        start = PIXELS_START if self.header.data.file == PIXELS else 0
+        start = NPY_START if self.header.data.file == PIXELS else 0
         self._check_size(self.header.data.file, start + self.header.data.bytes)
         for name, part in self.header.files.items():
             self._check_size(name, part.bytes)
@@ -150,7 +150,7 @@ class StoreSource(Source):
         if self.header.data.file != PIXELS or self.header.height is None or self.header.width is None:
             return None
         shape = (self.header.images, self.header.height, self.header.width, 3)
-        return PixelFile(self._folder / PIXELS, shape, PIXELS_START)
+        return PixelFile(self._folder / PIXELS, shape, NPY_START)
 
     def _check_offsets(self) -> None:
         ends = self._offsets[0], self._offsets[-1]
@@ -209,7 +209,7 @@ class StoreSource(Source):
             for name, part in self.header.files.items()
             if hashlib.sha256((self._folder / name).read_bytes()).hexdigest() != part.sha256
         ]
-        offset = PIXELS_START if self.header.data.file == PIXELS else 0
+        offset = NPY_START if self.header.data.file == PIXELS else 0
         first = 0
         for block in self.header.data.blocks:
             if self._digest(offset, block.bytes) != block.sha256:

@@ -20,6 +20,7 @@ from nsface.errors import DataError, NsfaceError
 from nsface.files import check_new_folder, place_folder, reason
 from nsface.images import decoding_memory
 from nsface.images.parallel import in_order
+from nsface.images.partial import BlockEntry, Partial, remove_journal
 from nsface.images.pixels import Progress, raise_if_unusable, read_image
 from nsface.images.rendered import is_rendered, mark_rendered
 from nsface.images.sources import Source, numbered
@@ -32,18 +33,31 @@ from nsface.images.sources.store import (
     NAMES,
     OFFSETS,
     PIXELS,
-    PIXELS_START,
     Block,
     Checksum,
     Data,
     Header,
     Origin,
 )
-from nsface.images.store.partial import BlockEntry, PartialStore, remove_journal
+from nsface.row_file import NPY_START, npy_header
 
 BLOCK = 512  # images
 SAMPLE = 101
 Size = tuple[int, int]
+
+
+class ImagesEntry(BlockEntry):
+    """The entry of a block of images `first` … `first` + `count` − 1 of the source.
+
+    Attributes:
+        sizes: bytes of each image that was added, in their order.
+        bad: the reason for each image that was not added, by its number in the source.
+    """
+
+    first: int
+    count: int
+    sizes: list[int]
+    bad: dict[int, str]
 
 
 class Packed(NamedTuple):
@@ -89,12 +103,13 @@ def pack(
         "size": size,
         "block": BLOCK,
     }
-    data, start = (IMAGES, 0) if size is None else (PIXELS, PIXELS_START)
+    data, start = (IMAGES, 0) if size is None else (PIXELS, NPY_START)
     folder = store.with_name(f"{store.name}.partial")
-    with PartialStore(folder, plan, data, start) as partial:
+    with Partial(folder, plan, ImagesEntry, data, start, restart=True) as partial:
+        done = sum(entry.count for entry in partial.entries)
         if progress:
-            progress(partial.images)
-        starts = range(partial.images, len(source), BLOCK)
+            progress(done)
+        starts = range(done, len(source), BLOCK)
         for entry, block in in_order(lambda first: _block(source, first, size), starts, workers):
             partial.add(entry, block)
             if progress:
@@ -104,7 +119,7 @@ def pack(
             remedy = "mend them, or leave them out with --skip-bad; what is packed is kept in "
             raise_if_unusable(source, bad, len(source), f"{remedy}{folder}")
         good = [index for index in range(len(source)) if index not in bad]
-        partial.complete(npy_header((len(good), *size, 3)) if size else b"")
+        partial.complete(npy_header((len(good), *size, 3), "|u1") if size else b"")
         packed = _finish(partial, source, fingerprint, identities, good, size)
         place_folder(folder, store)
     remove_journal(store)
@@ -132,17 +147,7 @@ def common_size(source: Source) -> Size:
     return sizes.most_common(1)[0][0]
 
 
-def npy_header(shape: tuple[int, ...]) -> bytes:
-    """The first PIXELS_START bytes of an .npy file of uint8 in C order (format version 1.0).
-
-    https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
-    """
-    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
-    start = b"\x93NUMPY\x01\x00" + (PIXELS_START - 10).to_bytes(2, "little")
-    return start + text.encode().ljust(PIXELS_START - 11) + b"\n"
-
-
-def _block(source: Source, first: int, size: Size | None) -> tuple[BlockEntry, Any]:
+def _block(source: Source, first: int, size: Size | None) -> tuple[ImagesEntry, Any]:
     """The journal entry and the bytes of the block of images from `first` on."""
     indices = range(first, min(first + BLOCK, len(source)))
     bad: dict[int, str] = {}
@@ -167,7 +172,7 @@ def _block(source: Source, first: int, size: Size | None) -> tuple[BlockEntry, A
         data = pixels[: len(sizes)].reshape(-1).data
     digest = hashlib.sha256(data).hexdigest()
     return (
-        BlockEntry(first=first, count=len(indices), bytes=sum(sizes), sha256=digest, sizes=sizes, bad=bad),
+        ImagesEntry(first=first, count=len(indices), bytes=sum(sizes), sha256=digest, sizes=sizes, bad=bad),
         data,
     )
 
@@ -187,7 +192,7 @@ def _checked_bytes(source: Source, index: int) -> bytes:
 
 
 def _finish(
-    partial: PartialStore,
+    partial: Partial[ImagesEntry],
     source: Source,
     fingerprint: str,
     identities: list[str],

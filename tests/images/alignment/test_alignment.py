@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from nsface.errors import DataError
 from nsface.images.alignment import read_landmarks, template, umeyama, warp
-from nsface.images.alignment.aligning import PointSource, align
+from nsface.images.alignment.aligner import PointSource
+from nsface.images.alignment.aligning import align
 from nsface.images.alignment.detectors import Face, choose_face
 from nsface.images.sources import open_source
 from tests.images.pictures import encoded, picture

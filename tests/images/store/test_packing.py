@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import io
 import json
 import os
 import subprocess
@@ -22,11 +21,11 @@ from nsface.images.batches.loader import Loader
 from nsface.images.batches.sampling import Shuffled
 from nsface.images.pixels import stored_pixels
 from nsface.images.sources import Source, StoreSource, open_source
-from nsface.images.store.packing import npy_header, pack
+from nsface.images.store.packing import pack
 from nsface.preprocessing import Preprocessing
+from nsface.ranks import ALONE
 from nsface.recipe.schema import Recipe
 from nsface.training.data import decoded, training_set
-from nsface.training.ranks import ALONE
 from tests.images.pictures import encoded, picture
 from tests.images.records import insightface, write_rec
 
@@ -239,12 +238,3 @@ def test_labels_go_through_the_store(tmp_path: Path) -> None:
     assert store.labelled
     assert np.load(tmp_path / "store" / "labels.npy").tolist() == [0, 1, 1, 2]
     assert (tmp_path / "store" / "identities.txt").read_text() == "0\n2\n10\n"
-
-
-def test_npy_headers_are_those_that_numpy_reads() -> None:
-    for shape in ((1, 1, 1, 3), (490_623, 112, 96, 3), (10**12, 10**4, 10**4, 3)):
-        header = npy_header(shape)
-        assert len(header) == 128
-        file = io.BytesIO(header)
-        assert np.lib.format.read_magic(file) == (1, 0)
-        assert np.lib.format.read_array_header_1_0(file) == (shape, False, np.dtype("u1"))

@@ -21,10 +21,10 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from nsface.images.store import packing
-from nsface.images.store import partial
+from nsface.images import partial
 from nsface.images.sources import open_source
 packing.BLOCK = 8
-add, calls = partial.PartialStore.add, 0
+add, calls = partial.Partial.add, 0
 def counted(self, entry, data):
     global calls
     calls += 1
@@ -33,7 +33,7 @@ def counted(self, entry, data):
         self._data.flush()
         os.kill(os.getpid(), signal.SIGKILL)
     add(self, entry, data)
-partial.PartialStore.add = counted
+partial.Partial.add = counted
 packing.pack(open_source(sys.argv[1]), Path(sys.argv[2]), encoded=sys.argv[4] == "encoded")
 """
 

@@ -1,8 +1,9 @@
-"""Ranks: the processes, started by torchrun, that train one model together, each on a device of its own.
+"""Ranks: the processes, started by torchrun, that do one piece of work together, each on a device of its own.
 
-Each rank computes the features of its slice of every batch. The features of all slices are then gathered, so
-that every rank has the loss of the whole batch, and the gradients of the network are summed over the ranks.
-Tensors on CUDA devices are exchanged by NCCL, those in host memory by Gloo.
+In training each rank computes the features of its slice of every batch. The features of all slices are then
+gathered, so that every rank has the loss of the whole batch, and the gradients of the network are summed over
+the ranks. In extraction each rank embeds whole batches in turn; in identification each searches a part of
+the gallery. Tensors on CUDA devices are exchanged by NCCL, those in host memory by Gloo.
 """
 
 from __future__ import annotations
@@ -14,24 +15,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from nsface.errors import NsfaceError, RecipeError
 from nsface.private_torch import meet_ranks
-from nsface.processes import end_with_parent
+from nsface.processes import end_with_parent, started_by_torchrun
 
-SET_BY_TORCHRUN = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 # Ranks wait so long for one another, since one of them may have millions of images to decode for all.
 TIMEOUT = timedelta(hours=6)
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The place of this process among all that train the model; by default it is the only one.
+    """The place of this process among all that work together; by default it is the only one.
 
     A method that exchanges something must be called on all ranks. Where there is one rank, it does nothing.
 
@@ -97,6 +100,48 @@ class Ranks:
         """Return when all ranks have called this."""
         self.any(False)
 
+    def from_first(self, item: Item) -> Item:
+        """What the first rank has given here."""
+        return self._all(item)[0]
+
+    def interleaved(self, own: Iterator[Item]) -> Iterator[Item]:
+        """The first item of each rank, then the second of each, and so on, until no rank has another.
+
+        All ranks get the items of all. They may not be None.
+        """
+        if self.count == 1:
+            yield from own
+            return
+        while there := [item for item in self._all(next(own, None)) if item is not None]:
+            yield from there
+
+    def summed(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The sums of `numbers` over all ranks, which give arrays of one shape."""
+        sums: npt.NDArray[np.int64] = np.sum(self._all(numbers), axis=0)
+        return sums
+
+    def highest(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The highest of `numbers` over all ranks, which give arrays of one shape."""
+        highest: npt.NDArray[np.float64] = np.max(self._all(numbers), axis=0)
+        return highest
+
+    def _all(self, item: Item) -> list[Item]:
+        """What each rank has given here.
+
+        Raises:
+            NsfaceError: a rank has ended, or cannot be reached.
+        """
+        if self.count == 1:
+            return [item]
+        items: list[Any] = [None] * self.count
+        try:
+            dist.all_gather_object(items, item)
+        except RuntimeError as error:
+            raise NsfaceError(
+                f"rank {self.rank}: another rank has ended, or cannot be reached; give the same command again"
+            ) from error
+        return items
+
     def with_shared_batch_norm(self, network: nn.Module, device: torch.device) -> nn.Module:
         """`network`, which on CUDA normalises over the whole batch instead of over each slice of it."""
         if self.count == 1 or device.type != "cuda":
@@ -135,7 +180,7 @@ def joined() -> Iterator[Ranks]:
     Only the rank that fails first raises its error. Ranks that fail after it end silently, since they have
     failed either for the same reason or because that rank has left them.
     """
-    if not os.environ.keys() >= SET_BY_TORCHRUN or os.environ["WORLD_SIZE"] == "1":
+    if not started_by_torchrun():
         yield ALONE
         return
     end_with_parent()  # torchrun, when it is killed, leaves its ranks running or waiting

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
 from nsface.errors import ModelError, shown
 from nsface.onnx.file import metadata, read_onnx
@@ -91,8 +92,11 @@ def _preprocessing(
     model: ModelProto, image: ImageInput, path: str, given: Mapping[str, Any], preset: str | None
 ) -> Preprocessing:
     """The images that the network takes, from its metadata, its graph, and what is said of it."""
-    known: dict[str, Any] = dict(metadata(model, path).get("input", {}))
-    known |= {side: size for side in ("height", "width") if (size := getattr(image, side)) is not None}
+    known = _said_by_metadata(model, path)
+    for side in ("height", "width"):
+        size = getattr(image, side)
+        if size is not None and known.setdefault(side, size) != size:
+            raise ModelError(f"{shown(path)}: its graph has a {side} of {size}, its metadata {known[side]}")
     images = completed_preprocessing(path, given, known, preset)
     if image.kind == "uint8" and (images.mean, images.std) != (0.0, 1.0):
         raise ModelError(
@@ -100,6 +104,17 @@ def _preprocessing(
             "give --mean 0 --std 1"
         )
     return images
+
+
+def _said_by_metadata(model: ModelProto, path: str) -> dict[str, Any]:
+    if not (content := metadata(model, path)):
+        return {}
+    try:
+        return Preprocessing(**content["input"]).model_dump()
+    except (ValidationError, TypeError) as error:
+        raise ModelError(
+            f"{shown(path)}: its metadata on images are not what `nsface export` writes"
+        ) from error
 
 
 def _two_images(images: Preprocessing) -> Pair:

@@ -219,7 +219,7 @@ def test_other_names_are_attribute_errors() -> None:
 
 
 def test_every_protocol_has_a_function_with_its_options() -> None:
-    assert set(evaluate.__all__) <= {*PROTOCOLS, "calibrate", "compare"}
+    assert set(evaluate.__all__) <= {*PROTOCOLS, "all", "calibrate", "compare"}
     for name, entry in PROTOCOLS.items():
         function = getattr(evaluate, name)
         parameters = list(inspect.signature(function).parameters)

@@ -83,6 +83,11 @@ class ListedImpostors(Impostors):
 
     Raises:
         DataError: there are none.
+
+    Example:
+        >>> pairs = ListedImpostors([0.1, 0.4, 0.3], (np.array([0, 0, 1]), np.array([1, 2, 2])))
+        >>> pairs.limit(1)
+        (0.3, 1)
     """
 
     def __init__(self, scores: npt.ArrayLike, people: tuple[Rows, Rows] | None) -> None:

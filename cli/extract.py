@@ -15,6 +15,7 @@ from nsface.cli.points import align_option
 from nsface.errors import DataError, listing
 
 if TYPE_CHECKING:
+    from nsface.embeddings.extraction import Extraction
     from nsface.images.sources import Source
     from nsface.ranks import Ranks
 
@@ -77,7 +78,6 @@ def command(
     """
     from tqdm import tqdm
 
-    from nsface.cli.inputs import note_zeros
     from nsface.cli.ranks import sharing
     from nsface.embeddings.extraction import extract, folder_templates
     from nsface.embeddings.file import check_target
@@ -102,17 +102,24 @@ def command(
         with tqdm(total=total or None, desc="extracting", unit=" images", disable=None) as bar:
             options |= {"templates": templates, "output": output, "ranks": ranks}
             made = extract(models[:-1], source, progress=bar.update, **options)
-        note_all(made.notes)
-        note_zeros(made.embeddings)
-        for reason in made.bad:
-            say(f"skipped {reason}")
-        if made.empty:
-            named = listing(made.empty)
-            say(f"{len(made.empty)} templates have no usable image and are left out: {named}")
-        what = "embeddings" if templates is None else f"templates of {total - len(made.bad)} images,"
-        skipped = f", {len(made.bad)} skipped" if made.bad else ""
-        size = made.embeddings.vectors.shape[1]
-        say(f"{output}: {len(made.embeddings.names)} {what} of size {size}{skipped}")
+        _report(made, output, None if templates is None else total)
+
+
+def _report(made: Extraction, output: Path, pooled: int | None) -> None:
+    """Say what was written and what was left out; `pooled`: number of images that templates were asked of."""
+    from nsface.cli.inputs import note_zeros
+
+    note_all(made.notes)
+    note_zeros(made.embeddings)
+    for reason in made.bad:
+        say(f"skipped {reason}")
+    if made.empty:
+        named = listing(made.empty)
+        say(f"{len(made.empty)} templates have no usable image and are left out: {named}")
+    what = "embeddings" if pooled is None else f"templates of {pooled - len(made.bad)} images,"
+    skipped = f", {len(made.bad)} skipped" if made.bad else ""
+    size = made.embeddings.vectors.shape[1]
+    say(f"{output}: {len(made.embeddings.names)} {what} of size {size}{skipped}")
 
 
 def _opened(location: str, nul: bool, as_they_come: bool, ranks: Ranks) -> Source:

@@ -10,7 +10,7 @@ import click
 
 from nsface.cli.inputs import network_options
 from nsface.cli.numbers import BATCH
-from nsface.cli.output import note, note_all, say
+from nsface.cli.output import note_all, say
 from nsface.cli.points import align_option
 from nsface.errors import DataError, listing
 
@@ -93,6 +93,8 @@ def command(
     check_target(output)
     with sharing() as ranks:
         source = _opened(models[-1], nul, template_depth is None and splits is None, ranks)
+        unread = source.unread_note
+        note_all([unread] if unread else [])
         templates: Sequence[str | None] | None = None
         if template_depth is not None:
             templates = folder_templates(source.names, template_depth, source.location)
@@ -102,6 +104,8 @@ def command(
         with tqdm(total=total or None, desc="extracting", unit=" images", disable=None) as bar:
             options |= {"templates": templates, "output": output, "ranks": ranks}
             made = extract(models[:-1], source, progress=bar.update, **options)
+        if source.unread_note and not unread:  # of paths that have arrived meanwhile
+            note_all([source.unread_note])
         _report(made, output, None if templates is None else total)
 
 
@@ -133,8 +137,6 @@ def _opened(location: str, nul: bool, as_they_come: bool, ranks: Ranks) -> Sourc
     source = ArrivingList(nul=nul) if location == "-" else open_source(location)
     if isinstance(source, ArrivingList) and not as_they_come and not list(source.arriving()):
         raise DataError(f"{source.location}: {NO_IMAGES}")
-    if source.unread_note:
-        note(source.unread_note)
     return source
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import load as load_onnx
+from onnx import save as save_onnx
 
 from nsface.embeddings import save
 from nsface.embeddings.extraction import extract
@@ -31,6 +33,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines += [f"{mine[0]}\t{mine[1]}\t1\t{k % 2}\n", f"{mine[0]}\t{other}\t0\t{k % 2}\n"]
     (path / "pairs.tsv").write_text("".join(lines))
     return path
+
+
+def test_an_exported_network_scores_as_its_model(nsface: Run, folder: Path, tmp_path: Path) -> None:
+    """With its metadata, and with options in their place."""
+    onnx = tmp_path / "m.onnx"
+    assert nsface("export", folder / "model.safetensors", onnx).status == 0
+    rest = ["--images", folder / "faces", "--pairs", folder / "pairs.tsv", *OPTIONS]
+    plain = nsface("eval-pairs", "--model", folder / "model.safetensors", *rest)
+    exported = nsface("eval-pairs", "--model", onnx, *rest)
+    assert exported.status == 0, exported.err
+    assert exported.json["accuracy"] == plain.json["accuracy"]
+    assert exported.json["auc"] == pytest.approx(plain.json["auc"], abs=1e-6)
+    model = load_onnx(onnx)
+    del model.metadata_props[:]
+    save_onnx(model, onnx)
+    refused = nsface("eval-pairs", "--model", onnx, *rest)
+    assert refused.status == 2
+    assert "does not say the colour, mean, std, template of its images" in refused.err
+    said = ["--colour", "rgb", "--mean", "127.5", "--std", "128", "--template", "sphereface"]
+    given = nsface("eval-pairs", "--model", onnx, *said, *rest)
+    assert given.json["auc"] == exported.json["auc"]
+    wrong = nsface("eval-pairs", "--model", onnx, *said, "--input-size", "112x112", *rest)
+    assert "its width is 96, not 112; leave out --input-size" in wrong.err
 
 
 def test_a_model_and_images_score_as_their_embeddings(nsface: Run, folder: Path) -> None:

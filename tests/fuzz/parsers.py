@@ -80,6 +80,18 @@ def weights_of_others(folder: Path) -> object:
     return recognise(read_tensors(folder / "w.pth"), "w.pth")
 
 
+def onnx_model(folder: Path) -> object:
+    from nsface.onnx.file import metadata, read_onnx
+    from nsface.onnx.graph import check_operations, drop_needless_inputs, free_batch, image_input, precision
+
+    model = read_onnx(folder / "m.onnx")
+    check_operations(model, "m.onnx")
+    drop_needless_inputs(model)
+    found = metadata(model, "m.onnx"), image_input(model, "m.onnx"), precision(model)
+    free_batch(model, 1)
+    return found, model.SerializeToString()
+
+
 def checkpoint(folder: Path) -> object:
     import torch
 
@@ -284,6 +296,7 @@ PARSERS: dict[str, Parser] = {
     "weights-parts": Parser(
         weights_of_others, _parts("w.pth", unzipped, seeds.weights), _joined("w.pth", zipped)
     ),
+    "onnx": Parser(onnx_model, _made(seeds.onnx_model)),
     "checkpoint": Parser(checkpoint, _made(seeds.checkpoint)),
     "checkpoint-parts": Parser(
         checkpoint, _parts("c.pt", unzipped, seeds.checkpoint), _joined("c.pt", zipped)

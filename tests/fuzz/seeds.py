@@ -45,6 +45,14 @@ def network(**options: Any) -> Any:
     return networks.build("light-resnet", height=32, width=32, embedding_size=4, channels=16, **options)
 
 
+def onnx_model(folder: Path) -> None:
+    from tests.onnx.made import recogniser
+
+    recogniser(
+        folder / "m.onnx", batch=1, reshape=(1, 192), weights_as_inputs=True, metadata={"nsface": "{}"}
+    )
+
+
 def model(folder: Path) -> None:
     from nsface.model import Description, save_model
     from nsface.preprocessing import Preprocessing

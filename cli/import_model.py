@@ -87,14 +87,14 @@ def _table(found: Probe | None) -> list[str]:
     if found is None:
         return []
     rows: list[Sequence[str]] = [
-        ("colour", "crop", "mean", "std", "mirrored", "one person", "two people", "separation", "difference")
+        ("images", "mean / std", "mirrored", "same", "others", "separation", "difference")
     ]
     for one in found.choices:
-        numbers = f"{by_channel(one.mean)}", f"{by_channel(one.std)}", percent(one.mirrored, 1)
         genuine = "–" if one.genuine is None else f"{one.genuine:.3f}"
         change = "chosen" if one.difference is None else f"{one.difference:+.2f} ± {one.standard_error:.2f}"
-        scores = genuine, f"{one.impostor:.3f}", f"{one.separation:.2f}", change
-        rows.append((one.colour, one.crop, *numbers, *scores))
+        images = f"{one.colour} {one.crop}", f"{by_channel(one.mean)} / {by_channel(one.std)}"
+        scores = percent(one.mirrored, 1), genuine, f"{one.impostor:.3f}", f"{one.separation:.2f}"
+        rows.append((*images, *scores, change))
     width = terminal_width()
     lines = [f"{found.images} faces, two of each of {found.people} people", columns(rows, width=width)]
-    return ["", *lines, "", *wrapped(found.verdict, width).split("\n")]
+    return ["", *lines, "", wrapped(found.verdict, width, 0)]

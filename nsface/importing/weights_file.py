@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -49,9 +50,13 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             return _read_safetensors(path)
         bookkeeping: list[str] = []
         if start.startswith(_ZIP):
+            _refuse_torchscript(path)
             check_stored_archive(path)
             bookkeeping = _classes(path)
-        with _stand_ins(bookkeeping):
+        with _stand_ins(bookkeeping), warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # PyTorch's own, about forms of pickles, which are for programmers
             content = torch.load(path, map_location="cpu", weights_only=True)
         found = dict(_tensors(content))
     except OSError as error:
@@ -79,18 +84,21 @@ def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         raise ModelError(f"{shown(path)}: damaged safetensors ({_first_line(error)})") from error
 
 
-def _classes(path: str | os.PathLike[str]) -> list[str]:
-    """The classes that a zip archive of PyTorch names: of Lightning and of settings, no others.
-
-    Raises:
-        ModelError: it is TorchScript, or names other classes or functions; with the way to the state dict.
-    """
+def _refuse_torchscript(path: str | os.PathLike[str]) -> None:
     with zipfile.ZipFile(path) as archive:
         if any(name.endswith("/constants.pkl") for name in archive.namelist()):
             raise ModelError(
                 f"{shown(path)}: a TorchScript program; save its state dict alone: "
                 "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth')"
             )
+
+
+def _classes(path: str | os.PathLike[str]) -> list[str]:
+    """The classes that a zip archive of PyTorch names: of Lightning and of settings, no others.
+
+    Raises:
+        ModelError: it names other classes or functions; with the way to the state dict.
+    """
     names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(os.fspath(path)))
     if foreign := [name for name in names if not name.startswith(_BOOKKEEPING)]:
         raise ModelError(f"{shown(path)}: {_CODE} ({listing(foreign, 3)}); {_STATE_DICT}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nsface.cli.output import emit, json_option, note_all, terminal_width, writable
-from nsface.errors import DataError, ModelError, shown
+from nsface.errors import DataError, DoubtfulResult, ModelError, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,7 +167,11 @@ def _compared(network: Model, exported: Model, faces: str, pairs: Path) -> Verif
     for model, name in ((network, "PyTorch"), (exported, "exported")):
         with tqdm(total=len(source), desc=name, unit=" images", disable=None) as bar:
             systems.append(extract(model, source, progress=bar.update).embeddings)
-    return compare(systems[0], systems[1], "lfw", pairs=pairs).named("PyTorch", "exported")
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always", DoubtfulResult)
+        found = compare(systems[0], systems[1], "lfw", pairs=pairs)
+    note_all(dict.fromkeys(str(doubt.message) for doubt in doubts))
+    return found.named("PyTorch", "exported")
 
 
 def _report(

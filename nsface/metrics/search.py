@@ -100,7 +100,7 @@ def find(
     np.maximum.at(best, mates[1], scores)
     level = best if similarity == "cosine" else -best * best
     above = np.zeros(len(probes), dtype=np.int64)
-    for block in _blocks(gallery, probes, progress, similarity):
+    for block in blocks(gallery, probes, progress, similarity):
         first, last = np.searchsorted(mates[0], [block.entries.start, block.entries.stop])
         entry, probe = mates[0][first:last] - block.entries.start, mates[1][first:last] - block.probes.start
         inside = (probe >= 0) & (probe < len(block.scores))
@@ -146,7 +146,7 @@ def highest(
     seen = np.full(len(probes), -np.inf, dtype=np.float32)
     best = np.full(len(probes), -np.inf)
     first = np.zeros(len(probes))  # place in the gallery of the first of the highest
-    for block in _blocks(gallery, probes, progress, similarity):
+    for block in blocks(gallery, probes, progress, similarity):
         slack = max(slack, block.slack)
         top = block.scores.max(axis=1)
         higher = np.flatnonzero(top > seen[block.probes])
@@ -165,7 +165,7 @@ def highest(
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
     """Scores of some probes against some gallery rows, float32, and what they were computed from.
 
     The scores are cosines, or minus squared distances; `slack` bounds their error.
@@ -189,7 +189,7 @@ class _Block:
 
 
 def _count(
-    block: _Block,
+    block: Block,
     reached: Rows,
     low: npt.NDArray[np.float32],
     high: npt.NDArray[np.float32],
@@ -216,9 +216,9 @@ def _count(
     return np.fromiter(map(np.count_nonzero, over), dtype=np.int64, count=len(over))
 
 
-def _blocks(
+def blocks(
     gallery: Gallery, probes: Vectors, progress: Progress | None, similarity: Similarity
-) -> Iterator[_Block]:
+) -> Iterator[Block]:
     """Every probe against the gallery rows of this process, a block at a time; no identity is cut in two."""
     if gallery.vectors.shape[1] != probes.shape[1]:
         raise DataError(f"a gallery of dimension {gallery.vectors.shape[1]}, probes of {probes.shape[1]}")
@@ -248,7 +248,7 @@ def _blocks(
                 scores -= np.square(length[part, None]).astype(np.float32)
                 scores -= np.square(sizes).astype(np.float32)
                 slack *= 2 * float(length[part].max() + sizes.max()) ** 2
-            yield _Block(similarity, slack, part, entries, scores, probes[part], vectors, starts)
+            yield Block(similarity, slack, part, entries, scores, probes[part], vectors, starts)
         if progress:
             progress(entries.stop - entries.start)
 
@@ -272,11 +272,22 @@ def _mates(gallery: Gallery, identities: Rows) -> tuple[Rows, Rows]:
     count = np.searchsorted(gallery.identities, identities, side="right") - first
     if (count == 0).any():
         raise DataError(f"{int((count == 0).sum())} probes have no mate in the gallery")
-    probe = np.repeat(np.arange(len(identities)), count)
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    place = np.repeat(first, count) + within
+    probe, place = spread(first, count)
     order = np.argsort(place, kind="stable")
     return place[order], probe[order]
+
+
+def spread(first: Rows, count: Rows) -> tuple[Rows, Rows]:
+    """All numbers of N runs, and the run of each: `count` numbers from `first` on.
+
+    Example:
+        >>> runs, numbers = spread(np.array([5, 0]), np.array([2, 1]))
+        >>> runs.tolist(), numbers.tolist()
+        ([0, 0, 1], [5, 6, 0])
+    """
+    run = np.repeat(np.arange(len(first)), count)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return run, np.repeat(first, count) + within
 
 
 def slack_of(dimension: int) -> float:

@@ -40,6 +40,8 @@ COMMANDS = {
     **{f"eval-{name}": entry.summary for name, entry in PROTOCOLS.items()},
     "eval-all": "Score a model or embeddings by every protocol whose lists are there.",
     "calibrate": "Find a threshold for a wanted FMR or FPIR, with its upper confidence bound.",
+    "verify": "Say whether two images show one person, or of many pairs.",
+    "identify": "Say who in a gallery is most alike the faces in images.",
     "compare": "Compare two embeddings files on one protocol.",
     "synth": "Render synthetic faces in the layouts of LFW, YTF and training sets.",
     "saturation": "Show how far the samples saturated in training runs.",

@@ -83,22 +83,38 @@ def terminal_width() -> int:
 
 
 def _emit(content: dict[str, Any], table: str, json_to: str | None) -> None:
+    if json_to is not None:
+        emit_json(content, json_to)
+    if json_to != "-":
+        emit_lines(table)
+
+
+def emit_json(content: dict[str, Any], json_to: str) -> None:
+    """Print the JSON object where `json_to` is `-`; else write it to the file `json_to`."""
     if json_to == "-":
         click.echo(_json(content, sys.stdout.encoding))
-        return
-    if json_to is not None:
+    else:
         write_text(json_to, _json(content, "utf-8") + "\n")
-    click.echo("\n".join(map(shown, table.split("\n"))))
 
 
-def _json(result: dict[str, Any], encoding: str | None) -> str:
+def emit_lines(*parts: str) -> None:
+    """Print the lines of `parts`, at once."""
+    click.echo("\n".join(shown(line) for part in parts for line in part.split("\n")))
+
+
+def emit_line(result: dict[str, Any]) -> None:
+    """Print the JSON object in one line, at once."""
+    click.echo(_json(result, sys.stdout.encoding, indent=None))
+
+
+def _json(result: dict[str, Any], encoding: str | None, indent: int | None = 2) -> str:
     """`result` as JSON that `encoding` can hold."""
-    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(result, indent=indent, ensure_ascii=False, allow_nan=False)
     text = text.encode("utf-8", "backslashreplace").decode()  # of paths that are not UTF-8
     try:
         text.encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
-        return json.dumps(result, indent=2, allow_nan=False)
+        return json.dumps(result, indent=indent, allow_nan=False)
     return text
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from select import select
 
 from nsface.errors import DataError, shown
 from nsface.files import reason
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_LINE = 4096  # bytes; the longest line of any published list is below 200
+_AT_ONCE = 1 << 16  # bytes of a file that arrive together; no path is longer
+_PATIENCE = 0.2  # seconds between two looks at whether to stop
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -47,6 +52,39 @@ def decode(data: bytes, where: str, *, surrogates: bool = False) -> str:
         )
     except UnicodeDecodeError as error:
         raise DataError(f"{shown(where)}: not a text file in UTF-8") from error
+
+
+def arriving_lines(
+    handle: int, nul: bool, where: str, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[bytes]:
+    """The lines of an open file, each as soon as it has arrived, while others may still be written to it.
+
+    Args:
+        handle: the number of the file.
+        nul: lines, which are paths, end with NUL.
+        where: what to call the file in messages.
+        stopped: asked again and again whether to end, whether or not anything arrives.
+
+    Raises:
+        DataError: a line is longer than any path.
+        OSError: the file cannot be read.
+    """
+    separator, line = b"\0" if nul else b"\n", b""
+    while not stopped():
+        if not select([handle], [], [], _PATIENCE)[0]:
+            continue
+        part = os.read(handle, _AT_ONCE)
+        if not part:
+            break
+        *lines, line = (line + part).split(separator)
+        yield from lines
+        if len(line) > _AT_ONCE:
+            remedy = "-0 needs NUL after each path" if nul else "give -0 if paths end with NUL"
+            raise DataError(
+                f"{shown(where)}: {len(line):,} bytes without an end of line, which are no path; {remedy}"
+            )
+    if line:
+        yield line
 
 
 def refuse_utf16(data: bytes, where: str) -> None:

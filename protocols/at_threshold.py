@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nsface.protocols.scored_pairs import ScoredPairs
 
 Booleans = npt.NDArray[np.bool_]
-_DECISIVE = {
+DECISIVE = {
     "model_digest": "model",
     "preprocessing": "preprocessing",
     "flip": "flip mode",
@@ -110,7 +110,7 @@ def check_provenance(
     there = {key: getattr(threshold, key) for key in here}
     differing = [
         name
-        for key, name in _DECISIVE.items()
+        for key, name in DECISIVE.items()
         if None not in (here[key], there[key]) and here[key] != there[key]
     ]
     if differing:
@@ -119,9 +119,7 @@ def check_provenance(
             f"{shown(embeddings.source)}; calibrate again with this model"
         )
     notes = []
-    unknown = [
-        name for key, name in _DECISIVE.items() if key != "pooling" and None in (here[key], there[key])
-    ]
+    unknown = [name for key, name in DECISIVE.items() if key != "pooling" and None in (here[key], there[key])]
     if unknown:
         notes.append(
             f"{shown(file)}: whether it was calibrated with the same {joined(unknown)} as "

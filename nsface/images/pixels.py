@@ -21,7 +21,7 @@ from nsface.untrusted import read_array_header
 
 Progress = Callable[[int], object]
 CHUNK = 256
-_OTHER_SIZE = "is needed"  # how the reason for an image of another size ends
+OTHER_SIZE = "is needed"  # how the reason for an image of another size ends
 
 
 def read_image(
@@ -46,7 +46,7 @@ def read_image(
     if pixels.shape != (height, width, 3):
         raise DataError(
             f"{name}: {pixels.shape[0]}×{pixels.shape[1]} (height × width) "
-            f"where {height}×{width} {_OTHER_SIZE}"
+            f"where {height}×{width} {OTHER_SIZE}"
         )
     return pixels
 
@@ -121,7 +121,7 @@ def raise_if_unusable(
     The remedy is to align the images where all `total` of them have another size.
     """
     if bad:
-        if len(bad) == total and all(why.endswith(_OTHER_SIZE) for why in bad.values()):
+        if len(bad) == total and all(why.endswith(OTHER_SIZE) for why in bad.values()):
             remedy = "align them to this size first, by `nsface align`"
         named = listing(list(bad.values()))
         raise DataError(f"{source.location}: {len(bad)} of {total} images cannot be used: {named}; {remedy}")

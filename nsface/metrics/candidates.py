@@ -98,7 +98,12 @@ def _found(
         place[start + scores[start : start + size].argmax()]
         for start, size in zip(starts[kept], sizes[who[kept]], strict=True)
     ]
-    return gallery.identities[begins[who[chosen]]], best[chosen], ranks, gallery.rows[rows].reshape(chosen.shape)
+    return (
+        gallery.identities[begins[who[chosen]]],
+        best[chosen],
+        ranks,
+        gallery.rows[rows].reshape(chosen.shape),
+    )
 
 
 def _near(

@@ -94,7 +94,9 @@ def test_a_gallery_in_a_file(tmp_path: Path) -> None:
     np.save(tmp_path / "g.npy", vectors)
     people, probes = random.integers(0, 700, 9000), vectors[::1000] + np.float32(0.01)
     rows, done = np.arange(9000), list[int]()
-    stored = candidates(Gallery(StoredRows(tmp_path / "g.npy"), rows, people), probes, 3, progress=done.append)
+    stored = candidates(
+        Gallery(StoredRows(tmp_path / "g.npy"), rows, people), probes, 3, progress=done.append
+    )
     memory = candidates(Gallery(vectors, rows, people), probes, 3)
     for one in ("identities", "scores", "ranks", "rows"):
         assert np.array_equal(getattr(stored, one), getattr(memory, one))

@@ -110,7 +110,7 @@ class Aligner:
         face = choose_face(faces, pixels.shape, self._point_source.choice)
         if face is None:
             raise DataError("no face found")
-        return Located(face.points, face.confidence)
+        return Located(face.points, face.confidence, faces=len(faces))
 
 
 class AlignedSource(Source):

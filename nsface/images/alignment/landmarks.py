@@ -22,11 +22,19 @@ _FACE_RESIDUAL = 0.3  # points in the right order have a smaller residual; in th
 
 
 class Located(NamedTuple):
-    """The five points of a face, the detector's confidence (None: unknown), and their line in the file."""
+    """The five points of a face, and what is known of them.
+
+    Attributes:
+        points: 5 × 2, x and y in pixels.
+        confidence: the detector's; None if unknown.
+        line: in the file of the points.
+        faces: how many the detector has found in the image.
+    """
 
     points: Points
     confidence: float | None
     line: int | None = None
+    faces: int | None = None
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,16 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from select import select
 
 from nsface.errors import DataError
 from nsface.files import reason
 from nsface.images.sources.base import identity_of, printable, without_common_folder
 from nsface.images.sources.files import FilesSource
 from nsface.names import IMAGE_EXTENSIONS, has_image_extension, plain
-from nsface.text import decode
+from nsface.text import arriving_lines, decode
 
 HEAD = 1 << 16
 STANDARD_INPUT = "standard input"
-_PATIENCE = 0.2  # seconds between two looks at whether a source was closed
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 _A_PATH = re.compile("|".join(re.escape(extension) for extension in IMAGE_EXTENSIONS), re.IGNORECASE)
 
@@ -145,7 +143,8 @@ class ArrivingList(ListSource):
         paths: list[str] = []
         names: list[str] = []
         self._paths, self.names = paths, names
-        for index, path in enumerate(self._added(map(os.fsdecode, self._lines()), self._nul)):
+        lines = arriving_lines(self._handle, self._nul, self.location, self._closed.is_set)
+        for index, path in enumerate(self._added(map(os.fsdecode, lines), self._nul)):
             paths.append(path)
             names.append(printable(path))
             yield index
@@ -153,24 +152,6 @@ class ArrivingList(ListSource):
 
     def close(self) -> None:
         self._closed.set()
-
-    def _lines(self) -> Iterator[bytes]:
-        """What the file holds between two separators, until it ends or the source is closed."""
-        separator, line = b"\0" if self._nul else b"\n", b""
-        while not self._closed.is_set():
-            if not select([self._handle], [], [], _PATIENCE)[0]:
-                continue
-            part = os.read(self._handle, HEAD)
-            if not part:
-                break
-            *lines, line = (line + part).split(separator)
-            yield from lines
-            if len(line) > HEAD:
-                raise DataError(
-                    f"{self.location}: {len(line):,} bytes without an end of line, which are no path; "
-                    + ("-0 needs NUL after each path" if self._nul else "give -0 if paths end with NUL")
-                )
-        yield line
 
 
 def _parsed(entry: str) -> tuple[str, str | None]:

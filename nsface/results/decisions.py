@@ -91,7 +91,6 @@ class PairDecision(Result):
         first, second: the images.
         score, similarity: how alike they are; None where an image cannot be used.
         threshold: they count as one person where score ≥ threshold; None where none was given.
-        same: the decision; None without score or threshold.
         calibrated: what is known of the errors at the threshold; None for a plain number.
         faces: of images that were aligned, the face in each.
         error: why there is no score.
@@ -117,6 +116,7 @@ class PairDecision(Result):
 
     @property
     def same(self) -> bool | None:
+        """Whether score ≥ threshold; None without one of them."""
         if self.score is None or self.threshold is None:
             return None
         return self.score >= self.threshold
@@ -169,8 +169,6 @@ class ProbeDecision:
         probe: the image.
         candidates: the most alike people, by descending score; none where the image cannot be used.
         threshold: None where none was given.
-        identified: the person of the first candidate, where nobody else scores as much and score ≥ threshold;
-            else None.
         face: of an image that was aligned.
         error: why there are no candidates.
     """
@@ -186,6 +184,7 @@ class ProbeDecision:
 
     @property
     def identified(self) -> str | None:
+        """The person of the first candidate, where nobody else scores as much and score ≥ threshold."""
         if not self.candidates or self.threshold is None:
             return None
         best = self.candidates[0]

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,8 @@ def images() -> list[str]:
 def score(first: str, second: str) -> float:
     """The cosine of two embeddings that `nsface extract` has made."""
     made = load("faces.npz")
-    names = [
-        os.path.relpath(path, "faces").replace("\n", "\\x0a").replace("\t", "\\x09")
-        for path in (first, second)
-    ]
+    inside = [os.path.relpath(path, "faces") for path in (first, second)]
+    names = [path.replace("\n", "\\x0a").replace("\t", "\\x09") for path in inside]
     a, b = np.asarray(made.vectors, np.float64)[made.rows(names)]
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
@@ -170,7 +169,7 @@ class TestManyPairs:
         process = started(
             "verify", "--pairs", "-", *MODEL, "--threshold", "0.9", "--quiet", stdin=subprocess.PIPE
         )
-        for first, second in [*zip(plain[:-1], plain[1:], strict=True), (plain[0], plain[1])]:
+        for first, second in [*pairwise(plain), (plain[0], plain[1])]:
             found = asked(process, f"{first}\t{second}\n".encode())
             assert (found["first"], found["second"]) == (first, second)
             assert found["score"] == pytest.approx(score(first, second), abs=1e-5)

@@ -89,6 +89,8 @@ def command(
     bad, total = _print(answers, people, rule, jsonl, json_to)
     if embedder is not None:
         note_all(embedder.notes())
+        made = made if _is_embeddings_file(probes) else embedder.made
+    note_all([*people.crop_notes(made), *rule.crop_notes(made)])
     if not total:
         raise DataError(f"{'standard input' if probes == '-' else shown(probes)}: no probes in it")
     decisions.refuse_bad(bad, total, "probes", skip_bad)

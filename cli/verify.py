@@ -79,7 +79,7 @@ def command(
         if made.error is not None:
             raise DataError(made.error)
         emit_result(made, json_to)
-    note_all(embedder.notes())
+    note_all([*embedder.notes(), *rule.crop_notes(embedder.made)])
 
 
 def _many(

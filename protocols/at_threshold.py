@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from nsface.embeddings.file import Embeddings
-from nsface.embeddings.meta import POOLING
 from nsface.errors import DataError, joined, shown
 from nsface.files import reason
 from nsface.metrics.identification import OpenSet
@@ -23,6 +22,7 @@ from nsface.metrics.shared_people import SharedPeople, rate_interval, shared_peo
 from nsface.metrics.statistics import Interval
 from nsface.metrics.threshold import rate_at
 from nsface.protocols.protocol import AnyPath, option
+from nsface.protocols.provenance import DECISIVE, crop_difference, provenance
 from nsface.protocols.transforms import Transform
 from nsface.results.threshold import AtThreshold, Threshold, read_threshold
 
@@ -31,12 +31,6 @@ if TYPE_CHECKING:
     from nsface.protocols.scored_pairs import ScoredPairs
 
 Booleans = npt.NDArray[np.bool_]
-DECISIVE = {
-    "model_digest": "model",
-    "preprocessing": "preprocessing",
-    "flip": "flip mode",
-    "pooling": "pooling",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,24 +68,6 @@ class AppliesThreshold:
                     f"compared with {here}; use the same, or calibrate again"
                 )
         return read
-
-
-def provenance(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """How embeddings were made, as the fields of `Threshold` say it; None where `meta` does not.
-
-    Of fused embeddings it is what all parts have in common, and the models and digests of all, joined by +.
-    """
-    parts = meta.get("fused") or [meta]
-    found: dict[str, Any] = {}
-    for key, kind in (("model", str), ("model_digest", str), ("precision", str), ("preprocessing", dict)):
-        values = [part.get(key) for part in parts]
-        if not all(isinstance(value, kind) for value in values):
-            found[key] = None
-        elif all(value == values[0] for value in values):
-            found[key] = values[0]
-        else:
-            found[key] = " + ".join(values) if kind is str else None
-    return found | {"flip": meta.get("flip"), "pooling": meta.get(POOLING)}
 
 
 def check_provenance(
@@ -136,6 +112,18 @@ def check_provenance(
             f"{shown(here['precision'])}"
         )
     return notes
+
+
+def crop_notes(threshold: Threshold, file: AnyPath, embeddings: Embeddings) -> list[str]:
+    """A sentence where the threshold was calibrated on other crops of faces than those of `embeddings`."""
+    here = provenance(embeddings.meta)
+    difference = crop_difference({key: getattr(threshold, key) for key in here}, here)
+    if difference is None:
+        return []
+    return [
+        f"{shown(file)}: calibrated on {difference[0]}, and applied to {difference[1]}: scores of other "
+        "crops have other distributions, and the rate of errors may be several times the calibrated one"
+    ]
 
 
 def _pooled(made: Mapping[str, Any]) -> str:

@@ -21,7 +21,6 @@ from nsface.protocols.at_threshold import (
     file_digest,
     interval_of,
     names_digest,
-    provenance,
     strangers,
     trial_digest,
     unidentified,
@@ -31,6 +30,7 @@ from nsface.protocols.ident import Ident, Lists
 from nsface.protocols.identification import identify
 from nsface.protocols.lists import read_lines
 from nsface.protocols.protocol import AnyPath, Measurement, OptionsError, Protocol, Start, option
+from nsface.protocols.provenance import provenance
 from nsface.protocols.scored_pairs import ScoredPairs
 from nsface.protocols.trials import Trials, numbered
 from nsface.protocols.verification import verify

@@ -16,8 +16,9 @@ from nsface.metrics import candidates as search
 from nsface.metrics.search import Gallery
 from nsface.metrics.similarity import Similarity, pair_scores
 from nsface.names import stem
-from nsface.protocols.at_threshold import DECISIVE, check_provenance, provenance
+from nsface.protocols.at_threshold import check_provenance, crop_notes
 from nsface.protocols.drawn_gallery import people_of
+from nsface.protocols.provenance import DECISIVE, crop_difference, provenance
 from nsface.protocols.trials import numbered
 from nsface.results.decisions import (
     CalibratedRate,
@@ -103,6 +104,15 @@ class Rule:
                 f"{people}: an FPIR grows with the gallery"
             )
         return [*notes, *known.notes()]
+
+    def crop_notes(self, embeddings: Embeddings) -> list[str]:
+        """A sentence where the threshold was calibrated on other crops of faces than these.
+
+        Args:
+            embeddings: as for `verification_notes`, when images were embedded: only then it is known whether
+                they had to be padded or cut.
+        """
+        return crop_notes(self.calibrated, self.file, embeddings) if self.calibrated else []
 
     def verify(
         self,
@@ -228,6 +238,20 @@ class People:
                 "could not be checked; one of the two does not say"
             ]
         return []
+
+    def crop_notes(self, probes: Embeddings) -> list[str]:
+        """A sentence where the gallery has other crops of faces than the probes.
+
+        Args:
+            probes: as for `comparable`, when images were embedded.
+        """
+        difference = crop_difference(provenance(self.embeddings.meta), provenance(probes.meta))
+        if difference is None:
+            return []
+        return [
+            f"the gallery {shown(self.embeddings.source)} is of {difference[0]}, and the probes are "
+            f"{difference[1]}: scores of other crops have other distributions"
+        ]
 
     def identify(
         self,

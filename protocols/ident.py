@@ -12,6 +12,7 @@ from nsface.metrics.similarity import Similarity
 from nsface.protocols.at_threshold import (
     AppliesThreshold,
     check_provenance,
+    crop_notes,
     mean_at,
     open_set_at,
     other_kind,
@@ -297,7 +298,7 @@ class Ident(AppliesThreshold, Protocol[Lists, MeasuredIdentification]):
                 f"{shown(file)}: a threshold decides in the open set, and these lists have none; add "
                 "impostors"
             )
-        notes = check_provenance(threshold, file, embeddings)
+        notes = check_provenance(threshold, file, embeddings) + crop_notes(threshold, file, embeddings)
         found = []
         for trial, one in zip(trials, measured, strict=True):
             assert one.open

@@ -17,6 +17,7 @@ from nsface.metrics.verification import Fold, accuracy_at, best_threshold, kfold
 from nsface.protocols.at_threshold import (
     AppliesThreshold,
     check_provenance,
+    crop_notes,
     file_digest,
     other_kind,
     pairs_at,
@@ -129,6 +130,7 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
         (listed,) = self.comparable.values()
         notes = [
             *check_provenance(self.calibrated, self.threshold, embeddings, scored.details.get("pool")),
+            *crop_notes(self.calibrated, self.threshold, embeddings),
             *same_data(self.calibrated, self.threshold, file_digest(getattr(self, listed)), embeddings),
             *other_kind(self.calibrated, self.threshold),
         ]

@@ -79,7 +79,10 @@ class FaceEmbedder:
     def made(self) -> Embeddings:
         """How the embeddings are made, as a set of none: its `meta`, and the model as its source."""
         nothing = np.empty((0, self._model.embedding_size), np.float32)
-        return Embeddings([], nothing, self._model.meta(self._flip), self._model.path)
+        meta = self._model.meta(self._flip) | self._fit.meta()
+        if self._aligner:
+            meta["alignment"] = self._aligner.describe()
+        return Embeddings([], nothing, meta, self._model.path)
 
     def notes(self) -> list[str]:
         """Sentences on what was done to images of another size than the model's."""

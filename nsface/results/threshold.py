@@ -108,6 +108,8 @@ class Threshold(Result):
             file (of what the lists of the trial say); None for all images of the embeddings.
         embeddings, embeddings_sha256: the embeddings file; the digest is of its names, to tell
             whether the images are the same.
+        alignment, fitted_from: how the faces were cropped, as the embeddings say it; None where they do not,
+            or nothing was padded or cut.
         model, model_digest, preprocessing, flip, precision, pooling: what the embeddings say of how they were
             made; None where they do not.
         nsface: the version that wrote the file.
@@ -153,6 +155,8 @@ class Threshold(Result):
     flip: str | None = None
     precision: str | None = None
     pooling: str | None = None
+    alignment: Mapping[str, Any] | None = None
+    fitted_from: tuple[str, ...] | None = None
     nsface: str | None = None
 
     @property

@@ -393,6 +393,10 @@ def test_photographs_are_aligned_as_by_nsface_align(nsface: Run, place: Path) ->
     assert found["score"] == pytest.approx(expected["score"], abs=1e-5)
     assert [face["confidence"] for face in found["faces"]] == [0.75, 0.75]
     np.testing.assert_allclose(found["faces"][1]["points"], np.array(POINTS) * 1.2 + 1, atol=0.01)
+    calibrated()
+    noted = nsface("verify", *photos[:2], *MODEL, "--align", *given, "--threshold", "t.json")
+    assert noted.status == 0
+    assert "calibrated on images of unknown alignment, and applied to images aligned by points" in noted.err
     outcome = nsface("verify", photos[0], photos[3], *MODEL, "--align", *given)
     assert (outcome.status, outcome.err.count("\n")) == (2, 1)
     assert "photos/p3/3.png: points.txt:8: the points are not those of a face" in outcome.err

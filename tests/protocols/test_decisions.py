@@ -101,6 +101,42 @@ def test_what_cannot_be_checked_is_said() -> None:
     assert gallery.comparable(embeddings("x.jpg", pooling="mean")) == []
 
 
+YUNET = {"template": "arcface", "size": [112, 112], "detector": "yunet"}
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "said"),
+    [
+        ({}, {}, None),
+        ({"alignment": YUNET}, {"alignment": YUNET | {"face": "central", "model": "c" * 64}}, None),
+        (
+            {"alignment": YUNET},
+            {"alignment": YUNET | {"detector": "landmarks"}},
+            ("aligned by yunet to template arcface", "aligned by points from a file to template arcface"),
+        ),
+        ({}, {"alignment": YUNET}, ("images of unknown alignment", "aligned by yunet")),
+        (
+            {"alignment": YUNET, "fitted_from": ["112x96"]},
+            {"alignment": YUNET},
+            ("to template arcface, padded or cut from 112x96", "to template arcface"),
+        ),
+    ],
+)
+def test_other_crops_are_noted(
+    tmp_path: Path, there: dict[str, Any], here: dict[str, Any], said: tuple[str, str] | None
+) -> None:
+    probes = embeddings("x.jpg", **here)
+    notes = read_rule(written(tmp_path, **there)).crop_notes(probes)
+    of_gallery = People(embeddings("Ann/1.jpg", **there)).crop_notes(probes)
+    assert len(notes) == len(of_gallery) == (said is not None)
+    for note in [*notes, *of_gallery]:
+        first, second = note.split(" and ", 1)
+        assert said is not None
+        assert said[0] in first
+        assert said[1] in second
+    assert read_rule(0.3).crop_notes(probes) == []
+
+
 def test_an_fmr_in_a_gallery_and_an_fpir_elsewhere_are_noted(tmp_path: Path) -> None:
     probes = embeddings("x.jpg")
     fmr = read_rule(written(tmp_path))

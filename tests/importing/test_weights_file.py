@@ -96,7 +96,7 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
         "cut": whole[:-200],
         "bit": whole[:at] + b"\1" + whole[at + 1 :],
         "empty": b"",
-        "text": b"not weights",
+        "text": b"# not weights\n\nBut a page.",
         "safetensors": (10).to_bytes(8, "little") + b'{"a": 1}  ' + b"x" * 50,
     }
     for name, content in damaged.items():
@@ -104,6 +104,7 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=f"{name}: ") as error:
             read_tensors(tmp_path / name)
         assert "\n" not in str(error.value)
+        assert "code would have to run" not in str(error.value), "nothing in it is code"
 
 
 def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:

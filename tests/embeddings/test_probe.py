@@ -74,7 +74,8 @@ def test_the_figures_equal_a_slow_computation(faces: Path) -> None:
 
     def embedded(image: np.ndarray) -> np.ndarray:
         vector = one.embed(np.ascontiguousarray(image), flip="none")[0].astype(float)
-        return vector / np.linalg.norm(vector)
+        length = float(np.linalg.norm(vector))
+        return np.asarray(vector / length)
 
     plain = [embedded(image) for image in images]
     mirrored = [embedded(image[:, ::-1]) for image in images]

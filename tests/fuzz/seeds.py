@@ -49,7 +49,11 @@ def onnx_model(folder: Path) -> None:
     from tests.onnx.made import recogniser
 
     recogniser(
-        folder / "m.onnx", batch=1, reshape=(1, 192), weights_as_inputs=True, metadata={"nsface": "{}"}
+        folder / "m.onnx",
+        batch=1,
+        reshape=(1, 192),
+        weights_as_inputs=True,
+        metadata={"nsface": '{"input": {}}'},
     )
 
 

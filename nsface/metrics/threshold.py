@@ -129,7 +129,8 @@ def _effective(impostors: Impostors, errors: int, confidence: float) -> float:
     """
     rate = errors / impostors.trials
     variance, freedom = impostors.spread(errors)
-    ratio = special.ndtri(confidence) / _quantile(freedom, confidence)
+    level = max(confidence, 0.5 + 1e-6)  # at 0.5 both quantiles are 0, and their ratio is its limit
+    ratio = special.ndtri(level) / _quantile(freedom, level)
     return float(rate * (1 - rate) / variance * ratio**2)
 
 

@@ -45,6 +45,17 @@ def test_independent_impostors_have_the_limit_of_clopper_and_pearson(
     assert found.upper_bound == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("rate", [0.05, 0.2, 0.5])
+def test_a_bound_at_even_odds_is_the_limit_of_those_above(rate: float) -> None:
+    random, people = np.random.default_rng(0), 40
+    left, right = np.triu_indices(people, 1)
+    person = random.normal(size=people)
+    impostors = ListedImpostors(person[left] + person[right] + random.normal(size=len(left)), (left, right))
+    even, above = (calibrated(impostors, rate, confidence) for confidence in (0.5, 0.501))
+    assert even.achieved < even.upper_bound < above.upper_bound
+    assert even.upper_bound == pytest.approx(above.upper_bound, rel=0.01)
+
+
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
 def test_a_guaranteed_threshold_accepts_as_many_as_its_bound_allows(rate: float) -> None:
     n = 1000

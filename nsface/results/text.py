@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from nsface.errors import shown
 
 WIDTH = 80
+LEAST_P = 1e-300  # a smaller p value may have become 0
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -26,8 +27,10 @@ def mean_and_spread(value: float | None, std: float | None) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """A p value to three digits, or a dash where there is none."""
-    return "–" if p is None else f"{p:.3g}"
+    """A p value to three digits, or a dash where there is none; one too small for a number as a bound."""
+    if p is None:
+        return "–"
+    return f"{p:.3g}" if p >= LEAST_P else f"< {LEAST_P:.0e}"
 
 
 def tar_at(far: float) -> str:

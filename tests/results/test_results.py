@@ -26,6 +26,7 @@ from nsface.results import (
     VerificationSets,
     read_result,
 )
+from nsface.results.text import p_value
 from nsface.results.values import SIGNIFICANT, rounded
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -243,3 +244,10 @@ def test_results_from_before_these_rates_are_read() -> None:
     for name in CLASSES:
         content = golden(name)["json"]
         assert read(older(content)) == read(content)
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(None, "–"), (0.0, "< 1e-300"), (1e-310, "< 1e-300"), (1.694e-38, "1.69e-38"), (1.0, "1")]
+)
+def test_no_p_value_is_printed_as_0(p: float | None, text: str) -> None:
+    assert p_value(p) == text

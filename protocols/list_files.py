@@ -150,10 +150,16 @@ def _head(path: Path) -> bytes:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """The folders in `folder`, and its files but images, pipes and devices."""
+    """The folders in `folder`, its files but images, pipes and devices, and links that lead in a circle."""
     with os.scandir(folder) as entries:
-        return sorted(Path(entry.path) for entry in entries if entry.is_dir() or _may_be_list(entry))
+        return sorted(Path(entry.path) for entry in entries if _is_looked_at(entry))
 
 
-def _may_be_list(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file() and not has_image_extension(entry.name) and not has_foreign_extension(entry.name)
+def _is_looked_at(entry: os.DirEntry[str]) -> bool:
+    try:
+        if entry.is_dir():
+            return True
+        other = has_image_extension(entry.name) or has_foreign_extension(entry.name)
+        return entry.is_file() and not other
+    except OSError:  # of this entry alone; opening it says why
+        return True

@@ -30,6 +30,23 @@ def test_images_pipes_and_broken_links_are_passed_over(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.txt", "b.txt", "sub/c"]
 
 
+@pytest.mark.parametrize("circle", ["itself", "one another", "a folder below"])
+def test_a_link_that_leads_nowhere_but_back_keeps_no_file_from_being_read(
+    tmp_path: Path, circle: str
+) -> None:
+    write(tmp_path / "a.txt")
+    (tmp_path / "sub").mkdir()
+    first = tmp_path / ("sub/first" if circle == "a folder below" else "first")
+    second = tmp_path / "second" if circle == "one another" else first
+    first.symlink_to(second)
+    if second != first:
+        second.symlink_to(first)
+    found = contents(tmp_path)
+    assert [file.path.name for file in found.files] == ["a.txt"]
+    assert {path for path, _ in found.unreadable} == {first, second}
+    assert {why for _, why in found.unreadable} == {"too many levels of symbolic links"}
+
+
 def test_a_folder_that_is_there_twice_is_looked_at_once(tmp_path: Path) -> None:
     write(tmp_path / "a" / "list.txt")
     (tmp_path / "a" / "round").symlink_to(tmp_path)  # a circle

@@ -21,6 +21,7 @@ from nsface.errors import DataError, ModelError, NsfaceError, counted, listing, 
 from nsface.metrics.statistics import holm
 from nsface.protocols import PROTOCOLS, load_protocol
 from nsface.protocols.list_files import contents
+from nsface.protocols.numbered_images import of_other_images
 from nsface.protocols.protocol import Found, Protocol, Start
 from nsface.protocols.verification import VerificationProtocol
 from nsface.results import AllProtocols, Comparison, Difference, Figure, Result
@@ -151,7 +152,8 @@ def plan(folder: str | os.PathLike[str], system: System) -> Plan:
                 not_run.append(NotRun(**about, **missing))
             else:
                 planned.append(Planned(one.protocol, lists, one, about["title"]))
-    return Plan(Path(folder), planned, not_run, found.other_files, notes)
+    planned, doubtful = of_other_images(planned, system.names)
+    return Plan(Path(folder), planned, [*not_run, *doubtful], found.other_files, notes)
 
 
 def _repeated(titles: Sequence[str]) -> set[str]:

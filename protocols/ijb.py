@@ -117,6 +117,7 @@ class Ijb(Protocol[Lists, ScoredTemplates]):
     """
 
     comparable: ClassVar[Mapping[str, str]] = {"pairs": "pairs", "faces": "faces"}
+    numbers_images: ClassVar[bool] = True  # IJB-B and IJB-C both have 1.jpg
 
     faces: AnyPath = option("*_face_tid_mid.txt.")
     pairs: AnyPath = option("*_template_pair_label.txt.")

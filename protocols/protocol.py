@@ -153,10 +153,12 @@ class Protocol(ABC, Generic[L, M]):
         comparable: for `compare`, the name of each option that says what both systems are scored on, and the
             field that it gives; empty where two systems cannot be compared.
         carries_images: whether the images lie in the list itself: only a model can be scored on it.
+        numbers_images: whether lists call images by numbers, so that another list may call other images alike.
     """
 
     comparable: ClassVar[Mapping[str, str]] = {}
     carries_images: ClassVar[bool] = False
+    numbers_images: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Check every option against its annotation and its bounds.

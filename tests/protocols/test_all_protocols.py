@@ -208,6 +208,35 @@ def test_copies_are_scored_once_and_said(golden: Path, lists: Path) -> None:
     assert made.notes == [f"{copy}: the same as {kept}, which is scored once"]
 
 
+def _ijb(folder: Path, images: int, first: int = 1) -> None:
+    """Lists of as many `images`, a template each, two of a person."""
+    folder.mkdir()
+    numbers = range(first, first + images)
+    (folder / "faces.txt").write_text("".join(f"{i}.jpg {i} {i}\n" for i in numbers))
+    pairs = "".join(f"{i} {i + 1} 1\n{i} {first + images - 1} 0\n" for i in numbers[:-2:2])
+    (folder / "labels.txt").write_text(pairs)
+
+
+def test_lists_that_may_number_other_images_alike_are_not_scored(lists: Path) -> None:
+    """As IJB-B beside IJB-C, whose images are called 1.jpg, 2.jpg, … in both."""
+    _ijb(lists / "b", 20)
+    _ijb(lists / "c", 30)
+    _ijb(lists / "d", 20, first=101)
+    names = [f"{i}.jpg" for i in (*range(1, 31), *range(101, 121))]
+    vectors = np.random.default_rng(0).normal(size=(len(names), 4)).astype(np.float32)
+
+    def titles(count: int) -> dict[str, str | None]:
+        """What is scored of the first `count` embeddings, and why the rest is not."""
+        result = scored(lists, Embeddings(names[:count], vectors[:count]))
+        scores = {Path(one.lists[0]).parent.name: None for one in result.scores}
+        return scores | {Path(one.lists[0]).parent.name: one.reason for one in result.not_run}
+
+    smaller, larger, everything = (titles(count) for count in (20, 30, 50))
+    assert (smaller["b"], "10 of 30 images" in str(smaller["c"])) == (None, True)
+    assert (larger["c"], "calls images by the same numbers" in str(larger["b"])) == (None, True)
+    assert (everything["c"], everything["d"], everything["b"]) == (None, None, larger["b"])
+
+
 def test_no_title_is_there_twice(golden: Path, lists: Path) -> None:
     (lists / "a").mkdir()
     shutil.copy(golden / "own.tsv", lists / "a" / "pairs.tsv")

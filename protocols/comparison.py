@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nsface.errors import DataError
 from nsface.metrics.identification import bootstrap_dir
 from nsface.metrics.roc import roc, tar_at_far, tar_slope
-from nsface.metrics.shared_people import paired_difference, shared_people
+from nsface.metrics.shared_people import SharedPeople, paired_difference, shared_people
 from nsface.metrics.statistics import Difference, bootstrap_difference, mcnemar, paired_folds
 from nsface.results.comparison import IdentificationComparison, TemplateComparison, VerificationComparison
 from nsface.results.differences import (
@@ -34,31 +33,34 @@ Booleans = npt.NDArray[np.bool_]
 def compare_verification(first: ScoredPairs, second: ScoredPairs) -> VerificationComparison:
     """Compare accuracy: identity-aware interval and test, paired t test over folds, and McNemar's.
 
-    What is identity-aware is None where names have no folder that says who they are.
+    What is identity-aware is None where names have no folder that says who they are. A list without folds
+    whose threshold comes from another list (LFW's View 1) has a paired t test over pairs instead.
 
     Raises:
-        DataError: without folds there are no decisions to compare.
+        DataError: without a threshold there are no decisions to compare.
     """
     trials = first.trials
     right = [system.decisions() == trials.same for system in (first, second)]
-    if first.kfold is None or second.kfold is None:
-        raise DataError(f"{trials.source}: a comparison needs folds; give a list that has them")
-    folds = [[fold.accuracy for fold in system.folds] for system in (first, second)]
     # The choices are alike in part; a system differs from itself by 0, whatever the threshold.
     alike = np.array_equal(right[0], right[1])
     added = 0.0 if alike else (first.choice_variance() + second.choice_variance()) / 2
     shared, aware = first.shared(), None
     if shared:
         aware = paired_difference(right[0], right[1], shared, weights=first.weights(), added=added)
-    by_folds = paired_folds(*folds)
+    folds = [[fold.accuracy for fold in system.folds] for system in (first, second)]
+    if len(folds[0]) > 1:
+        plain, over = paired_folds(*folds), "folds"
+    else:
+        each = np.arange(len(trials))  # a pair shares people with no other
+        plain, over = paired_difference(right[0], right[1], SharedPeople(each, each)), "pairs"
     return VerificationComparison(
         protocol=first.protocol,
         pairs=len(trials),
-        accuracy=(first.kfold.accuracy, second.kfold.accuracy),
-        difference=by_folds.difference,
-        confidence_interval=by_folds.confidence_interval,
-        p_value=by_folds.p_value,
-        test="paired t test over folds",
+        accuracy=(float(np.mean(folds[0])), float(np.mean(folds[1]))),
+        difference=plain.difference,
+        confidence_interval=plain.confidence_interval,
+        p_value=plain.p_value,
+        test=f"paired t test over {over}",
         **_identity_aware(aware),
         mcnemar=_mcnemar(right),
         disagreements=_disagreements(first, second, right),

@@ -70,7 +70,8 @@ class VerificationComparison(Comparison):
         protocol, pairs: what both were scored on, and how many pairs it has.
         accuracy: of both systems.
         difference: first less second, in [−1, 1].
-        confidence_interval, p_value, test: 95 % and two-sided, by the test named: a paired t test over folds.
+        confidence_interval, p_value, test: 95 % and two-sided, by the test named: a paired t test over folds,
+            or over pairs where there is one list of pairs and one threshold for each system.
         identity_interval, identity_p_value: the same with the variance of pairs that share people; None where
             names do not say who is who. This is the one to trust.
         mcnemar: which takes pairs as independent.
@@ -93,10 +94,10 @@ class VerificationComparison(Comparison):
 
     def differences(self) -> list[Difference]:
         aware, mcnemar = self._by_people().tested("accuracy", self.accuracy)
-        folds = replace(
+        plain = replace(
             aware, test=self.test, interval=self.confidence_interval, p=self.p_value, trusted=False
         )
-        return [aware, folds, mcnemar]
+        return [aware, plain, mcnemar]
 
     def _by_people(self) -> IdentityAware:
         return IdentityAware(
@@ -112,8 +113,8 @@ class VerificationComparison(Comparison):
         rows: list[Sequence[str]] = [("accuracy", *titles, "difference", "95 % interval", "p")]
         if self.identity_interval:
             rows.append(("identity-aware", *shares, *self._by_people().cells()))
-        folds = (percent(self.difference), interval(self.confidence_interval), p_value(self.p_value))
-        rows.append((self.test.removeprefix("paired "), *shares, *folds))  # fits 80 characters
+        plain = (percent(self.difference), interval(self.confidence_interval), p_value(self.p_value))
+        rows.append((self.test.removeprefix("paired "), *shares, *plain))  # fits 80 characters
         counts = self.mcnemar
         right = f"{titles[1]} right: {counts.only_second}"
         lines = [

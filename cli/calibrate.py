@@ -11,7 +11,7 @@ import click
 
 from nsface.cli.evaluate import build_protocol, options_checked, protocol_options
 from nsface.cli.inputs import Inputs, embeddings_options
-from nsface.cli.output import emit_result, json_option, note_all, writable
+from nsface.cli.output import emit_result, json_file, json_option, note_all
 from nsface.files import write_text
 from nsface.protocols.calibrate import Calibrate
 
@@ -24,12 +24,14 @@ from nsface.protocols.calibrate import Calibrate
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    callback=writable,
+    callback=json_file,
     required=True,
     help="The file of the threshold, JSON.",
 )
 @json_option
 def command(inputs: Inputs, output: Path, json_to: str | None, **given: Any) -> None:
+    if json_to == str(output):
+        raise click.UsageError("--output and --json are one file; --output is JSON already")
     protocol = build_protocol(Calibrate, given)
     with options_checked():
         lists = protocol.read()

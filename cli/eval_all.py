@@ -24,7 +24,7 @@ from nsface.cli.inputs import (
     note_overlap,
     note_zeros,
 )
-from nsface.cli.output import command_line, emit_result, json_option, note_all, say, writable
+from nsface.cli.output import command_line, emit_result, json_option, note_all, page_file, say
 from nsface.embeddings.file import Embeddings
 from nsface.embeddings.kind import is_model
 from nsface.errors import shown
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @click.option("--images", type=PATH, help="Images for a MODEL: folder, list or tar.")
 @click.option("--against", type=PATH, metavar="OTHER", help="Compare with these embeddings, or this model.")
 @click.option(
-    "-o", "--output", type=PATH, metavar="FILE", callback=writable, help="Write an HTML card of all scores."
+    "-o", "--output", type=PATH, metavar="FILE", callback=page_file, help="Write an HTML card of all scores."
 )
 @network_options
 @name_prefix_option
@@ -74,6 +74,8 @@ def command(
       nsface eval-all model.safetensors --images lfw/ --lists benchmarks/ -o card.html
       nsface eval-all noisy.npz --lists benchmarks/ --against softmax.npz --json all.json
     """
+    if output and json_to == str(output):
+        raise click.UsageError("--output and --json are one file; give two")
     paths = [system, *([against] if against else [])]
     models = [is_model(path) for path in paths]
     _check_options(any(models), images)

@@ -29,15 +29,31 @@ def writable(context: click.Context, option: click.Parameter, path: Path | None)
     return path
 
 
-def _json_file(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
-    """`path`, if it can be written, and is not an input by mistake."""
+def _not_an_input(option: click.Parameter, path: str | os.PathLike[str], begins: bytes, kind: str) -> None:
+    """Check that `path` can be written, and that a file that is there is of the `kind` to be written: another
+    is an input, given by mistake."""
+    check_writable(path)
+    if os.path.isfile(path) and os.access(path, os.R_OK):
+        with open(path, "rb") as file:
+            start = file.read(1)
+        if start not in (b"", begins):
+            name = max(option.opts, key=len)
+            raise click.BadParameter(f"{shown(path)} is there and is no {kind}; {name} would overwrite it")
+
+
+def json_file(
+    context: click.Context, option: click.Parameter, path: str | os.PathLike[str] | None
+) -> str | os.PathLike[str] | None:
+    """`path`, if it can be written, and is not an input by mistake; `-` is standard output."""
     if path is not None and path != "-":
-        check_writable(path)
-        if os.path.isfile(path) and os.access(path, os.R_OK):
-            with open(path, "rb") as file:
-                start = file.read(1)
-            if start not in (b"", b"{"):
-                raise click.BadParameter(f"{path} is there and is no JSON object; --json would overwrite it")
+        _not_an_input(option, path, b"{", "JSON object")
+    return path
+
+
+def page_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """As `json_file`, for a page of HTML."""
+    if path is not None:
+        _not_an_input(option, path, b"<", "HTML page")
     return path
 
 
@@ -45,7 +61,7 @@ json_option = click.option(
     "--json",
     "json_to",
     metavar="FILE",
-    callback=_json_file,
+    callback=json_file,
     help="Also write the result as JSON to FILE; with -, print JSON instead of the table.",
 )
 

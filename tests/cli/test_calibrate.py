@@ -69,3 +69,29 @@ def test_what_cannot_be_is_one_line(
     assert problem in error
     assert error.count("\n") == 1
     assert not (folder / "t.json").exists()
+
+
+@pytest.mark.parametrize("name", ["e.npz", "pairs.txt", "photo.jpg"])
+def test_an_input_is_not_overwritten_by_the_threshold(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (folder / "photo.jpg").write_bytes(b"\xff\xd8")
+    before = (folder / name).read_bytes()
+    arguments = ("--pairs", folder / "pairs.txt", "--fmr", "0.2", "-o", folder / name)
+    assert run("calibrate", folder / "e.npz", *arguments) == 2
+    assert "is there and is no JSON object; --output would overwrite it" in capsys.readouterr().err
+    assert (folder / name).read_bytes() == before
+
+
+def test_a_threshold_is_written_over_an_older_one_and_once(folder: Path) -> None:
+    arguments = ("calibrate", folder / "e.npz", "--pairs", folder / "pairs.txt", "--fmr", "0.2")
+    file = folder / "t.json"
+    assert run(*arguments, "-o", file) == run(*arguments, "-o", file) == 0
+    assert run(*arguments, "-o", file, "--json", file) == 2
+
+
+def test_the_bound_at_even_odds(folder: Path) -> None:
+    arguments = ("--pairs", folder / "pairs.txt", "--fmr", "0.2", "--confidence", "0.5")
+    assert run("calibrate", folder / "e.npz", *arguments, "-o", folder / "t.json") == 0
+    made = json.loads((folder / "t.json").read_text())
+    assert made["achieved"] < made["upper_bound"] < 0.5

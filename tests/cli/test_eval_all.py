@@ -203,3 +203,22 @@ def test_a_report_shows_each_result_of_the_file(
     assert headings.count("LFW verification") == 1, "what has a file of its own is shown once"
     assert "LFW identification" in headings
     assert "<h3>faces against worse</h3>" in page
+
+
+@pytest.mark.parametrize("name", ["faces.npz", "pairs.txt", "model.safetensors"])
+def test_an_input_is_not_overwritten_by_the_card(
+    nsface: Run, golden: Path, lists: Path, tmp_path: Path, name: str
+) -> None:
+    source = next(golden.rglob(name))
+    own = Path(shutil.copy(source, tmp_path / name))
+    found = nsface("eval-all", golden / "faces.npz", "--lists", lists, "-o", own)
+    assert found.status == 2
+    assert "is there and is no HTML page; --output would overwrite it" in found.err
+    assert own.read_bytes() == source.read_bytes()
+
+
+def test_card_and_json_are_two_files(nsface: Run, golden: Path, lists: Path, tmp_path: Path) -> None:
+    one = tmp_path / "all"
+    found = nsface("eval-all", golden / "faces.npz", "--lists", lists, "-o", one, "--json", one)
+    assert (found.status, one.exists()) == (2, False)
+    assert "are one file; give two" in found.err

@@ -87,7 +87,7 @@ def test_compare_ijb(nsface: Run, tmp_path: Path, ijb_lists: tuple[list[str], li
     assert result["tar_at_far"][3]["difference"] > 0.3
     assert result["tar_at_far"][3]["mcnemar"]["mid_p"] < 0.01
     assert result["tar_at_far"][3]["identity_p_value"] < 0.01
-    assert drawn(tmp_path / "plots", "roc", "scores-good", "scores-bad")
+    assert drawn(tmp_path / "plots", "roc", "det", "scores-good", "scores-bad")
     assert "40 genuine of 40 people" in nsface(*arguments).out
     assert nsface("compare", good, bad, "--protocol", "ijb", "--pairs", lists[3]).status == 2
 

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from nsface.protocols.all_protocols import Planned
 
 
-def of_other_images(
-    planned: Sequence[Planned], names: Embeddings
-) -> tuple[list[Planned], list[NotRun]]:
+def of_other_images(planned: Sequence[Planned], names: Embeddings) -> tuple[list[Planned], list[NotRun]]:
     """Take from `planned` the lists whose names may mean other images than those called `names`.
 
     Of lists that call images by numbers and share names, those are kept that have all names of the others:
@@ -40,8 +38,8 @@ def of_other_images(
             continue
         others = listing([str(other.found.lists[0]) for other in larger], 2)
         reason = (
-            f"all its images have an embedding, but {others} calls images by the same numbers and has more of "
-            "them, which are there too: they may be other images, as in IJB-B and IJB-C; give a folder with "
+            f"all its images have an embedding, but {others} calls images by the same numbers and has more "
+            "of them, which are there too: they may be other images, as in IJB-B and IJB-C; give a folder with "
             "the lists of one set"
         )
         not_run.append(NotRun(title=one.title, lists=tuple(map(str, one.found.lists)), reason=reason))

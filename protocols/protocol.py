@@ -153,7 +153,7 @@ class Protocol(ABC, Generic[L, M]):
         comparable: for `compare`, the name of each option that says what both systems are scored on, and the
             field that it gives; empty where two systems cannot be compared.
         carries_images: whether the images lie in the list itself: only a model can be scored on it.
-        numbers_images: whether lists call images by numbers, so that another list may call other images alike.
+        numbers_images: whether images are numbered, so that another list may call other images alike.
     """
 
     comparable: ClassVar[Mapping[str, str]] = {}

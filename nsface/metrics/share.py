@@ -6,8 +6,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeVar
 
 from nsface.metrics.similarity import Floats, Rows
+
+Numbers = TypeVar("Numbers")
+
+
+def alone(numbers: Numbers) -> Numbers:
+    """The numbers of the only process, combined with nobody's.
+
+    Example:
+        >>> alone(3)
+        3
+    """
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -26,8 +39,8 @@ class Share:
 
     rank: int = 0
     count: int = 1
-    summed: Callable[[Rows], Rows] = lambda numbers: numbers
-    highest: Callable[[Floats], Floats] = lambda numbers: numbers
+    summed: Callable[[Rows], Rows] = alone
+    highest: Callable[[Floats], Floats] = alone
 
     def has(self, block: int) -> bool:
         """Whether this process searches the block of this number."""

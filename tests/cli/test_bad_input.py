@@ -171,8 +171,8 @@ def test_extraction(place: Path, nsface: Run, model: str) -> None:
     )
     refused(nsface("report", "recipe.yaml"), "recipe.yaml: no recipe.yaml in it; give a folder")
     refused(nsface("extract", "recipe.yaml", "train", "-o", "x.npz"), "recipe.yaml", "not a model file")
-    write_image("large/A/1.png", np.zeros((112, 112, 3), np.uint8))
-    refused(nsface("extract", model, "large", "-o", "x.npz"), "A/1.png: 112×112", "112×96")
+    write_image("large/A/1.png", np.zeros((120, 112, 3), np.uint8))
+    refused(nsface("extract", model, "large", "-o", "x.npz"), "A/1.png: 120×112", "112×96")
     Path("train/0000001/text.jpg").write_text("text")
     write_image("train/0000002/tiny.png", np.zeros((1, 1, 3), np.uint8))
     refused(

@@ -147,6 +147,8 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     people = sorted({name.split("/")[0] for name in names})
     groups = [f"{person}\t{'ab'[number % 2]}\n" for number, person in enumerate(people)]
     (folder / "groups.txt").write_text("".join(groups))
+    (folder / "benchmarks").mkdir()
+    shutil.copy(folder / "pairs.txt", folder / "benchmarks")
     return folder
 
 

@@ -44,11 +44,13 @@ def completed_preprocessing(
         where: the file, for messages.
         given: some fields of `Preprocessing`, from the user.
         known: some fields, from the file.
-        preset: a key of `PRESETS`, for what neither says.
+        preset: a key of `PRESETS`, for what neither says. Where the file says something else than the preset
+            and the user names no value, it contradicts the file; a `template` that is given speaks for
+            another size too.
 
     Raises:
-        NsfaceError: there is no such preset, what is given contradicts the file, a value is out of its range,
-            or something is still unknown.
+        NsfaceError: there is no such preset, what is given or the preset contradicts the file, a value is out
+            of its range, or something is still unknown.
 
     Example:
         >>> completed_preprocessing("r50.onnx", {"std": 128.0}, {}, "arcface_torch").std
@@ -62,6 +64,13 @@ def completed_preprocessing(
                 f"{shown(where)}: its {name} is {known[name]}, not {value}; leave out {_OPTIONS[name]}"
             )
     base = PRESETS[preset].model_dump() if preset else {}
+    settled = {*given, *(("height", "width") if "template" in given else ())}
+    for name, value in base.items():
+        if preset and name not in settled and known.get(name, value) != value:
+            raise NsfaceError(
+                f"{shown(where)}: its {name} is {known[name]}, not {value} as --preset {preset} has it; "
+                + _remedy(name, known)
+            )
     fields = base | dict(known) | dict(given)
     if unknown := [name for name in Preprocessing.model_fields if name not in fields]:
         options = " ".join(dict.fromkeys(_OPTIONS[name] for name in unknown))
@@ -74,3 +83,12 @@ def completed_preprocessing(
     except ValidationError as error:
         name, problem = first_fault(error)
         raise NsfaceError(f"{_OPTIONS.get(name, name)}: {problem}") from error
+
+
+def _remedy(name: str, known: Mapping[str, Any]) -> str:
+    """The end of a message about a preset that is not of the file."""
+    if known.keys() >= Preprocessing.model_fields.keys():
+        return "leave out --preset: the file says all that is needed"
+    if name in ("height", "width"):
+        return "give the --template of its faces beside --preset, or the options without it"
+    return "leave out --preset, and give what is missing by the options beside it"

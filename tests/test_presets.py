@@ -53,6 +53,34 @@ def test_contradictions_and_impossible_values_are_named(given: dict[str, Any], m
         completed_preprocessing("f", given, {"height": 112}, "arcface_torch")
 
 
+@pytest.mark.parametrize(
+    ("given", "known", "message"),
+    [
+        (
+            {},
+            EVERYTHING | {"colour": "RGB"},
+            "its colour is RGB, not BGR .*leave out --preset: the file says all",
+        ),
+        ({}, {"width": 96}, "its width is 96, not 112 as --preset adaface has it; give the --template"),
+        ({"std": 3.0}, {"std": 3.0, "mean": 0.0}, "its mean is 0.0, not 127.5 .*options beside it"),
+    ],
+)
+def test_a_preset_does_not_contradict_the_file(
+    given: dict[str, Any], known: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(NsfaceError, match=message):
+        completed_preprocessing("f", given, known, "adaface")
+
+
+def test_a_preset_may_agree_with_the_file_and_options_speak_for_another_part() -> None:
+    all_of_it = PRESETS["adaface"]
+    assert completed_preprocessing("f", {}, all_of_it.model_dump(), "adaface") == all_of_it
+    given = {"template": "sphereface"}
+    narrow = completed_preprocessing("f", given, {"height": 112, "width": 96}, "adaface")
+    assert narrow == all_of_it.model_copy(update={"width": 96, **given})
+    assert completed_preprocessing("f", {"std": 3.0}, {"std": 3.0}, "adaface").std == 3.0
+
+
 def test_unknown_preset() -> None:
     with pytest.raises(NsfaceError, match="no preset is called 'arcface'"):
         completed_preprocessing("f", {}, {}, "arcface")

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nsface.errors import ModelError, NsfaceError, counted, joined, listing, shown
+from nsface.errors import ModelError, counted, joined, listing, shown
 from nsface.finite import not_finite
 from nsface.importing.recognition import COUNTER, Recognised, is_number, recognise
 from nsface.importing.weights_file import read_tensors
 from nsface.model import Description, Origin, digest, plan_network, save_model
 from nsface.preprocessing import Preprocessing
-from nsface.presets import PRESETS, completed_preprocessing
+from nsface.presets import completed_preprocessing
 
 _DEPTH = re.compile(r"(?:^|[^a-z])(?:iresnet|resnet|ir|r)[-_]?(18|34|50|100|101|152|200)(?!\d)")
 _NAMES_OF_100 = {"100", "101"}  # both are said of the layout with 3, 13, 30 and 3 blocks
@@ -105,12 +105,6 @@ def _preprocessing(
     known: dict[str, Any] = {}
     if found.size and not given.keys() & {"height", "width"}:
         known = {"height": found.size[0], "width": found.size[1]}
-        usual = PRESETS.get(preset or "")
-        if usual and found.size != (usual.height, usual.width) and "template" not in given:
-            raise NsfaceError(
-                f"{where}: its tensors are for images of {found.size[0]}×{found.size[1]} (height × width), "
-                f"and {preset} has {usual.size}: give the --template of its faces"
-            )
     return completed_preprocessing(where, given, known, preset)
 
 

@@ -258,7 +258,7 @@ def test_files_without_a_network(tmp_path: Path) -> None:
 
 def test_presets_of_another_size_ask_for_the_template(tmp_path: Path) -> None:
     weights = ArcFaceNetwork(18, 8, cells=42).state_dict()
-    refused(tmp_path, weights, "for images of 112×96 .*give the --template")
+    refused(tmp_path, weights, "its width is 96, not 112 as --preset .*give the --template")
 
 
 def test_size_and_preprocessing_of_trained_models_stay_as_they_were() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from nsface.onnx.file import metadata, write_metadata
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+_ONLY_FATAL, _WARNINGS = 4, 2  # levels of ONNX Runtime's messages; the second is its default
 _QUANTISED = ["Conv", "Gemm"]
 
 
@@ -40,7 +42,7 @@ def quantised(model: ModelProto, batches: Iterator[npt.NDArray[np.float32]]) -> 
             batch = next(batches, None)
             return None if batch is None else {IMAGES: batch}
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _silent():
         plain, folded, made = (Path(folder) / f"{name}.onnx" for name in ("plain", "folded", "made"))
         onnx.save(model, plain)
         quant_pre_process(plain, folded, skip_symbolic_shape=True)  # folds batch norms into convolutions
@@ -60,6 +62,18 @@ def quantised(model: ModelProto, batches: Iterator[npt.NDArray[np.float32]]) -> 
         result = onnx.load(made)
     write_metadata(result, metadata(model, ""))
     return result
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what ONNX Runtime says of nodes and constants that it removes from standard error."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_ONLY_FATAL)
+    try:
+        yield
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNINGS)
 
 
 def _write_prelu_by_relu(model: ModelProto) -> None:

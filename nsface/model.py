@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +196,7 @@ def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[s
     where = shown(path)
     if os.path.isdir(path):
         raise ModelError(f"{where}: a folder, not a model file; give the model.safetensors of a run")
+    refuse_pipe(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(HEADER)
@@ -213,6 +214,15 @@ def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[s
     except ValidationError as error:
         place, problem = first_fault(error)
         raise ModelError(f"{where}: a damaged header ({place or 'header'}: {problem})") from error
+
+
+def refuse_pipe(path: str | os.PathLike[str]) -> None:
+    """Raise a ModelError about a pipe or a device, which would be waited for, or can be read only once.
+
+    A path at which nothing is passes: it is reported where it is opened.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ModelError(f"{shown(path)}: a pipe or a device; save the model in a file, and give that")
 
 
 def _check_shapes(description: Description, weights: Mapping[str, Tensor]) -> None:
@@ -234,6 +244,9 @@ def _check_shapes(description: Description, weights: Mapping[str, Tensor]) -> No
         raise ModelError(f"weights of no layer: {listing(unknown, 3)}")
 
 
-def digest(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of the file at `path`, in hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+def digest(path: str | os.PathLike[str], beside: Iterable[str] = ()) -> str:
+    """The SHA-256 of the file at `path`, and of the files `beside` it after it, in hexadecimal."""
+    found = hashlib.sha256(Path(path).read_bytes())
+    for name in beside:
+        found.update(Path(path).with_name(name).read_bytes())
+    return found.hexdigest()

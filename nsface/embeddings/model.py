@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -39,6 +39,7 @@ class Model:
         dtype: the type that its convolutions run in.
         description: the header of a model file of nsface; None for a network of another kind.
         calculation: what `meta` says of how it is calculated, where that is not `dtype` alone.
+        weights_beside: names of the files in the folder of the model file that hold weights of it.
     """
 
     path: str
@@ -49,11 +50,12 @@ class Model:
     dtype: torch.dtype
     description: Description | None = None
     calculation: Mapping[str, Any] = field(default_factory=dict)
+    weights_beside: Sequence[str] = ()
 
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of the model file, in hexadecimal."""
-        return digest(self.path)
+        """The SHA-256 of the model file, and of the files with its weights, in hexadecimal."""
+        return digest(self.path, self.weights_beside)
 
     def meta(self, flip: Flip) -> dict[str, Any]:
         """The `meta` of an embeddings file: how the embeddings of this model were made."""
@@ -141,7 +143,7 @@ class Model:
         if found != (height, width):
             raise DataError(
                 f"images of {found[0]} × {found[1]} pixels; {shown(self.path)} takes {height} × {width} "
-                f"(height × width), aligned to the template '{expected.template}': see `nsface align`"
+                f"(height × width), aligned to the template '{shown(expected.template)}': see `nsface align`"
             )
 
 
@@ -198,7 +200,7 @@ def load_model(
         >>> model = load_model("w600k_r50.onnx", preset="arcface_torch")  # doctest: +SKIP
     """
     given = dict(preprocessing or {})
-    if is_onnx(path):
+    if os.path.isfile(path) and is_onnx(path):
         return _load_onnx(path, device, precision, given, preset, onnx_output)
     place = pick_device(device)
     network, description = read_model(path)
@@ -238,4 +240,5 @@ def _load_onnx(
         device=torch.device("cpu"),  # where it takes and gives tensors
         dtype=torch.float32,
         calculation=network.meta,
+        weights_beside=network.probed.weights_beside,
     )

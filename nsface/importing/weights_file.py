@@ -20,10 +20,11 @@ from torch import Tensor
 
 from nsface.errors import ModelError, counted, listing, shown
 from nsface.files import reason
-from nsface.model import HEADER
+from nsface.model import HEADER, refuse_pipe
 from nsface.untrusted import check_stored_archive
 
 MOST_VALUES = 1_000_000  # in one file, tensors and others; a Lightning checkpoint has some thousands
+LONGEST_NAME = 1000  # characters of the keys that lead to a tensor; a list in itself would lead on for ever
 _ZIP = b"PK\x03\x04"
 _CODE = "to read it, code would have to run, which nsface never does for a file of weights"
 _STATE_DICT = "where it was trained, save the weights alone: torch.save(network.state_dict(), 'weights.pth')"
@@ -43,6 +44,7 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     where = shown(path)
     if os.path.isdir(path):
         raise ModelError(f"{where}: a folder; give the file with the weights")
+    refuse_pipe(path)
     try:
         with open(path, "rb") as file:
             start = file.read(16)
@@ -133,7 +135,8 @@ def _tensors(content: object) -> Iterator[tuple[str, Tensor]]:
     """The tensors in dictionaries and lists, and their keys joined by dots.
 
     Raises:
-        ValueError: there are too many values: a few bytes can stand for lists in lists without end.
+        ValueError: there are too many values, or too long names: a few bytes can stand for lists in lists
+            without end.
     """
     waiting: list[tuple[str, object]] = [("", content)]
     seen = 0
@@ -155,7 +158,10 @@ def _tensors(content: object) -> Iterator[tuple[str, Tensor]]:
             if seen > MOST_VALUES:
                 raise ValueError(f"more than {counted(MOST_VALUES, 'value')}")
             if isinstance(part, Tensor | dict | list | tuple):
-                waiting.append((f"{name}.{key}" if name else str(key), part))
+                full = f"{name}.{key}" if name else str(key)
+                if len(full) > LONGEST_NAME:
+                    raise ValueError(f"a name of more than {LONGEST_NAME:,} characters")
+                waiting.append((full, part))
 
 
 def _why_not_unpickled(error: pickle.UnpicklingError) -> str:

@@ -14,7 +14,7 @@ from nsface.files import reason
 from nsface.untrusted import parse_json
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, TensorProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 METADATA = "nsface"  # key of the JSON object that `nsface export` writes among a file's metadata
 LARGEST = (1 << 31) - 1  # bytes of one protobuf message
@@ -42,8 +42,8 @@ def is_onnx(path: str | os.PathLike[str]) -> bool:
     return start[:1] == bytes([_IR_VERSION]) or os.fspath(path).endswith(".onnx")
 
 
-def read_onnx(path: str | os.PathLike[str]) -> ModelProto:
-    """The model in an ONNX file, with the weights that lie in files beside it.
+def read_onnx(path: str | os.PathLike[str]) -> tuple[ModelProto, list[str]]:
+    """The model in an ONNX file, with the weights that lie in files beside it, and the names of those files.
 
     Raises:
         ModelError: it cannot be read, is no ONNX model, or is beyond 2 GiB; or its weights lie outside of its
@@ -63,8 +63,7 @@ def read_onnx(path: str | os.PathLike[str]) -> ModelProto:
         raise ModelError(f"{where}: no ONNX model, or a damaged one") from error
     if not model.graph.node:
         raise ModelError(f"{where}: no ONNX model, or an empty one: its graph has no nodes")
-    _load_weights_beside(model, Path(path))
-    return model
+    return model, _load_weights_beside(model, Path(path))
 
 
 def metadata(model: ModelProto, where: str) -> dict[str, Any]:
@@ -97,28 +96,44 @@ def graphs(graph: GraphProto) -> Iterator[GraphProto]:
     """`graph`, and all that its nodes hold: the branches of an If, the body of a Loop."""
     yield graph
     for node in graph.node:
-        for attribute in node.attribute:
-            for inner in [attribute.g, *attribute.graphs]:
-                if inner.node or inner.initializer:
-                    yield from graphs(inner)
+        yield from _graphs_of(node)
+
+
+def _graphs_of(node: NodeProto) -> Iterator[GraphProto]:
+    for attribute in node.attribute:
+        for inner in [attribute.g, *attribute.graphs]:
+            if inner.node or inner.initializer:
+                yield from graphs(inner)
+
+
+def all_nodes(model: ModelProto) -> Iterator[NodeProto]:
+    """The nodes of the graph and of the functions that it calls, and those within them."""
+    for graph in graphs(model.graph):
+        yield from graph.node
+    for function in model.functions:
+        for node in function.node:
+            yield node
+            for graph in _graphs_of(node):
+                yield from graph.node
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    for graph in graphs(model.graph):
+    nodes = list(all_nodes(model))
+    for graph in [model.graph, *(inner for node in nodes for inner in _graphs_of(node))]:
         yield from graph.initializer
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    yield attribute.t
-                yield from attribute.tensors
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
 
 
-def _load_weights_beside(model: ModelProto, path: Path) -> None:
-    """Read weights that lie in other files, which must be in the folder of the model."""
+def _load_weights_beside(model: ModelProto, path: Path) -> list[str]:
+    """Read weights that lie in other files, which must be in the folder of the model, and name the files."""
     from onnx import TensorProto
 
     outside = [tensor for tensor in _tensors(model) if tensor.data_location == TensorProto.EXTERNAL]
-    total = 0
+    total, files = 0, set[str]()
     for tensor in outside:
         entry = {item.key: item.value for item in tensor.external_data}
         file = path.parent / entry.get("location", "")
@@ -126,6 +141,8 @@ def _load_weights_beside(model: ModelProto, path: Path) -> None:
         if os.path.realpath(file.parent) != os.path.realpath(path.parent) or file.is_symlink():
             raise ModelError(f"{where} lie outside of the folder of the model; nothing else is read")
         try:
+            if file.exists() and not file.is_file():  # a pipe would never end
+                raise ModelError(f"{where} cannot be read: not a file")
             offset, size = int(entry.get("offset", 0)), file.stat().st_size
             length = int(entry.get("length", size - offset))
             if offset < 0 or length < 0 or offset + length > size:
@@ -141,3 +158,5 @@ def _load_weights_beside(model: ModelProto, path: Path) -> None:
             raise ModelError(f"{where} cannot be read: {why}") from error
         tensor.data_location = TensorProto.DEFAULT
         del tensor.external_data[:]
+        files.add(file.name)
+    return sorted(files)

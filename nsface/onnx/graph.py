@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from nsface.errors import ModelError, counted, listing, shown
-from nsface.onnx.file import graphs
+from nsface.onnx.file import all_nodes, graphs
 from nsface.preprocessing import MAX_SIDE
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Layout = Literal["NCHW", "NHWC"]
 INT8 = "int8"
 _BATCH = "batch"
-_LOOPS = {"Loop", "Scan"}
+_LOOPS = {"Loop", "Scan", "SequenceMap"}
 _INTEGER = {
     "QLinearConv",
     "QLinearMatMul",
@@ -105,9 +105,7 @@ def check_operations(model: ModelProto, where: str) -> None:
     Raises:
         ModelError: there is one.
     """
-    everything = [node for graph in graphs(model.graph) for node in graph.node]
-    everything += [node for function in model.functions for node in function.node]
-    if found := sorted({node.op_type for node in everything} & _LOOPS):
+    if found := sorted({node.op_type for node in all_nodes(model)} & _LOOPS):
         raise ModelError(f"{shown(where)}: its graph has loops ({', '.join(found)}), which are not run")
 
 

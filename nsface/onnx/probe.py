@@ -47,6 +47,7 @@ class Probed(NamedTuple):
         embedding_size: D.
         input: the images that it takes.
         precision: of its calculations.
+        weights_beside: names of the files in its folder that hold weights.
     """
 
     graph: bytes
@@ -55,6 +56,7 @@ class Probed(NamedTuple):
     embedding_size: int
     input: Preprocessing
     precision: str
+    weights_beside: list[str]
 
 
 def probe(path: str, given: Mapping[str, Any], preset: str | None, output: str | None) -> Probed:
@@ -68,7 +70,7 @@ def probe(path: str, given: Mapping[str, Any], preset: str | None, output: str |
         ModelError: the file is not that of a recogniser, or it cannot be run.
         NsfaceError: what is said of its images contradicts it, or is not enough.
     """
-    model = read_onnx(path)
+    model, beside = read_onnx(path)
     limit_memory(_MEMORY + 4 * model.ByteSize())
     check_operations(model, path)
     drop_needless_inputs(model)
@@ -85,7 +87,7 @@ def probe(path: str, given: Mapping[str, Any], preset: str | None, output: str |
     freed, free = model.SerializeToString(), image._replace(batch=None)
     same = _same_in_a_batch(partial(run, freed, free, [name]), pair, vectors)
     found = (freed, free) if same else (graph, single)
-    return Probed(*found, name, int(np.prod(vectors.shape[1:])), images, kind)
+    return Probed(*found, name, int(np.prod(vectors.shape[1:])), images, kind, beside)
 
 
 def _preprocessing(
@@ -110,7 +112,7 @@ def _said_by_metadata(model: ModelProto, path: str) -> dict[str, Any]:
     if not (content := metadata(model, path)):
         return {}
     try:
-        return Preprocessing(**content["input"]).model_dump()
+        return Preprocessing(**content["input"]).model_dump(exclude_unset=True)  # the defaults are not said
     except (ValidationError, TypeError) as error:
         raise ModelError(
             f"{shown(path)}: its metadata on images are not what `nsface export` writes"

@@ -84,7 +84,7 @@ def onnx_model(folder: Path) -> object:
     from nsface.onnx.file import metadata, read_onnx
     from nsface.onnx.graph import check_operations, drop_needless_inputs, free_batch, image_input, precision
 
-    model = read_onnx(folder / "m.onnx")
+    model, _ = read_onnx(folder / "m.onnx")
     check_operations(model, "m.onnx")
     drop_needless_inputs(model)
     found = metadata(model, "m.onnx"), image_input(model, "m.onnx"), precision(model)

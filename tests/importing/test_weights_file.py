@@ -126,3 +126,21 @@ def test_a_few_bytes_that_stand_for_endless_lists(tmp_path: Path) -> None:
     torch.save(bomb, tmp_path / "w.pth")
     with pytest.raises(ModelError, match="more than"):
         read_tensors(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("key", [None, "x", "x" * 2000])
+def test_values_that_hold_themselves_do_not_lead_on_for_ever(key: str | None, tmp_path: Path) -> None:
+    content: dict[str, object] | list[object] = [] if key is None else {}
+    if isinstance(content, list):
+        content.append(content)
+    else:
+        content[str(key)] = content
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(ModelError, match="a name of more than 1,000 characters"):
+        read_tensors(tmp_path / "w.pth")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.pth")
+    with pytest.raises(ModelError, match="a pipe or a device"):
+        read_tensors(tmp_path / "w.pth")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -214,3 +215,53 @@ def test_hostile_graphs_are_refused(tmp_path: Path) -> None:
     onnx.save(model, path)
     with pytest.raises(ModelError, match="a recogniser takes N×3×H×W or N×H×W×3"):
         embed(path)
+
+
+@pytest.mark.parametrize("operation", ["Loop", "Scan", "SequenceMap"])
+def test_loops_in_branches_of_functions_are_found(tmp_path: Path, operation: str) -> None:
+    path = recogniser(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    body = helper.make_graph([helper.make_node("Identity", ["v"], ["w"])], "body", [], [])
+    loop = helper.make_node(operation, ["n"], ["o"], body=body)
+    branch = helper.make_graph([loop], "branch", [], [])
+    test = helper.make_node("If", ["c"], ["z"], then_branch=branch, else_branch=branch)
+    version = helper.make_opsetid("", 18)
+    model.functions.append(helper.make_function("own", "F", ["c", "n"], ["z"], [test], [version]))
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=rf"its graph has loops \({operation}\), which are not run"):
+        nsface.load_model(path, preprocessing=GIVEN, device="cpu")
+
+
+def _with_weights_beside(path: Path) -> Path:
+    onnx.save(
+        onnx.load(recogniser(path)), path, save_as_external_data=True, location="w.bin", size_threshold=0
+    )
+    return path.with_name("w.bin")
+
+
+def test_the_digest_is_of_the_weights_beside_the_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    beside = _with_weights_beside(path)
+    first = nsface.load_model(path, preprocessing=GIVEN, device="cpu")
+    assert first.digest == hashlib.sha256(path.read_bytes() + beside.read_bytes()).hexdigest()
+    data = bytearray(beside.read_bytes())
+    data[0] ^= 1
+    beside.write_bytes(data)
+    assert nsface.load_model(path, preprocessing=GIVEN, device="cpu").digest != first.digest
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    beside = _with_weights_beside(path)
+    beside.unlink()
+    os.mkfifo(beside)
+    with pytest.raises(ModelError, match=r"w\.bin cannot be read: not a file"):
+        nsface.load_model(path, preprocessing=GIVEN, device="cpu")
+    with pytest.raises(ModelError, match="a pipe or a device"):
+        nsface.load_model(beside, preprocessing=GIVEN, device="cpu")
+
+
+def test_what_metadata_do_not_say_is_not_taken_from_defaults(tmp_path: Path) -> None:
+    path = recogniser(tmp_path / "m.onnx", metadata={"nsface": json.dumps({"input": {"mean": 127.5}})})
+    with pytest.raises(NsfaceError, match="does not say the colour, std, template"):
+        nsface.load_model(path, device="cpu")

@@ -68,11 +68,12 @@ def calibrated(
     if not 0 < rate < 1:
         raise DataError(f"a wanted false match rate lies between 0 and 1; {rate} does not")
     n = impostors.trials
-    if n * rate < RULE_OF_3:
-        raise DataError(
-            f"{n:,} impostors cannot resolve a rate of {rate:g}; ask for {RULE_OF_3 / n:.2g}, the least that "
-            "they can resolve (rule of 3), or more"
-        )
+    if n * rate < RULE_OF_3 * (1 - 1e-9):  # 10,000 · 0.0003 is 3 but for rounding
+        remedy = "give more (rule of 3)"
+        if n > RULE_OF_3:
+            least = _at_least(RULE_OF_3 / n)
+            remedy = f"ask for {least}, the least that they can resolve (rule of 3), or more"
+        raise DataError(f"{n:,} impostor{'s' * (n != 1)} cannot resolve a rate of {rate:g}; {remedy}")
     allowed = accepted(n, rate)
     if guarantee:
         allowed = _guaranteed(impostors, rate, allowed, confidence)
@@ -105,6 +106,12 @@ def _upper_bound(impostors: Impostors, errors: int, confidence: float) -> float:
     return bound(high)
 
 
+def _at_least(rate: float) -> str:
+    """`rate` in two digits, rounded up: the advice is good where it is followed."""
+    unit = 10.0 ** (np.floor(np.log10(rate)) - 1)
+    return f"{np.ceil(rate / unit - 1e-6) * unit:.2g}"
+
+
 def _guaranteed(impostors: Impostors, rate: float, allowed: int, confidence: float) -> int:
     """The largest number of accepted impostors, up to `allowed`, whose bound does not exceed `rate`."""
     n, effective = impostors.trials, _effective(impostors, allowed, confidence)
@@ -112,7 +119,7 @@ def _guaranteed(impostors: Impostors, rate: float, allowed: int, confidence: flo
         raise DataError(
             f"{n:,} impostors, which say as much as {effective:,.0f} independent ones, cannot guarantee a "
             f"rate of {rate:g} even with none accepted; give more people, or ask for a rate above "
-            f"{_clopper_pearson(0, n, effective, confidence):.2g}"
+            f"{_at_least(_clopper_pearson(0, n, effective, confidence))}"
         )
     low, high = 0, allowed
     while low < high:

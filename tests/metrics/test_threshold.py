@@ -45,6 +45,21 @@ def test_independent_impostors_have_the_limit_of_clopper_and_pearson(
     assert found.upper_bound == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("n", [4, 13, 180, 10_000])
+def test_the_rate_that_a_refusal_names_is_resolved(n: int) -> None:
+    with pytest.raises(DataError, match=r"cannot resolve a rate of .*; ask for ") as refused:
+        calibrated(independent(np.arange(n)), 2 / n)
+    rate = float(str(refused.value).split("ask for ")[1].split(",")[0])
+    assert 3 / n <= rate * (1 + 1e-9) < 3.4 / n
+    assert calibrated(independent(np.arange(n)), rate).errors == 3
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_no_impossible_rate_is_advised(n: int) -> None:
+    with pytest.raises(DataError, match=r"cannot resolve a rate of 0\.9; give more \(rule of 3\)$"):
+        calibrated(independent(np.arange(n)), 0.9)
+
+
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.5])
 def test_a_bound_at_even_odds_is_the_limit_of_those_above(rate: float) -> None:
     random, people = np.random.default_rng(0), 40
@@ -72,7 +87,7 @@ def test_a_guaranteed_threshold_accepts_as_many_as_its_bound_allows(rate: float)
 def test_what_cannot_be_guaranteed_names_what_can() -> None:
     scores = np.arange(300)  # with none accepted at most 0.9936 %, and 1.5233 % at 99 %
     assert calibrated(independent(scores), 0.01, guarantee=True).errors == 0
-    with pytest.raises(DataError, match=r"even with none accepted; .* ask for a rate above 0\.015"):
+    with pytest.raises(DataError, match=r"even with none accepted; .* ask for a rate above 0\.016"):
         calibrated(independent(scores), 0.01, confidence=0.99, guarantee=True)
 
 

@@ -1,12 +1,13 @@
 """The threshold for a wanted rate of accepted impostors, and how high that rate may be on other people.
 
-The threshold lies just above the (k + 1)-th highest of n impostor scores, so that k are accepted. If they
-were independent, the true rate at this threshold would have the law Beta(k + 1, n − k) exactly, and its
-quantile, the limit of Clopper and Pearson (1934), would be the upper bound: that the threshold was chosen on
-the same scores is in it. Impostors that share people count as n* independent ones with the identity-aware
-variance (as Korn and Graubard 1998 do for clusters of a survey). That variance is taken where the list's own
-rate is the bound, since the question is how few impostors could be accepted if the true rate were so high;
-taken at the k accepted ones it is too small, most of all where a few people make most of the errors.
+The threshold lies just above the (k + 1)-th highest of n impostor scores, so that k are accepted: by so
+much that scores which are summed in another order stay on their side. If they were independent, the true
+rate at this threshold would have the law Beta(k + 1, n − k) exactly, and its quantile, the limit of Clopper
+and Pearson (1934), would be the upper bound: that the threshold was chosen on the same scores is in it.
+Impostors that share people count as n* independent ones with the identity-aware variance (as Korn and
+Graubard 1998 do for clusters of a survey). That variance is taken where the list's own rate is the bound,
+since the question is how few impostors could be accepted if the true rate were so high; taken at the k
+accepted ones it is too small, most of all where a few people make most of the errors.
 `docs/results/coverage.md` shows how often the bound holds.
 """
 
@@ -22,6 +23,7 @@ from nsface.metrics.identification import accepted
 from nsface.metrics.impostors import Impostors
 from nsface.metrics.statistics import Interval, wilson
 
+MARGIN = 1e-6  # ten times what the order of a float32 sum changes in a cosine
 RULE_OF_3 = 3  # no error in n trials means a rate below 3/n with 95 % confidence
 
 
@@ -30,7 +32,8 @@ class Calibrated:
     """A threshold and the rate at it.
 
     Attributes:
-        threshold: the lowest that accepts no more than `errors` impostors.
+        threshold: the lowest that accepts no more than `errors` impostors, with a margin of MARGIN, or of
+            half of what lies between the two scores beside it.
         errors: how many it accepts.
         achieved: their share.
         upper_bound: of the rate on other people, one-sided.
@@ -80,7 +83,14 @@ def calibrated(
     refused, errors = impostors.limit(allowed)
     bound = _upper_bound(impostors, errors, confidence)
     bound = min(bound, rate) if guarantee else bound
-    return Calibrated(float(np.nextafter(refused, np.inf)), errors, errors / n, bound)
+    return Calibrated(_just_above(refused, impostors, errors), errors, errors / n, bound)
+
+
+def _just_above(refused: float, impostors: Impostors, errors: int) -> float:
+    """A threshold above the score `refused`, and not above that of any of the `errors` accepted impostors."""
+    lowest = impostors.highest(errors)[0][errors - 1] if errors else np.inf
+    threshold = refused + min(MARGIN, (lowest - refused) / 2)
+    return float(threshold if refused < threshold <= lowest else np.nextafter(refused, np.inf))
 
 
 def _upper_bound(impostors: Impostors, errors: int, confidence: float) -> float:

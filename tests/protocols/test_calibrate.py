@@ -71,7 +71,7 @@ def test_a_list_gives_the_threshold_and_all_that_it_depends_on(faces: Embeddings
     made = found(Calibrate(pairs=listed, fmr=0.05), faces)
     scores, same = scores_of(faces, listed)
     assert made.achieved == (scores[~same] >= made.threshold).mean() <= 0.05
-    assert (scores[~same] >= made.threshold - 1e-9).mean() > 0.05
+    assert (scores[~same] >= made.threshold - 1.01e-6).mean() > 0.05
     assert made.fnmr == (scores[same] < made.threshold).mean()
     assert (made.impostors, made.genuine, made.people) == ((~same).sum(), same.sum(), PEOPLE)
     assert made.list_sha256 == hashlib.sha256(listed.read_bytes()).hexdigest()

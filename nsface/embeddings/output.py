@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from nsface.embeddings.batches import Batch
 from nsface.embeddings.file import Embeddings, save, save_in_place
@@ -41,7 +42,7 @@ class BatchEntry(BlockEntry):
         bad, widths: as in `Batch`.
     """
 
-    count: int
+    count: int = Field(ge=0)
     images: str
     bad: dict[int, str]
     widths: list[int]

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from nsface.errors import NsfaceError
 from nsface.files import reason, share
@@ -29,7 +29,7 @@ class BlockEntry(BaseModel):
         bytes, sha256: number and checksum of the bytes that the block added to the data file.
     """
 
-    bytes: int
+    bytes: int = Field(ge=0)
     sha256: str
 
 
@@ -81,9 +81,10 @@ class Partial(Generic[Entry]):
     def _remove_damaged_blocks(self) -> None:
         """Keep the blocks up to the first whose bytes do not fit their checksum."""
         self._data.seek(self._start)
-        good = 0
+        good, left = 0, os.fstat(self._data.fileno()).st_size - self._start
         for entry in self.entries:
-            if hashlib.sha256(self._data.read(entry.bytes)).hexdigest() != entry.sha256:
+            left -= entry.bytes
+            if left < 0 or hashlib.sha256(self._data.read(entry.bytes)).hexdigest() != entry.sha256:
                 break
             good += 1
         self.keep(good)

@@ -45,6 +45,8 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     if os.path.isdir(path):
         raise ModelError(f"{where}: a folder; give the file with the weights")
     refuse_pipe(path)
+    if os.fspath(path).endswith(".onnx"):
+        raise ModelError(f"{where}: an ONNX file, which `nsface extract` and the others take as it is")
     try:
         with open(path, "rb") as file:
             start = file.read(16)
@@ -168,6 +170,8 @@ def _why_not_unpickled(error: pickle.UnpicklingError) -> str:
     text = str(error)
     if "GLOBAL" in text:  # of a class or function; for other bytes PyTorch names the operand
         return _CODE
+    if text.startswith("Weights only"):  # PyTorch's own remedy, to let the file run its code, is none
+        return "not a PyTorch file, or a damaged one"
     return f"not a PyTorch file, or a damaged one ({_first_line(error)})"
 
 

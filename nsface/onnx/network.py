@@ -50,6 +50,8 @@ class OnnxNetwork(nn.Module):
         }
 
     def forward(self, images: Tensor) -> Tensor:
+        if not len(images):  # none in the batch could be used, and ONNX Runtime takes no empty one
+            return torch.empty(0, self.probed.embedding_size)
         (vectors,) = self._runner(images.numpy())
         return torch.from_numpy(vectors.reshape(len(vectors), -1)).float()
 

@@ -8,9 +8,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 import nsface
@@ -265,3 +267,18 @@ def test_what_metadata_do_not_say_is_not_taken_from_defaults(tmp_path: Path) -> 
     path = recogniser(tmp_path / "m.onnx", metadata={"nsface": json.dumps({"input": {"mean": 127.5}})})
     with pytest.raises(NsfaceError, match="does not say the colour, std, template"):
         nsface.load_model(path, device="cpu")
+
+
+@pytest.mark.parametrize("form", [{}, {"batch": 2, "reshape": (2, FLAT)}, {"more_outputs": ["norm"]}])
+def test_a_batch_in_which_no_image_can_be_used(tmp_path: Path, form: dict[str, Any]) -> None:
+    path = recogniser(tmp_path / "m.onnx", **form)
+    model = nsface.load_model(path, preprocessing=GIVEN, device="cpu")
+    nothing = torch.empty((0, 3, SIDE, SIDE), dtype=torch.uint8)
+    assert model.start_batch(nothing, "sum").shape == (0, SIZE)
+    assert model.start_batch(nothing, "concat").shape == (0, 2 * SIZE)
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}.png"), np.zeros((50, 40, 3), np.uint8))
+    with pytest.raises(NsfaceError, match="40"):
+        nsface.extract(path, nsface.open_source(folder), preprocessing=GIVEN, device="cpu")

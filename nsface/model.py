@@ -183,6 +183,9 @@ def read_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
     return network.eval(), description
 
 
+_REMEDY = "give the model.safetensors of a run; `nsface import` makes a model file from weights of others"
+
+
 def read_description(path: str | os.PathLike[str]) -> Description:
     """The description in the header of a model file.
 
@@ -204,11 +207,9 @@ def _read(path: str | os.PathLike[str], *, weights: bool = True) -> tuple[dict[s
     except OSError as error:
         raise ModelError(f"{where}: cannot be read: {reason(error)}") from error
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ModelError(
-            f"{where}: not a model file ({shown(error)}); give the model.safetensors of a run"
-        ) from error
+        raise ModelError(f"{where}: not a model file ({shown(error)}); {_REMEDY}") from error
     if header is None:
-        raise ModelError(f"{where}: a safetensors file, but not one that nsface wrote")
+        raise ModelError(f"{where}: a safetensors file, but not one that nsface wrote; {_REMEDY}")
     try:
         return found, Description.model_validate_json(header)
     except ValidationError as error:

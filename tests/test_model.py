@@ -86,6 +86,16 @@ def test_what_is_no_model_is_refused(path: Path, tmp_path: Path) -> None:
         read_model(tmp_path / "foreign")
 
 
+def test_weights_of_others_are_refused_with_the_command_that_takes_them(tmp_path: Path) -> None:
+    weights = {"x": torch.zeros(1)}
+    torch.save(weights, tmp_path / "weights.pth")
+    torch.save(weights, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    save_file(weights, tmp_path / "foreign.safetensors")
+    for name in ("weights.pth", "old.pt", "foreign.safetensors"):
+        with pytest.raises(ModelError, match=f"{name}: .*`nsface import` makes a model file"):
+            read_model(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     "change", [{"embedding_size": 7}, {"network": "no-such-network"}, {"network_arguments": {"depth": 3}}]
 )

@@ -21,6 +21,7 @@ from torch import Tensor
 from nsface.errors import ModelError, counted, listing, shown
 from nsface.files import reason
 from nsface.model import HEADER, refuse_pipe
+from nsface.onnx.file import is_onnx
 from nsface.untrusted import check_stored_archive
 
 MOST_VALUES = 1_000_000  # in one file, tensors and others; a Lightning checkpoint has some thousands
@@ -50,6 +51,11 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     try:
         with open(path, "rb") as file:
             start = file.read(16)
+        if is_onnx(path):
+            raise ModelError(
+                f"{where}: an ONNX file, which needs no import; give it as the model itself, as in "
+                "`nsface extract model.onnx images/ -o faces.npz`"
+            )
         if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < os.stat(path).st_size:
             return _read_safetensors(path)
         bookkeeping: list[str] = []

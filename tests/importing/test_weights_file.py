@@ -67,6 +67,13 @@ def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
         read_tensors(tmp_path / "w.pt")
 
 
+@pytest.mark.parametrize("name", ["network.onnx", "weights.pth", "model.safetensors"])
+def test_an_onnx_file_is_refused_with_what_takes_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x08\x09\x12\x07pytorch:\x00")
+    with pytest.raises(ModelError, match=r"an ONNX file, which needs no import; .*`nsface extract"):
+        read_tensors(tmp_path / name)
+
+
 def test_objects_of_lightning_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its old checkpoints have classes as keys, and settings as objects of its own; it need not be there."""
     module = types.ModuleType("pytorch_lightning")

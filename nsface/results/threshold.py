@@ -184,11 +184,15 @@ class Threshold(Result):
 
     def table(self, width: int = WIDTH) -> str:
         confidence = f"{100 * self.confidence:g} %"
-        people = f" of {self.people} people" if self.people else ""
+        pairs = "impostor pairs" if self.kind == "fmr" else "probes of strangers"
+        people = f", {self.people:,} people" if self.people else ""
         rows = [
             ("threshold", f"{self.threshold:.6f} ({self.similarity}, transform {self.transform})"),
             ("wanted", f"{percent(self.target, 4)}{', guaranteed by the upper bound' * self.guaranteed}"),
-            ("on this list", f"{percent(self.achieved, 4)} ({self.errors} of {self.impostors}{people})"),
+            (
+                "on this list",
+                f"{percent(self.achieved, 4)} ({self.errors:,} of {self.impostors:,} {pairs}{people})",
+            ),
             ("on other people", f"at most {percent(self.upper_bound, 4)} with {confidence} confidence"),
         ]
         missed, ends = (
@@ -197,7 +201,7 @@ class Threshold(Result):
         if missed is not None:
             name = "FNMR" if self.kind == "fmr" else "FNIR"
             spread = f", {interval(ends)} (95 %, Wilson, identity-aware)" if ends else ""
-            rows.append((name, f"{percent(missed)} of {self.genuine}{spread}"))
+            rows.append((name, f"{percent(missed)} of {self.genuine:,}{spread}"))
         rows.append(("bound", self.method))
         return f"{wrapped(f'threshold for {self.rate_name}', width)}\n{named_values(rows, width)}"
 

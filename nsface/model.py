@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -169,9 +170,8 @@ def read_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
     weights, description = _read(path)
     where = shown(path)
     try:
-        _check_shapes(description, weights)
-        network = description.build()
-        network.load_state_dict(weights)
+        network = _planned(description, weights)
+        network.load_state_dict(weights, assign=True)
     # not all that a header can ask for is foreseen: networks raise what PyTorch raises
     except (NsfaceError, RuntimeError, ValueError, TypeError, OverflowError) as error:
         summary = shown(str(error).splitlines()[0])
@@ -226,23 +226,30 @@ def refuse_pipe(path: str | os.PathLike[str]) -> None:
         raise ModelError(f"{shown(path)}: a pipe or a device; save the model in a file, and give that")
 
 
-def _check_shapes(description: Description, weights: Mapping[str, Tensor]) -> None:
-    """Check names and shapes of `weights` against the description, before its network is allocated.
+def _planned(description: Description, weights: dict[str, Tensor]) -> nn.Module:
+    """The network described, without weights, once names and shapes of `weights` fit it.
+
+    `weights` become tensors of its types, convolutions in the channels-last format, in memory of their own
+    and no longer in the file. The network can then take them as they are: no weights are allocated, drawn and
+    copied only to be replaced.
 
     Raises:
         ModelError: they do not fit.
     """
-    planned = plan_network(
+    network = plan_network(
         description.network, description.input, description.embedding_size, description.network_arguments
     )
-    expected = planned.state_dict()
+    expected = network.state_dict()
     for name, tensor in expected.items():
         if name not in weights:
             raise ModelError(f"no {name} among the weights")
         if weights[name].shape != tensor.shape:
             raise ModelError(f"{name}: {tuple(weights[name].shape)} in place of {tuple(tensor.shape)}")
+        layout = torch.channels_last if tensor.dim() == 4 else torch.preserve_format
+        weights[name] = weights[name].to(tensor.dtype, copy=True, memory_format=layout)
     if unknown := sorted(weights.keys() - expected.keys()):
         raise ModelError(f"weights of no layer: {listing(unknown, 3)}")
+    return network
 
 
 def digest(path: str | os.PathLike[str], beside: Iterable[str] = ()) -> str:

@@ -17,6 +17,7 @@ from nsface import __version__
 from nsface.device import DeviceChoice, PrecisionChoice, check_choice, pick_device, pick_precision
 from nsface.errors import DataError, NsfaceError, shown
 from nsface.model import Description, digest, read_model
+from nsface.networks.folding import fold_batch_norms
 from nsface.onnx.file import is_onnx
 from nsface.preprocessing import Preprocessing
 from nsface.presets import completed_preprocessing
@@ -24,6 +25,7 @@ from nsface.presets import completed_preprocessing
 Flip = Literal["none", "sum", "concat"]
 Vectors = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8] | Tensor
+_PIECE = 32  # on a CPU the maps of more images do not stay in its caches (benchmarks/extraction.py)
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Model:
         description: the header of a model file of nsface; None for a network of another kind.
         calculation: what `meta` says of how it is calculated, where that is not `dtype` alone.
         weights_beside: names of the files in the folder of the model file that hold weights of it.
+        piece: how many images of a batch go through the network at once; None for all.
     """
 
     path: str
@@ -51,6 +54,7 @@ class Model:
     description: Description | None = None
     calculation: Mapping[str, Any] = field(default_factory=dict)
     weights_beside: Sequence[str] = ()
+    piece: int | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -119,11 +123,16 @@ class Model:
         images = self.input.normalise(images)
         reduced = self.dtype != torch.float32
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=reduced):
-            made: Tensor = self.network(images).float()
+            made = self._outputs(images)
             if flip != "none":
-                mirrored: Tensor = self.network(images.flip(3)).float()
+                mirrored = self._outputs(images.flip(3))
                 made = made + mirrored if flip == "sum" else torch.cat([made, mirrored], dim=1)
         return made
+
+    def _outputs(self, images: Tensor) -> Tensor:
+        """What the network makes of normalised images, float32."""
+        pieces = images.split(self.piece) if self.piece else [images]
+        return torch.cat([self.network(piece).float() for piece in pieces])
 
     def _check(self, images: Images) -> None:
         """Refuse what is no batch of images of the model's size."""
@@ -207,6 +216,7 @@ def load_model(
     completed_preprocessing(os.fspath(path), given, description.input.model_dump(), preset)
     if onnx_output is not None:
         raise NsfaceError(f"{shown(path)}: no ONNX file; leave out --onnx-output")
+    fold_batch_norms(network)
     network = network.to(place).to(memory_format=torch.channels_last)
     return Model(
         path=os.fspath(path),
@@ -216,6 +226,7 @@ def load_model(
         device=place,
         dtype=pick_precision(precision, place),
         description=description,
+        piece=_PIECE if place.type == "cpu" else None,
     )
 
 

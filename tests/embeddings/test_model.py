@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,25 @@ def test_embedding_is_the_network_on_normalised_pixels(model: Model, images: np.
     with torch.no_grad():
         expected = model.network((pixels - 120) / 70).numpy()
     np.testing.assert_allclose(model.embed(images, flip="none"), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_pieces_of_a_batch_give_the_embeddings_of_the_whole(path: Path, precision: Any) -> None:
+    model = nsface.load_model(path, device="cpu", precision=precision)
+    pixels = np.random.default_rng(0).integers(0, 256, (71, 112, 96, 3), dtype=np.uint8)
+    whole = dataclasses.replace(model, piece=None)
+    # a piece of one image, the last, takes another way through a matrix product
+    np.testing.assert_allclose(model.embed(pixels), whole.embed(pixels), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(model.embed(pixels[:64]), whole.embed(pixels[:64]))
+
+
+def test_weights_in_use_do_not_change_with_the_file(tmp_path: Path, images: np.ndarray) -> None:
+    file = write_tiny_model(tmp_path / "model.safetensors")
+    model = nsface.load_model(file, device="cpu", precision="fp32")
+    before = model.embed(images)
+    with file.open("r+b") as opened:
+        opened.truncate(1000)  # of what is mapped into memory, the rest could not be read any more
+    np.testing.assert_array_equal(model.embed(images), before)
 
 
 def test_one_image_and_none(model: Model, images: np.ndarray) -> None:

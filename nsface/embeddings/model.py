@@ -25,7 +25,7 @@ from nsface.presets import completed_preprocessing
 Flip = Literal["none", "sum", "concat"]
 Vectors = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8] | Tensor
-_PIECE = 32  # on a CPU the maps of more images do not stay in its caches (benchmarks/extraction.py)
+_PIECE = 32  # images that a CPU is given at once: the maps of more do not stay in its caches
 
 
 @dataclass(frozen=True)

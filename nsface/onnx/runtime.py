@@ -14,6 +14,7 @@ from nsface.onnx.graph import ImageInput
 
 Array = npt.NDArray[Any]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_PIECE = 8  # images given to a network of 8 bits on a CPU at once: maps of more do not stay in its caches
 _ONLY_FATAL = 4  # level of ONNX Runtime's own messages; its errors are exceptions
 
 
@@ -50,6 +51,7 @@ class Runner:
 
         self._image, self._outputs, self._where = image, list(outputs), where
         self._workers = 1 if image.batch is None or cuda else threads
+        self._piece = _PIECE if int8 and image.batch is None and not cuda else image.batch
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ONLY_FATAL
         options.intra_op_num_threads = 1 if self._workers > 1 else threads
@@ -74,13 +76,14 @@ class Runner:
         """
         given = images if self._image.layout == "NCHW" else images.transpose(0, 2, 3, 1)
         given = np.ascontiguousarray(given, dtype=self._image.kind)
-        size = self._image.batch
+        size = self._piece
         if size is None:
             return self._run(given)
         pieces = [given[start : start + size] for start in range(0, len(given), size)]
         if not pieces:
             raise ValueError("no images")
-        pieces[-1] = np.pad(pieces[-1], ((0, size - len(pieces[-1])), (0, 0), (0, 0), (0, 0)))
+        if self._image.batch is not None:
+            pieces[-1] = np.pad(pieces[-1], ((0, size - len(pieces[-1])), (0, 0), (0, 0), (0, 0)))
         if self._workers == 1:
             parts = [self._run(piece) for piece in pieces]
         else:

@@ -13,6 +13,7 @@ from nsface.cli.preprocessing import preprocessing_options
 
 if TYPE_CHECKING:
     from nsface.embeddings.probe import Probe
+    from nsface.images.sources import Source
 
 
 @click.command(name="import")
@@ -58,23 +59,28 @@ def command(
     """
     from nsface.importing import import_model
 
+    faces = _opened(probe) if probe else None  # before anything is written
     imported = import_model(weights, output, preset=preset, network=network, **given)
     note_all(imported.notes)
-    found = _probed(output, probe) if probe else None
+    found = _probed(output, faces) if faces is not None else None
     result = {"model": str(output)} | imported.description.model_dump(mode="json")
     if found is not None:
         result["probe"] = found.to_json()
     emit(result, "\n".join([f"{output}: {imported.summary}", *_table(found)]), json_to)
 
 
-def _probed(model: Path, faces: str) -> Probe:
+def _opened(faces: str) -> Source:
+    from nsface.images.sources import open_source
+
+    return open_source(faces)
+
+
+def _probed(model: Path, source: Source) -> Probe:
     from tqdm import tqdm
 
     from nsface.embeddings.model import load_model
     from nsface.embeddings.probe import probe
-    from nsface.images.sources import open_source
 
-    source = open_source(faces)
     with tqdm(desc="probing", unit=" choices", disable=None) as bar:
         return probe(load_model(model), source, bar.update)
 

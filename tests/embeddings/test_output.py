@@ -177,6 +177,25 @@ def test_another_call_is_refused_and_told_apart(model: Path, images: Path, tmp_p
     assert load(output).meta["precision"] == "bfloat16"
 
 
+@pytest.mark.parametrize("change", [{"bytes": -1}, {"bytes": 1 << 60}, {"count": -4}])
+def test_a_damaged_line_of_the_journal_ends_what_is_done(
+    model: Path, images: Path, tmp_path: Path, change: dict[str, int]
+) -> None:
+    resumed, whole = tmp_path / "resumed", tmp_path / "whole"
+    resumed.mkdir()
+    whole.mkdir()
+    killed(model, images, resumed / "x.npy", 3)
+    journal = resumed / "x.npy.partial" / "journal.jsonl"
+    lines = journal.read_text().splitlines()
+    lines[2] = json.dumps(json.loads(lines[2]) | change)
+    journal.write_text("".join(f"{line}\n" for line in lines))
+    seen: list[int] = []
+    extracted(model, images, resumed / "x.npy", progress=seen.append)
+    assert seen[0] == BATCH
+    extracted(model, images, whole / "x.npy")
+    assert content(resumed) == content(whole)
+
+
 def test_what_has_done_nothing_leaves_nothing(
     model: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import nsface
 from nsface.errors import ModelError, NsfaceError
+from nsface.onnx.export import to_onnx
 from nsface.onnx.file import is_onnx
+from nsface.onnx.quantise import quantised
 from tests.onnx.made import GIVEN, SIDE, SIZE, expected, images, recogniser
 from tests.tiny_model import write_tiny_model
 
@@ -282,3 +284,12 @@ def test_a_batch_in_which_no_image_can_be_used(tmp_path: Path, form: dict[str, A
         cv2.imwrite(str(folder / f"{number}.png"), np.zeros((50, 40, 3), np.uint8))
     with pytest.raises(NsfaceError, match="40"):
         nsface.extract(path, nsface.open_source(folder), preprocessing=GIVEN, device="cpu")
+
+
+def test_quantisation_says_nothing_of_its_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    loaded = nsface.load_model(write_tiny_model(tmp_path / "m.safetensors"), device="cpu")
+    assert loaded.description is not None
+    made = to_onnx(loaded.network, loaded.description, "")
+    capfd.readouterr()
+    quantised(made, iter([np.random.default_rng(0).random((2, 3, 112, 96), dtype=np.float32)]))
+    assert capfd.readouterr() == ("", "")

@@ -213,6 +213,17 @@ def test_options_that_do_not_go_together_are_refused(options: dict[str, Any]) ->
         Calibrate(**options)
 
 
+def test_the_table_says_what_errors_are_counted_in(faces: Embeddings, listed: Path) -> None:
+    made = found(Calibrate(pairs=listed, fmr=0.05), faces)
+    counted = f"({made.errors} of {made.impostors} impostor pairs"
+    assert f"{counted}, {PEOPLE} people)" in " ".join(made.table().split())
+    alone = replace(made, people=None, impostors=12_345)
+    assert f"({made.errors} of 12,345 impostor pairs)" in " ".join(alone.table().split())
+    drawn = found(Calibrate(fpir=0.1, gallery_size=10), faces)
+    counted = f"({drawn.errors} of {drawn.impostors} probes of strangers"
+    assert f"{counted}, {PEOPLE} people)" in " ".join(drawn.table().split())
+
+
 def test_names_without_folders_give_no_guarantee(faces: Embeddings, tmp_path: Path) -> None:
     flat = replace(faces, names=[name.replace("/", "-") for name in faces.names])
     lines = [

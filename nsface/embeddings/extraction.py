@@ -225,7 +225,7 @@ class _Tally:
 def _check(source: Source, bad: dict[int, str], total: int, skip_bad: bool) -> None:
     """Raise a DataError about the `bad` images, where these are not skipped or no other images are left."""
     if len(bad) == total:
-        raise_if_unusable(source, bad, total)
+        raise_if_unusable(source, bad, total, alignment="--align, or first by `nsface align`")
     if not skip_bad:
         raise_if_unusable(source, bad, total, "mend them, or leave them out with --skip-bad")
 

@@ -86,7 +86,7 @@ class FaceEmbedder:
 
     def notes(self) -> list[str]:
         """Sentences on what was done to images of another size than the model's."""
-        return self._fit.notes("images")
+        return self._fit.notes()
 
     def files(self, paths: Sequence[str]) -> list[Embedded]:
         """Embed the image in each file; one that has not changed since it was embedded is not read again."""

@@ -207,5 +207,5 @@ class IntoFile(Output):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._partial.close()
-        if not self._partial.entries:
+        if not any(entry.bytes for entry in self._partial.entries):  # no image could be used
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -59,10 +59,11 @@ class Fit:
             else {}
         )
 
-    def notes(self, location: str) -> list[str]:
-        """A sentence for each size of images in `location` that was changed."""
+    def notes(self, location: str = "") -> list[str]:
+        """A sentence for each size of images, in `location` where it is given, that was changed."""
+        start = f"{shown(location)}: " if location else ""
         return [
-            f"{shown(location)}: images of {self.height}×{width} (height × width) were "
+            f"{start}images of {self.height}×{width} (height × width) were "
             + ("padded by" if width < self.width else "cut by")
             + f" {abs(self.width - width) // 2} {'black ' * (width < self.width)}columns on either side to "
             f"{self._size}"

@@ -115,14 +115,15 @@ def raise_if_unusable(
     bad: dict[int, str],
     total: int,
     remedy: str = "mend them, or pack the others with `nsface pack --skip-bad`",
+    alignment: str = "`nsface align`",
 ) -> None:
     """Raise a DataError with the reasons for the first ten of the `bad` images, if there are any.
 
-    The remedy is to align the images where all `total` of them have another size.
+    The remedy is to align the images, by `alignment`, where all `total` of them have another size.
     """
     if bad:
         if len(bad) == total and all(why.endswith(OTHER_SIZE) for why in bad.values()):
-            remedy = "align them to this size first, by `nsface align`"
+            remedy = f"align them to this size, by {alignment}"
         named = listing(list(bad.values()))
         raise DataError(f"{source.location}: {len(bad)} of {total} images cannot be used: {named}; {remedy}")
 

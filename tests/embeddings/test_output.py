@@ -152,6 +152,21 @@ def test_bad_images_are_known_after_they_were_refused(model: Path, images: Path,
     assert not (tmp_path / "x.npz.partial").exists()
 
 
+@pytest.mark.parametrize("skip_bad", [False, True])
+@pytest.mark.parametrize("name", ["x.npz", "x.npy"])
+def test_a_call_that_embedded_nothing_does_not_stand_in_the_way(
+    model: Path, images: Path, tmp_path: Path, name: str, skip_bad: bool
+) -> None:
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    for number in range(2 * BATCH + 1):
+        (photographs / f"{number}.png").write_bytes(encoded(picture(50, 41)))
+    with pytest.raises(DataError, match=r"9 of 9 images .* align them to this size, by --align, or first by"):
+        extracted(model, photographs, tmp_path / name, skip_bad=skip_bad)
+    assert not (tmp_path / f"{name}.partial").exists()
+    assert len(extracted(model, images, tmp_path / name).bad) == 3
+
+
 def test_a_changed_image_and_those_after_it_are_done_again(
     model: Path, images: Path, places: tuple[Path, Path]
 ) -> None:

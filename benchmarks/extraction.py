@@ -33,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from nsface.device import PrecisionChoice
 from nsface.embeddings.extraction import extract
 from nsface.embeddings.model import Model, load_model
 from nsface.evaluate import lfw as score_lfw
@@ -311,18 +312,20 @@ def lfw(model: Path, faces: str, pairs: Path, calibration: str) -> None:
         onnx, int8 = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         export(model, onnx)
         export(model, int8, "--int8", "--calibration", calibration)
-        for name, file, precision in (
+        formats: list[tuple[str, Path, PrecisionChoice]] = [
             ("fp32", model, "fp32"),
             ("bf16", model, "bf16"),
             ("ONNX fp32", onnx, "auto"),
             ("ONNX int8", int8, "auto"),
-        ):
+        ]
+        for name, file, precision in formats:
             loaded = load_model(file, device="cpu", precision=precision)
             made = extract(loaded, open_source(faces)).embeddings
             vectors = unit(np.asarray(made.vectors))
             exact = vectors if exact is None else exact
             distance = 1 - (vectors * exact).sum(axis=1)
             accuracy = score_lfw(made, pairs=pairs).accuracy
+            assert accuracy is not None
             click.echo(f"| {name} | {100 * accuracy:.2f} % | {distance.mean():.1g} ({distance.max():.1g}) |")
 
 

@@ -149,7 +149,7 @@ def untrained(network: str, size: Preprocessing) -> Description:
 def export(model: Path, output: Path, *options: str) -> None:
     """Run `nsface export`."""
     command = [sys.executable, "-m", "nsface", "export", str(model), str(output), *options]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def ways(model: Path, files: Path, compiled: bool) -> dict[str, Run]:

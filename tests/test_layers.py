@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluate": {"embeddings", "protocols", "results"},
     "heads": set(),
     "images": set(),
-    "importing": {"model", "networks"},
+    "importing": {"model", "networks", "onnx"},
     "installation": {"images"},
     "metrics": set(),
     "model": {"networks"},

@@ -187,19 +187,7 @@ def verify(
     rows = _rows(embeddings, trials)
     held_out, by_fold = None, None
     if training is not None:
-        training_rows = _rows(embeddings, training)
-        if shared := len(_pairs(rows) & _pairs(training_rows)):
-            raise DataError(
-                f"{training.source}: {shared} of its pairs are in {trials.source} too; "
-                "the threshold must come from other pairs"
-            )
-        vectors = embeddings.vectors
-        if transform:
-            vectors = transform.fitted(np.asarray(vectors), training_rows)
-        scores = pair_scores(vectors, rows[0], rows[1], similarity)
-        training_scores = pair_scores(vectors, training_rows[0], training_rows[1], similarity)
-        threshold = best_threshold(training_scores, training.same)
-        held_out = Fold(accuracy_at(scores, trials.same, threshold), threshold, len(trials))
+        scores, held_out = _scores_by_training(embeddings, rows, trials, training, similarity, transform)
     elif trials.folds > 1 and transform:
         by_fold = _scores_by_fold(embeddings, rows, trials, similarity, transform)
         scores = by_fold[trials.fold_place, np.arange(len(trials))]
@@ -263,6 +251,30 @@ def measure(
     return ScoredPairs(
         protocol, trials, scores, kfold, held_out, curve, points, similarity, transform, by_fold
     )
+
+
+def _scores_by_training(
+    embeddings: Embeddings,
+    rows: npt.NDArray[np.int64],
+    trials: Trials,
+    training: Trials,
+    similarity: Similarity,
+    transform: Transform,
+) -> tuple[Floats, Fold]:
+    """(P,) scores after a transform fitted on `training`, and the accuracy at the threshold from there."""
+    training_rows = _rows(embeddings, training)
+    if shared := len(_pairs(rows) & _pairs(training_rows)):
+        raise DataError(
+            f"{training.source}: {shared} of its pairs are in {trials.source} too; "
+            "the threshold must come from other pairs"
+        )
+    vectors = embeddings.vectors
+    if transform:
+        vectors = transform.fitted(np.asarray(vectors), training_rows)
+    scores = pair_scores(vectors, rows[0], rows[1], similarity)
+    training_scores = pair_scores(vectors, training_rows[0], training_rows[1], similarity)
+    threshold = best_threshold(training_scores, training.same)
+    return scores, Fold(accuracy_at(scores, trials.same, threshold), threshold, len(trials))
 
 
 def _scores_by_fold(

@@ -105,7 +105,6 @@ def extract(
         check_target(output)
     if ranks.count > 1:
         ranks.place(pick_device(device))
-    given = [models] if isinstance(models, Model | str | os.PathLike) else list(models)
     load = partial(
         load_model,
         device=device,
@@ -114,16 +113,28 @@ def extract(
         preset=preset,
         onnx_output=onnx_output,
     )
+    given = [models] if isinstance(models, Model | str | os.PathLike) else models
     ensemble = Ensemble([one if isinstance(one, Model) else load(one) for one in given], flip)
+    return _extract(ensemble, source, templates, align, skip_bad, batch_size, output, ranks, progress)
+
+
+def _extract(
+    ensemble: Ensemble,
+    source: Source,
+    templates: Sequence[str | None] | None,
+    align: PointSource | None,
+    skip_bad: bool,
+    batch_size: int,
+    output: str | os.PathLike[str] | None,
+    ranks: Ranks,
+    progress: Progress | None,
+) -> Extraction:
+    """What `extract` does, with models that are loaded."""
     settings: dict[str, Any] = {}
     if align is not None:
         aligner = Aligner(template_of(ensemble.input), align)
         source, settings["alignment"] = AlignedSource(source, aligner), aligner.describe()
-    chosen = None
-    if templates is not None:
-        chosen = [index for index, template in enumerate(templates) if template is not None]
-        if not chosen:
-            raise DataError(f"{source.location}: none of its {len(source)} images belongs to a template")
+    chosen = None if templates is None else _in_templates(source, templates)
     tally = _Tally(ensemble.input, chosen)
     with _output(output, ensemble, settings | {"batch_size": batch_size}, source, templates, ranks) as to:
         batches = batched(source.arriving() if chosen is None else chosen, batch_size)
@@ -140,6 +151,18 @@ def extract(
         notes.insert(0, f"{output}: {resumed} of {tally.count} images were done by an interrupted call")
     empty = sorted({str(templates[index]) for index in bad} - set(made.names)) if templates else []
     return Extraction(made, list(bad.values()), empty, notes)
+
+
+def _in_templates(source: Source, templates: Sequence[str | None]) -> list[int]:
+    """The numbers of the images that belong to a template.
+
+    Raises:
+        DataError: none does.
+    """
+    chosen = [index for index, template in enumerate(templates) if template is not None]
+    if not chosen:
+        raise DataError(f"{source.location}: none of its {len(source)} images belongs to a template")
+    return chosen
 
 
 def _output(

@@ -23,8 +23,10 @@ from nsface.training.progress import Progress
 Note = Callable[[str], object]
 
 
-def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.dtype[np.int64]], list[str]]:
-    """The images that `recipe` trains with.
+def training_set(
+    recipe: Recipe, note: Note | None = None
+) -> tuple[Source, list[int], np.ndarray[Any, np.dtype[np.int64]], list[str]]:
+    """The images that `recipe` trains with; `note` is called with a line about those that are not read.
 
     Returns:
         The source, the indices of the images in it that are used, their labels in [0, C), and the names of
@@ -62,6 +64,8 @@ def training_set(recipe: Recipe) -> tuple[Source, list[int], np.ndarray[Any, np.
             f"{recipe.data}: {len(identities)} identity in use ({listing(identities)}); "
             "training needs at least 2, each in a folder of its own"
         )
+    if note is not None and source.unread_note:
+        note(f"note: {source.unread_note}")
     return source, chosen, labels, identities
 
 

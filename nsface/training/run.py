@@ -74,9 +74,7 @@ def train(
     note = note if ranks.first else None
     begun = ranks.any(resume and bool(run.saved_checkpoints()))
     initial = None if begun or recipe.init is None else InitialModel(recipe.init, recipe)
-    source, chosen, labels, identities = training_set(recipe)
-    if note is not None and source.unread_note:
-        note(f"note: {source.unread_note}")
+    source, chosen, labels, identities = training_set(recipe, note)
     data = describe_data(source, len(chosen), len(identities))
     if begun or complete:
         check_data(run, data["data"])

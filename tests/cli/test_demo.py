@@ -111,6 +111,11 @@ def test_interrupted_resumed_repeated(place: Path) -> None:
     assert repeated.returncode == 0, repeated.stderr
     assert (place / "demo/softmax/ytf.json").read_text() == before
 
+    check_repetition(place)
+
+
+def check_repetition(place: Path) -> None:
+    """A complete demo does nothing again, and other options are refused in its folder."""
     again = shell(f"nsface demo {OPTIONS} --verbose", place)
     assert again.returncode == 0
     assert again.stderr.count("done before") == 20

@@ -32,7 +32,8 @@ from nsface.files import write_text
 from nsface.images.sources import BinSource, Source, open_source
 from nsface.images.sources.part import PartSource
 from nsface.names import renamed, stem_key
-from nsface.protocols.all_protocols import Planned, System, plan, score, system_of
+from nsface.protocols.all_protocols import score
+from nsface.protocols.planning import Planned, System, plan, system_of
 from nsface.results.comparison import system_names
 
 if TYPE_CHECKING:

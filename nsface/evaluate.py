@@ -22,23 +22,20 @@ the list have no embedding, and `OptionsError` for options that do not go togeth
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy.typing as npt
 
-from nsface.arguments import unknown_name
 from nsface.embeddings.file import Embeddings, load
 from nsface.embeddings.overlap_record import overlap_notes
 from nsface.embeddings.pair import from_pair
 from nsface.errors import DoubtfulResult, NsfaceError
-from nsface.protocols import PROTOCOLS, load_protocol
-from nsface.protocols.all_protocols import plan, score, system_of
+from nsface.protocols import PROTOCOLS, functions, load_protocol
+from nsface.protocols.all_protocols import score
 from nsface.protocols.bin_file import Bin
 from nsface.protocols.blufr import Blufr
 from nsface.protocols.calibrate import Calibrate
@@ -47,7 +44,8 @@ from nsface.protocols.ident import Ident
 from nsface.protocols.ijb import Ijb
 from nsface.protocols.lfw import Lfw
 from nsface.protocols.pairs import Pairs
-from nsface.protocols.protocol import Measurement, OptionsError, Protocol
+from nsface.protocols.planning import plan, system_of
+from nsface.protocols.protocol import Measurement, Protocol
 from nsface.protocols.ytf import Ytf
 from nsface.results import (
     AllProtocols,
@@ -67,48 +65,15 @@ from nsface.results.comparison import system_names
 __all__ = ["all", "bin", "blufr", "calibrate", "compare", "fglfw", "ident", "ijb", "lfw", "pairs", "ytf"]
 
 AnyEmbeddings = Embeddings | str | os.PathLike[str] | tuple[Sequence[str], npt.ArrayLike]
-P = ParamSpec("P")
-L = TypeVar("L")
 M = TypeVar("M", bound=Measurement)
-Q = TypeVar("Q", bound=Protocol[Any, Any])
-R = TypeVar("R")
-
-
-def _with_options_of(
-    cls: Callable[P, Q],
-) -> Callable[[Callable[[AnyEmbeddings, Q], R]], Callable[Concatenate[AnyEmbeddings, P], R]]:
-    """Give a function of embeddings and a protocol the arguments of that protocol's class in its place."""
-
-    def decorate(function: Callable[[AnyEmbeddings, Q], R]) -> Callable[Concatenate[AnyEmbeddings, P], R]:
-        def evaluation(embeddings: AnyEmbeddings, /, *args: P.args, **options: P.kwargs) -> R:
-            return function(embeddings, cls(*args, **options))
-
-        given = Parameter("embeddings", Parameter.POSITIONAL_ONLY, annotation="AnyEmbeddings")
-        own, returned = inspect.signature(cls).parameters.values(), function.__annotations__["return"]
-        vars(evaluation)["__signature__"] = Signature([given, *own], return_annotation=returned)
-        evaluation.__name__ = evaluation.__qualname__ = function.__name__
-        evaluation.__doc__ = f"{inspect.getdoc(function)}\n\n{_arguments(cls)}"
-        return evaluation
-
-    return decorate
-
-
-def _arguments(cls: Any) -> str:
-    """The section "Args" of a docstring, from the fields of a protocol: own ones first."""
-    own = sorted(dataclasses.fields(cls), key=lambda field: field.name not in cls.__annotations__)
-    lines = [f"    {field.name}: {field.metadata['help']}" for field in own]
-    given = "    embeddings: an `Embeddings`, the path of an embeddings file, or `(names, vectors)`."
-    return "\n".join(["Args:", given, *lines])
 
 
 def _opened(embeddings: AnyEmbeddings, name: str = "the embeddings") -> Embeddings:
     """Embeddings from whatever stands for them; `name` is what messages call a pair of names and vectors."""
-    if isinstance(embeddings, str | os.PathLike):
-        found = load(embeddings)
-    elif isinstance(embeddings, Embeddings):
+    if isinstance(embeddings, Embeddings):
         found = embeddings
     else:
-        found = from_pair(embeddings, name)
+        found = load(embeddings) if isinstance(embeddings, str | os.PathLike) else from_pair(embeddings, name)
     _warn([*found.notes(), *overlap_notes(found)])
     return found
 
@@ -117,13 +82,13 @@ def _warn(notes: Sequence[str]) -> None:
     """Warn of what makes a result doubtful, as if the line that called a function of this module did."""
     level = 1
     frame = inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__") == __name__:
+    while frame is not None and frame.f_globals.get("__name__") in (__name__, functions.__name__):
         frame, level = frame.f_back, level + 1
     for sentence in notes:
         warnings.warn(sentence, DoubtfulResult, stacklevel=level)
 
 
-def _measured(protocol: Protocol[L, M], embeddings: AnyEmbeddings) -> M:
+def _measured(protocol: Protocol[Any, M], embeddings: AnyEmbeddings) -> M:
     """Read the lists and score the embeddings on them."""
     lists = protocol.read()
     _warn(protocol.notes(lists))
@@ -132,7 +97,7 @@ def _measured(protocol: Protocol[L, M], embeddings: AnyEmbeddings) -> M:
     return measured
 
 
-@_with_options_of(Lfw)
+@functions.with_options_of(Lfw)
 def lfw(embeddings: AnyEmbeddings, protocol: Lfw) -> Verification:
     """LFW verification: accuracy over ten folds with its intervals, AUC, EER and TAR at FAR.
 
@@ -146,7 +111,7 @@ def lfw(embeddings: AnyEmbeddings, protocol: Lfw) -> Verification:
     return _measured(protocol, embeddings).result()
 
 
-@_with_options_of(Fglfw)
+@functions.with_options_of(Fglfw)
 def fglfw(embeddings: AnyEmbeddings, protocol: Fglfw) -> Verification:
     """FGLFW, also called SLLFW: LFW's matched pairs, and mismatched pairs of people who look alike.
 
@@ -158,7 +123,7 @@ def fglfw(embeddings: AnyEmbeddings, protocol: Fglfw) -> Verification:
     return _measured(protocol, embeddings).result()
 
 
-@_with_options_of(Ytf)
+@functions.with_options_of(Ytf)
 def ytf(embeddings: AnyEmbeddings, protocol: Ytf) -> Verification:
     """YouTube Faces: pairs of videos, each a template pooled from the embeddings of its frames.
 
@@ -171,7 +136,7 @@ def ytf(embeddings: AnyEmbeddings, protocol: Ytf) -> Verification:
     return _measured(protocol, embeddings).result()
 
 
-@_with_options_of(Ident)
+@functions.with_options_of(Ident)
 def ident(embeddings: AnyEmbeddings, protocol: Ident) -> Identification:
     """Identification: Rank-k in the closed set, and the identification rate (DIR) at FAR in the open set.
 
@@ -186,7 +151,7 @@ def ident(embeddings: AnyEmbeddings, protocol: Ident) -> Identification:
     return _measured(protocol, embeddings).result()
 
 
-@_with_options_of(Blufr)
+@functions.with_options_of(Blufr)
 def blufr(embeddings: AnyEmbeddings, protocol: Blufr) -> BlufrRates:
     """BLUFR: verification over all pairs of LFW, and open-set identification, in ten trials.
 
@@ -198,7 +163,7 @@ def blufr(embeddings: AnyEmbeddings, protocol: Blufr) -> BlufrRates:
     return _measured(protocol, embeddings).result()
 
 
-@_with_options_of(Ijb)
+@functions.with_options_of(Ijb)
 def ijb(embeddings: AnyEmbeddings, protocol: Ijb) -> TemplateVerification:
     """IJB-B and IJB-C, template against template (1:1): TAR at FAR from 1e-6 to 0.1, AUC and EER.
 
@@ -210,7 +175,7 @@ def ijb(embeddings: AnyEmbeddings, protocol: Ijb) -> TemplateVerification:
     return _measured(protocol, embeddings).result()
 
 
-@_with_options_of(Pairs)
+@functions.with_options_of(Pairs)
 def pairs(embeddings: AnyEmbeddings, protocol: Pairs) -> Verification:
     """Anybody's list of pairs, and CPLFW and CALFW: as `lfw`, with the folds of the list, or folds made here.
 
@@ -220,7 +185,7 @@ def pairs(embeddings: AnyEmbeddings, protocol: Pairs) -> Verification:
     return _measured(protocol, embeddings).result()
 
 
-@_with_options_of(Bin)
+@functions.with_options_of(Bin)
 def bin(embeddings: AnyEmbeddings, protocol: Bin) -> Verification:
     """A `.bin` verification set of InsightFace, such as `agedb_30.bin`.
 
@@ -264,7 +229,7 @@ def all(
     return score(made, system, second, note=_warn)
 
 
-@_with_options_of(Calibrate)
+@functions.with_options_of(Calibrate)
 def calibrate(embeddings: AnyEmbeddings, protocol: Calibrate) -> Threshold:
     """The threshold for a wanted FMR or FPIR, with the upper confidence bound of that rate on other people.
 
@@ -310,7 +275,7 @@ def compare(first: AnyEmbeddings, second: AnyEmbeddings, protocol: str, **option
         >>> found = compare("noisy.npz", "softmax.npz", "lfw", pairs="pairs.txt")  # doctest: +SKIP
         >>> found.difference, found.identity_p_value  # doctest: +SKIP
     """
-    chosen = _protocol_called(protocol, options)
+    chosen = functions.protocol_called(protocol, options)
     if not chosen.comparable:
         raise NsfaceError(f"there is no comparison for {protocol}")
     lists = chosen.read()
@@ -318,18 +283,6 @@ def compare(first: AnyEmbeddings, second: AnyEmbeddings, protocol: str, **option
     measured = [chosen.measure(system, lists) for system in systems]
     _warn([*chosen.notes(lists), *dict.fromkeys(note for one in measured for note in one.notes)])
     return chosen.compare(*measured).named(*system_names(*(system.source for system in systems)))
-
-
-def _protocol_called(name: str, options: dict[str, Any]) -> Protocol[Any, Any]:
-    """The protocol called `name` with its `options`."""
-    cls = load_protocol(name)
-    known = inspect.signature(cls).parameters
-    if unknown := sorted(options.keys() - known.keys()):
-        raise OptionsError(unknown_name(f"option of {name}", unknown[0], known))
-    missing = [option for option, one in known.items() if one.default is one.empty and option not in options]
-    if missing:
-        raise OptionsError(f"{name} needs '{missing[0]}'; see help(nsface.evaluate.{name})")
-    return cls(**options)
 
 
 if not TYPE_CHECKING:  # else editors would take every name for a protocol
@@ -343,4 +296,4 @@ if not TYPE_CHECKING:  # else editors would take every name for a protocol
             return _measured(protocol, embeddings).result()
 
         evaluation.__name__, evaluation.__doc__ = name, PROTOCOLS[name].summary
-        return _with_options_of(load_protocol(name))(evaluation)
+        return functions.with_options_of(load_protocol(name))(evaluation)

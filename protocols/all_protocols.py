@@ -1,4 +1,4 @@
-"""All protocols whose lists lie in a folder: which lists there are, what each needs, and the scores of all.
+"""The scores by all protocols whose lists lie in a folder, after `nsface.protocols.planning`.
 
     contents ── find_lists ── plan (lists read, names checked) ── score (each with its embeddings)
 
@@ -8,189 +8,17 @@ one list keeps no other from being scored.
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from nsface.embeddings.file import Embeddings
-from nsface.errors import DataError, ModelError, NsfaceError, counted, listing, shown
+from nsface.errors import NsfaceError, counted, shown
 from nsface.metrics.statistics import holm
-from nsface.protocols import PROTOCOLS, load_protocol
-from nsface.protocols.list_files import contents
-from nsface.protocols.numbered_images import of_other_images
-from nsface.protocols.protocol import Found, Protocol, Start
-from nsface.protocols.verification import VerificationProtocol
+from nsface.protocols.planning import Plan, Planned, System, errors_as_reasons, why_missing
+from nsface.protocols.protocol import Found, Start
 from nsface.results import AllProtocols, Comparison, Difference, Figure, Result
 from nsface.results.all_protocols import FamilyDifference, NotRun, Score
-from nsface.results.official import DIFFERENCES, HEADLINES, headline_differences, title_of
-
-KNOWN = (
-    "LFW (pairs.txt, pairsDevTrain.txt and pairsDevTest.txt), FGLFW, CALFW, CPLFW, YTF, LFW identification, "
-    "BLUFR, IJB, .bin sets and your own pairs"
-)
-
-
-@dataclass(frozen=True)
-class Planned:
-    """Lists that can be scored.
-
-    Attributes:
-        protocol, lists: what scores them, and what it has read.
-        found: where they come from.
-        title: what to call them in tables, each title once.
-    """
-
-    protocol: Protocol[Any, Any]
-    lists: Any
-    found: Found
-    title: str
-
-    def needed(self, names: Embeddings) -> Sequence[str]:
-        """The names of the images that it needs one embedding of; none where it pools or carries them."""
-        if self.protocol.carries_images or self.protocol.template_of(self.lists):
-            return []
-        return self.protocol.needed(names, self.lists)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What of a folder can be scored, and why the rest cannot."""
-
-    folder: Path
-    planned: list[Planned]
-    not_run: list[NotRun]
-    other_files: list[str]
-    notes: list[str]
-
-
-@dataclass(frozen=True)
-class System:
-    """What is scored.
-
-    Attributes:
-        name: for tables.
-        names: the names of its images; of a model's their vectors are not known yet, and are never looked at.
-        is_model: whether it can be scored on images that lie in a list.
-        embeddings: gives the embeddings for lists that are planned.
-    """
-
-    name: str
-    names: Embeddings
-    is_model: bool
-    embeddings: Callable[[Planned], Embeddings]
-
-
-def system_of(embeddings: Embeddings, name: str) -> System:
-    """Embeddings that are there, called `name`."""
-    return System(name, embeddings, False, lambda planned: embeddings)
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What lies in a folder.
-
-    Attributes:
-        lists: each with the name of its protocol.
-        unreadable: files and folders that cannot be read.
-        other_files: files that are no lists.
-        more: whether there are more files than were looked at.
-    """
-
-    lists: list[tuple[str, Found]]
-    unreadable: list[NotRun]
-    other_files: list[str]
-    more: bool
-
-
-def find_lists(folder: str | os.PathLike[str]) -> Findings:
-    """All lists in `folder`.
-
-    Raises:
-        DataError: there is no such folder, or no list in it.
-    """
-    here = contents(folder)
-    found = [(name, one) for name in PROTOCOLS for one in load_protocol(name).found_among(here.files)]
-    unreadable = [NotRun(title=str(path), reason=f"cannot be read: {why}") for path, why in here.unreadable]
-    if not found and not unreadable:
-        raise DataError(f"{shown(folder)}: no list of a protocol in it; those known are {KNOWN}")
-    used = {path for _, one in found for path in (*one.lists, *one.copies)}
-    others = [str(file.path) for file in here.files if not used & {file.path, file.path.parent}]
-    return Findings(found, unreadable, others, here.more)
-
-
-def plan(folder: str | os.PathLike[str], system: System) -> Plan:
-    """Read all lists in `folder`, and check whether `system` has their images.
-
-    Raises:
-        DataError: there is no such folder, or no list in it.
-    """
-    found = find_lists(folder)
-    several = _repeated([one.title or title_of(name) for name, one in found.lists])
-    planned, notes, not_run = [], [], list(found.unreadable)
-    if found.more:
-        what = "it has more files, or deeper folders, than are searched"
-        notes.append(f"{shown(folder)}: {what}; give a part of it")
-    for name, one in found.lists:
-        if one.copies:
-            copies = listing([str(path) for path in one.copies], 3)
-            notes.append(f"{copies}: the same as {shown(one.lists[0])}, which is scored once")
-        title = one.title or title_of(name)
-        where = f" ({one.lists[0].relative_to(folder)})" if title in several else ""
-        about: dict[str, Any] = {"title": title + where, "lists": tuple(map(str, one.lists))}
-        if one.protocol is None:
-            not_run.append(NotRun(reason=one.problem, **about))
-            continue
-        with _errors(not_run, about):
-            lists = one.protocol.read()
-            if not one.title and isinstance(one.protocol, VerificationProtocol):
-                about["title"] = title_of(one.protocol.result_name(lists)) + where  # FGLFW, or a list like it
-            if missing := _missing(one.protocol, lists, system):
-                not_run.append(NotRun(**about, **missing))
-            else:
-                planned.append(Planned(one.protocol, lists, one, about["title"]))
-    planned, doubtful = of_other_images(planned, system.names)
-    return Plan(Path(folder), planned, [*not_run, *doubtful], found.other_files, notes)
-
-
-def _repeated(titles: Sequence[str]) -> set[str]:
-    return {title for title, count in Counter(titles).items() if count > 1}
-
-
-def _missing(protocol: Protocol[Any, Any], lists: Any, system: System) -> dict[str, Any]:
-    """Why `system` cannot be scored on `lists`, as arguments of `NotRun`; none where it can."""
-    if protocol.carries_images:
-        reason = "its images lie in the file: a model is needed, not embeddings"
-        return {} if system.is_model else {"reason": reason}
-    if system.is_model and not system.names.names:
-        return {"reason": "it needs images: give --images"}
-    missing = protocol.missing(system.names, lists)
-    if missing is None:
-        return {}
-    absent = "are not among the images" if system.is_model else "have no embedding"
-    if missing.kind == "videos":
-        absent = "have no frames"
-    reason = (
-        f"{len(missing.names):,} of {missing.needed:,} {missing.kind} {absent}: {listing(missing.names, 3)}"
-    )
-    if missing.kind == "images" and len(missing.names) == missing.needed:
-        reason += f"; {system.names.example(missing.names)}"
-    return {"reason": reason, "missing": len(missing.names)}
-
-
-@contextmanager
-def _errors(not_run: list[NotRun], about: dict[str, Any]) -> Iterator[None]:
-    """What is wrong with one list becomes the reason why it is not run; a model that cannot be used is no
-    list."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except NsfaceError as error:
-        not_run.append(NotRun(reason=str(error), **about))
+from nsface.results.official import DIFFERENCES, HEADLINES, headline_differences
 
 
 @dataclass
@@ -223,14 +51,14 @@ def score(
     done = _Scored(not_run=list(made.not_run))
     for one in made.planned:
         about = {"title": one.title, "lists": _lists(one.found)}
-        with _errors(done.not_run, about):
+        with errors_as_reasons(done.not_run, about):
             measured = one.protocol.measure(system.embeddings(one), one.lists, start)
             note(list(dict.fromkeys([*one.protocol.notes(one.lists), *measured.notes])))
             result = measured.result()
             done.results.append(result)
             done.scores += _scores(one.title, one.found, result)
             if against:
-                with _errors(done.not_compared, about):
+                with errors_as_reasons(done.not_compared, about):
                     _compare(one, about, (system, measured), against, done, start)
     if not done.results:
         note([f"{one.title}: {one.reason}" for one in done.not_run])
@@ -278,7 +106,7 @@ def _compare(
     if not fields or any(getattr(one.protocol, name) is None for name in fields):
         done.not_compared.append(NotRun(reason="there is no comparison over several trials", **about))
         return
-    if missing := _missing(one.protocol, one.lists, against):
+    if missing := why_missing(one.protocol, one.lists, against):
         done.not_compared.append(NotRun(**about, **missing))
         return
     system, measured = first

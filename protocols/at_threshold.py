@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from nsface.protocols.transforms import Transform
 from nsface.results.threshold import AtThreshold, Threshold, read_threshold
 
 if TYPE_CHECKING:
-    from nsface.protocols.identification import Trial
+    from nsface.protocols.identification import MeasuredTrial, Trial
     from nsface.protocols.scored_pairs import ScoredPairs
 
 Booleans = npt.NDArray[np.bool_]
@@ -187,6 +187,33 @@ def open_set_at(threshold: Threshold, file: AnyPath, open_set: OpenSet) -> AtThr
         impostors=impostors.trials,
         genuine=len(missed),
     )
+
+
+def trials_at(
+    threshold: Threshold,
+    file: str,
+    embeddings: Embeddings,
+    trials: Sequence[Trial],
+    measured: Sequence[MeasuredTrial],
+) -> tuple[list[MeasuredTrial], list[str]]:
+    """`measured` with the rates at the calibrated threshold, and notes on what makes them doubtful.
+
+    Raises:
+        DataError: a trial has no open set, or the threshold is of another model, preprocessing or flip mode.
+    """
+    if any(one.open is None for one in measured):
+        raise DataError(
+            f"{shown(file)}: a threshold decides in the open set, and these lists have none; add impostors"
+        )
+    notes = check_provenance(threshold, file, embeddings) + crop_notes(threshold, file, embeddings)
+    found = []
+    for trial, one in zip(trials, measured, strict=True):
+        assert one.open
+        notes += same_data(threshold, file, trial_digest(trial), embeddings)
+        notes += other_kind(threshold, file, one.open.gallery_people)
+        at = open_set_at(threshold, file, one.open)
+        found.append(replace(one, result=replace(one.result, at_threshold=at)))
+    return found, list(dict.fromkeys(notes))
 
 
 def mean_at(trials: Sequence[AtThreshold | None]) -> AtThreshold | None:

@@ -9,16 +9,7 @@ from typing import ClassVar
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, counted, listing, shown
 from nsface.metrics.similarity import Similarity
-from nsface.protocols.at_threshold import (
-    AppliesThreshold,
-    check_provenance,
-    crop_notes,
-    mean_at,
-    open_set_at,
-    other_kind,
-    same_data,
-    trial_digest,
-)
+from nsface.protocols.at_threshold import AppliesThreshold, mean_at, trials_at
 from nsface.protocols.audit import AUDIT, audit_identification
 from nsface.protocols.comparison import compare_identification
 from nsface.protocols.curves import POINTS, identification_curves
@@ -43,7 +34,7 @@ from nsface.protocols.identification_lists import (
     lfw_trial,
     own_trial,
     read_subjects,
-    unexpected_counts,
+    unexpected_sentences,
 )
 from nsface.protocols.lfw import image, read_people
 from nsface.protocols.list_files import ListFile
@@ -64,7 +55,6 @@ from nsface.results import Identification, IdentificationComparison
 from nsface.results.curves import Curves
 from nsface.results.groups import Groups
 from nsface.results.official import LFW_PEOPLE, TITLES
-from nsface.results.threshold import Threshold
 
 
 @dataclass(frozen=True)
@@ -242,7 +232,7 @@ class Ident(AppliesThreshold, Protocol[Lists, MeasuredIdentification]):
         self, embeddings: Embeddings, lists: Lists, start: Start | None = None
     ) -> MeasuredIdentification:
         trials = self.trials(lists, embeddings)
-        notes = [] if self.own else self._unexpected(trials)
+        notes = [] if self.own else unexpected_sentences(trials, self.reading)
         scored = embeddings
         if self.fit_on:
             scored, known = transformed(embeddings, self.transform, self.fit_on, trials)
@@ -263,7 +253,7 @@ class Ident(AppliesThreshold, Protocol[Lists, MeasuredIdentification]):
             for trial in trials
         ]
         if self.calibrated and self.threshold:
-            measured, said = self._at_threshold(self.calibrated, embeddings, trials, measured)
+            measured, said = trials_at(self.calibrated, str(self.threshold), embeddings, trials, measured)
             notes += said
         groups = self._by_group(lists.groups, trials[0], measured[0], notes) if lists.groups else None
         return MeasuredIdentification(self, scored, measured, notes, groups)
@@ -284,30 +274,6 @@ class Ident(AppliesThreshold, Protocol[Lists, MeasuredIdentification]):
         """The trials; without a list of impostors these are among the names of `embeddings`."""
         return lists.trials or self._given_trials(lists, embeddings)
 
-    def _at_threshold(
-        self,
-        threshold: Threshold,
-        embeddings: Embeddings,
-        trials: Sequence[Trial],
-        measured: Sequence[MeasuredTrial],
-    ) -> tuple[list[MeasuredTrial], list[str]]:
-        """`measured` with the rates at the calibrated threshold, and what makes them doubtful."""
-        file = str(self.threshold)
-        if any(one.open is None for one in measured):
-            raise DataError(
-                f"{shown(file)}: a threshold decides in the open set, and these lists have none; add "
-                "impostors"
-            )
-        notes = check_provenance(threshold, file, embeddings) + crop_notes(threshold, file, embeddings)
-        found = []
-        for trial, one in zip(trials, measured, strict=True):
-            assert one.open
-            notes += same_data(threshold, file, trial_digest(trial), embeddings)
-            notes += other_kind(threshold, file, one.open.gallery_people)
-            at = open_set_at(threshold, file, one.open)
-            found.append(replace(one, result=replace(one.result, at_threshold=at)))
-        return found, list(dict.fromkeys(notes))
-
     def compare(
         self, first: MeasuredIdentification, second: MeasuredIdentification
     ) -> IdentificationComparison:
@@ -321,14 +287,3 @@ class Ident(AppliesThreshold, Protocol[Lists, MeasuredIdentification]):
                 replace(trial, name=str(folder)) for trial, folder in zip(trials, lists.folders, strict=True)
             ]
         return trials
-
-    def _unexpected(self, trials: Sequence[Trial]) -> list[str]:
-        """How trials differ from those of LFW's protocol; trials that differ alike in one sentence."""
-        differing: dict[str, list[str]] = {}
-        for trial in trials:
-            if problems := unexpected_counts(trial, self.reading):
-                differing.setdefault("; ".join(problems), []).append(trial.name)
-        return [
-            f"{listing(names, 3)}: {what}: these lists are not those of LFW's protocol"
-            for what, names in differing.items()
-        ]

@@ -166,3 +166,15 @@ def unexpected_counts(trial: Trial, open_gallery: OpenGallery) -> list[str]:
         for what, count in wanted.items()
         if sizes[what] != count
     ]
+
+
+def unexpected_sentences(trials: Sequence[Trial], open_gallery: OpenGallery) -> list[str]:
+    """How trials differ from those of LFW's protocol; trials that differ alike in one sentence."""
+    differing: dict[str, list[str]] = {}
+    for trial in trials:
+        if problems := unexpected_counts(trial, open_gallery):
+            differing.setdefault("; ".join(problems), []).append(trial.name)
+    return [
+        f"{listing(names, 3)}: {what}: these lists are not those of LFW's protocol"
+        for what, names in differing.items()
+    ]

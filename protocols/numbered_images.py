@@ -11,7 +11,7 @@ from nsface.names import stem_key
 from nsface.results.all_protocols import NotRun
 
 if TYPE_CHECKING:
-    from nsface.protocols.all_protocols import Planned
+    from nsface.protocols.planning import Planned
 
 
 def of_other_images(planned: Sequence[Planned], names: Embeddings) -> tuple[list[Planned], list[NotRun]]:

@@ -151,16 +151,14 @@ class Recipe(Section):
             raise ValueError("give either epochs or iterations")
         if self.cache is not None and self.streaming is not None:
             raise ValueError("give either cache or streaming: what is streamed is not kept")
-        length = self.epochs or self.iterations or 0
+        end = self.epochs or self.iterations or 0
         milestones = self.schedule.milestones
-        if milestones != sorted(set(milestones)) or any(not 0 < m < length for m in milestones):
-            raise ValueError(
-                f"schedule.milestones must rise and lie between 0 and {length}, not {milestones}"
-            )
+        if milestones != sorted(set(milestones)) or any(not 0 < m < end for m in milestones):
+            raise ValueError(f"schedule.milestones must rise and lie between 0 and {end}, not {milestones}")
         if (self.schedule.kind == "step") != bool(milestones):
             raise ValueError("schedule.milestones belong to the step schedule, and it needs them")
-        if self.schedule.warmup >= length:
-            raise ValueError(f"schedule.warmup must be shorter than the run ({length})")
+        if self.schedule.warmup >= end:
+            raise ValueError(f"schedule.warmup must be shorter than the run ({end})")
         if self.optimizer.nesterov and self.optimizer.momentum == 0:
             raise ValueError("optimizer.nesterov needs optimizer.momentum above 0")
         return self

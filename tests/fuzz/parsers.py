@@ -193,7 +193,7 @@ def ijb(folder: Path) -> object:
 
 
 def blufr(name: str, folder: Path) -> object:
-    from nsface.protocols.blufr import read_trials
+    from nsface.protocols.blufr_lists import read_trials
 
     return read_trials(folder / name)
 

@@ -15,7 +15,8 @@ from nsface import evaluate
 from nsface.embeddings import Embeddings, load
 from nsface.errors import DataError, NsfaceError
 from nsface.protocols import load_protocol
-from nsface.protocols.all_protocols import Findings, find_lists, plan, score, system_of
+from nsface.protocols.all_protocols import score
+from nsface.protocols.planning import Findings, find_lists, plan, system_of
 from nsface.results import AllProtocols
 from tests.cli.golden_inputs import write_inputs
 

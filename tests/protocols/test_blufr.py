@@ -12,8 +12,9 @@ from scipy.io import savemat
 from nsface.embeddings import Embeddings
 from nsface.errors import DataError
 from nsface.metrics.roc import roc, tar_at_far
-from nsface.protocols import blufr
-from nsface.protocols.blufr import TrialLists, measure, read_trials, summary, unexpected
+from nsface.protocols import blufr_lists
+from nsface.protocols.blufr import measure, summary
+from nsface.protocols.blufr_lists import TrialLists, read_trials, unexpected
 
 NAMES = [f"P_{person}_{number:04d}.jpg" for person in "ABCDEF" for number in (1, 2, 3)]
 TRIALS = [([0, 3, 6], [1, 2, 4, 9, 10, 11]), ([0, 9], [1, 12, 13])]
@@ -207,7 +208,7 @@ def test_a_mat_that_crashes_its_reader_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_mat_made_to_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blufr, "_ROOM", 1 << 24)  # 128 MiB would take long to fill
+    monkeypatch.setattr(blufr_lists, "_ROOM", 1 << 24)  # 128 MiB would take long to fill
     path = tmp_path / "large.mat"
     savemat(path, {"imageList": np.zeros((1 << 13, 1 << 13), np.uint8)}, do_compression=True)
     assert path.stat().st_size < 1 << 18
@@ -218,4 +219,4 @@ def test_a_mat_made_to_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("index", [0, 19, 1.5, -1, np.nan, np.inf, 1e300])
 def test_indices_of_a_mat_are_whole_numbers_within_the_list(index: float) -> None:
     with pytest.raises(ValueError, match="indices"):
-        blufr._numbers(np.array([[1.0], [index]]), images=18)
+        blufr_lists._numbers(np.array([[1.0], [index]]), images=18)

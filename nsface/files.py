@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -16,11 +17,12 @@ from nsface.errors import NsfaceError, shown
 from nsface.unfinished import lock, share, unfinished
 
 __all__ = [
-    "FULL", "check_folder", "check_new_folder", "check_writable", "lock", "make_folder", "new_folder",
-    "place_folder", "reason", "replacing", "share", "sync", "write_text",
+    "FULL", "check_folder", "check_new_folder", "check_writable", "digest", "lock", "make_folder",
+    "new_folder", "place_folder", "reason", "replacing", "share", "sync", "write_text",
 ]  # fmt: skip
 
 FULL = {ENOSPC, EDQUOT, EFBIG}  # the errors of writing to a full disk, or beyond a limit
+_BLOCK = 1 << 20  # bytes that are hashed at once
 _FEW = 256  # files and folders that are synced one by one
 _UNSYNCABLE = {EACCES, EBADF, EINVAL, ENOSYS, ENOTSUP, EPERM}  # the errors of file systems that cannot sync
 
@@ -28,6 +30,23 @@ _UNSYNCABLE = {EACCES, EBADF, EINVAL, ENOSYS, ENOTSUP, EPERM}  # the errors of f
 def reason(error: OSError) -> str:
     """The operating system's own words for `error`, without the path."""
     return (error.strerror or str(error)).lower()
+
+
+def digest(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file in hexadecimal, as `sha256sum` prints it.
+
+    Raises:
+        OSError: it cannot be read.
+
+    Example:
+        >>> digest("pairs.txt")[:8]  # doctest: +SKIP
+        'ea42330c'
+    """
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()
 
 
 @contextmanager

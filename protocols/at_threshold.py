@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, joined, shown
-from nsface.files import reason
+from nsface.files import digest, reason
 from nsface.metrics.identification import OpenSet
 from nsface.metrics.impostors import GalleryImpostors
 from nsface.metrics.shared_people import SharedPeople, rate_interval, shared_people
@@ -268,7 +267,7 @@ def file_digest(path: AnyPath) -> str:
         DataError: it cannot be read.
     """
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return digest(path)
     except OSError as error:
         raise DataError(f"{shown(path)}: cannot be read: {reason(error)}") from error
 

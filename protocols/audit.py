@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
-from nsface.files import reason
+from nsface.files import digest, reason
 from nsface.metrics import audit as careless
 from nsface.metrics.identification import detected_scores, dir_curve, rank_rate
 from nsface.metrics.verification import best_accuracy, kfold_accuracy
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from nsface.protocols.scored_pairs import ScoredPairs
 
 AUDIT = "Add what less careful evaluations would have printed, and the SHA-256 of the lists."
-_BLOCK = 1 << 20
 
 # What each practice does, by its name.
 PRACTICES = {
@@ -212,11 +210,7 @@ def _files(path: str | os.PathLike[str]) -> list[Path]:
 def _hashed(path: Path) -> ListFile:
     if not path.is_file():  # a folder, or a pipe that was read and is gone
         return ListFile(path=str(path))
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
+        return ListFile(path=str(path), sha256=digest(path))
     except OSError as error:
         raise DataError(f"{shown(path)}: cannot be read again: {reason(error)}") from error
-    return ListFile(path=str(path), sha256=digest.hexdigest())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import sys
 import threading
@@ -17,6 +18,7 @@ from nsface.files import (
     check_folder,
     check_new_folder,
     check_writable,
+    digest,
     new_folder,
     replacing,
     write_text,
@@ -163,3 +165,15 @@ def test_names_are_shown_escaped(tmp_path: Path) -> None:
         with pytest.raises(NsfaceError) as error:
             write_text(tmp_path / name, "text")
         assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("size", [0, 1 << 20, (1 << 21) + 1])
+def test_the_digest_is_that_of_all_bytes(tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    (tmp_path / "file").write_bytes(content)
+    assert digest(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_the_digest_of_a_missing_file_is_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        digest(tmp_path / "missing")

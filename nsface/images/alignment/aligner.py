@@ -6,11 +6,10 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from nsface.errors import DataError, NsfaceError
-from nsface.files import reason
+from nsface.files import digest, reason
 from nsface.images.alignment.detectors import Detector, FaceChoice, Mtcnn, YuNet, choose_face
 from nsface.images.alignment.landmarks import Landmarks, Located
 from nsface.images.alignment.similarity import residual, warp
@@ -45,15 +44,15 @@ class PointSource:
         """
         if self.landmarks is not None:
             content = "".join(f"{name}{one.points.tolist()}" for name, one in self.landmarks.located.items())
-            digest = hashlib.sha256(content.encode()).hexdigest()
-            return {"landmarks": {"order": self.landmarks.order, "sha256": digest}}
+            found = hashlib.sha256(content.encode()).hexdigest()
+            return {"landmarks": {"order": self.landmarks.order, "sha256": found}}
         if self.model is None:
             return {"detector": "mtcnn", "face": self.choice}
         try:
-            digest = hashlib.sha256(Path(self.model).read_bytes()).hexdigest()
+            found = digest(self.model)
         except OSError as error:
             raise NsfaceError(f"{self.model}: cannot be read: {reason(error)}") from error
-        return {"detector": "yunet", "model": digest, "face": self.choice}
+        return {"detector": "yunet", "model": found, "face": self.choice}
 
     def detector(self) -> Detector:
         """A new detector, for one thread."""

@@ -45,6 +45,7 @@ class RowFile:
 
     @property
     def path(self) -> Path:
+        """Where the file is."""
         return Path(str(self._file.name))
 
     def __getstate__(self) -> dict[str, Any]:

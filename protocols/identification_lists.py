@@ -47,9 +47,9 @@ def lfw_trial(
     else:
         enrolled = [image(name, i) for name in chosen for i in range(1, counts[name] + 1) if i != 2]
     taken = set(chosen)
-    others = [image(name, i) for name, n in counts.items() if name not in taken for i in range(1, n + 1)]
+    strangers = [image(name, i) for name, n in counts.items() if name not in taken for i in range(1, n + 1)]
     return Trial(
-        "deterministic", (named(gallery), named(probes)), (named(enrolled), named(genuine), named(others))
+        "deterministic", (named(gallery), named(probes)), (named(enrolled), named(genuine), named(strangers))
     )
 
 

@@ -110,8 +110,8 @@ def find_lists(folder: str | os.PathLike[str]) -> Findings:
     if not found and not unreadable:
         raise DataError(f"{shown(folder)}: no list of a protocol in it; those known are {KNOWN}")
     used = {path for _, one in found for path in (*one.lists, *one.copies)}
-    others = [str(file.path) for file in here.files if not used & {file.path, file.path.parent}]
-    return Findings(found, unreadable, others, here.more)
+    other_files = [str(file.path) for file in here.files if not used & {file.path, file.path.parent}]
+    return Findings(found, unreadable, other_files, here.more)
 
 
 def plan(folder: str | os.PathLike[str], system: System) -> Plan:

@@ -84,7 +84,11 @@ class ScoredPairs(Measurement):
         return np.asarray(self.scores >= self.thresholds())
 
     def thresholds(self) -> Floats:
-        """(P,) the threshold of each pair's fold."""
+        """(P,) the threshold of each pair's fold.
+
+        Raises:
+            DataError: the list has no folds.
+        """
         if not self.folds:
             raise DataError(
                 f"{self.trials.source}: without folds there is no threshold to decide with; add a fold column"

@@ -146,8 +146,8 @@ class Model:
             )
         shape, channels = tuple(images.shape), 1 if tensor else 3
         if len(shape) != 4 or shape[channels] != 3:
-            what, form = ("a tensor", "(N, 3, H, W)") if tensor else ("an array", "(N, H, W, 3)")
-            raise DataError(f"{what} of shape {shape} holds no RGB images; give {form}")
+            what, shape_needed = ("a tensor", "(N, 3, H, W)") if tensor else ("an array", "(N, H, W, 3)")
+            raise DataError(f"{what} of shape {shape} holds no RGB images; give {shape_needed}")
         found = shape[2:] if tensor else shape[1:3]
         if found != (height, width):
             raise DataError(

@@ -219,7 +219,7 @@ def _choice(model: Model, faces: Pixels, people: Sequence[str], crop: str) -> Ch
     )
     scores, to_mirrored = plain @ plain.T, plain @ mirrored.T
     own = np.diag(to_mirrored)
-    others = np.where(np.eye(len(plain), dtype=bool), -np.inf, np.maximum(scores, to_mirrored))
+    most_alike = np.where(np.eye(len(plain), dtype=bool), -np.inf, np.maximum(scores, to_mirrored))
     names = np.array(people)
     same = names[:, None] == names[None, :]
     genuine = scores[np.triu(same, 1)]
@@ -229,7 +229,7 @@ def _choice(model: Model, faces: Pixels, people: Sequence[str], crop: str) -> Ch
         crop=crop,
         mean=model.input.mean,
         std=model.input.std,
-        mirrored=float((own > others.max(axis=1)).mean()),
+        mirrored=float((own > most_alike.max(axis=1)).mean()),
         genuine=float(genuine.mean()) if len(genuine) else None,
         impostor=float(scores[~same].mean()),
         separation=_separation(scores, own, same),

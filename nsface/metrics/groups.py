@@ -65,6 +65,9 @@ def gini(rates: npt.ArrayLike) -> Floats:
     Args:
         rates: (…, G).
 
+    Raises:
+        DataError: there are fewer than two rates.
+
     Example:
         >>> float(gini([0.02, 0.02, 0.02])), float(gini([0.0, 0.0, 0.03]))
         (0.0, 1.0)

@@ -219,7 +219,11 @@ def _count(
 def blocks(
     gallery: Gallery, probes: Vectors, progress: Progress | None, similarity: Similarity
 ) -> Iterator[Block]:
-    """Every probe against the gallery rows of this process, a block at a time; no identity is cut in two."""
+    """Every probe against the gallery rows of this process, a block at a time; no identity is cut in two.
+
+    Raises:
+        DataError: gallery and probes, (P, D), have embeddings of different sizes.
+    """
     if gallery.vectors.shape[1] != probes.shape[1]:
         raise DataError(f"a gallery of dimension {gallery.vectors.shape[1]}, probes of {probes.shape[1]}")
     cosine = similarity == "cosine"

@@ -80,10 +80,12 @@ class Pair:
 
     @property
     def trusted(self) -> list[Row]:
+        """The rows of tests that an answer may rest on."""
         return [row for row in self.rows if row.difference.trusted]
 
     @property
     def untrusted(self) -> list[Row]:
+        """The rows of the other tests."""
         return [row for row in self.rows if not row.difference.trusted]
 
     @property

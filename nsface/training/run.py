@@ -170,7 +170,11 @@ def describe_model(recipe: Recipe, identities: int) -> Description:
 
 
 def check_batch(recipe: Recipe, parts: int) -> None:
-    """Refuse a batch with one image in each of its `parts`, where the network normalises over each part."""
+    """Refuse a batch with one image in each of its `parts`, where the network normalises over each part.
+
+    Raises:
+        RecipeError: the batch is too small.
+    """
     if recipe.batch_size >= 2 * parts:
         return
     if any(isinstance(m, nn.BatchNorm1d) for m in recipe.network.plan(recipe.input).modules()):

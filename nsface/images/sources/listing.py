@@ -95,7 +95,11 @@ class ListSource(FilesSource):
 
     @classmethod
     def from_file(cls, path: Path) -> ListSource:
-        """Read the list `path`; its relative paths start at its own folder."""
+        """Read the list `path`; its relative paths start at its own folder.
+
+        Raises:
+            DataError: it cannot be read, or is no list of paths.
+        """
         try:
             with path.open("rb") as file:
                 data = file.read(HEAD)
@@ -113,7 +117,11 @@ class ListSource(FilesSource):
 
     @classmethod
     def from_standard_input(cls) -> ListSource:
-        """Read paths from standard input; relative ones start at the working folder."""
+        """Read paths from standard input; relative ones start at the working folder.
+
+        Raises:
+            DataError: standard input is closed.
+        """
         if sys.stdin is None:  # closed
             raise DataError("standard input is closed; give paths on it, or another source than -")
         return cls(map(os.fsdecode, sys.stdin.buffer), Path(), STANDARD_INPUT)

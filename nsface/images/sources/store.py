@@ -95,6 +95,7 @@ class Header(BaseModel):
 
 
 def is_store(folder: Path) -> bool:
+    """Whether `folder` has the small files of a packed store."""
     return (folder / HEADER).is_file() and (folder / NAMES).is_file()
 
 

@@ -39,8 +39,8 @@ def of_other_images(planned: Sequence[Planned], names: Embeddings) -> tuple[list
         other_lists = listing([str(other.found.lists[0]) for other in larger], 2)
         reason = (
             f"all its images have an embedding, but {other_lists} calls images by the same numbers and has "
-            "more of them, which are there too: they may be other images, as in IJB-B and IJB-C; give a folder "
-            "with the lists of one set"
+            "more of them, which are there too: they may be other images, as in IJB-B and IJB-C; give a "
+            "folder with the lists of one set"
         )
         not_run.append(NotRun(title=one.title, lists=tuple(map(str, one.found.lists)), reason=reason))
     return kept, not_run

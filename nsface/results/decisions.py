@@ -135,12 +135,7 @@ class PairDecision(Result):
             )
         else:
             rows.append(("decision", "the same person" if self.same else "not the same person"))
-            known = (
-                self.calibrated.sentence()
-                if self.calibrated
-                else "a plain number, whose errors are not known"
-            )
-            rows.append(("threshold", f"{self.threshold:.6f}: {known}"))
+            rows.append(("threshold", f"{self.threshold:.6f}: {_known(self.calibrated)}"))
         return "\n".join(["verification", named_values(rows, width)])
 
 
@@ -237,12 +232,7 @@ class Identified(Result):
         if self.threshold is None:
             lines.append("no threshold was given, so nobody is identified; `nsface calibrate` finds one")
         else:
-            known = (
-                self.calibrated.sentence()
-                if self.calibrated
-                else "a plain number, whose errors are not known"
-            )
-            lines.append(f"threshold {self.threshold:.6f}: {known}")
+            lines.append(f"threshold {self.threshold:.6f}: {_known(self.calibrated)}")
         return "\n".join(wrapped(line, width, 2) for line in lines)
 
 
@@ -261,4 +251,5 @@ def _line(rank: str, score: str, decision: str, person: str, width: int, probe: 
 
 
 def _known(rate: CalibratedRate | None) -> str:
+    """What is known of the errors at a threshold, in words."""
     return rate.sentence() if rate else "a plain number, whose errors are not known"

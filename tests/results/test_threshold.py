@@ -111,7 +111,7 @@ def test_the_table_says_what_holds_on_other_people(made: Threshold, width: int) 
     assert max(map(len, table.split("\n"))) <= width
     words = " ".join(table.split())
     assert "at most 1.2500 % with 95 % confidence" in words
-    assert ("FNMR 2.00 % of 3000" if made.kind == "fmr" else "FNIR 10.00 % of 3000") in words
+    assert ("FNMR 2.00 % of 3,000" if made.kind == "fmr" else "FNIR 10.00 % of 3,000") in words
 
 
 def test_doubtful_thresholds_say_so() -> None:

@@ -86,8 +86,7 @@ def extract(
             `nsface.embeddings.output`.
         ranks: the processes that embed the images together, each some of the batches. All get the same
             embeddings; with `output`, the first writes them and the others get none.
-        progress: called with the number of images done since the last call, first with those that an
-            interrupted call has done.
+        progress: called with the number of images done since the last call; first with those done already.
 
     Raises:
         ModelError: a file is not a usable model, or the models need different images.
@@ -103,6 +102,21 @@ def extract(
     check_options(flip, batch_size)
     if output is not None:
         check_target(output)
+    loading = (device, precision, preprocessing, preset, onnx_output)
+    ensemble = Ensemble(_loaded(models, ranks, *loading), flip)
+    return _extract(ensemble, source, templates, align, skip_bad, batch_size, output, ranks, progress)
+
+
+def _loaded(
+    models: AnyModel | Sequence[AnyModel],
+    ranks: Ranks,
+    device: DeviceChoice,
+    precision: PrecisionChoice,
+    preprocessing: Mapping[str, Any] | None,
+    preset: str | None,
+    onnx_output: str | None,
+) -> list[Model]:
+    """The models, those that are files read on the device of this rank."""
     if ranks.count > 1:
         ranks.place(pick_device(device))
     load = partial(
@@ -114,8 +128,7 @@ def extract(
         onnx_output=onnx_output,
     )
     given = [models] if isinstance(models, Model | str | os.PathLike) else models
-    ensemble = Ensemble([one if isinstance(one, Model) else load(one) for one in given], flip)
-    return _extract(ensemble, source, templates, align, skip_bad, batch_size, output, ranks, progress)
+    return [one if isinstance(one, Model) else load(one) for one in given]
 
 
 def _extract(

@@ -128,7 +128,7 @@ def prepare(folder: Path, name: str, faces: str, images: int) -> tuple[Path, Pat
     model = folder / "model.safetensors"
     save_model(model, network, description)
     export(model, model.with_suffix(".onnx"))
-    export(model, model.with_suffix(".int8.onnx"), "--int8", "--calibration", str(files))
+    export(model, model.with_suffix(".int8.onnx"), "--int8", "--calibration-images", str(files))
     return model, files
 
 
@@ -311,7 +311,7 @@ def lfw(model: Path, faces: str, pairs: Path, calibration: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         onnx, int8 = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         export(model, onnx)
-        export(model, int8, "--int8", "--calibration", calibration)
+        export(model, int8, "--int8", "--calibration-images", calibration)
         formats: list[tuple[str, Path, PrecisionChoice]] = [
             ("fp32", model, "fp32"),
             ("bf16", model, "bf16"),

@@ -43,10 +43,10 @@ def command(
     Example:
       nsface eval-bin runs/a/model.safetensors lfw.bin cfp_fp.bin agedb_30.bin
     """
+    sources = [BinSource(file) for file in files]
     network = load_model(model, **{name: given.pop(name) for name in LOADING})
     sets: list[Verification] = []
-    for file in files:
-        source = BinSource(file)
+    for file, source in zip(files, sources, strict=True):
         trials = bin_trials(source.same, source.location)
         with tqdm(total=len(source), unit=" images", desc=shown(file.stem), disable=None) as bar:
             made = extract(network, source, flip=flip, progress=bar.update)

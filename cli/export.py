@@ -43,7 +43,10 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--int8", is_flag=True, help="Write convolutions and matrix products in 8 bits.")
 @click.option(
-    "--calibration", metavar="FACES", help="Images for --int8, whose activations set the range of each layer."
+    "--calibration-images",
+    "calibration",
+    metavar="FACES",
+    help="Images for --int8, whose activations set the range of each layer.",
 )
 @click.option(
     "--check", metavar="FACES", help="Compare embeddings of these images with PyTorch's, not of noise."
@@ -73,10 +76,10 @@ def command(
     Examples:
       nsface export runs/a/model.safetensors a.onnx --check lfw/
       nsface export model.safetensors a.onnx --with-preprocessing
-      nsface export model.safetensors a8.onnx --int8 --calibration train/ --check lfw/ --pairs pairs.txt
+      nsface export model.safetensors a8.onnx --int8 --calibration-images train/
     """
     if int8 != (calibration is not None):
-        raise click.UsageError("--int8 and --calibration go together")
+        raise click.UsageError("--int8 and --calibration-images go together")
     if pairs is not None and check is None:
         raise click.UsageError("--pairs needs --check, the images of the pairs")
     from nsface.embeddings.model import load_model

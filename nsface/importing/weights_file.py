@@ -46,12 +46,10 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     if os.path.isdir(path):
         raise ModelError(f"{where}: a folder; give the file with the weights")
     refuse_pipe(path)
-    if os.fspath(path).endswith(".onnx"):
-        raise ModelError(f"{where}: an ONNX file, which `nsface extract` and the others take as it is")
     try:
         with open(path, "rb") as file:
             start = file.read(16)
-        if is_onnx(path):
+        if is_onnx(path) or os.fspath(path).endswith(".onnx"):
             raise ModelError(
                 f"{where}: an ONNX file, which needs no import; give it as the model itself, as in "
                 "`nsface extract model.onnx images/ -o faces.npz`"

@@ -26,7 +26,7 @@ def test_eval_ident_draw_lists_and_own(nsface: Run, faces: Path, tmp_path: Path)
         "dir"
     ][0].keys()
     assert "not those of LFW's protocol" in outcome.err
-    assert drawn(plots, "cmc", "dir-far")
+    assert drawn(plots, "cmc", "dir-far", "det-open-set")
 
     for name, number in (("gallery", 1), ("probes", 2)):
         lines = [f"{person}/{person}_{number:04d}.jpg\n" for person in PEOPLE[:10]]

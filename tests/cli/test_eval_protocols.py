@@ -86,7 +86,7 @@ def test_eval_ijb(nsface: Run, tmp_path: Path, ijb_lists: tuple[list[str], list[
     assert (result["templates"], result["pairs"], result["genuine"]) == (80, 1600, 40)
     assert result["tar_at_far"][-1]["tar"] == 1
     assert result["tar_at_far"][0]["impostors"] == 1560
-    assert drawn(tmp_path / "plots", "roc", "scores")
+    assert drawn(tmp_path / "plots", "roc", "det", "scores")
 
 
 def test_eval_blufr(nsface: Run, faces: Path, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_eval_blufr(nsface: Run, faces: Path, tmp_path: Path) -> None:
     assert 0 < point["tar"] < 1
     assert result["open_set"]["dir"][0]["far"] == 0.01
     assert "2 trials with galleries of 20, not the 10 with 1,000 of BLUFR" in outcome.err
-    assert drawn(tmp_path / "plots", "dir-far")
+    assert drawn(tmp_path / "plots", "dir-far", "det-open-set")
     assert "TAR at FAR 0.1 %" in nsface(*arguments).out
 
 

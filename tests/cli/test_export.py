@@ -94,7 +94,7 @@ def test_int8_stays_close_and_its_cost_on_pairs_is_printed(nsface: Run, tmp_path
     (tmp_path / "pairs.txt").write_text("".join(lines))
     how: list[Any] = [
         "--int8",
-        "--calibration",
+        "--calibration-images",
         faces,
         "--check",
         faces,
@@ -123,7 +123,7 @@ def test_int8_stays_close_and_its_cost_on_pairs_is_printed(nsface: Run, tmp_path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--int8"], "--int8 and --calibration go together"),
+        (["--int8"], "--int8 and --calibration-images go together"),
         (["--pairs", "pairs.txt"], "--pairs needs --check"),
         (["--opset", "11"], "18<=x<=21"),
     ],

@@ -118,8 +118,8 @@ def test_the_page_says_what_the_results_say(runs: list[Path], nsface: Run, tmp_p
     assert "99.18" not in page.cells, "published figures are of another list"
     assert page.text.index('<h2 id="answer">') < page.text.index("<table>")
     assert "56" in page.cells
-    # loss, accuracy, rate; three of saturation; ROC and two histograms; CMC and DIR–FAR
-    assert len([svg for svg in page.all("svg") if svg.get("role") == "img"]) == 11
+    # loss, accuracy, rate; three of saturation; ROC, DET and two histograms; CMC, DIR–FAR and DET
+    assert len([svg for svg in page.all("svg") if svg.get("role") == "img"]) == 13
 
 
 def test_the_page_is_accessible_and_needs_nothing_else(

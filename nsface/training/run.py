@@ -220,7 +220,7 @@ def run_to_end(
                     if ranks.first:
                         sync(log)  # a checkpoint must not reach the disk before the lines up to its step
                         save_finite(checkpoint, state)
-                        run.record_duration(round(seconds + time.monotonic() - start, 1))
+                        run.record_duration(round(seconds + time.monotonic() - start, 3))
                     saved_step = trainer.step
                 if stop and not last:
                     raise Interrupted(

@@ -250,10 +250,43 @@ def test_keys_and_shapes_that_do_not_fit(arcface: nn.Module, adaface: nn.Module,
     refused(tmp_path, AdaFaceNetwork(18, 8, 1, squeeze=True).state_dict(), "squeeze-and-excitation")
 
 
+def resnet_50() -> dict[str, Tensor]:
+    """The names and shapes of torchvision's ResNet-50, whose stages are called as those of an iResNet."""
+    found = {
+        "conv1.weight": torch.ones(64, 3, 7, 7),
+        "fc.weight": torch.ones(1000, 2048),
+        "fc.bias": torch.ones(1000),
+    }
+
+    def normalised(name: str, channels: int) -> None:
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            found[f"{name}.{part}"] = torch.ones(channels)
+        found[f"{name}.num_batches_tracked"] = torch.tensor(1)
+
+    normalised("bn1", 64)
+    inputs = 64
+    for stage, (blocks, width) in enumerate([(3, 64), (4, 128), (6, 256), (3, 512)], start=1):
+        for block in range(blocks):
+            name = f"layer{stage}.{block}"
+            shapes = [(width, inputs, 1), (width, width, 3), (4 * width, width, 1)]
+            for number, (channels, before, side) in enumerate(shapes, start=1):
+                found[f"{name}.conv{number}.weight"] = torch.ones(channels, before, side, side)
+                normalised(f"{name}.bn{number}", channels)
+            if block == 0:
+                found[f"{name}.downsample.0.weight"] = torch.ones(4 * width, inputs, 1, 1)
+                normalised(f"{name}.downsample.1", 4 * width)
+            inputs = 4 * width
+    return found
+
+
 def test_other_architectures(tmp_path: Path) -> None:
-    models = pytest.importorskip("torchvision.models")
-    refused(tmp_path, models.resnet50().state_dict(), "without bn2.*and with layer1.*export it to ONNX")
-    refused(tmp_path, models.squeezenet1_0().state_dict(), r"not the weights .*it holds classifier\.1\.bias")
+    refused(tmp_path, resnet_50(), "without bn2.*and with layer1.*export it to ONNX")
+    squeezenet = {
+        "features.0.weight": torch.ones(96, 3, 7, 7),
+        "classifier.1.weight": torch.ones(1000, 512, 1, 1),
+    }
+    squeezenet["classifier.1.bias"] = torch.ones(1000)
+    refused(tmp_path, squeezenet, r"not the weights .*it holds classifier\.1\.bias")
 
 
 def test_files_without_a_network(tmp_path: Path) -> None:

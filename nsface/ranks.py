@@ -191,6 +191,8 @@ def joined() -> Iterator[Ranks]:
         yield Ranks(rank, count, int(os.environ["LOCAL_RANK"]))
     except BaseException as error:
         if _fails_first(store):
+            if not torch.cuda.is_available():  # NCCL would wait for the others
+                dist.destroy_process_group()  # else Gloo's threads may abort the process as it ends
             raise
         # torchrun ends all ranks as soon as one has ended: the first to fail must have time to say why
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

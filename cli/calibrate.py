@@ -11,7 +11,7 @@ import click
 
 from nsface.cli.evaluate import build_protocol, options_checked, protocol_options
 from nsface.cli.inputs import Inputs, embeddings_options
-from nsface.cli.output import emit_result, json_file, json_option, note_all
+from nsface.cli.output import emit_result, json_file, json_option, note_all, output_option
 from nsface.files import write_text
 from nsface.protocols.calibrate import Calibrate
 
@@ -19,15 +19,7 @@ from nsface.protocols.calibrate import Calibrate
 @click.command(help=str(inspect.getdoc(Calibrate)).replace("\n\nExample", "\n\n\b\nExample"))
 @embeddings_options
 @protocol_options(Calibrate)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    callback=json_file,
-    required=True,
-    help="The file of the threshold, JSON.",
-)
+@output_option("The file of the threshold, JSON.", json_file)
 @json_option
 def command(inputs: Inputs, output: Path, json_to: str | None, **given: Any) -> None:
     if json_to == str(output):

@@ -10,7 +10,7 @@ import click
 
 from nsface.cli.inputs import network_options
 from nsface.cli.numbers import BATCH
-from nsface.cli.output import note_all, say
+from nsface.cli.output import note_all, output_option, say
 from nsface.cli.points import align_option
 from nsface.errors import DataError, listing
 
@@ -22,14 +22,7 @@ if TYPE_CHECKING:
 
 @click.command(name="extract")
 @click.argument("models", metavar="MODEL... IMAGES", nargs=-1, required=True)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Embeddings file, .npz or .npy.",
-)
+@output_option("Embeddings file, .npz or .npy.")
 @network_options
 @align_option
 @click.option(

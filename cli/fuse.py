@@ -7,21 +7,14 @@ from pathlib import Path
 import click
 
 from nsface.cli.inputs import note_zeros
-from nsface.cli.output import say
+from nsface.cli.output import output_option, say
 from nsface.embeddings.file import check_target, load, save
 from nsface.embeddings.fusion import fuse
 
 
 @click.command(name="fuse")
 @click.argument("files", metavar="FILE FILE...", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Embeddings file, .npz or .npy.",
-)
+@output_option("Embeddings file, .npz or .npy.")
 def command(files: tuple[Path, ...], output: Path) -> None:
     """Normalise the embeddings in several files of the same images, and concatenate them.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nsface.cli.output import emit, json_option, note_all, terminal_width, writable
+from nsface.cli.output import emit, json_option, note_all, output_option, terminal_width, writable
 from nsface.cli.preprocessing import preprocessing_options
 
 if TYPE_CHECKING:
@@ -18,15 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(name="import")
 @click.argument("weights", metavar="WEIGHTS", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    required=True,
-    callback=writable,
-    help="Model file, .safetensors.",
-)
+@output_option("Model file, .safetensors.", writable)
 @preprocessing_options
 @click.option("--network", metavar="NAME", help="The network that it must be; told from the tensors without.")
 @click.option(

@@ -66,6 +66,19 @@ json_option = click.option(
 )
 
 
+def output_option(meaning: str, callback: Callable[..., Any] | None = None) -> Callable[[Command], Command]:
+    """Give a command `-o FILE`, the path `output`, which it must be given.
+
+    Args:
+        meaning: its help.
+        callback: what checks the path, such as `writable`.
+    """
+    path = click.Path(path_type=Path)
+    return click.option(
+        "-o", "--output", metavar="FILE", type=path, callback=callback, required=True, help=meaning
+    )
+
+
 def _folder(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
     if path is not None:
         check_folder(path)

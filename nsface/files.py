@@ -32,20 +32,21 @@ def reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def digest(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file in hexadecimal, as `sha256sum` prints it.
+def digest(*paths: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file in hexadecimal, as `sha256sum` prints it; of several, of one after the other.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: one cannot be read.
 
     Example:
         >>> digest("pairs.txt")[:8]  # doctest: +SKIP
         'ea42330c'
     """
     found = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            found.update(block)
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                found.update(block)
     return found.hexdigest()
 
 

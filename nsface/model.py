@@ -6,10 +6,8 @@ model takes the input size, colour order, normalisation and alignment template f
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -250,11 +248,3 @@ def _planned(description: Description, weights: dict[str, Tensor]) -> nn.Module:
     if unknown := sorted(weights.keys() - expected.keys()):
         raise ModelError(f"weights of no layer: {listing(unknown, 3)}")
     return network
-
-
-def digest(path: str | os.PathLike[str], beside: Iterable[str] = ()) -> str:
-    """The SHA-256 of the file at `path`, and of the files `beside` it after it, in hexadecimal."""
-    found = hashlib.sha256(Path(path).read_bytes())
-    for name in beside:
-        found.update(Path(path).with_name(name).read_bytes())
-    return found.hexdigest()

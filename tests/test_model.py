@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 
 from nsface.device import pick_device, pick_precision
 from nsface.errors import ModelError, NsfaceError
-from nsface.model import HEADER, Description, digest, read_model, save_model
+from nsface.files import digest
+from nsface.model import HEADER, Description, read_model, save_model
 from nsface.preprocessing import Preprocessing
 
 DESCRIPTION = Description(

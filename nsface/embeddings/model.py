@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from nsface import __version__
 from nsface.device import DeviceChoice, PrecisionChoice, check_choice, pick_device, pick_precision
 from nsface.errors import DataError, NsfaceError, shown
-from nsface.model import Description, digest, read_model
+from nsface.files import digest
+from nsface.model import Description, read_model
 from nsface.networks.folding import fold_batch_norms
 from nsface.onnx.file import is_onnx
 from nsface.preprocessing import Preprocessing
@@ -59,7 +61,7 @@ class Model:
     @cached_property
     def digest(self) -> str:
         """The SHA-256 of the model file, and of the files with its weights, in hexadecimal."""
-        return digest(self.path, self.weights_beside)
+        return digest(self.path, *(Path(self.path).with_name(name) for name in self.weights_beside))
 
     def meta(self, flip: Flip) -> dict[str, Any]:
         """The `meta` of an embeddings file: how the embeddings of this model were made."""

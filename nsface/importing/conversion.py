@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from nsface.errors import ModelError, counted, joined, listing, shown
+from nsface.files import digest
 from nsface.finite import not_finite
 from nsface.importing.recognition import COUNTER, Recognised, is_number, recognise
 from nsface.importing.weights_file import read_tensors
-from nsface.model import Description, Origin, digest, plan_network, save_model
+from nsface.model import Description, Origin, plan_network, save_model
 from nsface.preprocessing import Preprocessing
 from nsface.presets import completed_preprocessing
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nsface.errors import ModelError
 from nsface.networks import iresnet
 from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.shortcut import SubsampledConv2d
@@ -49,10 +48,7 @@ class IR(nn.Module):
         activation: ActivationChoice = "prelu",
     ) -> None:
         super().__init__()
-        if depth not in BLOCKS:
-            raise ModelError(f"no IR of depth {depth}; give one of {', '.join(map(str, BLOCKS))}")
-        if not 0 <= dropout < 1:
-            raise ModelError(f"dropout is {dropout}; give a share from 0 up to, but not including, 1")
+        iresnet.check_arguments("IR", BLOCKS, depth, dropout)
         rows, columns = strided_map(height, width)
         self.input_layer = nn.Sequential(
             nn.Conv2d(3, CHANNELS[0], 3, padding=1, bias=False),

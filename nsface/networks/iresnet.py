@@ -7,6 +7,7 @@ so weights published for those networks fit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import repeat
 
 import torch
@@ -24,6 +25,18 @@ BLOCKS = {  # residual blocks in each of the four stages
     50: (3, 4, 14, 3),
     100: (3, 13, 30, 3),
 }
+
+
+def check_arguments(kind: str, blocks: Mapping[int, tuple[int, ...]], depth: int, dropout: float) -> None:
+    """Refuse a depth that is not in `blocks`, and a share of dropout out of its range.
+
+    Raises:
+        ModelError: there is one.
+    """
+    if depth not in blocks:
+        raise ModelError(f"no {kind} of depth {depth}; give one of {', '.join(map(str, blocks))}")
+    if not 0 <= dropout < 1:
+        raise ModelError(f"dropout is {dropout}; give a share from 0 up to, but not including, 1")
 
 
 class IResNet(nn.Module):
@@ -55,10 +68,7 @@ class IResNet(nn.Module):
         activation: ActivationChoice = "prelu",
     ) -> None:
         super().__init__()
-        if depth not in BLOCKS:
-            raise ModelError(f"no iResNet of depth {depth}; give one of {', '.join(map(str, BLOCKS))}")
-        if not 0 <= dropout < 1:
-            raise ModelError(f"dropout is {dropout}; give a share from 0 up to, but not including, 1")
+        check_arguments("iResNet", BLOCKS, depth, dropout)
         rows, columns = strided_map(height, width)
         self.conv1 = nn.Conv2d(3, CHANNELS[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(CHANNELS[0])

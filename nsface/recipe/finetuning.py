@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from nsface.errors import ModelError, joined
-from nsface.model import digest, read_description
+from nsface.files import digest
+from nsface.model import read_description
 from nsface.recipe.choices import LARGEST_COUNT, Section
 
 WHOLE_NETWORK = "all"  # in place of the name of a part

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from nsface.errors import ModelError, RecipeError, shown
+from nsface.files import digest
 from nsface.heads import Head
-from nsface.model import Description, digest, read_model
+from nsface.model import Description, read_model
 from nsface.networks import NETWORKS
 from nsface.recipe.finetuning import Init
 from nsface.recipe.schema import Recipe

@@ -11,8 +11,8 @@ from nsface.embeddings.extraction import extract
 from nsface.embeddings.fusion import fuse
 from nsface.embeddings.pooling import group_rows, pooled
 from nsface.errors import DataError, ModelError
+from nsface.files import digest
 from nsface.images.sources import Source, open_source
-from nsface.model import digest
 from nsface.synthetic import write_training_set
 from tests.tiny_model import write_tiny_model
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nsface.errors import RecipeError
-from nsface.model import digest
+from nsface.files import digest
 from nsface.recipe.finetuning import Freeze
 from nsface.recipe.schema import Recipe, load_recipe
 from tests.tiny_model import write_tiny_model

@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 
 from nsface.cli import main
 from nsface.errors import ModelError, RecipeError
+from nsface.files import digest
 from nsface.heads import ArcFace, Softmax
 from nsface.heads.shard import Shard
-from nsface.model import digest, read_model, save_model
+from nsface.model import read_model, save_model
 from nsface.recipe.schema import Recipe, load_recipe
 from nsface.training.initial import copy_class_weights
 from nsface.training.run import train

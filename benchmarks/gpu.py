@@ -68,8 +68,9 @@ from nsface.recipe.schema import Optimizer, Recipe
 from nsface.run_folder import RunFolder
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.data import make_loader, training_set
+from nsface.training.loop import Interrupted
 from nsface.training.optimizer import make_optimizer
-from nsface.training.run import Interrupted, train
+from nsface.training.run import train
 from nsface.training.trainer import Trainer
 
 Found = dict[str, Any]

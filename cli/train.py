@@ -89,7 +89,8 @@ def command(
     from nsface.ranks import joined
     from nsface.recipe.schema import load_recipe
     from nsface.run_folder import RunFolder
-    from nsface.training.run import Interrupted, train
+    from nsface.training.loop import Interrupted
+    from nsface.training.run import train
 
     if changed and not resume:
         raise click.UsageError("--changed goes with --resume")

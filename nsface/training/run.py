@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,7 @@ import torch
 from torch import nn
 
 from nsface.device import pick_device, pick_precision
-from nsface.errors import NsfaceError, RecipeError, listing, shown
-from nsface.files import sync
-from nsface.finite import not_finite
+from nsface.errors import NsfaceError, RecipeError, shown
 from nsface.images.batches.loader import BatchLoader
 from nsface.model import Description, save_model
 from nsface.ranks import ALONE, Ranks
@@ -23,19 +19,14 @@ from nsface.recipe.schema import Recipe
 from nsface.run_folder import RunFolder
 from nsface.seeds import derived_seed
 from nsface.training.build import build_auxiliary, build_head
-from nsface.training.checkpoint import restore_newest, save_checkpoint, tensors
+from nsface.training.checkpoint import restore_newest
 from nsface.training.data import make_loader, training_set
 from nsface.training.environment import describe_data, describe_environment, describe_parts, utc_now
-from nsface.training.initial import IDENTITIES, InitialModel
-from nsface.training.interruption import Interruption
-from nsface.training.progress import Progress
+from nsface.training.initial import InitialModel
+from nsface.training.loop import run_to_end
 from nsface.training.resuming import check_data, check_folder, claimed, finished, recorded_environment
-from nsface.training.trainer import Diverged, Line, Trainer
+from nsface.training.trainer import Trainer
 from nsface.weightless import weightless
-
-
-class Interrupted(Exception):
-    """The run was stopped by a signal, and can be resumed."""
 
 
 def train(
@@ -182,89 +173,6 @@ def check_batch(recipe: Recipe, parts: int) -> None:
             f"batch_size: {recipe.network.name} normalises over the images of a batch; "
             f"give at least {2 * parts}"
         )
-
-
-def run_to_end(
-    trainer: Trainer,
-    run: RunFolder,
-    identities: list[str],
-    note: Callable[[str], object] | None = None,
-) -> None:
-    """Train to the end. Write the log, show progress, and save a checkpoint each epoch and when interrupted.
-
-    All ranks stop after the same step, and the first one writes. Checkpoints name the `identities`.
-
-    Raises:
-        Diverged: the loss or a weight is not finite. Earlier checkpoints stay, and the message names one.
-        Interrupted: a SIGINT or SIGTERM came; the state after the last step is saved.
-    """
-    ranks, checkpoint = trainer.ranks, run.latest_checkpoint
-    log = run.log_file if ranks.first else Path(os.devnull)
-    if ranks.first:
-        run.shorten_log(trainer.step)
-    per_epoch = trainer.loader.batches_per_epoch
-    saved_step = trainer.step  # of the newest checkpoint
-    start, seconds = time.monotonic(), run.read_environment().get("seconds", 0.0) if ranks.first else 0.0
-    progress = Progress("training", "steps", trainer.total_steps, note, trainer.step)
-    try:
-        with progress, log.open("a", encoding="utf-8") as file, Interruption() as interruption:
-            for line in trainer.run():
-                progress.update(1, None if line is None else progress_text(line))
-                if line is not None:
-                    file.write(json.dumps(line) + "\n")
-                    file.flush()
-                last = trainer.step == trainer.total_steps
-                stop = ranks.any(interruption.requested)
-                if stop or last or trainer.step % per_epoch == 0:
-                    state = trainer.state() | {IDENTITIES: identities}
-                    if ranks.first:
-                        sync(log)  # a checkpoint must not reach the disk before the lines up to its step
-                        save_finite(checkpoint, state)
-                        run.record_duration(round(seconds + time.monotonic() - start, 3))
-                    saved_step = trainer.step
-                if stop and not last:
-                    raise Interrupted(
-                        f"stopped after step {trainer.step} of {trainer.total_steps}; "
-                        "go on with the same command and --resume"
-                    )
-    except Diverged as error:
-        raise Diverged(f"{error}; {remedy(trainer, checkpoint, saved_step)}") from error
-
-
-def save_finite(path: Path, state: dict[str, Any]) -> None:
-    """Save `state` by `save_checkpoint` if it is finite.
-
-    Raises:
-        Diverged: it is not finite.
-    """
-    if broken := not_finite(tensors(state)):
-        raise Diverged(f"what is trained is no longer finite at step {state['step']} ({listing(broken, 3)})")
-    save_checkpoint(path, state)
-
-
-def remedy(trainer: Trainer, checkpoint: Path, saved_step: int) -> str:
-    """The end of a message about a diverged training: the state that is left, likely causes, a remedy."""
-    rate, warmup = trainer.recipe.optimizer.learning_rate, trainer.recipe.schedule.warmup
-    causes = [f"optimizer.learning_rate ({rate:g}) too high", f"schedule.warmup ({warmup:g}) too short"]
-    scale = getattr(trainer.head, "scale", None)
-    if scale is not None:
-        causes.append(f"head.scale ({float(scale):g}) too high")
-    left = "no state had been saved yet"
-    if saved_step:
-        left = f"the last good state, of step {saved_step}, stays in {shown(checkpoint)}"
-    again = "go on" if saved_step else "begin again"
-    return (
-        f"{left}; likely causes: {', '.join(causes)}; {again} with the same command and --resume --changed "
-        f"--set optimizer.learning_rate={min(rate / 10, 0.1):g}, or set optimizer.clip_norm"
-    )
-
-
-def progress_text(line: Line) -> str:
-    """Loss, accuracy and speed in a few words, for the progress."""
-    return (
-        f"loss {line['loss']:.3f}, accuracy {100 * line['accuracy']:.1f} %, "
-        f"{line['images_per_second']:.0f} images/s"
-    )
 
 
 def summary(recipe: Recipe, environment: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from nsface.training.freezing import Freezing
 from nsface.training.meter import Meter
 from nsface.training.optimizer import make_optimizer, restore_optimizer, set_rate
 from nsface.training.schedule import learning_rate
+from nsface.training.step import Step
 
 Line = dict[str, float]
 
@@ -72,6 +73,7 @@ class Trainer:
         self.dtype = dtype
         self.ranks = ranks
         self.optimizer = make_optimizer(recipe.optimizer, [self.head, self.auxiliary], self.network)
+        self.take_step = Step(recipe, self.network, self.head, self.auxiliary, self.optimizer, dtype, ranks)
         self.freezing = Freezing(self.network, recipe.freeze, loader.batches_per_epoch)
         self.meter = Meter(device, list(auxiliary))
         self.step = 0
@@ -136,36 +138,10 @@ class Trainer:
             self.total_steps / self._steps_per_time,
         )
         set_rate(self.optimizer, rate)
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            features = self.network(self.recipe.input.normalise(images))
-        features = self.ranks.gather(features)
-        output = self.head(features, labels)
-        losses = {name: auxiliary(features, labels) for name, auxiliary in self.auxiliary.items()}
-        total = output.loss.mean() + sum(self.auxiliary[name].weight * losses[name] for name in losses)
-        self.optimizer.zero_grad()
-        total.backward()
-        self.ranks.sum_gradients(self.network)
-        norm: Tensor | float = math.nan
-        if optimizer.clip_norm is not None or measure:
-            norm = self._gradient_norm()
-            if optimizer.clip_norm is not None:
-                nn.utils.clip_grads_with_norm_(self._parameters(), optimizer.clip_norm, norm)
-        self.optimizer.step()
-        self.meter.add(output, losses)
+        taken = self.take_step(images, labels, measure)
+        self.meter.add(taken.output, taken.auxiliary_losses)
         self.step += 1
-        return rate, norm
-
-    def _parameters(self) -> list[nn.Parameter]:
-        return [p for part in (self.network, self.head, self.auxiliary) for p in part.parameters()]
-
-    def _gradient_norm(self) -> Tensor:
-        """The L2 norm of the gradient of all weights, with those that other ranks hold."""
-        gradients = {p: p.grad for p in self._parameters() if p.grad is not None}
-        if self.head.shard is not None:
-            for divided in self.head.parameters_by_identity().values():
-                squared = self.head.shard.sum_over_ranks(gradients[divided].norm().square())
-                gradients[divided] = squared.sqrt()  # a tensor with the norm of the whole gradient
-        return nn.utils.get_total_norm(list(gradients.values()))
+        return rate, taken.norm
 
     def _check_losses(self, means: Line) -> None:
         for name in ("loss", *self.auxiliary):

@@ -29,7 +29,8 @@ from nsface.heads.shard import Shard
 from nsface.ranks import Ranks, joined
 from nsface.recipe.finetuning import Freeze
 from nsface.recipe.schema import Recipe
-from nsface.training.run import Interrupted, train
+from nsface.training.loop import Interrupted
+from nsface.training.run import train
 from nsface.training.trainer import Trainer
 
 IDENTITIES = 7  # divides among neither 2 nor 3 ranks

@@ -24,7 +24,8 @@ from nsface.images.pixels import load_pixels
 from nsface.images.sources import open_source
 from nsface.model import read_model
 from nsface.recipe.schema import Recipe
-from nsface.training.run import Interrupted, train
+from nsface.training.loop import Interrupted
+from nsface.training.run import train
 from nsface.training.trainer import Trainer
 
 Small = Callable[..., Recipe]

@@ -19,7 +19,8 @@ from nsface.model import read_model
 from nsface.recipe.schema import Recipe
 from nsface.synthetic import write_training_set
 from nsface.training import trainer as trainer_module
-from nsface.training.run import Interrupted, train
+from nsface.training.loop import Interrupted
+from nsface.training.run import train
 from nsface.training.trainer import Trainer
 
 SETTINGS: dict[str, Any] = {

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from nsface.errors import DataError
 from nsface.recipe.schema import Recipe
 from nsface.synthetic import write_training_set
-from nsface.training import run
+from nsface.training import saving
 from nsface.training.checkpoint import load_checkpoint, save_checkpoint
 from nsface.training.run import train
 
@@ -79,7 +79,7 @@ def test_a_fault_on_the_way_leaves_the_last_checkpoint(
         save_checkpoint(path, state)
         bad.write_bytes(bad.read_bytes()[:-100])
 
-    monkeypatch.setattr(run, "save_checkpoint", save_and_damage)
+    monkeypatch.setattr(saving, "save_checkpoint", save_and_damage)
     recipe = Recipe.model_validate(RECIPE | {"data": str(faces), "streaming": 2, "batch_size": 10})
     with pytest.raises(DataError, match=rf"{bad.relative_to(faces)}: truncated image; [^\n]*$"):
         train(recipe, tmp_path / "run")

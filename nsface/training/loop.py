@@ -1,0 +1,78 @@
+"""A training from its present step to the end, with what is written on the way: log, states, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from nsface.errors import shown
+from nsface.run_folder import RunFolder
+from nsface.training.interruption import Interruption
+from nsface.training.log import Log
+from nsface.training.progress import Progress
+from nsface.training.saving import Saver
+from nsface.training.trainer import Diverged, Line, Trainer
+
+
+class Interrupted(Exception):
+    """The run was stopped by a signal, and can be resumed."""
+
+
+def run_to_end(
+    trainer: Trainer,
+    run: RunFolder,
+    identities: list[str],
+    note: Callable[[str], object] | None = None,
+) -> None:
+    """Train to the end. Write the log, show progress, and save a checkpoint each epoch and when interrupted.
+
+    All ranks stop after the same step, and the first one writes. Checkpoints name the `identities`.
+
+    Raises:
+        Diverged: the loss or a weight is not finite. Earlier checkpoints stay, and the message names one.
+        Interrupted: a SIGINT or SIGTERM came; the state after the last step is saved.
+    """
+    progress = Progress("training", "steps", trainer.total_steps, note, trainer.step)
+    with progress, Log(run, trainer.step, trainer.ranks) as log, Interruption() as interruption:
+        saver = Saver(trainer, run, log, identities)
+        try:
+            for line in trainer.run():
+                progress.update(1, None if line is None else progress_text(line))
+                if line is not None:
+                    log.write(line)
+                stop = trainer.ranks.any(interruption.requested)
+                if saver.due() or stop:
+                    saver.save()
+                if stop and trainer.step < trainer.total_steps:
+                    raise Interrupted(
+                        f"stopped after step {trainer.step} of {trainer.total_steps}; "
+                        "go on with the same command and --resume"
+                    )
+        except Diverged as error:
+            left = remedy(trainer, run.latest_checkpoint, saver.saved_step)
+            raise Diverged(f"{error}; {left}") from error
+
+
+def remedy(trainer: Trainer, checkpoint: Path, saved_step: int) -> str:
+    """The end of a message about a diverged training: the state that is left, likely causes, a remedy."""
+    rate, warmup = trainer.recipe.optimizer.learning_rate, trainer.recipe.schedule.warmup
+    causes = [f"optimizer.learning_rate ({rate:g}) too high", f"schedule.warmup ({warmup:g}) too short"]
+    scale = getattr(trainer.head, "scale", None)
+    if scale is not None:
+        causes.append(f"head.scale ({float(scale):g}) too high")
+    left = "no state had been saved yet"
+    if saved_step:
+        left = f"the last good state, of step {saved_step}, stays in {shown(checkpoint)}"
+    again = "go on" if saved_step else "begin again"
+    return (
+        f"{left}; likely causes: {', '.join(causes)}; {again} with the same command and --resume --changed "
+        f"--set optimizer.learning_rate={min(rate / 10, 0.1):g}, or set optimizer.clip_norm"
+    )
+
+
+def progress_text(line: Line) -> str:
+    """Loss, accuracy and speed in a few words, for the progress."""
+    return (
+        f"loss {line['loss']:.3f}, accuracy {100 * line['accuracy']:.1f} %, "
+        f"{line['images_per_second']:.0f} images/s"
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 from torch.multiprocessing.reductions import shared_cache
 from torch.utils.data import DataLoader
@@ -61,3 +62,22 @@ def end_workers(loader: DataLoader[Any]) -> None:
         for worker in iterator._workers:
             worker.kill()
         loader._iterator = None
+
+
+def update_where(optimizer: torch.optim.Optimizer, finite: Tensor) -> None:
+    """Let the next step of a fused `optimizer` change nothing unless `finite`, of shape (), is true.
+
+    Uses the attribute `found_inf`, by which `torch.amp.GradScaler` tells fused optimisers on the device that
+    a step is to be left out: weights and momentum stay as they are. nsface has no scaled gradients, and
+    leaves out the steps whose gradient is not finite.
+    """
+    optimizer.found_inf = finite.logical_not().float()  # type: ignore[attr-defined]
+
+
+def copy_all(targets: list[Tensor], sources: list[Tensor]) -> None:
+    """Copy each of `sources` into the tensor at its place in `targets`.
+
+    Uses `torch._foreach_copy_`: a network has hundreds of small buffers, each of which would be a call to
+    the device.
+    """
+    torch._foreach_copy_(targets, sources)

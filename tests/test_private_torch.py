@@ -12,11 +12,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from nsface.private_torch import cpu_has_bfloat16, end_workers, release_used_batches
+from nsface.private_torch import copy_all, cpu_has_bfloat16, end_workers, release_used_batches, update_where
 
 ROOT = Path(__file__).resolve().parents[1]
 WRAPPERS = ROOT / "nsface" / "private_torch.py"
 INTERFACES = {
+    "torch:_foreach_copy_": "copy_all",
     "torch.cpu:_is_avx512_bf16_supported": "cpu_has_bfloat16",
     "torch.cpu:_is_amx_tile_supported": "cpu_has_bfloat16",
     "torch.distributed.rendezvous:rendezvous": "meet_ranks",
@@ -57,6 +58,31 @@ def test_the_iterator_of_a_loader_has_workers_that_can_be_ended() -> None:
 def test_wrappers_can_be_called_at_any_time() -> None:
     assert isinstance(cpu_has_bfloat16(), bool)
     release_used_batches()
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_fused_sgd_leaves_out_a_step_that_is_not_finite(nesterov: bool, weight_decay: float) -> None:
+    weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    optimizer = torch.optim.SGD(
+        [weight], lr=0.5, momentum=0.9, nesterov=nesterov, weight_decay=weight_decay, fused=True
+    )
+    optimizer.state[weight]["momentum_buffer"] = momentum = torch.tensor([3.0, 4.0])
+    weight.grad = torch.tensor([float("nan"), 1.0])
+    update_where(optimizer, weight.grad.isfinite().all())
+    optimizer.step()
+    assert weight.tolist() == [1.0, 2.0], gone("Optimizer.found_inf", "update_where")
+    assert momentum.tolist() == [3.0, 4.0]
+    weight.grad = torch.tensor([0.0, 1.0])
+    update_where(optimizer, weight.grad.isfinite().all())
+    optimizer.step()
+    assert weight.tolist() != [1.0, 2.0]
+
+
+def test_copy_all() -> None:
+    targets = [torch.zeros(2), torch.zeros(1, 3)]
+    copy_all(targets, [torch.ones(2), torch.full((1, 3), 2.0)])
+    assert [target.tolist() for target in targets] == [[1.0, 1.0], [[2.0, 2.0, 2.0]]]
 
 
 def private_uses(path: Path) -> Iterator[str]:

@@ -26,6 +26,8 @@ class Auxiliary(nn.Module):
 
     Attributes:
         needs_pairs: whether it needs several images of an identity in a batch, and so a sampler.
+        buffers_by_identity: the names of its buffers that have a row for each identity; the forward pass
+            changes the rows of the batch's labels alone.
         weight: the factor.
 
     Raises:
@@ -33,6 +35,7 @@ class Auxiliary(nn.Module):
     """
 
     needs_pairs: ClassVar[bool]
+    buffers_by_identity: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, embedding_size: int, identities: int, *, weight: float) -> None:
         super().__init__()

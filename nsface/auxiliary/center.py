@@ -32,6 +32,7 @@ class Center(Auxiliary):
     """
 
     needs_pairs: ClassVar[bool] = False
+    buffers_by_identity: ClassVar[tuple[str, ...]] = ("centers",)
     centers: Tensor
 
     def __init__(

@@ -28,16 +28,25 @@ from nsface.recipe.faults import dotted_keys, key_lines, problem
 from nsface.recipe.finetuning import Freeze, Init, completed, take_from_former
 from nsface.recipe.length import LENGTHS, fit_schedule, length
 from nsface.recipe.names import recipe_text
-from nsface.recipe.sections import Optimizer, Sampler, Schedule
+from nsface.recipe.sections import Guard, Optimizer, Sampler, Schedule
 from nsface.recipe.text import Dumper, parse_value, read_yaml
 from nsface.text import text_lines
 
-__all__ = ["KEYS_WITHOUT_EFFECT", "Optimizer", "Recipe", "Sampler", "Schedule", "load_recipe", "parse_value"]
+__all__ = [
+    "KEYS_WITHOUT_EFFECT",
+    "Guard",
+    "Optimizer",
+    "Recipe",
+    "Sampler",
+    "Schedule",
+    "load_recipe",
+    "parse_value",
+]
 
 # keys that do not decide the weights: the path of the images says nothing about which images they are
 KEYS_WITHOUT_EFFECT = {"data", "cache", "streaming", "log_every"}
 # keys that came after nsface 0.3, left out of the digest where they have their default: digests stay
-LATER_KEYS = ("init", "freeze", "optimizer.backbone_rate")
+LATER_KEYS = ("init", "freeze", "optimizer.backbone_rate", "guard")
 
 
 class Recipe(Section):
@@ -56,6 +65,7 @@ class Recipe(Section):
         epochs, iterations: the length of the run; exactly one of the two.
         batch_size: images a step; with a sampler, the product of its two numbers.
         log_every: steps between two lines of log.jsonl.
+        guard: what is done about steps that are not finite.
     """
 
     data: str | None = None
@@ -79,6 +89,7 @@ class Recipe(Section):
     device: DeviceChoice = "auto"
     precision: PrecisionChoice = "auto"
     log_every: int = Field(default=50, ge=1, le=LARGEST_COUNT)
+    guard: Guard = Guard()
 
     @model_validator(mode="before")
     @classmethod
@@ -173,7 +184,8 @@ class Recipe(Section):
             section, kind = values, type(self)
             for parent in parents:
                 section, kind = section[parent], type(getattr(self, parent))
-            if section[last] == kind.model_fields[last].get_default(call_default_factory=True):
+            default = kind.model_fields[last].get_default(call_default_factory=True)
+            if section[last] == (default.model_dump() if isinstance(default, Section) else default):
                 del section[last]
         if self.init is not None:
             values["init"] = self.init.digest

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nsface.recipe.choices import Section
+from nsface.recipe.choices import LARGEST_COUNT, Section
 
 
 class Sampler(Section):
@@ -31,6 +31,17 @@ class Optimizer(Section):
     nesterov: bool = False
     weight_decay: float = Field(default=5e-4, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
+
+
+class Guard(Section):
+    """What is done about steps whose loss or gradient is not finite. Each is skipped, and changes nothing.
+
+    Attributes:
+        skip: after so many of them in a row the run ends. They are counted where a line is logged or a state
+            is saved.
+    """
+
+    skip: int = Field(default=10, ge=1, le=LARGEST_COUNT)
 
 
 class Schedule(Section):

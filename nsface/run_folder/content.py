@@ -30,6 +30,7 @@ class LogLine(_Content):
     saturated: Share = 0.0
     gradient: Float32 = 0.0
     learning_rate: Float32 = 0.0
+    skipped: Count = 0
     images_per_second: Float32 = 0.0
 
 

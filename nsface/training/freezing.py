@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nsface.recipe.finetuning import WHOLE_NETWORK, Freeze
+from nsface.training.optimizer import begin_momentum
 
 
 class Freezing:
@@ -40,8 +41,7 @@ class Freezing:
             return
         self._frozen = frozen
         self.set_training_mode()
-        if not frozen:
-            self._give_momentum(optimizer)
+        begin_momentum(optimizer)
 
     def set_training_mode(self) -> None:
         """Put the network into train mode, but the parts that are frozen now into eval mode."""
@@ -53,14 +53,3 @@ class Freezing:
     def is_frozen(self, module: nn.Module) -> bool:
         """Whether `module` is inside a part that is frozen now."""
         return bool(self._frozen) and module in self._modules
-
-    def _give_momentum(self, optimizer: torch.optim.Optimizer) -> None:
-        """Let the momentum of the parts begin at 0.
-
-        In one group of parameters, PyTorch's fused SGD refuses a mixture of those with and without momentum.
-        """
-        if optimizer.defaults["momentum"] == 0:
-            return
-        for parameter in {parameter for part in self._parts for parameter in part.parameters()}:
-            if parameter not in optimizer.state:
-                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)

@@ -34,18 +34,22 @@ def run_to_end(
     """
     progress = Progress("training", "steps", trainer.total_steps, note, trainer.step)
     with progress, Log(run, trainer.step, trainer.ranks) as log, Interruption() as interruption:
-        saver = Saver(trainer, run, log, identities)
+        saver, waiting = Saver(trainer, run, log, identities), False
         try:
             for line in trainer.run():
                 progress.update(1, None if line is None else progress_text(line))
                 if line is not None:
                     log.write(line)
                 stop = trainer.ranks.any(interruption.requested)
-                if saver.due() or stop:
-                    saver.save()
-                if stop and trainer.step < trainer.total_steps:
+                last = trainer.step == trainer.total_steps
+                if saver.due() or waiting or stop:
+                    waiting = trainer.in_doubt() and not last
+                    if not waiting:  # otherwise after the next step that is finite
+                        saver.save()
+                if stop and not last:
+                    stays = f", with the state of step {saver.saved_step}" if waiting else ""
                     raise Interrupted(
-                        f"stopped after step {trainer.step} of {trainer.total_steps}; "
+                        f"stopped after step {trainer.step} of {trainer.total_steps}{stays}; "
                         "go on with the same command and --resume"
                     )
         except Diverged as error:

@@ -47,6 +47,18 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group[RATE_FACTOR]
 
 
+def begin_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Let the momentum begin at 0 for all parameters that are to be trained now and have none yet.
+
+    PyTorch's fused SGD would leave it uninitialised if the first step is skipped, and refuses a mixture of
+    parameters with and without momentum in one group.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            if parameter.requires_grad and optimizer.state[parameter].get("momentum_buffer") is None:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+
+
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Take the momentum over from `state`; the settings stay those of the recipe.
 

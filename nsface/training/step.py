@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nsface.heads import Head, HeadOutput
 from nsface.ranks import Ranks
 from nsface.recipe.schema import Recipe
+from nsface.training.guards.skipping import Skipping
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,27 @@ class Taken:
     Attributes:
         output: what the head says of the batch.
         auxiliary_losses: the auxiliary losses by name, means over the batch.
-        norm: the L2 norm of the gradient of all weights; NaN if it was not computed.
+        norm: the L2 norm of the gradient of all weights.
+        finite: whether the loss and that norm are finite; the step was skipped otherwise.
     """
 
     output: HeadOutput
     auxiliary_losses: Mapping[str, Tensor]
-    norm: Tensor | float
+    norm: Tensor
+    finite: Tensor
+
+    def not_finite(self) -> str:
+        """What of a step that was skipped is not finite, as `the loss is nan`. This waits for the device."""
+        losses = {"loss": self.output.loss.detach().mean()}
+        losses |= {f"{name} loss": loss.detach() for name, loss in self.auxiliary_losses.items()}
+        values = {name: float(x) for name, x in (losses | {"norm of the gradient": self.norm}).items()}
+        return next(f"the {name} is {x}" for name, x in values.items() if not math.isfinite(x))
 
 
 class Step:
     """Takes steps, each with one batch. It draws nothing and decides nothing: what it is given is set up.
+
+    A step whose loss or gradient is not finite leaves everything as it was.
 
     Args:
         recipe: the settings of the step.
@@ -54,15 +66,16 @@ class Step:
     ) -> None:
         self.recipe, self.optimizer, self.dtype, self.ranks = recipe, optimizer, dtype, ranks
         self.network, self.head, self.auxiliary = network, head, auxiliary
+        self.skipping = Skipping((network, head, auxiliary), optimizer, head.weight.device)
 
-    def __call__(self, images: Tensor, labels: Tensor, measure: bool) -> Taken:
+    def __call__(self, images: Tensor, labels: Tensor) -> Taken:
         """Take a step.
 
         Args:
             images: float32 in [0, 255], those of this rank.
             labels: those of the whole batch.
-            measure: whether the norm of the gradient is wanted; where gradients are clipped it always is.
         """
+        self.skipping.begin_step(labels)
         features = self.ranks.gather(self.features(images))
         output = self.head(features, labels)
         losses = {name: auxiliary(features, labels) for name, auxiliary in self.auxiliary.items()}
@@ -70,14 +83,14 @@ class Step:
         self.optimizer.zero_grad()
         total.backward()
         self.ranks.sum_gradients(self.network)
-        norm: Tensor | float = math.nan
+        norm = self.gradient_norm()
         clip_norm = self.recipe.optimizer.clip_norm
-        if clip_norm is not None or measure:
-            norm = self.gradient_norm()
-            if clip_norm is not None:
-                nn.utils.clip_grads_with_norm_(self.parameters(), clip_norm, norm)
+        if clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(self.parameters(), clip_norm, norm)
+        finite = total.detach().isfinite() & norm.isfinite()  # the same on all ranks, as both numbers are
+        self.skipping.end_step(finite, norm.detach())
         self.optimizer.step()
-        return Taken(output, losses, norm)
+        return Taken(output, losses, norm, finite)
 
     def features(self, images: Tensor) -> Tensor:
         """The embeddings of a batch."""

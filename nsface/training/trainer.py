@@ -10,17 +10,19 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from nsface.errors import ModelError, NsfaceError, RecipeError
+from nsface.errors import ModelError, NsfaceError, RecipeError, listing
+from nsface.finite import not_finite
 from nsface.heads import Head
 from nsface.images.batches.loader import BatchLoader
 from nsface.ranks import ALONE, Ranks
 from nsface.recipe.schema import Recipe
 from nsface.seeds import derived_seed
 from nsface.training.freezing import Freezing
+from nsface.training.guards.skipping import Skipped
 from nsface.training.meter import Meter
 from nsface.training.optimizer import make_optimizer, restore_optimizer, set_rate
 from nsface.training.schedule import learning_rate
-from nsface.training.step import Step
+from nsface.training.step import Step, Taken
 
 Line = dict[str, float]
 
@@ -87,42 +89,32 @@ class Trainer:
         """Train from the present step to the end; yield after every step: a line to log where due, or None.
 
         Only making a line waits for the device. The iteration may stop after any step, and `state` be saved.
+        There is no line where all steps since the last one were skipped.
 
         Raises:
-            Diverged: the loss is no longer finite, or the embeddings of the finished network are not.
+            Diverged: too many steps in a row were skipped, or the embeddings of the finished network are not
+                finite.
         """
         logged, since = self.step, time.perf_counter()
         while self.step < self.total_steps:
             epoch, first = divmod(self.step, self.loader.batches_per_epoch)
             for images, labels in self.loader.epoch(epoch, first):
                 due = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == self.total_steps
-                rate, norm = self._train_step(images, labels, measure=due)
+                rate, taken = self._train_step(images, labels)
                 if self.step == self.total_steps:
                     self._check_embeddings(images)
-                if not due:
+                if not due or (line := self._line(taken, rate)) is None:
                     yield None
                 else:
-                    means = self.meter.read()
                     now = time.perf_counter()
                     speed = (self.step - logged) * len(labels) / (now - since)
                     logged, since = self.step, now
-                    self._check_losses(means)
-                    yield {
-                        "step": self.step,
-                        "epoch": self.step / self.loader.batches_per_epoch,
-                        **means,
-                        "gradient_norm": float(norm),
-                        "learning_rate": rate,
-                        "images_per_second": speed,
-                    }
+                    yield line | {"images_per_second": speed}
                 if self.step == self.total_steps:
                     return
 
-    def _train_step(self, images: Tensor, labels: Tensor, measure: bool) -> tuple[float, Tensor | float]:
-        """Take a step; returns the learning rate and the gradient's norm, NaN if it was not computed.
-
-        The norm is computed where gradients are clipped, and with `measure`.
-        """
+    def _train_step(self, images: Tensor, labels: Tensor) -> tuple[float, Taken]:
+        """Take a step; returns the learning rate, and what the step leaves for the log."""
         seed = self.recipe.seed
         torch.manual_seed(derived_seed(seed, self.ranks.stream("dropout"), self.step))
         self.head.reseed(derived_seed(seed, "noise", self.step))
@@ -138,16 +130,57 @@ class Trainer:
             self.total_steps / self._steps_per_time,
         )
         set_rate(self.optimizer, rate)
-        taken = self.take_step(images, labels, measure)
-        self.meter.add(taken.output, taken.auxiliary_losses)
+        taken = self.take_step(images, labels)
+        self.meter.add(taken.output, taken.auxiliary_losses, taken.finite)
         self.step += 1
-        return rate, taken.norm
+        return rate, taken
 
-    def _check_losses(self, means: Line) -> None:
-        for name in ("loss", *self.auxiliary):
-            if not math.isfinite(means[name]):
-                what = name if name == "loss" else f"{name} loss"
-                raise Diverged(f"the {what} is {means[name]} at step {self.step}")
+    def _line(self, taken: Taken, rate: float) -> Line | None:
+        """The line of the log after a step, without the speed; None if all steps it is about were skipped."""
+        skipped = self._check_skipped(taken)
+        means = self.meter.read()
+        if not math.isfinite(means["loss"]):
+            return None
+        self.take_step.skipping.begin_line()
+        return {
+            "step": self.step,
+            "epoch": self.step / self.loader.batches_per_epoch,
+            **means,
+            "gradient_norm": self.take_step.skipping.norm(),
+            "learning_rate": rate,
+            "skipped": skipped.since,
+        }
+
+    def in_doubt(self) -> bool:
+        """Whether the last step was skipped, so that its state may be useless. This waits for the device.
+
+        All ranks must call it together.
+
+        Raises:
+            Diverged: too many steps in a row were skipped, or what is trained is not finite.
+        """
+        return self._check_skipped().row > 0
+
+    def _check_skipped(self, taken: Taken | None = None) -> Skipped:
+        """How many steps were skipped; raises if that cannot go on. `taken` is what the last step left."""
+        skipped = self.take_step.skipping.read()
+        what = "the loss or the norm of the gradient is not finite"
+        if taken is not None and skipped.row:
+            what = taken.not_finite()
+        if skipped.row and (broken := self._not_finite()):
+            raise Diverged(f"{what} at step {self.step}; {broken}")
+        if skipped.longest >= min(self.recipe.guard.skip, self.total_steps):
+            where = "at" if skipped.row else "before"
+            raise Diverged(f"{what} {where} step {self.step}, in {skipped.longest} steps in a row")
+        return skipped
+
+    def _not_finite(self) -> str:
+        """Which weights are not finite, on whichever rank; empty if all are."""
+        parts = (self.network, self.head, self.auxiliary)
+        broken = not_finite({name: tensor for part in parts for name, tensor in part.state_dict().items()})
+        if not self.ranks.any(bool(broken)):
+            return ""
+        return f"weights are not finite ({listing(broken, 3) or 'on another rank'})"
 
     @torch.no_grad()
     def _check_embeddings(self, images: Tensor) -> None:
@@ -170,6 +203,7 @@ class Trainer:
             "auxiliary": self.auxiliary.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "meter": self.meter.state(),
+            "guard": self.take_step.skipping.state(),
         }
         if self.head.shard is not None:
             self._change_identity_rows(state, self.head.shard.gather_on_first_rank)
@@ -191,6 +225,8 @@ class Trainer:
             self.auxiliary.load_state_dict(state["auxiliary"])
             restore_optimizer(self.optimizer, state["optimizer"])
             self.meter.restore(state["meter"])
+            if "guard" in state:  # nsface 0.3 counted nothing
+                self.take_step.skipping.restore(state["guard"])
         # what a foreign state raises, which may hold anything in place of a tensor or a dictionary
         except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
             raise ModelError("not a checkpoint of this training, or a damaged one") from error

@@ -180,10 +180,31 @@ def train_on_two(ranks: Ranks, faces: Path, out: Path) -> None:
     sampled = {"name": "arcface", "sample_rate": 0.5}
     with pytest.raises(RecipeError, match=r"head: sample_rate is 0\.5, but must be 1 with several ranks"):
         train(recipe(faces, head=sampled), out / "sampled", ranks=ranks)
+    train_poisoned(ranks, faces, out / "poisoned")
     print("done")
     if ranks.rank == 1:
         raise NsfaceError("the second rank alone fails")
     ranks.wait()
+
+
+POISONED = {"auxiliary": [{"name": "center"}], "head": {"name": "adaface", "scale": 8.0}}
+
+
+def train_poisoned(ranks: Ranks, faces: Path, out: Path) -> None:
+    """The last image of the second step's batch, on the last rank, is not finite."""
+    step = Trainer._train_step
+
+    def poisoned(self: Trainer, images: Tensor, labels: Tensor) -> Any:
+        if self.step == 1 and ranks.rank == ranks.count - 1:
+            images = images.clone()
+            images[-1] = torch.nan
+        return step(self, images, labels)
+
+    Trainer._train_step = poisoned  # type: ignore[method-assign]
+    try:
+        train(recipe(faces, **POISONED, optimizer=GENTLE, log_every=3), out, ranks=ranks)
+    finally:
+        Trainer._train_step = step  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +241,12 @@ def test_two_ranks_train_what_one_process_trains(
     assert_same_run(tmp_path / "noisy", of_two / "begun-by-two")
     for refused in ("uneven", "sampled"):
         assert not (of_two / refused).exists()
+
+
+def test_ranks_skip_a_step_together(faces: Path, tmp_path: Path, two: tuple[Path, list[End]]) -> None:
+    train_poisoned(Ranks(), faces, tmp_path / "poisoned")
+    assert_same_run(tmp_path / "poisoned", two[0] / "poisoned")
+    assert log(tmp_path / "poisoned")[0]["skipped"] == 1
 
 
 def environment(out: Path) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""Trainers of a tiny network on 24 faces of 16 × 16 pixels, four steps an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nsface.images.batches.augmentation import Augmentation
+from nsface.images.batches.loader import Loader
+from nsface.images.batches.sampling import Shuffled
+from nsface.ranks import ALONE
+from nsface.recipe.schema import Recipe
+from nsface.training.run import make_trainer
+from nsface.training.trainer import Trainer
+
+SETTINGS: dict[str, Any] = {
+    "network": {"name": "light-resnet", "embedding_size": 8, "channels": 8},
+    "input": {"height": 16, "width": 16},
+    "head": {"name": "softmax"},
+    "optimizer": {"learning_rate": 0.05},
+    "schedule": {"kind": "step", "milestones": [1]},
+    "epochs": 3,
+    "batch_size": 6,
+    "log_every": 2,
+    "device": "cpu",
+    "precision": "fp32",
+}
+
+
+@pytest.fixture
+def make() -> Callable[..., Trainer]:
+    """`make(**changes)` is the trainer of such a recipe: images are the faces of four people, with noise."""
+
+    def made(**changes: Any) -> Trainer:
+        recipe = Recipe.model_validate(SETTINGS | changes)
+        draw = np.random.default_rng(0)
+        faces = draw.integers(0, 256, (4, 1, 16, 16, 3))
+        pixels = np.clip(faces + draw.integers(-50, 50, (4, 6, 16, 16, 3)), 0, 255).astype(np.uint8)
+        labels = np.arange(4).repeat(6)
+        sampler, device = Shuffled(24, recipe.batch_size, recipe.seed), torch.device("cpu")
+        loader = Loader(pixels.reshape(24, 16, 16, 3), labels, sampler, Augmentation(), recipe.seed, device)
+        return make_trainer(recipe, 4, loader, device, ALONE)
+
+    return made

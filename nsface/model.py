@@ -29,6 +29,7 @@ HEADER = "nsface"
 MAX_EMBEDDING_SIZE = 1 << 20
 MAX_WHOLE_NUMBER = 1024  # among the arguments of a network, such as a number of channels
 MAX_WEIGHTS = 1 << 33  # of a network
+_SOMETIMES = ("origin", "selection")  # keys of the header that are left out where there is nothing to say
 
 
 class Origin(BaseModel):
@@ -47,6 +48,30 @@ class Origin(BaseModel):
     preset: str | None = None
 
 
+class Selection(BaseModel):
+    """How a model was chosen among the states of its training: by the highest accuracy in a validation.
+
+    Attributes:
+        step, epoch: of the state that was chosen.
+        validation: the name of the validation that chose.
+        accuracy, standard_error, auc: what it measured of this state, fractions.
+        list_digest: the SHA-256 of its list of pairs, or of its `.bin` set, in hexadecimal.
+        held_out: whether its pairs are of identities of the training set that were held out of the training;
+            else they are a test list, on which the score of this model is too high.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    step: int = Field(ge=0)
+    epoch: float
+    validation: str
+    accuracy: float
+    standard_error: float
+    auc: float
+    list_digest: str
+    held_out: bool = False
+
+
 class Description(BaseModel):
     """The JSON header of a model file: all that is known of a model besides its weights.
 
@@ -60,6 +85,8 @@ class Description(BaseModel):
         recipe_digest: the digest of the recipe; empty for imported weights.
         version: the version of nsface.
         origin: where imported weights came from; None, and not in the file, for a model that nsface trained.
+        selection: how the model was chosen during its training; None, and not in the file, where it is the
+            last state.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -74,10 +101,11 @@ class Description(BaseModel):
     recipe_digest: str
     version: str = __version__
     origin: Origin | None = None
+    selection: Selection | None = None
 
     def to_json(self) -> str:
         """The JSON in the header."""
-        return self.model_dump_json(exclude={"origin"} if self.origin is None else None)
+        return self.model_dump_json(exclude={key for key in _SOMETIMES if getattr(self, key) is None})
 
     def build(self) -> nn.Module:
         """The network described, with fresh weights.
@@ -149,7 +177,12 @@ def save_model(path: str | os.PathLike[str], network: nn.Module, description: De
     Raises:
         NsfaceError: the weights are not finite, or the file cannot be written.
     """
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    save_weights(path, network.state_dict(), description)
+
+
+def save_weights(path: str | os.PathLike[str], state: Mapping[str, Tensor], description: Description) -> None:
+    """Write the weights `state` of a network and its `description` to `path`, as `save_model` does."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     if broken := not_finite(weights):
         raise NsfaceError(
             f"{shown(path)}: not written: weights are not finite ({listing(broken, 3)}); "
@@ -168,8 +201,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
     weights, description = _read(path)
     where = shown(path)
     try:
-        network = _planned(description, weights)
-        network.load_state_dict(weights, assign=True)
+        network = _assigned(description, weights)
     # not all that a header can ask for is foreseen: networks raise what PyTorch raises
     except (NsfaceError, RuntimeError, ValueError, TypeError, OverflowError) as error:
         summary = shown(str(error).splitlines()[0])
@@ -179,6 +211,15 @@ def read_model(path: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
             f"{where}: its weights are not finite ({listing(broken, 3)}); train it again, with a lower rate"
         )
     return network.eval(), description
+
+
+def network_of(description: Description, weights: Mapping[str, Tensor]) -> nn.Module:
+    """The network described, in eval mode on the CPU, with a copy of `weights`. Nothing is drawn.
+
+    Raises:
+        ModelError: they do not fit.
+    """
+    return _assigned(description, dict(weights)).eval()
 
 
 _REMEDY = "give the model.safetensors of a run; `nsface import` makes a model file from weights of others"
@@ -224,12 +265,12 @@ def refuse_pipe(path: str | os.PathLike[str]) -> None:
         raise ModelError(f"{shown(path)}: a pipe or a device; save the model in a file, and give that")
 
 
-def _planned(description: Description, weights: dict[str, Tensor]) -> nn.Module:
-    """The network described, without weights, once names and shapes of `weights` fit it.
+def _assigned(description: Description, weights: dict[str, Tensor]) -> nn.Module:
+    """The network described, with `weights`, which are copied one by one.
 
-    `weights` become tensors of its types, convolutions in the channels-last format, in memory of their own
-    and no longer in the file. The network can then take them as they are: no weights are allocated, drawn and
-    copied only to be replaced.
+    They become tensors of its types, convolutions in the channels-last format, in memory of their own and no
+    longer in the file. The network then takes them as they are: no weights are allocated, drawn and copied
+    only to be replaced.
 
     Raises:
         ModelError: they do not fit.
@@ -247,4 +288,5 @@ def _planned(description: Description, weights: dict[str, Tensor]) -> nn.Module:
         weights[name] = weights[name].to(tensor.dtype, copy=True, memory_format=layout)
     if unknown := sorted(weights.keys() - expected.keys()):
         raise ModelError(f"weights of no layer: {listing(unknown, 3)}")
+    network.load_state_dict(weights, assign=True)
     return network

@@ -144,6 +144,18 @@ def _contents(files: list[ListFile], unreadable: list[tuple[Path, str]], more: b
     return Contents(sorted(files, key=lambda file: file.path), unreadable, more)
 
 
+def list_file(path: Path) -> ListFile:
+    """The file at `path` as one that may be a list.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return ListFile(path, _head(path))
+    except OSError as error:
+        raise DataError(f"{shown(path)}: cannot be read: {reason(error)}") from error
+
+
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(_HEAD)

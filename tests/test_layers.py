@@ -59,6 +59,17 @@ MAY_IMPORT: dict[str, set[str]] = {
 EXCEPTIONS = {
     # the labels of a .bin set lie in one file with its images
     ("nsface.protocols.bin_file", "nsface.images.sources.bin"),
+    # a network in training is scored as a model file is: by the protocols, with embeddings as of extract
+    ("nsface.training.validation", "nsface.embeddings.model"),
+    ("nsface.training.validation", "nsface.results"),
+    ("nsface.training.validation_sets", "nsface.embeddings.file"),
+    ("nsface.training.validation_sets", "nsface.protocols.at_threshold"),
+    ("nsface.training.validation_sets", "nsface.protocols.bin_file"),
+    ("nsface.training.validation_sets", "nsface.protocols.pair_lists"),
+    ("nsface.training.validation_sets", "nsface.protocols.pairs"),
+    ("nsface.training.validation_sets", "nsface.protocols.trials"),
+    ("nsface.training.validation_sets", "nsface.protocols.verification"),
+    ("nsface.training.validation_sets", "nsface.results"),
     # the difference of means over seeds: of several runs, so no single result holds it
     ("nsface.report.comparisons", "nsface.metrics.statistics"),
 }

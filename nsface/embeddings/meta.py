@@ -11,6 +11,8 @@ from nsface.untrusted import first_fault, parse_json
 
 # Keys of a file that holds templates: how they were pooled, and a list with the number of images behind each.
 POOLING, FRAMES = "pooling", "frames_per_template"
+# The key for the SHA-256 of the list by which the model was chosen among the states of its training.
+SELECTED_ON = "selected_on"
 
 
 class _Part(BaseModel):

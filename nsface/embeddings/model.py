@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from nsface import __version__
 from nsface.device import DeviceChoice, PrecisionChoice, check_choice, pick_device, pick_precision
+from nsface.embeddings.meta import SELECTED_ON
 from nsface.errors import DataError, NsfaceError, shown
 from nsface.files import digest
-from nsface.model import Description, read_model
+from nsface.model import Description, Selection, read_model
 from nsface.networks.folding import fold_batch_norms
 from nsface.onnx.file import is_onnx
 from nsface.preprocessing import Preprocessing
@@ -63,6 +64,10 @@ class Model:
         """The SHA-256 of the model file, and of the files with its weights, in hexadecimal."""
         return digest(self.path, *(Path(self.path).with_name(name) for name in self.weights_beside))
 
+    @property
+    def _selection(self) -> Selection | None:
+        return self.description.selection if self.description else None
+
     def meta(self, flip: Flip) -> dict[str, Any]:
         """The `meta` of an embeddings file: how the embeddings of this model were made."""
         return {
@@ -73,6 +78,7 @@ class Model:
             "preprocessing": self.input.model_dump(mode="json"),
             "nsface": __version__,
             **self.calculation,
+            **({SELECTED_ON: chosen.list_digest} if (chosen := self._selection) else {}),
         }
 
     def embed(self, images: Images, *, flip: Flip = "sum", batch_size: int = 128) -> Vectors:
@@ -218,17 +224,29 @@ def load_model(
     completed_preprocessing(os.fspath(path), given, description.input.model_dump(), preset)
     if onnx_output is not None:
         raise NsfaceError(f"{shown(path)}: no ONNX file; leave out --onnx-output")
+    return in_use(os.fspath(path), network, description, place, pick_precision(precision, place))
+
+
+def in_use(
+    path: str, network: nn.Module, description: Description, device: torch.device, dtype: torch.dtype
+) -> Model:
+    """The model `description` in use, with `network`, which is in eval mode on the CPU and is changed.
+
+    Args:
+        path: what to call it.
+        device: where it is to run.
+        dtype: the type that its convolutions are to run in.
+    """
     fold_batch_norms(network)
-    network = network.to(place).to(memory_format=torch.channels_last)
     return Model(
-        path=os.fspath(path),
-        network=network,
+        path=path,
+        network=network.to(device).to(memory_format=torch.channels_last),
         input=description.input,
         embedding_size=description.embedding_size,
-        device=place,
-        dtype=pick_precision(precision, place),
+        device=device,
+        dtype=dtype,
         description=description,
-        piece=_PIECE if place.type == "cpu" else None,
+        piece=_PIECE if device.type == "cpu" else None,
     )
 
 

@@ -15,7 +15,8 @@ from nsface.run_folder import OverlapEntry, RunFolder
 def record_overlap(run: RunFolder, overlap: Overlap) -> None:
     """Write into the run folder how its training set was compared with a test set, and who was found.
 
-    Identities that the recipe excludes are left out. What was found before in other ways stays.
+    Identities that the recipe excludes, or holds out of the training, are left out. What was found before in
+    other ways stays.
 
     Raises:
         DataError: no run has begun in the folder, or it was trained on identities that are not in the
@@ -29,7 +30,7 @@ def record_overlap(run: RunFolder, overlap: Overlap) -> None:
             "that `nsface train --out` made"
         )
     recipe, train = run.load_recipe(), overlap.train
-    used = set(open_source(str(recipe.data)).identities) - set(recipe.exclude)
+    used = set(open_source(str(recipe.data)).identities) - {*recipe.exclude, *run.read_held_out()}
     missing = sorted(used - set(map(identity_of, train.names)))
     if missing:
         raise DataError(

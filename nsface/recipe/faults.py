@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, get_args, get_origin
 
 import yaml
@@ -42,7 +42,7 @@ def problem(
         lines: line of each key, from `key_lines`.
         given: what the command line gives, by dotted key.
     """
-    key = ".".join(str(part) for part in details["loc"])
+    key = _as_written([str(part) for part in details["loc"]], {*lines, *given})
     parts = key.split(".")
     message = details["msg"].removeprefix("Value error, ")
     if not key:  # what concerns several keys names the one to look at first
@@ -55,6 +55,14 @@ def problem(
     if details["type"] == "missing":
         return f"{place}: {key}: missing, and needed"
     return f"{place}: {key}: {message[0].lower()}{message[1:]} (got {brief(details['input'])})"
+
+
+def _as_written(parts: list[str], written: Set[str]) -> str:
+    """The dotted key of `parts`, without the number in a list where one section stands in place of a list."""
+    for place, part in enumerate(parts[:-1]):
+        if part.isdigit() and ".".join([*parts[:place], parts[place + 1]]) in written:
+            return ".".join([*parts[:place], *parts[place + 1 :]])
+    return ".".join(parts)
 
 
 def brief(value: Any) -> str:
@@ -98,7 +106,7 @@ def _section(annotation: Any) -> type[BaseModel] | None:
 
 def keys_beside(parts: list[str], model: type[BaseModel]) -> list[str]:
     """The keys of the section of `model` that the last of `parts` stands in; none where any may stand."""
-    for part in parts[:-1]:
+    for part in (part for part in parts[:-1] if not part.isdigit()):
         section = _section(model.model_fields[part].annotation) if part in model.model_fields else None
         if section is None:
             return []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from nsface.recipe.length import LENGTHS, fit_schedule, length
 from nsface.recipe.names import recipe_text
 from nsface.recipe.sections import Guard, Optimizer, Sampler, Schedule
 from nsface.recipe.text import Dumper, parse_value, read_yaml
+from nsface.recipe.validation import Validation, identities_held_out, listed
 from nsface.text import text_lines
 
 __all__ = [
@@ -49,6 +51,10 @@ KEYS_WITHOUT_EFFECT = {"data", "cache", "streaming", "log_every"}
 LATER_KEYS = ("init", "freeze", "optimizer.backbone_rate", "guard")
 
 
+# pydantic keeps a method of that name, of its first version, which nothing here calls
+warnings.filterwarnings("ignore", message='Field name "validate" in "Recipe"')
+
+
 class Recipe(Section):
     """A training run.
 
@@ -66,6 +72,8 @@ class Recipe(Section):
         batch_size: images a step; with a sampler, the product of its two numbers.
         log_every: steps between two lines of log.jsonl.
         guard: what is done about steps that are not finite.
+        validate: pairs of faces by which the network is scored while it is trained; the first chooses
+            best.safetensors.
     """
 
     data: str | None = None
@@ -90,6 +98,7 @@ class Recipe(Section):
     precision: PrecisionChoice = "auto"
     log_every: int = Field(default=50, ge=1, le=LARGEST_COUNT)
     guard: Guard = Guard()
+    validate: list[Validation] = Field(default=[])  # type: ignore[assignment]
 
     @model_validator(mode="before")
     @classmethod
@@ -118,6 +127,21 @@ class Recipe(Section):
         except DataError as error:
             raise ValueError(str(error)) from error
         return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+    @field_validator("validate", mode="before")
+    @classmethod
+    def _validations(cls, value: Any) -> Any:
+        return listed(value)
+
+    @property
+    def held_out(self) -> int:
+        """How many identities are held out of the training."""
+        return identities_held_out(self.validate)
+
+    @model_validator(mode="after")
+    def _held_out_once(self) -> Recipe:
+        identities_held_out(self.validate)
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
@@ -189,6 +213,9 @@ class Recipe(Section):
                 del section[last]
         if self.init is not None:
             values["init"] = self.init.digest
+        del values["validate"]  # which says when weights are looked at
+        if self.held_out:
+            values["validate"] = {"held_out": self.held_out}
         return values
 
     def digest(self) -> str:

@@ -34,6 +34,26 @@ class LogLine(_Content):
     images_per_second: Float32 = 0.0
 
 
+class ValidationLine(_Content):
+    """A line of `validation.jsonl`: what the network scored after `step` steps.
+
+    Attributes:
+        name: of the validation.
+        auc: the area under the ROC curve of all pairs.
+        held_out: whether its pairs are of identities of the training set that are not trained on.
+        seconds: how long it took.
+    """
+
+    step: Count
+    epoch: Float32
+    name: str
+    accuracy: Share
+    standard_error: Share
+    auc: Share
+    held_out: bool = False
+    seconds: Annotated[float, Field(ge=0, le=1e10)] = 0.0
+
+
 class Environment(_Content):
     """`environment.json`; all of it that is not named here is for people.
 

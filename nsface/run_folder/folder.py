@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from nsface import files
 from nsface.checked import checked
 from nsface.errors import DataError, NsfaceError, RecipeError, shown
 from nsface.files import reason, write_text
-from nsface.run_folder.content import Environment, LogLine, OverlapEntry, ResolvedRecipe
+from nsface.run_folder.content import Environment, LogLine, OverlapEntry, ResolvedRecipe, ValidationLine
 from nsface.untrusted import parse_json
 
 if TYPE_CHECKING:
@@ -35,9 +35,13 @@ class RunFolder:
         environment_file: `environment.json`: command, start and duration, versions, device, fingerprint of
             the data, changes of the recipe.
         log_file: `log.jsonl`, a line a logging step.
+        validation_file: `validation.jsonl`, a line for each set of each validation.
+        held_out_file, held_out_pairs_file: `held_out.txt`, the identities that are held out of the training,
+            a line each, and `held_out_pairs.txt`, the list of their pairs.
         checkpoints: the folder of the training's states.
         latest_checkpoint, previous_checkpoint: the newest state in it, and the one before.
         model_file: `model.safetensors`, the trained model, once the run is complete.
+        best_model_file: `best.safetensors`, the model that was the best in the first validation.
         overlap_file: `overlap.json`, how the training set was compared with test sets.
         report_file: `report.html`.
 
@@ -51,10 +55,14 @@ class RunFolder:
         self.recipe_file = self.path / "recipe.yaml"
         self.environment_file = self.path / "environment.json"
         self.log_file = self.path / "log.jsonl"
+        self.validation_file = self.path / "validation.jsonl"
+        self.held_out_file = self.path / "held_out.txt"
+        self.held_out_pairs_file = self.path / "held_out_pairs.txt"
         self.checkpoints = self.path / "checkpoints"
         self.latest_checkpoint = self.checkpoints / LATEST
         self.previous_checkpoint = self.checkpoints / PREVIOUS
         self.model_file = self.path / "model.safetensors"
+        self.best_model_file = self.path / "best.safetensors"
         self.overlap_file = self.path / "overlap.json"
         self.report_file = self.path / "report.html"
 
@@ -81,7 +89,13 @@ class RunFolder:
         except NsfaceError as error:
             raise NsfaceError(f"{error}; choose another --out") from error
         run_files = (self.recipe_file, self.model_file, self.environment_file, self.log_file)
-        for file in (*run_files, self.latest_checkpoint, self.previous_checkpoint):
+        written_with = (
+            self.best_model_file,
+            self.validation_file,
+            self.held_out_file,
+            self.held_out_pairs_file,
+        )
+        for file in (*run_files, *written_with, self.latest_checkpoint, self.previous_checkpoint):
             if os.path.exists(file):
                 name = file.relative_to(self.path)
                 raise NsfaceError(
@@ -171,7 +185,7 @@ class RunFolder:
         Raises:
             DataError: it is missing, or a line is damaged; file and line are named.
         """
-        return [line for line, _ in self._log_lines()]
+        return [line for line, _ in self._lines(self.log_file, LogLine)]
 
     def shorten_log(self, step: int) -> None:
         """Remove from the log what came after `step`, and a line without an end; make it if it is not there.
@@ -179,19 +193,47 @@ class RunFolder:
         Raises:
             DataError: a line is damaged; file and line are named.
         """
-        lines = self._log_lines() if os.path.lexists(self.log_file) else []
-        write_text(self.log_file, "".join(text for line, text in lines if line["step"] <= step))
+        self._shorten(self.log_file, LogLine, step)
 
-    def _log_lines(self) -> list[tuple[dict[str, Any], str]]:
-        """Every finished line of the log, read and as it stands."""
+    def read_validation(self) -> list[dict[str, Any]]:
+        """The lines of the validations (see `ValidationLine`), as `read_log`; none where there are none.
+
+        Raises:
+            DataError: a line is damaged; file and line are named.
+        """
+        if not os.path.lexists(self.validation_file):
+            return []
+        return [line for line, _ in self._lines(self.validation_file, ValidationLine)]
+
+    def shorten_validation(self, step: int) -> None:
+        """Remove from the lines of the validations what came after `step`, as `shorten_log`."""
+        self._shorten(self.validation_file, ValidationLine, step)
+
+    def read_held_out(self) -> list[str]:
+        """The identities that are held out of the training."""
+        if not os.path.exists(self.held_out_file):
+            return []
+        return self.read_bytes(self.held_out_file).decode("utf-8", "surrogateescape").split("\n")[:-1]
+
+    def write_held_out(self, identities: Sequence[str], pairs: str) -> None:
+        """Write the identities that are held out of the training, and the list of their pairs."""
+        write_text(self.held_out_file, "".join(f"{identity}\n" for identity in identities))
+        write_text(self.held_out_pairs_file, pairs)
+
+    def _shorten(self, file: Path, kind: type[BaseModel], step: int) -> None:
+        lines = self._lines(file, kind) if os.path.lexists(file) else []
+        write_text(file, "".join(text for line, text in lines if line["step"] <= step))
+
+    def _lines(self, file: Path, kind: type[BaseModel]) -> list[tuple[dict[str, Any], str]]:
+        """Every finished line of `file`, whose lines are of one `kind`, read and as it stands."""
         found = []
-        for number, text in enumerate(self.read_bytes(self.log_file).split(b"\n")[:-1], 1):
-            where, remedy = f"{self.log_file}:{number}", "remove the line"
+        for number, text in enumerate(self.read_bytes(file).split(b"\n")[:-1], 1):
+            where, remedy = f"{file}:{number}", "remove the line"
             try:
                 content = parse_json(text, where)
             except DataError as error:
                 raise DataError(f"{error}; {remedy}") from error
-            found.append((checked(LogLine, content, where, remedy), f"{text.decode()}\n"))
+            found.append((checked(kind, content, where, remedy), f"{text.decode()}\n"))
         return found
 
     def read_overlap(self) -> dict[str, OverlapEntry]:

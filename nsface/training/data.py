@@ -18,6 +18,7 @@ from nsface.images.pixels import Pixels, load_pixels, stored_pixels
 from nsface.images.sources import Source, numbered, open_source
 from nsface.ranks import Ranks
 from nsface.recipe.schema import Recipe
+from nsface.training.held_out import held_out_identities
 from nsface.training.progress import Progress
 
 Note = Callable[[str], object]
@@ -26,7 +27,9 @@ Note = Callable[[str], object]
 def training_set(
     recipe: Recipe, note: Note | None = None
 ) -> tuple[Source, list[int], np.ndarray[Any, np.dtype[np.int64]], list[str]]:
-    """The images that `recipe` trains with; `note` is called with a line about those that are not read.
+    """The images that `recipe` trains with, without those of identities that are excluded or held out.
+
+    `note` is called with a line about images that are not read.
 
     Returns:
         The source, the indices of the images in it that are used, their labels in [0, C), and the names of
@@ -56,6 +59,8 @@ def training_set(
     excluded = set(recipe.exclude)
     if unknown := sorted(excluded - set(folders)):
         raise RecipeError(f"exclude: no such identity in {recipe.data}: {listing(unknown)}")
+    if recipe.held_out:
+        excluded |= held_out_images(recipe, source).keys()
     # images whose label stands for nobody are left out, and `source.unread_note` counts them
     chosen = [index for index, folder in enumerate(folders) if folder and folder not in excluded]
     labels, identities = numbered(folders[index] for index in chosen)
@@ -67,6 +72,21 @@ def training_set(
     if note is not None and source.unread_note:
         note(f"note: {source.unread_note}")
     return source, chosen, labels, identities
+
+
+def held_out_images(recipe: Recipe, source: Source) -> dict[str, list[int]]:
+    """The images of each identity that `recipe` holds out of the training, by their numbers in `source`.
+
+    Raises:
+        RecipeError: there are not so many identities.
+    """
+    of_identity: dict[str, list[int]] = {}
+    excluded = set(recipe.exclude)
+    for index, identity in enumerate(source.identities):
+        if identity and identity not in excluded:
+            of_identity.setdefault(identity, []).append(index)
+    images = {identity: len(indices) for identity, indices in of_identity.items()}
+    return {name: of_identity[name] for name in held_out_identities(recipe.held_out, recipe.seed, images)}
 
 
 def _with_subfolders(folders: Sequence[str]) -> set[str]:

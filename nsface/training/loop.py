@@ -12,6 +12,7 @@ from nsface.training.log import Log
 from nsface.training.progress import Progress
 from nsface.training.saving import Saver
 from nsface.training.trainer import Diverged, Line, Trainer
+from nsface.training.validation import Validator
 
 
 class Interrupted(Exception):
@@ -22,11 +23,14 @@ def run_to_end(
     trainer: Trainer,
     run: RunFolder,
     identities: list[str],
+    validator: Validator,
     note: Callable[[str], object] | None = None,
 ) -> None:
     """Train to the end. Write the log, show progress, and save a checkpoint each epoch and when interrupted.
 
-    All ranks stop after the same step, and the first one writes. Checkpoints name the `identities`.
+    A validation that is due after a step is made before the state of this step is saved; where a signal stops
+    it, it is made when the training goes on. All ranks stop after the same step, and the first one writes.
+    Checkpoints name the `identities`.
 
     Raises:
         Diverged: the loss or a weight is not finite. Earlier checkpoints stay, and the message names one.
@@ -34,27 +38,39 @@ def run_to_end(
     """
     progress = Progress("training", "steps", trainer.total_steps, note, trainer.step)
     with progress, Log(run, trainer.step, trainer.ranks) as log, Interruption() as interruption:
-        saver, waiting = Saver(trainer, run, log, identities), False
+        saver, waiting = Saver(trainer, run, log, identities, validator), False
+        validator.begin()
+
+        def validated() -> bool:
+            return validator.validate_if_due(lambda: interruption.requested)
+
         try:
+            if not validated():  # one that was due when the training was stopped
+                raise interrupted(trainer)
             for line in trainer.run():
-                progress.update(1, None if line is None else progress_text(line))
                 if line is not None:
                     log.write(line)
-                stop = trainer.ranks.any(interruption.requested)
+                stop = trainer.ranks.any(interruption.requested) or not validated()
+                progress.update(1, None if line is None else progress_text(line) + validator.text())
                 last = trainer.step == trainer.total_steps
                 if saver.due() or waiting or stop:
                     waiting = trainer.in_doubt() and not last
                     if not waiting:  # otherwise after the next step that is finite
                         saver.save()
-                if stop and not last:
-                    stays = f", with the state of step {saver.saved_step}" if waiting else ""
-                    raise Interrupted(
-                        f"stopped after step {trainer.step} of {trainer.total_steps}{stays}; "
-                        "go on with the same command and --resume"
-                    )
+                if stop and (not last or validator.due()):
+                    raise interrupted(trainer, saver.saved_step if waiting else None)
         except Diverged as error:
             left = remedy(trainer, run.latest_checkpoint, saver.saved_step)
             raise Diverged(f"{error}; {left}") from error
+
+
+def interrupted(trainer: Trainer, saved_step: int | None = None) -> Interrupted:
+    """What is raised after the step just done; `saved_step` is the newest state's, if that is an earlier one."""
+    stays = "" if saved_step is None else f", with the state of step {saved_step}"
+    return Interrupted(
+        f"stopped after step {trainer.step} of {trainer.total_steps}{stays}; "
+        "go on with the same command and --resume"
+    )
 
 
 def remedy(trainer: Trainer, checkpoint: Path, saved_step: int) -> str:

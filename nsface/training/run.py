@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from nsface.training.initial import InitialModel
 from nsface.training.loop import run_to_end
 from nsface.training.resuming import check_data, check_folder, claimed, finished, recorded_environment
 from nsface.training.trainer import Trainer
+from nsface.training.validation import Validator
+from nsface.training.validation_sets import validation_sets
 from nsface.weightless import weightless
 
 
@@ -71,8 +74,11 @@ def train(
         check_data(run, data["data"])
     if complete:
         return run.model_file
+    sets = validation_sets(recipe, source, ranks, note)
     loader = make_loader(recipe, source, chosen, labels, device, ranks, note)
     trainer = make_trainer(recipe, len(identities), loader, device, ranks)
+    description = describe_model(recipe, len(identities))
+    validator = Validator(trainer, run, sets, description)
     if initial is not None:
         data["init"] = initial.copy_into(trainer.network, trainer.head, identities, note)
     ranks.wait()  # until all have read the folder, before the first rank changes it
@@ -80,14 +86,27 @@ def train(
         if begun != ranks.any(resume and bool(run.saved_checkpoints())):
             raise NsfaceError(f"{shown(out)}: another process has trained in this folder; repeat the command")
         if begun:
-            restore_newest(run, device, trainer.restore, note, mend=ranks.first)
+            restore_newest(run, device, partial(restore, trainer, validator), note, mend=ranks.first)
         record_start(trainer, run, data, command, recipe_changes if begun else {}, note)
         with loader:
-            run_to_end(trainer, run, identities, note)
+            run_to_end(trainer, run, identities, validator, note)
         if ranks.first:
-            save_model(run.model_file, trainer.network, describe_model(recipe, len(identities)))
+            save_model(run.model_file, trainer.model(), description)
+        if note is not None and (line := validator.summary()):
+            note(line)
         ranks.wait()  # until the model is written
     return run.model_file
+
+
+def restore(trainer: Trainer, validator: Validator, state: dict[str, Any]) -> None:
+    """Let a training and its validations continue from the state in a checkpoint.
+
+    Raises:
+        ModelError: it is not the state of such a training.
+        RecipeError: the run has fewer steps than the state has done.
+    """
+    validator.restore(state)
+    trainer.restore(state)
 
 
 def check_possible(recipe: Recipe, device: torch.device, ranks: Ranks) -> None:

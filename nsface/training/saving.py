@@ -13,6 +13,7 @@ from nsface.training.checkpoint import save_checkpoint, tensors
 from nsface.training.initial import IDENTITIES
 from nsface.training.log import Log
 from nsface.training.trainer import Diverged, Trainer
+from nsface.training.validation import Validator
 
 
 class Saver:
@@ -23,12 +24,16 @@ class Saver:
         run: the folder, of which only the first rank writes.
         log: is written to the disk before each state.
         identities: the names of the identities, in the order of labels.
+        validator: has a state of its own, which goes with that of the trainer.
 
     Attributes:
         saved_step: the step of the newest state.
     """
 
-    def __init__(self, trainer: Trainer, run: RunFolder, log: Log, identities: list[str]) -> None:
+    def __init__(
+        self, trainer: Trainer, run: RunFolder, log: Log, identities: list[str], validator: Validator
+    ) -> None:
+        self._validator = validator
         self._trainer, self._run, self._log, self._identities = trainer, run, log, identities
         self.saved_step = trainer.step
         self._began = time.monotonic()
@@ -50,7 +55,7 @@ class Saver:
             Diverged: the state is not finite.
             NsfaceError: it cannot be written.
         """
-        state = self._trainer.state() | {IDENTITIES: self._identities}
+        state = self._trainer.state() | {IDENTITIES: self._identities} | self._validator.state()
         if self._trainer.ranks.first:
             self._log.sync()  # a checkpoint must not reach the disk before the lines up to its step
             save_finite(self._run.latest_checkpoint, state)

@@ -52,6 +52,10 @@ class Trainer:
         dtype: the type that the network's convolutions run in; weights, head and loss stay float32.
         ranks: the processes that train together; each has the loss of the whole batch, and its own part of
             the head.
+
+    Attributes:
+        seconds_beside: since the last line, spent on other work than steps between them; it is not part of
+            `images_per_second`.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Trainer:
         self.freezing = Freezing(self.network, recipe.freeze, loader.batches_per_epoch)
         self.meter = Meter(device, list(auxiliary))
         self.step = 0
+        self.seconds_beside = 0.0
         self.total_steps = recipe.iterations or (recipe.epochs or 0) * loader.batches_per_epoch
         # the schedule counts time in iterations or in epochs, as the recipe does
         self._steps_per_time = 1 if recipe.iterations else loader.batches_per_epoch
@@ -107,8 +112,8 @@ class Trainer:
                     yield None
                 else:
                     now = time.perf_counter()
-                    speed = (self.step - logged) * len(labels) / (now - since)
-                    logged, since = self.step, now
+                    speed = (self.step - logged) * len(labels) / (now - since - self.seconds_beside)
+                    logged, since, self.seconds_beside = self.step, now, 0.0
                     yield line | {"images_per_second": speed}
                 if self.step == self.total_steps:
                     return
@@ -190,6 +195,10 @@ class Trainer:
         self.freezing.set_training_mode()
         if not embeddings.isfinite().all():
             raise Diverged(f"the embeddings of the network are not finite after its last step, {self.step}")
+
+    def model(self) -> nn.Module:
+        """The network whose embeddings are to be used, in any mode."""
+        return self.network
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs to continue from this step to the same bits.

@@ -45,6 +45,7 @@ COMMANDS = {
     "compare": "Compare two embeddings files on one protocol.",
     "synth": "Render synthetic faces in the layouts of LFW, YTF and training sets.",
     "saturation": "Show how far the samples saturated in training runs.",
+    "runs": "List training runs: what differs, scores, means over seeds, and tests.",
     "report": "Write an HTML page about runs and their scores.",
     "demo": "Run the whole job once on rendered faces: train twice, extract, score, report.",
     "doctor": "Show versions and devices, and whether PyTorch computes correctly here.",

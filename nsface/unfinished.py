@@ -25,16 +25,17 @@ _SLOTS = 64  # processes that can write one name at a time
 _being_written: dict[int, Path] = {}  # by the open file that holds the lock
 
 
-def lock(file: int | IO[bytes] | IO[str], *, required: bool = False) -> bool:
+def lock(file: int | IO[bytes] | IO[str], *, required: bool = False, shared: bool = False) -> bool:
     """Lock an open file or folder for this process, until it is closed; false where another process holds it.
 
-    On a file system without locks, such as some over a network, the answer is true.
+    On a file system without locks, such as some over a network, the answer is true. A `shared` lock leaves
+    others theirs that are shared too.
 
     Raises:
         OSError: the file system has no locks, and one is `required`.
     """
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

@@ -72,6 +72,7 @@ EXCEPTIONS = {
     ("nsface.training.validation_sets", "nsface.results"),
     # the difference of means over seeds: of several runs, so no single result holds it
     ("nsface.report.comparisons", "nsface.metrics.statistics"),
+    ("nsface.report.seed_tests", "nsface.metrics.statistics"),
 }
 
 # What a protocol knows of embeddings: their file, its description, and templates; never their extraction.

@@ -25,6 +25,7 @@ from nsface.results.official import RENDERED, TITLES, headline_differences
 from nsface.results.values import plain
 
 LEVEL = 0.05  # of the tests that an answer rests on
+FEWEST_SEEDS = 3  # of a test by which something is better: with two the interval is ± 12.7 standard errors
 _NO_WIDTH = 1e-9  # of an interval: all differences are equal but for rounding
 
 
@@ -191,21 +192,23 @@ def _seed_rows(first: System, second: System, key: str) -> list[Row]:
 
 
 def compare_seeds(what: str, first: dict[int, float], second: dict[int, float]) -> Difference:
-    """The difference of the means over seeds: by a paired t test where the seeds are the same, else Welch's.
+    """The difference of the means over seeds: by a paired t test over the seeds that both have, where these
+    are all or at least `FEWEST_SEEDS`; else by Welch's, over all.
 
     Args:
         first, second: by seed, the figure of a system; at least two each.
 
     It knows the chance of training alone. That the test set has these people and no others is no part of it.
     """
-    values = (float(np.mean(list(first.values()))), float(np.mean(list(second.values()))))
-    if first.keys() == second.keys():
-        name = f"paired t test over {len(first)} seeds"
-        tested = paired_folds(list(first.values()), [second[seed] for seed in first])
+    common = sorted(first.keys() & second.keys())
+    if first.keys() == second.keys() or len(common) >= FEWEST_SEEDS:
+        left, right = ([one[seed] for seed in common] for one in (first, second))
+        tested, name = paired_folds(left, right), f"paired t test over {len(common)} seeds"
     else:
-        name = f"Welch's t test over {len(first)} and {len(second)} seeds"
-        tested = welch(list(first.values()), list(second.values()))
+        left, right = list(first.values()), list(second.values())
+        tested, name = welch(left, right), f"Welch's t test over {len(left)} and {len(right)} seeds"
     interval, p = _tested(tested)
+    values = (float(np.mean(left)), float(np.mean(right)))
     return Difference(what, name, values, tested.difference, interval, p, trusted=True)
 
 

@@ -8,7 +8,7 @@ neither embeddings nor images are needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,6 @@ def _read(folder: Path, name: str) -> Run:
     run = RunFolder(folder)
     text, recipe = run.read_recipe()
     environment = run.read_environment()
-    results = {
-        path.stem: read_result(parse_json(run.read_bytes(path), str(path)), path)
-        for path in sorted(folder.glob("*.json"))
-    }
     return Run(
         folder=folder,
         name=name,
@@ -85,9 +81,32 @@ def _read(folder: Path, name: str) -> Run:
         text=text,
         environment=environment,
         log=run.read_log(),
-        results=_each({key: result for key, result in results.items() if result is not None}),
+        results=read_results(run),
         overlap=list(run.read_overlap().values()),
     )
+
+
+def read_results(run: RunFolder, damaged: Callable[[DataError], object] | None = None) -> dict[str, Result]:
+    """The results in the run folder, by name of their file (see `Run.results`).
+
+    Args:
+        damaged: called with the error of a file that cannot be read, which is then left out.
+
+    Raises:
+        DataError: a file cannot be read, and there is no `damaged`.
+    """
+    found: dict[str, Result] = {}
+    for path in sorted(run.path.glob("*.json")):
+        try:
+            result = read_result(parse_json(run.read_bytes(path), str(path)), path)
+        except DataError as error:
+            if damaged is None:
+                raise
+            damaged(error)
+            continue
+        if result is not None:
+            found[path.stem] = result
+    return _each(found)
 
 
 def _each(results: dict[str, Result]) -> dict[str, Result]:

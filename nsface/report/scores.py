@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nsface.report.published import MEASURED_BY, PUBLISHED, Published
 from nsface.report.systems import System, measured_keys
 from nsface.report.tables import EMPTY, Cell, Table, cell_of, what_spread_is
-from nsface.results import Figure
+from nsface.results import Figure, VerificationSets
 from nsface.results.official import HEADLINES
 
 
@@ -46,7 +46,7 @@ class Scores:
 
 def find_scores(systems: Sequence[System]) -> Scores:
     """The table of scores of `systems`: a column for each headline that any of them has a value of."""
-    columns = _columns(systems)
+    columns = score_columns(systems)
     rows = [(one.name, one.seeds, [column.cell(one) for column in columns]) for one in systems]
     spreads = dict.fromkeys(what_spread_is(systems, column.key) for column in columns)
     return Scores(
@@ -57,21 +57,24 @@ def find_scores(systems: Sequence[System]) -> Scores:
     )
 
 
-def _columns(systems: Sequence[System]) -> list[Column]:
+def score_columns(systems: Sequence[System]) -> list[Column]:
     """A column for each headline with a value, called by its protocol too where the name is not its own."""
     found: dict[tuple[str, str], str] = {}
+    own_names = set(HEADLINES)
     for key in measured_keys(systems):
         for result in (result for system in systems for result in system.results(key)):
-            for figure in result.headlines():
+            sets = isinstance(result, VerificationSets)  # all of which papers compare, by their names
+            for figure in result.figures() if sets else result.headlines():
                 if figure.value is not None:
                     found.setdefault((key, figure.name), result.title)
+                    own_names |= {figure.name} if sets else set()
     names = Counter(name for _, name in found)
     files = {(key, protocol) for (key, _), protocol in found.items()}
     titles = Counter(protocol for _, protocol in files)
     columns = []
     for (key, name), protocol in found.items():
         title = name
-        if names[name] > 1 or name not in HEADLINES:
+        if names[name] > 1 or name not in own_names:
             where = protocol if titles[protocol] == 1 else key
             title = f"{where}: {name}" if name not in where else where
         columns.append(Column(key, name, title))

@@ -14,7 +14,7 @@ from nsface.report.runs import Run
 from nsface.results import Comparison, Figure, Result
 from nsface.results.official import TITLES
 
-_SEED_AT_END = re.compile(r"[-_. ]*(?:[-_. ](?:seed|s)[-_. ]*)?$")
+_SEED_AT_END = re.compile(r"[-_. /]*(?:(?:[-_. ]s|(?:^|[-_. /])seed)[-_. ]*)?$")
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,16 @@ def measured_keys(systems: Sequence[System]) -> list[str]:
 
 
 def find_systems(runs: Sequence[Run]) -> list[System]:
-    """Group `runs` into systems, in the order of their first runs."""
+    """Group `runs` into systems, in the order of their first runs.
+
+    Of copies, which have one seed, each is of a system of its own; further seeds join the one that is called
+    most like them.
+    """
     groups: list[list[Run]] = []
     for run in runs:
-        for group in groups:
-            if _is_another_seed(run, group):
-                group.append(run)
-                break
+        fitting = [group for group in groups if _is_another_seed(run, group)]
+        if fitting:
+            max(fitting, key=lambda group: len(_beginning([run.name, group[0].name]))).append(run)
         else:
             groups.append([run])
     names: list[str] = []
@@ -112,7 +115,12 @@ def _name(group: Sequence[Run], before: Sequence[str]) -> str:
     first = group[0].name
     if len(group) == 1:
         return first
-    letters = zip(*(run.name for run in group), strict=False)
-    common = "".join(one[0] for one in takewhile(lambda one: len(set(one)) == 1, letters)).rstrip(digits)
+    common = _beginning([run.name for run in group]).rstrip(digits)
     name = shown(_SEED_AT_END.sub("", common).rstrip("/"))
     return name if name and name not in before else f"{first} and {counted(len(group) - 1, 'other seed')}"
+
+
+def _beginning(names: Sequence[str]) -> str:
+    """What all of `names` begin with."""
+    letters = zip(*names, strict=False)
+    return "".join(one[0] for one in takewhile(lambda one: len(set(one)) == 1, letters))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 LATEST, PREVIOUS = "latest.pt", "previous.pt"
 _LONGEST_RECIPE = 1 << 20  # characters
 _MOST_ALIASED = 10  # values, each of which may be long
+_NEWEST = 1 << 14  # bytes of a log's end: some forty lines
+_TRIES, _PAUSE = (
+    5,
+    0.02,
+)  # to lock a folder, and the seconds between two: `in_use` holds the lock for a moment
 
 
 class RunFolder:
@@ -117,12 +123,23 @@ class RunFolder:
                 f"cannot make the run folder {shown(self.path)}: {reason(error)}; choose another --out"
             ) from error
         try:
-            if not files.lock(handle):
+            if not _locked_soon(handle):
                 raise NsfaceError(
                     f"{shown(self.path)}: another process is training in this folder; wait for it, or choose "
                     "another --out"
                 )
             yield
+        finally:
+            os.close(handle)
+
+    def in_use(self) -> bool:
+        """Whether a process is training in the folder; false too where the file system has no locks."""
+        try:
+            handle = os.open(self.path, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            return not files.lock(handle, shared=True)
         finally:
             os.close(handle)
 
@@ -186,6 +203,25 @@ class RunFolder:
             DataError: it is missing, or a line is damaged; file and line are named.
         """
         return [line for line, _ in self._lines(self.log_file, LogLine)]
+
+    def read_newest_lines(self) -> list[dict[str, Any]]:
+        """The newest lines of the log, some forty at most; empty where there is none yet.
+
+        Raises:
+            DataError: a line is damaged.
+        """
+        try:
+            with self.log_file.open("rb") as file:
+                length = file.seek(0, os.SEEK_END)
+                start = file.seek(max(0, length - _NEWEST))
+                lines = file.read(_NEWEST).split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DataError(f"{shown(self.log_file)}: cannot be read: {reason(error)}") from error
+        where = f"{self.log_file}, near its end"
+        whole = lines[1:] if start else lines
+        return [checked(LogLine, parse_json(text, where), where, "remove the line") for text in whole]
 
     def shorten_log(self, step: int) -> None:
         """Remove from the log what came after `step`, and a line without an end; make it if it is not there.
@@ -275,3 +311,12 @@ class RunFolder:
             ) from error
         except OSError as error:
             raise DataError(f"{shown(file)}: cannot be read: {reason(error)}") from error
+
+
+def _locked_soon(handle: int) -> bool:
+    """Lock an open folder; false where another process goes on holding it."""
+    for _ in range(_TRIES):
+        if files.lock(handle):
+            return True
+        time.sleep(_PAUSE)
+    return False

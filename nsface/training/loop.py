@@ -65,7 +65,7 @@ def run_to_end(
 
 
 def interrupted(trainer: Trainer, saved_step: int | None = None) -> Interrupted:
-    """What is raised after the step just done; `saved_step` is the newest state's, if that is an earlier one."""
+    """What is raised after the step just done; `saved_step` is that of the newest state if it is earlier."""
     stays = "" if saved_step is None else f", with the state of step {saved_step}"
     return Interrupted(
         f"stopped after step {trainer.step} of {trainer.total_steps}{stays}; "

@@ -26,6 +26,7 @@ SHARED = {
 # cli is not here: it may import everything.
 MAY_IMPORT: dict[str, set[str]] = {
     "auxiliary": set(),
+    "benchmark": {"images", "networks", "recipe", "training"},
     "embeddings": {"images", "model", "networks", "onnx", "run_folder"},
     "evaluate": {"embeddings", "protocols", "results"},
     "heads": set(),

@@ -20,6 +20,19 @@ class Cost(NamedTuple):
     multiply_adds: int
 
 
+class LayerCost(NamedTuple):
+    """The work of a convolution or linear layer for one image.
+
+    Attributes:
+        multiply_adds: its multiply-adds (MACs), without the bias.
+        inputs, outputs: elements that it reads and writes, besides its weights.
+    """
+
+    multiply_adds: int
+    inputs: int
+    outputs: int
+
+
 def count(network: nn.Module, height: int, width: int) -> Cost:
     """Parameters of `network`, and its multiply-adds for one image of `height` × `width`.
 
@@ -33,12 +46,21 @@ def count(network: nn.Module, height: int, width: int) -> Cost:
         >>> count(SphereFace(height=112, width=96, depth=4), 112, 96).parameters
         12562496
     """
-    total = 0
+    layers = layer_costs(network, height, width)
+    return Cost(sum(p.numel() for p in network.parameters()), sum(layer.multiply_adds for layer in layers))
+
+
+def layer_costs(network: nn.Module, height: int, width: int) -> list[LayerCost]:
+    """The work of each convolution and linear layer of `network` for one image, in the order of their use.
+
+    The network is run as in `count`.
+    """
+    found: list[LayerCost] = []
 
     def add(layer: nn.Conv2d | nn.Linear, inputs: tuple[Any, ...], output: Tensor) -> None:
-        nonlocal total
         # One output element is the inner product of one filter, or one row of the matrix, with its inputs.
-        total += output[0].numel() * layer.weight[0].numel()
+        work = output[0].numel() * layer.weight[0].numel()
+        found.append(LayerCost(work, inputs[0][0].numel(), output[0].numel()))
 
     modules = list(network.modules())
     training = [module.training for module in modules]
@@ -52,4 +74,4 @@ def count(network: nn.Module, height: int, width: int) -> Cost:
             hook.remove()
         for module, mode in zip(modules, training, strict=True):
             module.training = mode
-    return Cost(sum(p.numel() for p in network.parameters()), total)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +52,10 @@ class Step:
         optimizer: over all of these, with its learning rate set.
         dtype: the type that the network's convolutions run in.
         ranks: the processes that train together.
+
+    Attributes:
+        reached: called with "network", "head", "backward" and "optimiser" where each of these parts of a step
+            has been given to the device; `nsface.benchmark` takes the time there.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Step:
         self.recipe, self.optimizer, self.dtype, self.ranks = recipe, optimizer, dtype, ranks
         self.network, self.head, self.auxiliary = network, head, auxiliary
         self.skipping = Skipping((network, head, auxiliary), optimizer, head.weight.device)
+        self.reached: Callable[[str], object] = lambda part: None
 
     def __call__(self, images: Tensor, labels: Tensor) -> Taken:
         """Take a step.
@@ -77,12 +82,15 @@ class Step:
         """
         self.skipping.begin_step(labels)
         features = self.ranks.gather(self.features(images))
+        self.reached("network")
         output = self.head(features, labels)
         losses = {name: auxiliary(features, labels) for name, auxiliary in self.auxiliary.items()}
         total = output.loss.mean() + sum(self.auxiliary[name].weight * losses[name] for name in losses)
+        self.reached("head")
         self.optimizer.zero_grad()
         total.backward()
         self.ranks.sum_gradients(self.network)
+        self.reached("backward")
         norm = self.gradient_norm()
         clip_norm = self.recipe.optimizer.clip_norm
         if clip_norm is not None:
@@ -90,6 +98,7 @@ class Step:
         finite = total.detach().isfinite() & norm.isfinite()  # the same on all ranks, as both numbers are
         self.skipping.end_step(finite, norm.detach())
         self.optimizer.step()
+        self.reached("optimiser")
         return Taken(output, losses, norm, finite)
 
     def features(self, images: Tensor) -> Tensor:

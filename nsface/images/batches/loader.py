@@ -94,7 +94,7 @@ class Loader(BatchLoader):
     batch is gathered in host memory and sent.
 
     Args:
-        pixels: uint8, M × H × W × 3.
+        pixels: uint8, M × H × W × 3; a tensor stays where it is.
         labels, sampler, augmentation, seed, device, part: see `BatchLoader`.
         rows: the row of each image in `pixels`, int64, N; by default M is N and the images are in order.
             With it, a part of a store is used without being copied.
@@ -102,7 +102,7 @@ class Loader(BatchLoader):
 
     def __init__(
         self,
-        pixels: npt.NDArray[np.uint8] | PixelFile,
+        pixels: npt.NDArray[np.uint8] | PixelFile | Tensor,
         labels: npt.NDArray[np.int64],
         sampler: Sampler,
         augmentation: Augmentation,
@@ -132,8 +132,12 @@ class Loader(BatchLoader):
         return batch.to(self._device, non_blocking=True)
 
 
-def _on_device(pixels: npt.NDArray[np.uint8] | PixelFile, device: torch.device) -> Tensor | PixelFile:
+def _on_device(
+    pixels: npt.NDArray[np.uint8] | PixelFile | Tensor, device: torch.device
+) -> Tensor | PixelFile:
     """`pixels` on the device, where they fill at most half of its free memory; as they are otherwise."""
+    if isinstance(pixels, Tensor):
+        return pixels
     size = int(np.prod(pixels.shape))
     if device.type != "cuda" or size > torch.cuda.mem_get_info(device)[0] // 2:
         return pixels if isinstance(pixels, PixelFile) else torch.from_numpy(pixels)

@@ -1,0 +1,257 @@
+"""The speed of a training, where its time goes, and how much of the device it uses."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nsface.benchmark.generated import generated_labels, generated_pixels
+from nsface.benchmark.memory import peak_memory
+from nsface.benchmark.roofline import TRAINING, Roofline, measure_roofline
+from nsface.benchmark.timing import Clock, Rate, seconds
+from nsface.device import pick_device
+from nsface.images.batches.loader import Loader
+from nsface.networks.cost import LayerCost, layer_costs
+from nsface.ranks import ALONE
+from nsface.recipe.schema import Recipe
+from nsface.training.data import make_sampler
+from nsface.training.run import make_trainer
+
+CASIA_IMAGES, CASIA_IDENTITIES = 490_623, 10_572
+EPOCHS = 20  # of CASIA-WebFace, whose time is computed
+CPU_IMAGES = 4096  # as many as no cache holds
+PARTS = ("loader", "network", "head", "backward", "optimiser", "rest")
+# generated images say nothing, and a high rate would only make weights overflow
+LEARNING_RATE = 1e-3
+_PAIRS = 5  # of blocks, with the loader and without it
+_WARM_UP = {"cpu": 1, "cuda": 10}  # steps, after the first
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured.
+
+    Attributes:
+        recipe: the network, head, input, augmentation, batch, precision and device.
+        identities: of the classifier.
+        images: N, of the set; None: as many as CASIA-WebFace has, if they fit into half of the free memory
+            of a CUDA device, else as many as do; on a CPU 4096.
+        seconds: to measure for, after the warm-up.
+    """
+
+    recipe: Recipe
+    identities: int = CASIA_IDENTITIES
+    images: int | None = None
+    seconds: float = 10.0
+
+    def describe(self) -> dict[str, Any]:
+        """What tells this setting from others."""
+        recipe = self.recipe
+        return {
+            "network": recipe.network.name,
+            "height": recipe.input.height,
+            "width": recipe.input.width,
+            "head": recipe.head.name,
+            "precision": recipe.precision,
+            "batch_size": recipe.batch_size,
+            "identities": self.identities,
+        }
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured of a `Setting`.
+
+    Attributes:
+        images: N, of the set.
+        pixels: bytes of its pixels, all in the memory of the device.
+        images_per_second: of the whole training.
+        without_loader: the same with one batch again and again, which is neither gathered nor augmented.
+        first_step: seconds of the first step, with the compilation where there is one.
+        steps: steps that were timed.
+        parts: seconds of a step by part (`PARTS`), each a median; measured apart from the speed.
+        operations: floating-point operations for an image: twice the multiply-adds, three times (forward, and
+            backward by inputs and by weights), of the network and of the classifier.
+        peak_memory: bytes: of the tensors on a CUDA device, with the pixels; on a CPU of the process.
+        roofline: what the device gives.
+        bound: images a second that the roofline allows, with products and copies at the measured rates.
+    """
+
+    images: int
+    pixels: int
+    images_per_second: Rate
+    without_loader: Rate
+    first_step: float
+    steps: int
+    parts: dict[str, float]
+    operations: int
+    peak_memory: int
+    roofline: Roofline
+    bound: float
+
+    @property
+    def loader_share(self) -> float:
+        """The share of the time that would be saved if batches cost nothing; noise may put it below 0."""
+        return 1 - self.images_per_second.median / self.without_loader.median
+
+    @property
+    def operations_per_second(self) -> float:
+        return self.operations * self.images_per_second.median
+
+    @property
+    def utilisation(self) -> float | None:
+        """The model's operations a second as a share of the published peak, if that is known."""
+        published = self.roofline.published
+        return None if published is None else self.operations_per_second / published
+
+    @property
+    def utilisation_of_reached(self) -> float:
+        """The model's operations a second as a share of what plain products reach on this device."""
+        return self.operations_per_second / self.roofline.reached
+
+    @property
+    def computed_minutes(self) -> float:
+        """Minutes that `EPOCHS` epochs of CASIA-WebFace would take at this speed: arithmetic, not a run."""
+        return EPOCHS * CASIA_IMAGES / self.images_per_second.median / 60
+
+    def to_json(self) -> dict[str, Any]:
+        derived = {
+            "loader_share": self.loader_share,
+            "operations_per_second": self.operations_per_second,
+            "utilisation": self.utilisation,
+            "utilisation_of_reached": self.utilisation_of_reached,
+            "computed_minutes": self.computed_minutes,
+        }
+        return dataclasses.asdict(self) | derived
+
+
+class _Loader(Loader):
+    """A loader that marks when a batch is made, and that can give one batch again and again.
+
+    Attributes:
+        mark: called with "rest" before a batch is made, and with "loader" when it was.
+        hold: whether the batch before is given again, in place of the next one.
+    """
+
+    mark: Callable[[str], object] = staticmethod(lambda part: None)
+    hold = False
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        batches = super().epoch(epoch, first)
+        batch: tuple[Tensor, Tensor] | None = None
+        for _ in range(first, self.batches_per_epoch):
+            self.mark("rest")
+            if batch is None or not self.hold:
+                batch = next(batches)
+            self.mark("loader")
+            yield batch
+
+
+def measure(setting: Setting) -> Measurement:
+    """Train as `setting` says for a while, in this process, and measure it.
+
+    Raises:
+        RecipeError: the recipe's sampler cannot draw from so few identities.
+        RuntimeError: as PyTorch raises it, also where memory does not suffice.
+    """
+    recipe = endless(setting.recipe)
+    device = pick_device(recipe.device)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    images = setting.images or default_images(recipe, device)
+    labels = generated_labels(images, setting.identities, recipe.seed)
+    pixels = generated_pixels(labels, recipe.input.height, recipe.input.width, device, recipe.seed)
+    loader = _Loader(pixels, labels, make_sampler(recipe, labels), recipe.augmentation, recipe.seed, device)
+    trainer = make_trainer(recipe, setting.identities, loader, device, ALONE)
+    run = trainer.run()
+
+    def steps(count: int) -> float:
+        """Seconds of so many steps."""
+        return seconds(device, lambda: [next(run) for _ in range(count)])
+
+    first_step = steps(1)
+    warm_up = _WARM_UP[device.type]
+    once = steps(warm_up) / warm_up
+    rates, rates_held, count = _alternately(loader, steps, 0.8 * setting.seconds, once, recipe.batch_size)
+    clock = Clock(device)
+    loader.mark = trainer.take_step.reached = clock.mark
+    steps(max(3, min(50, round(0.2 * setting.seconds / once))))
+    durations = clock.durations()
+    peak = peak_memory(device)
+    layers, weights = costs(recipe, setting.identities)
+    roofline = measure_roofline(device, trainer.dtype)
+    return Measurement(
+        images=images,
+        pixels=pixels.numel(),
+        images_per_second=rates,
+        without_loader=rates_held,
+        first_step=first_step,
+        steps=count,
+        parts={part: statistics.median(durations[part]) for part in PARTS},
+        operations=2 * TRAINING * sum(layer.multiply_adds for layer in layers),
+        peak_memory=peak,
+        roofline=roofline,
+        bound=recipe.batch_size / roofline.step_bound(layers, recipe.batch_size, weights),
+    )
+
+
+def endless(recipe: Recipe) -> Recipe:
+    """`recipe` for generated images: without its data and without an end, at a constant low rate."""
+    content = recipe.model_dump()
+    for key in ("data", "cache", "streaming", "init", "freeze"):
+        content[key] = None
+    content |= {"exclude": [], "epochs": None, "iterations": 1 << 30, "schedule": {}}
+    content["optimizer"]["learning_rate"] = LEARNING_RATE
+    return Recipe.model_validate(content)
+
+
+def default_images(recipe: Recipe, device: torch.device) -> int:
+    """As many images as `Setting.images` says, at least a batch."""
+    if device.type != "cuda":
+        return max(CPU_IMAGES, recipe.batch_size)
+    fitting = torch.cuda.mem_get_info(device)[0] // 2 // (recipe.input.height * recipe.input.width * 3)
+    return max(min(CASIA_IMAGES, fitting), recipe.batch_size)
+
+
+def costs(recipe: Recipe, identities: int) -> tuple[list[LayerCost], int]:
+    """The layers of the network and the classifier as one more, and the number of all their weights.
+
+    Where a head samples identities, the classifier has so many multiply-adds as it uses identities.
+    """
+    height, width = recipe.input.height, recipe.input.width
+    network, size = recipe.network.plan(recipe.input), recipe.network.embedding_size
+    rate = float(recipe.head.arguments.get("sample_rate", 1))
+    used = math.ceil(rate * identities)
+    layers = [*layer_costs(network, height, width), LayerCost(size * used, size, used)]
+    return layers, sum(p.numel() for p in network.parameters()) + size * identities
+
+
+def _alternately(
+    loader: _Loader, steps: Callable[[int], float], budget: float, once: float, batch: int
+) -> tuple[Rate, Rate, int]:
+    """Images a second with the loader and without it, in blocks by turns, and the number of steps with it.
+
+    Other work on the machine hits both alike.
+
+    Args:
+        steps: takes so many steps, and returns their seconds.
+        budget: seconds for all of it; three pairs of single steps are made in any case.
+        once: seconds of a step.
+    """
+    length = max(1, math.floor(budget / (2 * _PAIRS * once)))
+    rates: dict[bool, list[float]] = {False: [], True: []}
+    end = time.perf_counter() + budget
+    while len(rates[True]) < 3 or (len(rates[True]) < _PAIRS and time.perf_counter() < end):
+        for loader.hold in (False, True):
+            rates[loader.hold].append(length * batch / steps(length))
+    loader.hold = False
+    return Rate.of(rates[False]), Rate.of(rates[True]), length * len(rates[False])

@@ -24,7 +24,7 @@ from nsface.results import Verification
 from nsface.run_folder import RunFolder
 from nsface.training.best import Best, put_back, restored
 from nsface.training.trainer import Diverged, Trainer
-from nsface.training.validation_sets import BATCH, ValidationSet
+from nsface.training.validation_sets import ValidationSet
 
 VALIDATION = "validation"  # the key of a checkpoint with what `Validator.state` returns
 Stopped = Callable[[], bool]
@@ -146,7 +146,7 @@ class Validator:
 
     def text(self) -> str:
         """The last scores, for the progress: `, lfw 88.51 ± 0.42 %`; '' before the first."""
-        return "".join(f", {score}" for score in self.scores.values())
+        return "".join(f", {score}" for score in self._in_order())
 
     def summary(self) -> str | None:
         """A line about the scores of the last and of the best state; None without validations."""
@@ -155,8 +155,11 @@ class Validator:
         best = self.best.selection
         chosen = Score(name=best.validation, **best.model_dump(exclude={"validation", "list_digest"}))
         where = f"{self._run.best_model_file.name}, epoch {best.epoch:.3g}, step {best.step:,}"
-        last = ", ".join(map(str, self.scores.values()))
+        last = ", ".join(map(str, self._in_order()))
         return f"validation: {last} at the end; the best: {chosen} ({where})"
+
+    def _in_order(self) -> list[Score]:
+        return [self.scores[one.name] for one in self._sets if one.name in self.scores]
 
     def _due_sets(self) -> list[ValidationSet]:
         trainer = self._trainer
@@ -178,10 +181,10 @@ class Validator:
     def _embedded(self, one: ValidationSet, model: Model, stopped: Stopped) -> npt.NDArray[np.float32] | None:
         """Embeddings of all images of a set, as `nsface extract` makes them; None where it was stopped."""
         ranks, parts = self._trainer.ranks, list[Tensor]()
-        for start in range(0, len(one.pixels), BATCH):
+        for pixels in one.batches():
             if stopped():
                 break
-            parts.append(model.start_batch(channels_first(one.pixels[start : start + BATCH]), "sum"))
+            parts.append(model.start_batch(channels_first(pixels), "sum"))
         if ranks.any(stopped()):
             return None
         vectors = np.concatenate(list(ranks.interleaved(map(as_array, parts))))

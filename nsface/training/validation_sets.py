@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,11 @@ class ValidationSet:
     list_digest: str
     held_out: HeldOut | None
     pixels: npt.NDArray[np.uint8] = field(repr=False)
+
+    def batches(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """The batches of images that this rank embeds."""
+        for start in range(0, len(self.pixels), BATCH):
+            yield self.pixels[start : start + BATCH]
 
     def measure(self, vectors: npt.NDArray[np.float32]) -> Verification:
         """The result of embeddings, one of each of `names`."""

@@ -26,9 +26,11 @@ from nsface.errors import NsfaceError, RecipeError
 from nsface.heads import HEADS, Head
 from nsface.heads.other_identities import Classes, reduce_blocked, reduce_plain
 from nsface.heads.shard import Shard
-from nsface.ranks import Ranks, joined
+from nsface.ranks import ALONE, Ranks, joined
 from nsface.recipe.finetuning import Freeze
 from nsface.recipe.schema import Recipe
+from nsface.run_folder import RunFolder
+from nsface.training import validation_sets
 from nsface.training.loop import Interrupted
 from nsface.training.run import train
 from nsface.training.trainer import Trainer
@@ -167,7 +169,16 @@ def interrupted(ranks: Ranks, chosen: Recipe, out: Path, stop_at: int) -> None:
     ranks.wait()
 
 
+def validated(faces: Path, out: Path, ranks: Ranks = ALONE) -> None:
+    """Train on three people and validate on four, in batches of five images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation_sets, "BATCH", 5)
+        changes: dict[str, Any] = {"batch_size": 6, "validate": {"held_out": 4, "every": 0.5}}
+        train(recipe(faces, head={"name": "softmax"}, **changes), out, ranks=ranks)
+
+
 def train_on_two(ranks: Ranks, faces: Path, out: Path) -> None:
+    validated(faces, out / "validated", ranks)
     for name, changes in RUNS.items():
         train(recipe(faces, **changes), out / name, ranks=ranks)
     interrupted(ranks, recipe(faces, **RUNS["noisy"]), out / "begun-by-two", 2)
@@ -234,6 +245,15 @@ def test_two_ranks_train_what_one_process_trains(
     ranks, form = (environment(of_two / "softmax")[key] for key in ("ranks", "classifier"))
     assert (ranks, form) == (2, "sharded")
     assert environment(tmp_path / "softmax")["ranks"] == 1
+
+    validated(faces, tmp_path / "validated")
+    assert_same_run(tmp_path / "validated", of_two / "validated")
+    alone, shared = (RunFolder(out / "validated") for out in (tmp_path, of_two))
+    scores = [[(line["step"], line["accuracy"]) for line in run.read_validation()] for run in (alone, shared)]
+    assert scores[0] == scores[1]
+    assert [step for step, _ in scores[0]] == [2, 3]
+    assert load_file(shared.best_model_file).keys() == load_file(alone.best_model_file).keys()
+    assert alone.read_held_out() == shared.read_held_out()
 
     whole, again = (load_file(of_two / name / "model.safetensors") for name in ("noisy", "same-again"))
     assert all(torch.equal(whole[name], again[name]) for name in whole), "to the same bits on as many ranks"

@@ -56,6 +56,7 @@ def command(
             note_overlap(embeddings)
         note_zeros(embeddings)
         measured = build_protocol(Bin, {"pairs": file, **given}).measure(embeddings, trials)
+        note_all(measured.notes)
         measured = replace(measured, protocol=file.stem, details={"file": str(file)})
         sets.append(measured.result())
         if plots:

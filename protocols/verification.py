@@ -32,6 +32,7 @@ from nsface.protocols.grouped import group_pairs, operating_point, people_of
 from nsface.protocols.list_files import ListFile, distinct
 from nsface.protocols.protocol import DIMENSIONS, FAR, AnyPath, Found, Protocol, Start, option
 from nsface.protocols.scored_pairs import ScoredPairs
+from nsface.protocols.selected import selection_notes
 from nsface.protocols.transforms import Transform
 from nsface.protocols.trials import Trials
 from nsface.results import Verification, VerificationComparison
@@ -107,6 +108,13 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
         """Score the pairs."""
         return verify(self.result_name(trials), embeddings, trials, **self.scoring)
 
+    @property
+    def _list(self) -> AnyPath:
+        """The file of the list."""
+        (name,) = self.comparable.values()
+        path: AnyPath = getattr(self, name)
+        return path
+
     def result_name(self, trials: T) -> str:
         """What the result is called."""
         return type(self).__name__.lower()
@@ -116,7 +124,7 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
         scored = replace(
             scored,
             embeddings=embeddings,
-            notes=scored.trials.notes(),
+            notes=[*scored.trials.notes(), *selection_notes(embeddings, self._list)],
             calibration=calibrate(scored) if self.calibration else None,
             audit=audit_pairs(self, scored, embeddings) if self.audit else None,
             groups=group_pairs(scored, self._given_groups(self.groups, scored)) if self.groups else None,
@@ -127,11 +135,10 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
         """`scored` with its rates at the calibrated threshold, where one is given."""
         if self.calibrated is None or self.threshold is None:
             return scored
-        (listed,) = self.comparable.values()
         notes = [
             *check_provenance(self.calibrated, self.threshold, embeddings, scored.details.get("pool")),
             *crop_notes(self.calibrated, self.threshold, embeddings),
-            *same_data(self.calibrated, self.threshold, file_digest(getattr(self, listed)), embeddings),
+            *same_data(self.calibrated, self.threshold, file_digest(self._list), embeddings),
             *other_kind(self.calibrated, self.threshold),
         ]
         found = pairs_at(self.calibrated, self.threshold, scored)

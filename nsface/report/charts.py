@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from nsface.report.plots import THRESHOLDS, Plot, System, result_plots
 from nsface.report.svg import render
 from nsface.report.training_plots import LOSS, SATURATION, training_plots
+from nsface.report.validation import BEST, validation_plots
 from nsface.results import Result
 
 if TYPE_CHECKING:
     from nsface.report.runs import Run
 
-__all__ = ["LOSS", "SATURATION", "Chart", "result_charts", "training_charts"]
+__all__ = ["LOSS", "SATURATION", "Chart", "result_charts", "training_charts", "validation_charts"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Chart:
 def training_charts(runs: Sequence[Run], fields: Mapping[str, str]) -> list[Chart]:
     """A chart against steps for each of `fields`, by its title, that the logs have."""
     return [_chart(plot) for plot in training_plots(runs, fields)]
+
+
+def validation_charts(runs: Sequence[Run]) -> list[Chart]:
+    """A chart against epochs for each validation."""
+    return [_chart(plot) for plot in validation_plots(runs)]
 
 
 def result_charts(name: str, results: Mapping[int, tuple[str, Result]]) -> list[Chart]:
@@ -58,6 +64,10 @@ def _caption(plot: Plot) -> str:
         parts = [f"line: {plot.series[0].label}", f"area: {plot.area.label}"]
     if plot.thresholds:
         parts.append(f"bar: {THRESHOLDS}")
+    if any(one.spread for one in plot.series):
+        parts.append("band: ± the standard error")
+    if plot.rings:
+        parts.append(f"ring: {BEST}")
     if plot.reference:
         parts.append(f"thin line: {plot.reference.label}")
     return f"{plot.title}; {', '.join(parts)}" if parts else plot.title

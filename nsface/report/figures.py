@@ -88,8 +88,13 @@ def draw(axes: Axes, plot: Plot) -> dict[str, Artist]:
     for one in plot.series:
         how = style(one.number if several else 0)
         drawn |= _line(axes, one, how)
+        if one.spread:
+            axes.fill_between(one.x, *one.band, color=how["color"], alpha=0.16, linewidth=0)
         if points := plot.points(one):
             axes.plot(*zip(*points, strict=True), "o", color=how["color"], markersize=4, clip_on=False)
+    for x, y, number in plot.rings:
+        color = style(number if several else 0)["color"]
+        axes.plot([x], [y], "o", color=color, markerfacecolor="white", markersize=8, clip_on=False)
     if plot.thresholds:
         drawn[THRESHOLDS] = axes.axvspan(*plot.thresholds, fc="#D55E0060", ec="#D55E00", linewidth=0.8)
     for x, y, text in plot.notes:

@@ -17,7 +17,14 @@ from nsface.recipe.text import dotted
 from nsface.report.answer import find_answer, is_rendered
 from nsface.report.audits import AuditBlock, find_audits
 from nsface.report.by_groups import ByGroups, find_groups
-from nsface.report.charts import LOSS, SATURATION, Chart, result_charts, training_charts
+from nsface.report.charts import (
+    LOSS,
+    SATURATION,
+    Chart,
+    result_charts,
+    training_charts,
+    validation_charts,
+)
 from nsface.report.checks import find_checks
 from nsface.report.comparisons import find_pairs
 from nsface.report.inspections import Inspection, facts
@@ -35,6 +42,7 @@ from nsface.report.tables import (
     single_runs_table,
     what_spread_is,
 )
+from nsface.report.validation import validation_scores
 from nsface.report.worst_errors import Thumbnail, WorstErrors, find_worst_errors
 from nsface.results.official import RENDERED
 from nsface.run_folder import RunFolder
@@ -109,6 +117,8 @@ def render(
         training=[training_row(run) for run in runs],
         loss=training_charts(drawn, LOSS),
         saturation=training_charts(drawn, SATURATION),
+        validation=validation_scores(runs),
+        validated=validation_charts(drawn),
         recipes=rows_of([_recipe(system) for system in systems], differing=True),
         environments=differing,
         common=common,

@@ -35,6 +35,7 @@ class Series:
     Attributes:
         step: each y holds until the next x.
         points: the points themselves are drawn too.
+        spread: of each y, how far a band reaches up and down from it.
     """
 
     label: str
@@ -43,6 +44,13 @@ class Series:
     number: int
     step: bool = False
     points: bool = False
+    spread: Sequence[float] = ()
+
+    @property
+    def band(self) -> tuple[list[float], list[float]]:
+        """The lower and the upper edge of the band."""
+        pairs = list(zip(self.y, self.spread, strict=True)) if self.spread else []
+        return [y - spread for y, spread in pairs], [y + spread for y, spread in pairs]
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,7 @@ class Plot:
         thresholds: the lowest and the highest threshold on the x axis.
         reference: a line to compare the others with.
         notes: short texts below points: x, y, text.
+        rings: points that are marked by a ring: x, y, and the number of the series.
     """
 
     name: str
@@ -68,6 +77,7 @@ class Plot:
     thresholds: tuple[float, float] | None = None
     reference: Series | None = None
     notes: Sequence[tuple[float, float, str]] = ()
+    rings: Sequence[tuple[float, float, int]] = ()
 
     def points(self, series: Series) -> list[tuple[float, float]]:
         """The points of `series` that are drawn themselves: those within the axes, where it shows points."""

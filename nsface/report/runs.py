@@ -1,9 +1,9 @@
 """What a report reads: run folders, and the results of evaluations in them.
 
-Of a folder that `nsface train` wrote (`nsface.run_folder`) the recipe, the environment, the log and the
-record of `nsface overlap --run`; and every `*.json` that has the key `protocol`, as `eval-*` and `compare`
-write with `--json`. Curves and the worst errors are in those results too (`nsface.results.curves`), so
-neither embeddings nor images are needed.
+Of a folder that `nsface train` wrote (`nsface.run_folder`) the recipe, the environment, the log, the scores
+of validations and the record of `nsface overlap --run`; and every `*.json` that has the key `protocol`, as
+`eval-*` and `compare` write with `--json`. Curves and the worst errors are in those results too
+(`nsface.results.curves`), so neither embeddings nor images are needed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Run:
         results: by file name without `.json`, sorted; those in a file of `eval-all` by that name, a colon and
             their title.
         overlap: what `nsface overlap --run` recorded, an entry a test set that was compared.
+        validation: what the network scored while it was trained (`nsface.run_folder.content.ValidationLine`).
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Run:
     log: list[Line]
     results: dict[str, Result]
     overlap: list[OverlapEntry] = field(default_factory=list)
+    validation: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
@@ -83,6 +85,7 @@ def _read(folder: Path, name: str) -> Run:
         log=run.read_log(),
         results=read_results(run),
         overlap=list(run.read_overlap().values()),
+        validation=run.read_validation(),
     )
 
 

@@ -6,6 +6,7 @@ Series are told apart by colour and by dashes; the classes `s0` … `s5` of the 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from html import escape
 from urllib.parse import quote
 
@@ -17,6 +18,9 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 42
 STYLES = 6  # classes of the style sheet
 # A point is a line without length and with round ends: so it has the colour of its series.
 _POINT = "fill:none;stroke-width:6;stroke-linecap:round;stroke-dasharray:none"
+
+_BAND = "stroke:none;opacity:.16"
+_RING = "fill:var(--page);stroke-width:2;stroke-dasharray:none"
 
 
 def render(plot: Plot) -> str:
@@ -35,6 +39,12 @@ def _shapes(plot: Plot) -> Iterable[str]:
     if plot.reference:
         yield f'<path class="axis" d="{_path(plot, plot.reference)}"/>'
     for one in plot.series:
+        if one.spread:
+            low, high = one.band
+            edges = replace(one, x=[*one.x, *reversed(one.x)], y=[*high, *reversed(low)])
+            fill = f"fill:var(--s{one.number % STYLES});{_BAND}"
+            yield f'<path class="band" style="{fill}" d="{_path(plot, edges)}Z"/>'
+    for one in plot.series:
         style = f"s{one.number % STYLES}"
         yield f'<path class="line {style}" d="{_path(plot, one)}"/>'
         if points := plot.points(one):
@@ -46,6 +56,9 @@ def _shapes(plot: Plot) -> Iterable[str]:
             f'<rect class="threshold" x="{left:.1f}" y="{TOP}" width="{max(right - left, 1.0):.1f}" '
             f'height="{HEIGHT - TOP - BOTTOM}"/>'
         )
+    for x, y, number in plot.rings:
+        place = f'cx="{_x(plot.x, x)}" cy="{_y(plot.y, y)}"'
+        yield f'<circle class="ring s{number % STYLES}" style="{_RING}" {place} r="5"/>'
     for x, y, text in plot.notes:
         yield (
             f'<text x="{_x(plot.x, x)}" y="{float(_y(plot.y, y)) + 14:.1f}" text-anchor="middle" '

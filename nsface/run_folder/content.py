@@ -41,6 +41,7 @@ class ValidationLine(_Content):
         name: of the validation.
         auc: the area under the ROC curve of all pairs.
         held_out: whether its pairs are of identities of the training set that are not trained on.
+        best: whether this is the best score so far in the validation that chooses best.safetensors.
         seconds: how long it took.
     """
 
@@ -51,6 +52,7 @@ class ValidationLine(_Content):
     standard_error: Share
     auc: Share
     held_out: bool = False
+    best: bool = False
     seconds: Annotated[float, Field(ge=0, le=1e10)] = 0.0
 
 

@@ -17,6 +17,7 @@ from nsface.checked import checked
 from nsface.errors import DataError, NsfaceError, RecipeError, shown
 from nsface.files import reason, write_text
 from nsface.run_folder.content import Environment, LogLine, OverlapEntry, ResolvedRecipe, ValidationLine
+from nsface.run_folder.json_lines import finished_lines
 from nsface.untrusted import parse_json
 
 if TYPE_CHECKING:
@@ -262,15 +263,7 @@ class RunFolder:
 
     def _lines(self, file: Path, kind: type[BaseModel]) -> list[tuple[dict[str, Any], str]]:
         """Every finished line of `file`, whose lines are of one `kind`, read and as it stands."""
-        found = []
-        for number, text in enumerate(self.read_bytes(file).split(b"\n")[:-1], 1):
-            where, remedy = f"{file}:{number}", "remove the line"
-            try:
-                content = parse_json(text, where)
-            except DataError as error:
-                raise DataError(f"{error}; {remedy}") from error
-            found.append((checked(kind, content, where, remedy), f"{text.decode()}\n"))
-        return found
+        return finished_lines(self.read_bytes(file), str(file), kind)
 
     def read_overlap(self) -> dict[str, OverlapEntry]:
         """How the training set was compared with test sets, by the digest of each test set's names.

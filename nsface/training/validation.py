@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class Score:
     standard_error: float
     auc: float
     held_out: bool = False
+    best: bool = False
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -209,14 +210,14 @@ class Validator:
     def _record(self, scores: Sequence[Score], weights: dict[str, Tensor]) -> None:
         """Write the scores, and the model where it is the best so far."""
         chooser = self._sets[0]
-        for score in scores:
-            self.scores[score.name] = score
-            if score.name == chooser.name:
-                values = vars(score) | {"validation": score.name, "list_digest": chooser.list_digest}
-                selection = Selection(**{key: values[key] for key in Selection.model_fields})
-                if self.best is None or self.best.is_beaten_by(selection):
-                    self.best = Best(selection, weights)
-                    self.best.save(self._run, self._description)
+        if scores[0].name == chooser.name:
+            values = vars(scores[0]) | {"validation": chooser.name, "list_digest": chooser.list_digest}
+            selection = Selection(**{key: values[key] for key in Selection.model_fields})
+            if self.best is None or self.best.is_beaten_by(selection):
+                self.best = Best(selection, weights)
+                self.best.save(self._run, self._description)
+                scores = [replace(scores[0], best=True), *scores[1:]]
+        self.scores |= {score.name: score for score in scores}
         with self._run.validation_file.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(vars(score)) + "\n" for score in scores)
         sync(self._run.validation_file)  # before a checkpoint says that the validation was made

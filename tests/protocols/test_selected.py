@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def test_a_model_chosen_by_the_very_list_is_noted(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(48, 4)).astype(np.float32)
     meta = {SELECTED_ON: digest(lists["chosen.txt"])}
 
-    def notes(meta: dict[str, object], name: str) -> list[str]:
+    def notes(meta: dict[str, Any], name: str) -> list[str]:
         embeddings = Embeddings(names, vectors, meta)
         protocol = Pairs(lists[name])
         return [note for note in protocol.measure(embeddings, protocol.read()).notes if "was chosen" in note]

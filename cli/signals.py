@@ -90,7 +90,13 @@ def _end_interrupted() -> None:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
+        _abandon_files()  # those that a thread is writing
         os._exit(STATUS)
+
+
+def _abandon_files() -> None:
+    if writing := sys.modules.get("nsface.unfinished"):
+        writing.abandon()
 
 
 def _watch(receiving: int) -> None:
@@ -107,8 +113,7 @@ def _end() -> NoReturn:
         if processes := sys.modules.get("multiprocessing"):
             for child in processes.active_children():
                 child.kill()
-        if writing := sys.modules.get("nsface.unfinished"):
-            writing.abandon()
+        _abandon_files()
         if not _reported.is_set():
             os.write(2, b"nsface: interrupted\n")  # not by sys.stderr, which the main thread may hold
     os._exit(STATUS)

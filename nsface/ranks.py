@@ -90,11 +90,15 @@ class Ranks:
 
     def any(self, here: bool) -> bool:
         """Whether `here` is true on any rank. Returns when all have called this, not waiting for devices."""
+        return self.any_of(here)[0]
+
+    def any_of(self, *here: bool) -> tuple[bool, ...]:
+        """`any` of each value, in one exchange."""
         if self.count == 1:
             return here
-        anywhere = torch.tensor(int(here))
+        anywhere = torch.tensor([int(value) for value in here])
         dist.all_reduce(anywhere, dist.ReduceOp.MAX)
-        return bool(anywhere)
+        return tuple(map(bool, anywhere.tolist()))
 
     def wait(self) -> None:
         """Return when all ranks have called this."""

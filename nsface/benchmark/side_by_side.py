@@ -190,7 +190,7 @@ def agreement(recipe: Recipe, identities: int, pixels: Tensor, labels: Any) -> A
         images, there = next(iter(loader.epoch(0)))
         loss = peer.loss(exact.input.normalise(images).contiguous(), there)
         torch.autograd.backward(loss)
-        taken = trainer.take_step(images, there, measure=False)
+        taken = trainer.take_step(images, there)
     own, mean = gradients(trainer.network, trainer.head), taken.output.loss.detach().mean()
     difference = gradients(peer.network, peer.classes) - own
     return Agreement(float((loss.detach() - mean).abs() / mean), float(difference.norm() / own.norm()))

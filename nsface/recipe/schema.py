@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 # keys that do not decide the weights: the path of the images says nothing about which images they are
-KEYS_WITHOUT_EFFECT = {"data", "cache", "streaming", "log_every"}
+KEYS_WITHOUT_EFFECT = {"data", "cache", "streaming", "log_every", "checkpoint_minutes"}
 # keys that came after nsface 0.3, left out of the digest where they have their default: digests stay
 LATER_KEYS = ("init", "freeze", "optimizer.backbone_rate", "guard")
 
@@ -74,6 +74,8 @@ class Recipe(Section):
         guard: what is done about steps that are not finite.
         validate: pairs of faces by which the network is scored while it is trained; the first chooses
             best.safetensors.
+        checkpoint_minutes: the state is saved when so many minutes have passed since it was, and after each
+            epoch; null: after each epoch only.
     """
 
     data: str | None = None
@@ -99,6 +101,7 @@ class Recipe(Section):
     log_every: int = Field(default=50, ge=1, le=LARGEST_COUNT)
     guard: Guard = Guard()
     validate: list[Validation] = Field(default=[])  # type: ignore[assignment]
+    checkpoint_minutes: float | None = Field(default=10.0, gt=0)
 
     @model_validator(mode="before")
     @classmethod

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nsface.errors import ModelError, NsfaceError, shown
-from nsface.files import reason, replacing
+from nsface.files import reason, replacing, sync
 from nsface.finite import not_finite
 from nsface.run_folder import PREVIOUS, RunFolder
 from nsface.untrusted import check_stored_archive
@@ -39,6 +39,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             raise NsfaceError(
                 f"cannot write {shown(path)}: {str(error).splitlines()[0]}; is the disk full?"
             ) from error
+        sync(temporary)  # so that a disk that turns out to be full now leaves both older states
         if path.exists():
             _also_name(path, path.with_name(PREVIOUS))
 

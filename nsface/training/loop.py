@@ -26,19 +26,25 @@ def run_to_end(
     validator: Validator,
     note: Callable[[str], object] | None = None,
 ) -> None:
-    """Train to the end. Write the log, show progress, and save a checkpoint each epoch and when interrupted.
+    """Train to the end. Write the log, show progress, and save the state: see `Saver`.
 
+    It is saved after each epoch, when the recipe's `checkpoint_minutes` have passed, and when interrupted.
     A validation that is due after a step is made before the state of this step is saved; where a signal stops
-    it, it is made when the training goes on. All ranks stop after the same step, and the first one writes.
-    Checkpoints name the `identities`.
+    it, it is made when the training goes on. All ranks save and stop after the same step, and the first one
+    writes. Checkpoints name the `identities`.
 
     Raises:
         Diverged: the loss or a weight is not finite. Earlier checkpoints stay, and the message names one.
         Interrupted: a SIGINT or SIGTERM came; the state after the last step is saved.
     """
     progress = Progress("training", "steps", trainer.total_steps, note, trainer.step)
-    with progress, Log(run, trainer.step, trainer.ranks) as log, Interruption() as interruption:
-        saver, waiting = Saver(trainer, run, log, identities, validator), False
+    with (
+        progress,
+        Log(run, trainer.step, trainer.ranks) as log,
+        Interruption() as interruption,
+        Saver(trainer, run, log, identities, validator) as saver,
+    ):
+        waiting = False
         validator.begin()
 
         def validated() -> bool:
@@ -50,18 +56,23 @@ def run_to_end(
             for line in trainer.run():
                 if line is not None:
                     log.write(line)
-                stop = trainer.ranks.any(interruption.requested) or not validated()
+                saver.check()
+                stop, time_is_up = trainer.ranks.any_of(interruption.requested, saver.time_is_up())
+                stop = stop or not validated()
                 progress.update(1, None if line is None else progress_text(line) + validator.text())
                 last = trainer.step == trainer.total_steps
-                if saver.due() or waiting or stop:
+                if saver.epoch_ends() or time_is_up or waiting or stop:
                     waiting = trainer.in_doubt() and not last
                     if not waiting:  # otherwise after the next step that is finite
                         saver.save()
                 if stop and (not last or validator.due()):
+                    saver.finish()
                     raise interrupted(trainer, saver.saved_step if waiting else None)
+            saver.finish()
         except Diverged as error:
+            earlier = saver.divergence() or error
             left = remedy(trainer, run.latest_checkpoint, saver.saved_step)
-            raise Diverged(f"{error}; {left}") from error
+            raise Diverged(f"{earlier}; {left}") from error
 
 
 def interrupted(trainer: Trainer, saved_step: int | None = None) -> Interrupted:

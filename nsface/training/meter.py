@@ -74,8 +74,8 @@ class Meter:
         return dict(zip(self._fields, means, strict=True))
 
     def state(self) -> dict[str, Tensor | int]:
-        """The sums and the number of samples, for `restore`."""
-        return {"sums": self._sums.cpu(), "samples": self._samples - int(self._left_out)}
+        """The sums, which the next batch changes, and the number of samples, for `restore`."""
+        return {"sums": self._sums, "samples": self._samples - int(self._left_out)}
 
     def restore(self, state: dict[str, Tensor | int]) -> None:
         """Continue from `state`."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from nsface.errors import listing
 from nsface.finite import not_finite
 from nsface.run_folder import RunFolder
+from nsface.training.background import Background
 from nsface.training.checkpoint import save_checkpoint, tensors
+from nsface.training.host_copy import HostCopy, may_be_copied
 from nsface.training.initial import IDENTITIES
 from nsface.training.log import Log
 from nsface.training.trainer import Diverged, Trainer
@@ -17,7 +21,12 @@ from nsface.training.validation import Validator
 
 
 class Saver:
-    """Saves the state of a training into its run folder: which steps it does so after, and how.
+    """Saves the state of a training into its run folder: after which steps, and how.
+
+    The state is copied in host memory and written from there while the training goes on, at most one at a
+    time. Where the copy would take too much memory (`host_copy.SHARE`), the training waits instead.
+
+    It is a context manager: on leaving, it waits until nothing is being written.
 
     Args:
         trainer: the trainer, at the step from which it goes on.
@@ -27,7 +36,8 @@ class Saver:
         validator: has a state of its own, which goes with that of the trainer.
 
     Attributes:
-        saved_step: the step of the newest state.
+        saved_step: the step of the newest state that is whole on the disk. Ranks other than the first take it
+            for whole as soon as it is begun.
     """
 
     def __init__(
@@ -36,32 +46,96 @@ class Saver:
         self._validator = validator
         self._trainer, self._run, self._log, self._identities = trainer, run, log, identities
         self.saved_step = trainer.step
-        self._began = time.monotonic()
+        self._began = self._last = time.monotonic()
         self._seconds_before = run.read_environment().get("seconds", 0.0) if trainer.ranks.first else 0.0
+        minutes = trainer.recipe.checkpoint_minutes
+        self._seconds_between = None if minutes is None else 60 * minutes
+        self._copy = HostCopy()
+        self._in_background: bool | None = None  # decided by the first state
+        self._writing = Background()
 
-    def due(self) -> bool:
-        """Whether the step just done is one after which the state is saved: the last of an epoch, or of all.
-
-        All ranks must call it together.
-        """
+    def epoch_ends(self) -> bool:
+        """Whether the step just done is the last of an epoch, or of all, after which the state is saved."""
         trainer = self._trainer
         last = trainer.step == trainer.total_steps
         return last or trainer.step % trainer.loader.batches_per_epoch == 0
 
+    def time_is_up(self) -> bool:
+        """Whether `checkpoint_minutes` have passed since a state was saved, and none is being written.
+
+        It is the first rank that measures the time, for all; the others never say so.
+        """
+        if self._seconds_between is None or not self._trainer.ranks.first or self._writing.busy:
+            return False
+        return time.monotonic() - self._last >= self._seconds_between
+
+    def check(self) -> None:
+        """Raise what `save` would have raised, about a state written meanwhile. This waits for nothing."""
+        self._writing.check()
+
     def save(self) -> None:
         """Save the state after the step just done. All ranks must call it together.
+
+        Most of the work may be done after this has returned: see `check` and `finish`.
 
         Raises:
             Diverged: the state is not finite.
             NsfaceError: it cannot be written.
         """
+        self.finish()  # the state before it, whose memory is used again
         state = self._trainer.state() | {IDENTITIES: self._identities} | self._validator.state()
-        if self._trainer.ranks.first:
-            self._log.sync()  # a checkpoint must not reach the disk before the lines up to its step
-            save_finite(self._run.latest_checkpoint, state)
-            seconds = self._seconds_before + time.monotonic() - self._began
-            self._run.record_duration(round(seconds, 3))
-        self.saved_step = self._trainer.step
+        self._last = time.monotonic()
+        if not self._trainer.ranks.first:
+            self.saved_step = self._trainer.step
+            return
+        seconds = self._seconds_before + self._last - self._began
+        if self._in_background is None:
+            self._in_background = may_be_copied(state)
+        if self._in_background:
+            copy = self._copy.of(state)
+            self._writing.start(lambda: self._write(copy, seconds))
+        else:
+            self._write(state, seconds)
+
+    def finish(self) -> None:
+        """Return when every state is written.
+
+        Raises:
+            Diverged, NsfaceError: as `save`.
+        """
+        self._writing.wait()
+
+    def divergence(self) -> Diverged | None:
+        """The error about a state that was being written and is not finite, if there is one; waits for it.
+
+        Raises:
+            NsfaceError: as `save`.
+        """
+        try:
+            self.finish()
+        except Diverged as error:
+            return error
+        return None
+
+    def _write(self, state: dict[str, Any], seconds: float) -> None:
+        self._copy.wait()
+        self._log.sync()  # a checkpoint must not reach the disk before the lines up to its step
+        save_finite(self._run.latest_checkpoint, state)
+        self.saved_step = state["step"]
+        self._run.record_duration(round(seconds, 3))
+
+    def __enter__(self) -> Saver:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        elif issubclass(kind, Exception):
+            with suppress(Exception):  # what ended the training is what is said
+                self.finish()
+        # a second Ctrl-C waits for nothing
 
 
 def save_finite(path: Path, state: dict[str, Any]) -> None:

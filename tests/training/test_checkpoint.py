@@ -192,6 +192,103 @@ def test_a_checkpoint_that_cannot_be_written_leaves_both(
     assert names == {"latest.pt": 1, "previous.pt": 0}
 
 
+def state_of(step: int) -> dict[str, Any]:
+    """What `load_checkpoint` takes for a state."""
+    parts: dict[str, Any] = {part: {} for part in ("network", "head", "auxiliary")}
+    meter = {"sums": torch.zeros(1), "samples": 0}
+    return {"step": step, "optimizer": {"state": {}}, "meter": meter, **parts}
+
+
+class Calls:
+    """Calls of the system by which files are made whole; `place` of them is not made any more."""
+
+    NAMES = ("fsync", "link", "replace", "unlink")
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, killed_at: int | None = None) -> None:
+        self.made: list[tuple[str, str]] = []
+        for name in self.NAMES:
+            monkeypatch.setattr(os, name, self._noting(name, getattr(os, name), killed_at))
+        write = torch.save
+
+        def in_halves(state: dict[str, Any], path: Path) -> None:
+            write(state, path)
+            whole = path.read_bytes()
+            path.write_bytes(whole[: len(whole) // 2])
+            os.fsync(-1)
+            path.write_bytes(whole)
+
+        monkeypatch.setattr(torch, "save", in_halves)
+
+    def _noting(self, name: str, call: Callable[..., Any], killed_at: int | None) -> Callable[..., Any]:
+        def noted(*arguments: Any, **options: Any) -> Any:
+            if len(self.made) == killed_at:
+                os._exit(9)
+            first = arguments[0]
+            path = os.readlink(f"/proc/self/fd/{first}") if name == "fsync" and first >= 0 else str(first)
+            self.made.append((name, Path(path).name))
+            return None if first == -1 else call(*arguments, **options)
+
+        return noted
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking where there are threads
+def test_killed_anywhere_in_a_save_there_is_a_good_state_and_the_next_save_removes_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[int] = []
+    while 0 not in ends:
+        run = RunFolder(tmp_path / str(len(ends)))
+        run.checkpoints.mkdir(parents=True)
+        for step in (1, 2):
+            save_checkpoint(run.latest_checkpoint, state_of(step))
+        child = os.fork()
+        if not child:
+            Calls(monkeypatch, killed_at=len(ends))
+            save_checkpoint(run.latest_checkpoint, state_of(3))
+            os._exit(0)
+        ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        kept = {path.name: load_checkpoint(path, CPU)["step"] for path in run.saved_checkpoints()}
+        assert kept in (
+            {"latest.pt": 2, "previous.pt": 1},
+            {"latest.pt": 2, "previous.pt": 2},
+            {"latest.pt": 3, "previous.pt": 2},
+        )
+        save_checkpoint(run.latest_checkpoint, state_of(4))
+        assert {path.name for path in run.checkpoints.iterdir()} == {"latest.pt", "previous.pt"}
+        assert load_checkpoint(run.previous_checkpoint, CPU)["step"] == kept["latest.pt"]
+    assert ends == [9] * (len(ends) - 1) + [0]
+    assert len(ends) > 6
+
+
+def test_a_state_is_on_the_disk_before_it_takes_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_checkpoint(tmp_path / "latest.pt", state_of(1))
+    made = Calls(monkeypatch).made
+    save_checkpoint(tmp_path / "latest.pt", state_of(2))
+    temporary = ".latest.pt.part0.pt"
+    written, named = made.index(("fsync", temporary)), made.index(("replace", temporary))
+    assert written < min(made.index(call) for call in made if call[0] in ("link", "replace"))
+    assert ("fsync", tmp_path.name) in made[named:], "and so is its name, at the end"
+
+
+def test_where_the_disk_is_full_at_the_last_moment_both_older_states_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems say so only when a file is synced."""
+    for step in (1, 2):
+        save_checkpoint(tmp_path / "latest.pt", state_of(step))
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(NsfaceError, match=r"cannot write .*latest\.pt: no space left on device"):
+        save_checkpoint(tmp_path / "latest.pt", state_of(3))
+    names = {path.name: load_checkpoint(path, CPU)["step"] for path in tmp_path.iterdir()}
+    assert names == {"latest.pt": 2, "previous.pt": 1}
+
+
 def test_a_run_cannot_be_made_shorter_than_it_is(small: Small, place: Path) -> None:
     with pytest.raises(RecipeError, match="the run is at step 15 already, and is to have 10"):
         train(small(epochs=2), place, resume=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
+
+from nsface.images.decoding_memory import main_memory
 
 _MEMINFO = Path("/proc/meminfo")
 _OWN_GROUPS = Path("/proc/self/cgroup")
@@ -21,7 +22,7 @@ def free_memory() -> int:
         text = _MEMINFO.read_text(encoding="ascii")
         free = int(re.findall(r"^MemAvailable:\s+(\d+) kB$", text, re.MULTILINE)[0]) * 1024
     except (OSError, LookupError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        return main_memory() // 2
     return max(0, min([free, *_left_by_groups()]))
 
 

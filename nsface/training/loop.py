@@ -28,8 +28,8 @@ def run_to_end(
 ) -> None:
     """Train to the end. Write the log, show progress, and save the state: see `Saver`.
 
-    It is saved after each epoch, when the recipe's `checkpoint_minutes` have passed, and when interrupted.
-    A validation that is due after a step is made before the state of this step is saved; where a signal stops
+    It is saved after each epoch, when the recipe's `checkpoint_minutes` have passed, and when interrupted. A
+    validation that is due after a step is made before the state of this step is saved; where a signal stops
     it, it is made when the training goes on. All ranks save and stop after the same step, and the first one
     writes. Checkpoints name the `identities`.
 
@@ -44,7 +44,7 @@ def run_to_end(
         Interruption() as interruption,
         Saver(trainer, run, log, identities, validator) as saver,
     ):
-        waiting = False
+        waiting = False  # for a step whose state may be saved
         validator.begin()
 
         def validated() -> bool:

@@ -14,11 +14,11 @@ from itertools import chain, islice
 from pathlib import Path
 
 from nsface.errors import NsfaceError, shown
-from nsface.unfinished import lock, share, unfinished
+from nsface.unfinished import lock, not_inherited, share, unfinished
 
 __all__ = [
     "FULL", "check_folder", "check_new_folder", "check_writable", "digest", "lock", "make_folder",
-    "new_folder", "place_folder", "reason", "replacing", "share", "sync", "write_text",
+    "new_folder", "not_inherited", "place_folder", "reason", "replacing", "share", "sync", "write_text",
 ]  # fmt: skip
 
 FULL = {ENOSPC, EDQUOT, EFBIG}  # the errors of writing to a full disk, or beyond a limit

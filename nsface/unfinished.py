@@ -3,6 +3,10 @@
 What becomes `NAME` is written as `.NAME.part0`, locked while its writer lives. The next writer of that name
 takes over what a killed one has left, and never what a living one writes: that is locked, and the second of
 two takes `.NAME.part1`.
+
+A forked process, such as one that decodes images, has its parent's open files, and with them the locks. It
+lets go of them at once, since it may outlive a parent that is killed by some seconds, in which nobody else
+could write.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ _NOT_OURS = {EACCES, EISDIR, ELOOP, ENOTDIR, EPERM}
 _SLOTS = 64  # processes that can write one name at a time
 
 _being_written: dict[int, Path] = {}  # by the open file that holds the lock
+_locked: set[int] = set()  # other open files that hold a lock
 
 
 def lock(file: int | IO[bytes] | IO[str], *, required: bool = False, shared: bool = False) -> bool:
@@ -42,6 +47,27 @@ def lock(file: int | IO[bytes] | IO[str], *, required: bool = False, shared: boo
         if required:
             raise
     return True
+
+
+@contextmanager
+def not_inherited(handle: int) -> Iterator[None]:
+    """While entered, processes that this one forks do not hold the lock of the open file `handle`."""
+    _locked.add(handle)
+    try:
+        yield
+    finally:
+        _locked.discard(handle)
+
+
+def _let_go() -> None:
+    """In a process that was just forked: put something else in the place of its parent's locked files."""
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    for handle in (*_being_written, *_locked):
+        os.dup2(nothing, handle, inheritable=False)
+    os.close(nothing)
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def abandon() -> None:

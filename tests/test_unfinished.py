@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -152,3 +153,30 @@ def test_what_is_abandoned_is_gone_but_not_what_has_its_name(tmp_path: Path, fol
         abandon()
         assert not left.exists()
         assert sorted(tmp_path.iterdir()) == [renamed, tmp_path / "a"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking where there are threads
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_killed_writer_is_known_as_dead_while_a_process_it_forked_lives(
+    tmp_path: Path, folder: bool
+) -> None:
+    receiving, sending = os.pipe()
+    writing = os.fork()
+    if not writing:
+        with unfinished(tmp_path / "x", folder=folder):
+            forked = os.fork()
+            if not forked:
+                signal.pause()
+            os.write(sending, str(forked).encode())
+            os._exit(0)  # as if it were killed: nothing is cleaned up
+    os.waitpid(writing, 0)
+    forked = int(os.read(receiving, 20))
+    try:
+        assert [path.name for path in tmp_path.iterdir()] == [".x.part0"]
+        with unfinished(tmp_path / "x", folder=folder) as path:
+            assert path.name == ".x.part0"
+        assert not list(tmp_path.iterdir())
+    finally:
+        os.kill(forked, signal.SIGKILL)
+        os.close(receiving)
+        os.close(sending)

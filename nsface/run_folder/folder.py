@@ -129,7 +129,8 @@ class RunFolder:
                     f"{shown(self.path)}: another process is training in this folder; wait for it, or choose "
                     "another --out"
                 )
-            yield
+            with files.not_inherited(handle):
+                yield
         finally:
             os.close(handle)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,25 @@ def test_one_process_holds_the_folder(run: RunFolder) -> None:
             pass
     with run.locked():
         pass
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking where there are threads
+def test_a_process_that_the_holder_forked_does_not_hold_the_folder(run: RunFolder) -> None:
+    receiving, sending = os.pipe()
+    with run.locked():
+        forked = os.fork()
+        if not forked:
+            os.write(sending, b"here")
+            signal.pause()
+        assert os.read(receiving, 4) == b"here"
+    try:
+        with run.locked():
+            assert run.checkpoints.is_dir()
+    finally:
+        os.close(receiving)
+        os.close(sending)
+        os.kill(forked, signal.SIGKILL)
+        os.waitpid(forked, 0)
 
 
 def test_the_log_is_read_up_to_the_line_that_is_being_written(run: RunFolder) -> None:

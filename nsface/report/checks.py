@@ -24,7 +24,9 @@ def _lines(run: Run) -> list[str]:
     if images and identities:
         rendered = " rendered" if run.environment.get("rendered") else ""
         lines.insert(
-            0, f"trained on {images:,}{rendered} images of {identities:,} identities, {excluded} excluded"
+            0,
+            f"trained on {images:,}{rendered} images of {identities:,} identities, {excluded} excluded"
+            + (f", {run.held_out} held out to validate on" if run.held_out else ""),
         )
     if figures := _unofficial(run):
         lines.append(f"not on the official lists: {'; '.join(figures)}")

@@ -14,7 +14,8 @@ from nsface.report.runs import Run
 from nsface.report.systems import System, measured_keys
 from nsface.run_folder import RunFolder
 
-_NO_MATTER = {"seed", "log_every", "data"}  # keys of a recipe; the data are known by their fingerprint
+# keys of a recipe; data are known by their fingerprint, and identities that are held out by their number
+_NO_MATTER = {"seed", "log_every", "data", "validate"}
 _CIRCUMSTANCES = {"precision": "precision", "torch": "version of torch", "nsface": "version of nsface"}
 MOST = 6  # names in a sentence
 
@@ -71,6 +72,8 @@ def _recipes(systems: Sequence[System], pairs: Sequence[Pair]) -> Iterator[str]:
     fingerprints = {system.runs[0].environment.get("data") for system in systems}
     if len(fingerprints) > 1:
         parts.append("data")
+    if len({system.runs[0].held_out for system in systems}) > 1:
+        parts.append("validate.held_out")
     if "head" in parts and len(parts) > 1:
         others = _names([part for part in parts if part != "head"])
         yield f"The recipes differ in more than the head ({others}): a difference is not the head's alone."

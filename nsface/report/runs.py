@@ -47,6 +47,11 @@ class Run:
     overlap: list[OverlapEntry] = field(default_factory=list)
     validation: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def held_out(self) -> int:
+        """How many identities of the training set were held out of the training."""
+        return sum(one.get("held_out") or 0 for one in self.recipe.get("validate") or [])
+
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
     """Read run folders.

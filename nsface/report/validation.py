@@ -92,14 +92,14 @@ def _plot(place: int, name: str, runs: Sequence[Run]) -> Plot:
         rings += [(one["epoch"], one["accuracy"], number) for one in lines if one["step"] == chosen]
     lowest = min(min(one.band[0]) for one in series)
     highest = max(max(one.band[1]) for one in series)
-    low = max(0.0, _STEP * (lowest // _STEP))
+    low = min(max(0.0, _STEP * (lowest // _STEP)), 1.0 - _STEP)
     high = max(low + _STEP, min(1.0, _STEP * -(-highest // _STEP)))
     title = f"validation accuracy on {shown(name)}"
     return Plot(
         f"validation-{place}",
         title,
         f"{title} against epochs: {'; '.join(said)}",
-        Axis("epoch", 0.0, max(max(one.x) for one in series)),
+        Axis("epoch", 0.0, max(1.0, *(max(one.x) for one in series))),
         Axis("", low, high, per_cent=True),
         series,
         rings=rings,

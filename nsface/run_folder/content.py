@@ -86,6 +86,10 @@ class _Init(_Content):
     model: str
 
 
+class _Validation(_Content):
+    held_out: Count | None = None
+
+
 class ResolvedRecipe(_Content):
     """What is read of `recipe.yaml` where the network and the head that it names need not exist here."""
 
@@ -93,6 +97,7 @@ class ResolvedRecipe(_Content):
     network: _Named
     init: _Init | None = None
     exclude: list[str] | None = None
+    validations: list[_Validation] | None = Field(default=None, alias="validate")
 
 
 class OverlapEntry(BaseModel):

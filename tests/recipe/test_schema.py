@@ -270,6 +270,39 @@ def test_a_sampler_gives_the_batch_size(tmp_path: Path) -> None:
         load_recipe(path, {"auxiliary": [{"name": "x"}]})
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("validate: {imags: a}", r":11: validate\.imags: no such key \(did you mean 'images'\?\); there are"),
+        ("validate: {images: a}", ":11: .*give either images and pairs, or bin, or held_out"),
+        ("validate: {bin: a, held_out: 9}", ":11: .*give either images and pairs, or bin, or held_out"),
+        ("validate: {bin: []}", r":11: validate\.bin: input should be a valid string"),
+        ("validate: [{held_out: 9}, {held_out: 8}]", ":11: validate: held_out may stand once"),
+        ("validate:\n  held_out: 9\n  every: 0", r":13: validate\.every: input should be greater than 0"),
+        ("validate:\n- held_out: 9\n- bin: 3", r":13: validate\.1\.bin: input should be a valid string"),
+        ("validate: 5", ":11: validate: input should be a valid list"),
+    ],
+)
+def test_wrong_validations_are_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(tmp_path, GOOD + text))
+
+
+def test_validations_are_written_with_the_least(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "validate: {bin: [lfw.bin, agedb.bin], every: 0.5}\n")
+    found = load_recipe(path)
+    assert [(one.bin, one.every) for one in found.validate] == [("lfw.bin", 0.5), ("agedb.bin", 0.5)]
+    assert load_recipe(write(tmp_path, found.to_yaml())) == found
+    path = write(tmp_path, GOOD)
+    plain = load_recipe(path)
+    assert found.digest() == plain.digest(), "looking at a network does not change it"
+    held = load_recipe(path, {"validate.held_out": 20, "validate.every": 2})
+    assert (held.validate[0].held_out, held.validate[0].every, held.held_out) == (20, 2, 20)
+    assert held.digest() != plain.digest()
+    assert held.digest() == load_recipe(path, {"validate.held_out": 20}).digest()
+    assert load_recipe(path, {"validate": None}) == plain
+
+
 def test_digest_follows_what_decides_the_weights(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
     digest = load_recipe(path).digest()

@@ -29,9 +29,9 @@ def make_run(name: str, *, head: str = "softmax", seed: int = 0, **keys: Any) ->
     recipe = {"head": {"name": head}, "network": {"name": "light-resnet"}, "epochs": 3, "seed": seed}
     changed = keys.pop("recipe", {})
     environment = {"torch": "2.6", "data": "digest"} | keys.pop("environment", {})
-    overlap = keys.pop("overlap", [CHECKED])
+    overlap, validation = keys.pop("overlap", [CHECKED]), keys.pop("validation", [])
     folder = Path("runs") / name
-    return Run(folder, name, recipe | changed, "text", environment, [LINE], keys, overlap)
+    return Run(folder, name, recipe | changed, "text", environment, [LINE], keys, overlap, validation)
 
 
 def lfw(accuracy: float, **keys: Any) -> Verification:

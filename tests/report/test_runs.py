@@ -116,6 +116,26 @@ def test_a_line_of_the_log_that_is_none(run: Path, line: bytes) -> None:
     assert "\n" not in str(error.value)
 
 
+VALIDATED = {"step": 16, "epoch": 4.0, "name": "lfw", "accuracy": 0.9, "standard_error": 0.01, "auc": 0.95}
+
+
+def test_a_line_of_the_validations_that_is_none(run: Path) -> None:
+    for key, value in [
+        ("name", 5),
+        ("accuracy", 2),
+        ("auc", None),
+        ("step", -1),
+        ("epoch", 1e300),
+        ("best", 1),
+    ]:
+        (run / "validation.jsonl").write_text(json.dumps(VALIDATED | {key: value}) + "\n")
+        with pytest.raises(DataError, match=r"validation\.jsonl:1: .*; remove the line"):
+            read_runs([run])
+    extreme = [VALIDATED | {"accuracy": a, "standard_error": 1.0, "epoch": e} for a, e in [(1, -1), (0, 0)]]
+    (run / "validation.jsonl").write_text("".join(json.dumps(line) + "\n" for line in extreme))
+    assert "validation accuracy on lfw" in render(read_runs([run]))
+
+
 @pytest.mark.parametrize(
     "recipe",
     [
@@ -126,6 +146,7 @@ def test_a_line_of_the_log_that_is_none(run: Path, line: bytes) -> None:
         "head: {name: [x]}\nnetwork: {name: x}",
         "head: {name: x}\nnetwork: 5",
         RECIPE.replace("[]", "5"),
+        RECIPE + "validate: [{held_out: x}]",
         RECIPE + "a: !!timestamp 2000-99-99",
         RECIPE + "a: !!bool x",
         RECIPE + "a: !!python/object/apply:os.getcwd []",

@@ -24,11 +24,12 @@ def run(tmp_path: Path) -> RunFolder:
 def test_files_have_the_documented_names(run: RunFolder) -> None:
     files = (
         run.recipe_file, run.environment_file, run.log_file, run.model_file, run.checkpoints,
-        run.overlap_file, run.report_file,
+        run.overlap_file, run.report_file, run.validation_file, run.best_model_file, run.held_out_file,
+        run.held_out_pairs_file,
     )  # fmt: skip
     assert [file.relative_to(run.path).as_posix() for file in files] == [
         "recipe.yaml", "environment.json", "log.jsonl", "model.safetensors", "checkpoints", "overlap.json",
-        "report.html",
+        "report.html", "validation.jsonl", "best.safetensors", "held_out.txt", "held_out_pairs.txt",
     ]  # fmt: skip
 
 
@@ -108,6 +109,22 @@ def test_a_damaged_line_of_the_log_is_named(run: RunFolder, line: str) -> None:
         run.read_log()
     with pytest.raises(DataError, match=r"log\.jsonl:2: .*; remove the line"):
         run.shorten_log(1)
+
+
+def test_validations_are_read_and_shortened_as_the_log_is(run: RunFolder) -> None:
+    line = {"epoch": 1.0, "name": "lfw", "accuracy": 0.9, "standard_error": 0.01, "auc": 0.95}
+    assert run.read_validation() == []
+    run.validation_file.write_text("".join(json.dumps({"step": n} | line) + "\n" for n in (1, 2, 3)) + '{"s')
+    assert run.read_validation() == [{"step": n} | line for n in (1, 2, 3)]
+    run.shorten_validation(2)
+    assert run.read_validation() == [{"step": n} | line for n in (1, 2)]
+
+
+def test_identities_that_are_held_out_read_back(run: RunFolder) -> None:
+    assert run.read_held_out() == []
+    run.write_held_out(["Ann\x85Lee", "caf\udce9"], "a\tb\t1\t0\n")
+    assert run.read_held_out() == ["Ann\x85Lee", "caf\udce9"]
+    assert run.held_out_pairs_file.read_text() == "a\tb\t1\t0\n"
 
 
 def test_the_environment_reads_back(run: RunFolder) -> None:

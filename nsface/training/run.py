@@ -23,6 +23,12 @@ from nsface.training.build import build_auxiliary, build_head
 from nsface.training.checkpoint import restore_newest
 from nsface.training.data import make_loader, training_set
 from nsface.training.environment import describe_data, describe_environment, describe_parts, utc_now
+from nsface.training.guards.memory import (
+    advice_on_batch,
+    advice_on_pixels,
+    advice_on_weights,
+    enough_memory,
+)
 from nsface.training.initial import InitialModel
 from nsface.training.loop import run_to_end
 from nsface.training.resuming import check_data, check_folder, claimed, finished, recorded_environment
@@ -55,7 +61,8 @@ def train(
     Raises:
         RecipeError: a value is wrong, or, with `resume`, the recipe is not that of the folder.
         DataError: the images cannot be used.
-        NsfaceError: the folder holds a run already or cannot be written, or the training diverged.
+        NsfaceError: the folder holds a run already or cannot be written, the training diverged, or memory
+            does not suffice.
         Interrupted: a SIGINT or SIGTERM came; the state after the last step is saved.
     """
     run = RunFolder(out)
@@ -75,8 +82,10 @@ def train(
     if complete:
         return run.model_file
     sets = validation_sets(recipe, source, ranks, note)
-    loader = make_loader(recipe, source, chosen, labels, device, ranks, note)
-    trainer = make_trainer(recipe, len(identities), loader, device, ranks)
+    with enough_memory(lambda _: advice_on_pixels(len(chosen), recipe)):
+        loader = make_loader(recipe, source, chosen, labels, device, ranks, note)
+    with enough_memory(lambda _: advice_on_weights(recipe, len(identities))):
+        trainer = make_trainer(recipe, len(identities), loader, device, ranks)
     description = describe_model(recipe, len(identities))
     validator = Validator(trainer, run, sets, description)
     if initial is not None:
@@ -88,7 +97,7 @@ def train(
         if begun:
             restore_newest(run, device, partial(restore, trainer, validator), note, mend=ranks.first)
         record_start(trainer, run, data, command, recipe_changes if begun else {}, note)
-        with loader:
+        with enough_memory(lambda error: advice_on_batch(trainer, run.latest_checkpoint, error)), loader:
             run_to_end(trainer, run, identities, validator, note)
         if ranks.first:
             save_model(run.model_file, trainer.model(), description)

@@ -46,9 +46,9 @@ __all__ = [
 ]
 
 # keys that do not decide the weights: the path of the images says nothing about which images they are
-KEYS_WITHOUT_EFFECT = {"data", "cache", "streaming", "log_every", "checkpoint_minutes"}
+KEYS_WITHOUT_EFFECT = {"data", "cache", "streaming", "log_every", "checkpoint_minutes", "guard.learning"}
 # keys that came after nsface 0.3, left out of the digest where they have their default: digests stay
-LATER_KEYS = ("init", "freeze", "optimizer.backbone_rate", "guard")
+LATER_KEYS = ("init", "freeze", "optimizer.backbone_rate", "guard.skip")
 
 
 # pydantic keeps a method of that name, of its first version, which nothing here calls
@@ -205,15 +205,17 @@ class Recipe(Section):
         Keys that recipes of nsface 0.3 did not have are left out where they have no effect, so that the
         digests of those recipes stay.
         """
-        values = self.model_dump(exclude=KEYS_WITHOUT_EFFECT)
-        for key in LATER_KEYS:
+        values = self.model_dump()
+        for key in (*KEYS_WITHOUT_EFFECT, *LATER_KEYS):
             *parents, last = key.split(".")
             section, kind = values, type(self)
             for parent in parents:
                 section, kind = section[parent], type(getattr(self, parent))
             default = kind.model_fields[last].get_default(call_default_factory=True)
-            if section[last] == (default.model_dump() if isinstance(default, Section) else default):
+            if key in KEYS_WITHOUT_EFFECT or section[last] == default:
                 del section[last]
+        if not values["guard"]:
+            del values["guard"]
         if self.init is not None:
             values["init"] = self.init.digest
         del values["validate"]  # which says when weights are looked at

@@ -34,14 +34,19 @@ class Optimizer(Section):
 
 
 class Guard(Section):
-    """What is done about steps whose loss or gradient is not finite. Each is skipped, and changes nothing.
+    """What is done about a training that goes wrong.
+
+    A step whose loss or gradient is not finite is skipped: it changes nothing.
 
     Attributes:
         skip: after so many of them in a row the run ends. They are counted where a line is logged or a state
             is saved.
+        learning: after so many steps a line says so if nothing has been learned; null: after the warm-up and
+            an epoch, or a tenth of the run where this is longer.
     """
 
     skip: int = Field(default=10, ge=1, le=LARGEST_COUNT)
+    learning: int | None = Field(default=None, ge=1, le=LARGEST_COUNT)
 
 
 class Schedule(Section):

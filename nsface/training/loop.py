@@ -56,6 +56,8 @@ def run_to_end(
             for line in trainer.run():
                 if line is not None:
                     log.write(line)
+                if note is not None and trainer.step == trainer.learning.steps:
+                    list(map(note, trainer.learning.remarks()))
                 saver.check()
                 stop, time_is_up = trainer.ranks.any_of(interruption.requested, saver.time_is_up())
                 stop = stop or not validated()

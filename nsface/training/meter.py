@@ -74,11 +74,11 @@ class Meter:
         return dict(zip(self._fields, means, strict=True))
 
     def state(self) -> dict[str, Tensor | int]:
-        """The sums, which the next batch changes, and the number of samples, for `restore`."""
-        return {"sums": self._sums, "samples": self._samples - int(self._left_out)}
+        """The sums, which the next batch changes, and the numbers of samples, for `restore`."""
+        return {"sums": self._sums, "samples": self._samples, "left_out": self._left_out}
 
     def restore(self, state: dict[str, Tensor | int]) -> None:
         """Continue from `state`."""
         self._sums.copy_(torch.as_tensor(state["sums"]))
         self._samples = int(state["samples"])
-        self._left_out.zero_()
+        self._left_out.fill_(state.get("left_out", 0))  # nsface 0.3 left nothing out

@@ -18,6 +18,7 @@ from nsface.ranks import ALONE, Ranks
 from nsface.recipe.schema import Recipe
 from nsface.seeds import derived_seed
 from nsface.training.freezing import Freezing
+from nsface.training.guards.learning import Learning
 from nsface.training.guards.skipping import Skipped
 from nsface.training.meter import Meter
 from nsface.training.optimizer import make_optimizer, restore_optimizer, set_rate
@@ -85,6 +86,8 @@ class Trainer:
         self.step = 0
         self.seconds_beside = 0.0
         self.total_steps = recipe.iterations or (recipe.epochs or 0) * loader.batches_per_epoch
+        steps_per_epoch = loader.batches_per_epoch
+        self.learning = Learning(recipe, self.head, loader.labels, steps_per_epoch, self.total_steps)
         # the schedule counts time in iterations or in epochs, as the recipe does
         self._steps_per_time = 1 if recipe.iterations else loader.batches_per_epoch
         parts = (self.network, self.head, self.auxiliary)
@@ -137,6 +140,7 @@ class Trainer:
         set_rate(self.optimizer, rate)
         taken = self.take_step(images, labels)
         self.meter.add(taken.output, taken.auxiliary_losses, taken.finite)
+        self.learning.add(self.step, taken.output, taken.finite)
         self.step += 1
         return rate, taken
 
@@ -164,7 +168,10 @@ class Trainer:
         Raises:
             Diverged: too many steps in a row were skipped, or what is trained is not finite.
         """
-        return self._check_skipped().row > 0
+        skipped = self._check_skipped()
+        if broken := self._not_finite():
+            raise Diverged(f"what is trained is no longer finite at step {self.step} ({broken})")
+        return skipped.row > 0
 
     def _check_skipped(self, taken: Taken | None = None) -> Skipped:
         """How many steps were skipped; raises if that cannot go on. `taken` is what the last step left."""
@@ -173,19 +180,20 @@ class Trainer:
         if taken is not None and skipped.row:
             what = taken.not_finite()
         if skipped.row and (broken := self._not_finite()):
-            raise Diverged(f"{what} at step {self.step}; {broken}")
+            raise Diverged(f"{what} at step {self.step}, and what is trained no longer finite ({broken})")
         if skipped.longest >= min(self.recipe.guard.skip, self.total_steps):
             where = "at" if skipped.row else "before"
             raise Diverged(f"{what} {where} step {self.step}, in {skipped.longest} steps in a row")
         return skipped
 
     def _not_finite(self) -> str:
-        """Which weights are not finite, on whichever rank; empty if all are."""
+        """What of the weights and their momentum is not finite, on whichever rank; empty if all are."""
         parts = (self.network, self.head, self.auxiliary)
-        broken = not_finite({name: tensor for part in parts for name, tensor in part.state_dict().items()})
-        if not self.ranks.any(bool(broken)):
-            return ""
-        return f"weights are not finite ({listing(broken, 3) or 'on another rank'})"
+        found = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
+        for number, kept in enumerate(self.optimizer.state.values()):
+            found |= {f"momentum {number}": tensor for tensor in kept.values() if isinstance(tensor, Tensor)}
+        broken = not_finite(found)
+        return (listing(broken, 3) or "on another rank") if self.ranks.any(bool(broken)) else ""
 
     @torch.no_grad()
     def _check_embeddings(self, images: Tensor) -> None:
@@ -212,7 +220,7 @@ class Trainer:
             "auxiliary": self.auxiliary.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "meter": self.meter.state(),
-            "guard": self.take_step.skipping.state(),
+            "guard": self.take_step.skipping.state() | self.learning.state(),
         }
         if self.head.shard is not None:
             self._change_identity_rows(state, self.head.shard.gather_on_first_rank)
@@ -236,6 +244,7 @@ class Trainer:
             self.meter.restore(state["meter"])
             if "guard" in state:  # nsface 0.3 counted nothing
                 self.take_step.skipping.restore(state["guard"])
+                self.learning.restore(state["guard"])
         # what a foreign state raises, which may hold anything in place of a tensor or a dictionary
         except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
             raise ModelError("not a checkpoint of this training, or a damaged one") from error

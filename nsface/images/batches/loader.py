@@ -55,6 +55,11 @@ class BatchLoader(ABC):
         self._generator = torch.Generator(device)
 
     @property
+    def labels(self) -> Tensor:
+        """The identity of each image, int64, N, on the device."""
+        return self._labels
+
+    @property
     def batches_per_epoch(self) -> int:
         return self._sampler.batches_per_epoch
 

@@ -106,12 +106,12 @@ class Skipping:
 
     def state(self) -> dict[str, Any]:
         """The counts and the norm, for `restore`."""
-        return {"skipped": self._counts.tolist(), "norm": self.norm()}
+        return {"skipped": self._counts, "norm": self._norm}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from `state`."""
-        self._counts.copy_(torch.tensor(state["skipped"], dtype=torch.int64).view(3))
-        self._norm.fill_(state["norm"])
+        self._counts.copy_(state["skipped"])
+        self._norm.copy_(state["norm"])
 
 
 def _joined(buffers: list[Tensor]) -> Tensor:

@@ -33,16 +33,22 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture
 def make() -> Callable[..., Trainer]:
-    """`make(**changes)` is the trainer of such a recipe: images are the faces of four people, with noise."""
+    """`make(**changes)` is the trainer of such a recipe: `images` of each of four people, with noise.
 
-    def made(**changes: Any) -> Trainer:
+    With `shuffled` the labels have nothing to do with the images.
+    """
+
+    def made(images: int = 6, shuffled: bool = False, **changes: Any) -> Trainer:
         recipe = Recipe.model_validate(SETTINGS | changes)
         draw = np.random.default_rng(0)
         faces = draw.integers(0, 256, (4, 1, 16, 16, 3))
-        pixels = np.clip(faces + draw.integers(-50, 50, (4, 6, 16, 16, 3)), 0, 255).astype(np.uint8)
-        labels = np.arange(4).repeat(6)
-        sampler, device = Shuffled(24, recipe.batch_size, recipe.seed), torch.device("cpu")
-        loader = Loader(pixels.reshape(24, 16, 16, 3), labels, sampler, Augmentation(), recipe.seed, device)
+        noise = draw.integers(-50, 50, (4, images, 16, 16, 3))
+        pixels = np.clip(faces + noise, 0, 255).astype(np.uint8).reshape(-1, 16, 16, 3)
+        labels = np.arange(4).repeat(images)
+        if shuffled:
+            labels = draw.permutation(labels)
+        sampler, device = Shuffled(4 * images, recipe.batch_size, recipe.seed), torch.device("cpu")
+        loader = Loader(pixels, labels, sampler, Augmentation(), recipe.seed, device)
         return make_trainer(recipe, 4, loader, device, ALONE)
 
     return made

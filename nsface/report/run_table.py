@@ -146,13 +146,13 @@ class RunTable:
         for group in groups:
             found = self._over_seeds(group)
             loss, *rates = found.values()
-            cells = [_cell(loss, len(group.runs), lambda value: f"{value:.4g}")]
+            cells = [_cell(loss, len(group.runs), lambda value: f"{value:.3g}")]
             cells += [_cell(rate, len(group.runs), percent) for rate in rates]
             rows.append([group.name, str(len(group.runs)), *cells])
         return columns(rows, "", width)
 
     def _test_lines(self, baseline: str, width: int) -> Iterator[str]:
-        """A row for each test, and a sentence for each group."""
+        """A row for each test, and a sentence for the groups of which it says the same."""
         title = f"difference from {baseline} in points"
         rows = [[title, "seeds", "difference", "95 % interval", "p", "p by Holm"]]
         for test in self.tests:
@@ -175,16 +175,11 @@ class RunTable:
                 f"{counted(len(rows) - 1, 'test')} here, the intervals are not",
                 width,
             )
-        untested = []
-        for group, found in groupby(self.tests, key=lambda test: test.group):
-            tests = list(found)
-            if any(test.found for test in tests):
-                yield wrapped(f"{group} against {baseline}: {_verdict(tests)}", width)
-            else:
-                untested.append(group)
-        if untested:
-            few = f"too few seeds to tell against {baseline}, a test needs {FEWEST_SEEDS}"
-            yield wrapped(f"{few}: {listing(untested, 5)}", width)
+        verdicts: dict[str, list[str]] = {}
+        for group, tests in groupby(self.tests, key=lambda test: test.group):
+            verdicts.setdefault(_verdict(list(tests)), []).append(group)
+        for verdict, alike in verdicts.items():
+            yield wrapped(f"{listing(alike, 5)} against {baseline}: {verdict}", width)
 
 
 def _cell(found: OverSeeds | None, size: int, text: Callable[[float], str]) -> str:
@@ -202,7 +197,7 @@ def _verdict(tests: Sequence[SeedTest]) -> str:
         "worse": "worse on {}",
         "chance": "chance cannot be ruled out on {}",
         "no spread": "the seeds have no spread to judge {} by",
-        "too few seeds": f"too few seeds to tell on {{}}, a test needs {FEWEST_SEEDS}",
+        "too few seeds": f"too few seeds to tell on {{}} (a test needs {FEWEST_SEEDS})",
     }
     found = {kind: [test.score for test in tests if test.verdict == kind] for kind in words}
     return "; ".join(words[kind].format(joined(scores)) for kind, scores in found.items() if scores)

@@ -67,6 +67,7 @@ class Environment(_Content):
         data: fingerprint of the images, without which a run cannot be resumed.
         changes: what was changed in the recipe on purpose, oldest first: the step after which it was changed,
             and by dotted key the value before and after.
+        diverged: how the training diverged, where it did.
     """
 
     command: str | None = None
@@ -76,6 +77,7 @@ class Environment(_Content):
     identities: Count | None = None
     data: str | None = None
     changes: list[dict[str, Any]] = Field(default=[])
+    diverged: str | None = None
 
 
 class _Named(_Content):

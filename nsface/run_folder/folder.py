@@ -161,7 +161,7 @@ class RunFolder:
         Raises:
             DataError: it is missing or damaged.
         """
-        from nsface.recipe.text import read_yaml
+        from nsface.recipe.text import read_resolved
 
         where = shown(self.recipe_file)
         try:
@@ -171,7 +171,7 @@ class RunFolder:
         if len(text) > _LONGEST_RECIPE:
             raise DataError(f"{where}: {len(text):,} characters are no recipe; train again")
         try:
-            values = read_yaml(text, _MOST_ALIASED)[1]
+            values = read_resolved(text, _MOST_ALIASED)
         except RecipeError as error:
             raise DataError(f"{where}: {shown(error)}; train again") from error
         return text, checked(ResolvedRecipe, values, str(self.recipe_file), "train again")
@@ -193,6 +193,10 @@ class RunFolder:
     def record_duration(self, seconds: float) -> None:
         """Write into environment.json how long the training has taken so far."""
         self.write_environment(self.read_environment() | {"seconds": seconds})
+
+    def record_divergence(self, what: str) -> None:
+        """Write into environment.json how the training has diverged, until it goes on."""
+        self.write_environment(self.read_environment() | {"diverged": what})
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Write what the numbers of the run depend on besides the recipe."""

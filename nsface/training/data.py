@@ -25,7 +25,7 @@ Note = Callable[[str], object]
 
 
 def training_set(
-    recipe: Recipe, note: Note | None = None
+    recipe: Recipe, note: Note | None = None, open_images: Callable[[str], Source] = open_source
 ) -> tuple[Source, list[int], np.ndarray[Any, np.dtype[np.int64]], list[str]]:
     """The images that `recipe` trains with, without those of identities that are excluded or held out.
 
@@ -42,7 +42,7 @@ def training_set(
     """
     if recipe.data is None:
         raise RecipeError("no training images: give --data PATH, or `data:` in the recipe")
-    source = open_source(recipe.data)
+    source = open_images(recipe.data)
     folders = source.identities
     if "" in folders and not source.labelled:
         stray = source.names[folders.index("")]
@@ -110,15 +110,19 @@ def make_loader(
     device: torch.device,
     ranks: Ranks,
     note: Note | None = None,
+    decode: Callable[..., tuple[Pixels | PixelFile, np.ndarray[Any, np.dtype[np.int64]]]] | None = None,
 ) -> BatchLoader:
-    """The loader of this rank's part of the batches; images are decoded now, or while the training runs."""
+    """The loader of this rank's part of the batches; images are decoded now, or while the training runs.
+
+    `decode` takes the place of `decoded`.
+    """
     sampler = make_sampler(recipe, labels)
     part = ranks.batch_slice(sampler.batch_size)
     settings = (labels, sampler, recipe.augmentation, recipe.seed, device)
     if recipe.streaming is not None:
         height, width = recipe.input.height, recipe.input.width
         return StreamingLoader(source, chosen, height, width, recipe.streaming, *settings, part)
-    pixels, rows = decoded(recipe, source, chosen, ranks, note)
+    pixels, rows = (decode or decoded)(recipe, source, chosen, ranks, note)
     return Loader(pixels, *settings, rows, part)
 
 

@@ -25,19 +25,25 @@ def run_to_end(
     identities: list[str],
     validator: Validator,
     note: Callable[[str], object] | None = None,
-) -> None:
+    label: str = "",
+) -> bool:
     """Train to the end. Write the log, show progress, and save the state: see `Saver`.
 
     It is saved after each epoch, when the recipe's `checkpoint_minutes` have passed, and when interrupted. A
     validation that is due after a step is made before the state of this step is saved; where a signal stops
     it, it is made when the training goes on. All ranks save and stop after the same step, and the first one
-    writes. Checkpoints name the `identities`.
+    writes. Checkpoints name the `identities`, and `label` stands before the progress.
+
+    Returns:
+        Whether a signal came during the last step.
 
     Raises:
-        Diverged: the loss or a weight is not finite. Earlier checkpoints stay, and the message names one.
+        Diverged: the loss or a weight is not finite, as environment.json then says. Earlier checkpoints stay,
+            and the message names one.
         Interrupted: a SIGINT or SIGTERM came; the state after the last step is saved.
     """
-    progress = Progress("training", "steps", trainer.total_steps, note, trainer.step)
+    what = f"{label}: training" if label else "training"
+    progress = Progress(what, "steps", trainer.total_steps, note, trainer.step)
     with (
         progress,
         Log(run, trainer.step, trainer.ranks) as log,
@@ -73,8 +79,11 @@ def run_to_end(
             saver.finish()
         except Diverged as error:
             earlier = saver.divergence() or error
+            if trainer.ranks.first:
+                run.record_divergence(str(earlier))
             left = remedy(trainer, run.latest_checkpoint, saver.saved_step)
             raise Diverged(f"{earlier}; {left}") from error
+        return trainer.ranks.any(interruption.requested)
 
 
 def interrupted(trainer: Trainer, saved_step: int | None = None) -> Interrupted:

@@ -30,6 +30,7 @@ from nsface.training.guards.memory import (
     enough_memory,
 )
 from nsface.training.initial import InitialModel
+from nsface.training.kept import Kept
 from nsface.training.loop import run_to_end
 from nsface.training.resuming import check_data, check_folder, claimed, finished, recorded_environment
 from nsface.training.trainer import Trainer
@@ -47,6 +48,7 @@ def train(
     ranks: Ranks = ALONE,
     note: Callable[[str], object] | None = None,
     command: str | None = None,
+    kept: Kept | None = None,
 ) -> Path:
     """Train as `recipe` says, in the folder `out`; returns the path of the model.
 
@@ -56,7 +58,7 @@ def train(
 
     `command` is recorded in environment.json. All `ranks` call this with the same arguments and
     see the same folder. Only the first rank writes, and calls `note` with a line about what is trained, what
-    is not read, and the progress.
+    is not read, and the progress. `kept` takes the images from one training to the next.
 
     Raises:
         RecipeError: a value is wrong, or, with `resume`, the recipe is not that of the folder.
@@ -75,7 +77,8 @@ def train(
     note = note if ranks.first else None
     begun = ranks.any(resume and bool(run.saved_checkpoints()))
     initial = None if begun or recipe.init is None else InitialModel(recipe.init, recipe)
-    source, chosen, labels, identities = training_set(recipe, note)
+    kept = kept or Kept()
+    source, chosen, labels, identities = training_set(recipe, note, kept.source)
     data = describe_data(source, len(chosen), len(identities))
     if begun or complete:
         check_data(run, data["data"])
@@ -83,7 +86,7 @@ def train(
         return run.model_file
     sets = validation_sets(recipe, source, ranks, note)
     with enough_memory(lambda _: advice_on_pixels(len(chosen), recipe)):
-        loader = make_loader(recipe, source, chosen, labels, device, ranks, note)
+        loader = make_loader(recipe, source, chosen, labels, device, ranks, note, kept.decoded)
     with enough_memory(lambda _: advice_on_weights(recipe, len(identities))):
         trainer = make_trainer(recipe, len(identities), loader, device, ranks)
     description = describe_model(recipe, len(identities))
@@ -98,7 +101,7 @@ def train(
             restore_newest(run, device, partial(restore, trainer, validator), note, mend=ranks.first)
         record_start(trainer, run, data, command, recipe_changes if begun else {}, note)
         with enough_memory(lambda error: advice_on_batch(trainer, run.latest_checkpoint, error)), loader:
-            run_to_end(trainer, run, identities, validator, note)
+            kept.stopped = run_to_end(trainer, run, identities, validator, note, kept.label)
         if ranks.first:
             save_model(run.model_file, trainer.model(), description)
         if note is not None and (line := validator.summary()):

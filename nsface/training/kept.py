@@ -1,0 +1,51 @@
+"""What one training leaves in memory for the next one of the same command: its images, decoded."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from nsface.images.pixel_file import PixelFile
+from nsface.images.pixels import Pixels
+from nsface.images.sources import Source, open_source
+from nsface.ranks import Ranks
+from nsface.recipe.schema import Recipe
+from nsface.training.data import Note, decoded
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Kept:
+    """The source and the pixels of the latest training, used again where the next needs the same.
+
+    Attributes:
+        label: what to call the present training in its progress; '' where it is the only one.
+        stopped: whether a signal came during the last step of the latest training, which is complete.
+    """
+
+    def __init__(self) -> None:
+        self.label = ""
+        self.stopped = False
+        self._location: str | None = None
+        self._source: Source | None = None
+        self._key = ""
+        self._pixels: tuple[Pixels | PixelFile, Rows] | None = None
+
+    def source(self, location: str) -> Source:
+        """The images at `location`, listed once."""
+        if self._source is None or self._location != location:
+            self._location, self._source = location, open_source(location)
+        return self._source
+
+    def decoded(
+        self, recipe: Recipe, source: Source, chosen: list[int], ranks: Ranks, note: Note | None = None
+    ) -> tuple[Pixels | PixelFile, Rows]:
+        """As `nsface.training.data.decoded`; what was decoded is kept until other images are needed."""
+        size = (recipe.input.height, recipe.input.width, recipe.cache, recipe.data)
+        key = hashlib.sha256(f"{size} {chosen}".encode()).hexdigest()
+        if self._pixels is None or key != self._key:
+            self._pixels = None  # before the others take their memory
+            self._key, self._pixels = key, decoded(recipe, source, chosen, ranks, note)
+        return self._pixels

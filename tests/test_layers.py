@@ -26,7 +26,17 @@ SHARED = {
 # cli is not here: it may import everything.
 MAY_IMPORT: dict[str, set[str]] = {
     "auxiliary": set(),
-    "benchmark": {"images", "networks", "recipe", "training"},
+    "benchmark": {
+        "auxiliary",
+        "embeddings",
+        "heads",
+        "images",
+        "model",
+        "networks",
+        "recipe",
+        "run_folder",
+        "training",
+    },
     "embeddings": {"images", "model", "networks", "onnx", "run_folder"},
     "evaluate": {"embeddings", "protocols", "results"},
     "heads": set(),

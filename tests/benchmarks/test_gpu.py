@@ -7,12 +7,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import gpu
 import pytest
 import torch
+from gpu import main
 from torch import Tensor
 
 from nsface.auxiliary import AUXILIARY
+from nsface.benchmark.gpu import arithmetic, frame, runs
+from nsface.benchmark.gpu.frame import Check, Stage, each, faults
+from nsface.benchmark.gpu.place import SMALL, Found, Place, Scale
+from nsface.benchmark.gpu.stages import STAGES
 from nsface.heads import HEADS, ArcFace, Target, other_identities
 from nsface.networks import NETWORKS
 from nsface.training.trainer import Trainer
@@ -22,14 +26,12 @@ FORMS = ["in device memory", "in host memory", "cache", "packed pixels", "stream
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> gpu.Place:
-    return gpu.Place(torch.device("cpu"), gpu.SMALL, tmp_path)
+def place(tmp_path: Path) -> Place:
+    return Place(torch.device("cpu"), SMALL, tmp_path)
 
 
 def test_the_whole_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status = gpu.main(
-        ["--stage", "check", "--out", str(tmp_path / "new"), "--device", "cpu", "--minutes", "30"]
-    )
+    status = main(["--stage", "check", "--out", str(tmp_path / "new"), "--device", "cpu", "--minutes", "30"])
     printed = capsys.readouterr().out
     assert status == 0, printed
     assert printed.endswith("6 of 6 checks passed\n")
@@ -38,8 +40,8 @@ def test_the_whole_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert record["environment"]["torch"] == torch.__version__
     assert record["passed"] == 6
     found = {name: entry["found"] for name, entry in record["checks"].items()}
-    assert set(found["networks"]) == set(gpu.SMALL.networks)
-    assert set(gpu.Scale().networks) == set(NETWORKS)
+    assert set(found["networks"]) == set(SMALL.networks)
+    assert set(Scale().networks) == set(NETWORKS)
     for precision in found["networks"].values():
         assert set(precision) == {"fp32", "tf32", "bf16"}
     assert len(found["heads"]) == 4
@@ -53,33 +55,33 @@ def test_the_whole_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_stage_of_extraction(tmp_path: Path) -> None:
-    assert gpu.main(["--stage", "extract", "--out", str(tmp_path), "--device", "cpu"]) == 0
+    assert main(["--stage", "extract", "--out", str(tmp_path), "--device", "cpu"]) == 0
     found = json.loads((tmp_path / "extract.json").read_text())["checks"]["extraction"]["found"]
     assert found["off"]["embeddings"] < 1e-3
     assert min(found["network_images_per_second"], found["extraction_images_per_second"]) > 0
 
 
-def crash(place: gpu.Place, found: gpu.Found) -> None:
+def crash(place: Place, found: Found) -> None:
     found["before"] = {"number": float("nan")}
     raise RuntimeError("CUDA error: an illegal memory access")
 
 
-def partly(place: gpu.Place, found: gpu.Found) -> None:
-    def broken() -> gpu.Found:
+def partly(place: Place, found: Found) -> None:
+    def broken() -> Found:
         raise ValueError("no kernel")
 
-    gpu.each(found, {"one": broken, "two": lambda: {"fine": 1}, "three": lambda: {"deep": {"error": "off"}}})
+    each(found, {"one": broken, "two": lambda: {"fine": 1}, "three": lambda: {"deep": {"error": "off"}}})
 
 
-def endless(place: gpu.Place, found: gpu.Found) -> None:
-    def wait() -> gpu.Found:
+def endless(place: Place, found: Found) -> None:
+    def wait() -> Found:
         while True:
             time.sleep(0.01)
 
-    gpu.each(found, {"never": wait})
+    each(found, {"never": wait})
 
 
-def fine(place: gpu.Place, found: gpu.Found) -> None:
+def fine(place: Place, found: Found) -> None:
     found["folder"] = str(place.folder)
 
 
@@ -87,16 +89,16 @@ def test_a_failing_check_is_recorded_and_the_next_one_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checks = tuple(
-        gpu.Check(check, share) for check, share in ((crash, 1), (partly, 1), (endless, 0.2), (fine, 1))
+        Check(check, share) for check, share in ((crash, 1), (partly, 1), (endless, 0.2), (fine, 1))
     )
-    monkeypatch.setitem(gpu.STAGES, "check", checks)
-    status = gpu.main(["--stage", "check", "--out", str(tmp_path), "--device", "cpu", "--minutes", "0.1"])
+    monkeypatch.setitem(STAGES, "check", Stage(checks, 1))
+    status = main(["--stage", "check", "--out", str(tmp_path), "--device", "cpu", "--minutes", "0.1"])
     assert status == 1
     text = (tmp_path / "check.json").read_text()
     assert "NaN" in text
     entries = json.loads(text, parse_constant=pytest.fail)["checks"]
     assert {name: entry["status"] for name, entry in entries.items()} == {
-        "crash": "failed", "partly": "failed", "endless": "failed", "fine": "passed",
+        "crash": "failed", "partly": "failed", "endless": "out of time", "fine": "passed",
     }  # fmt: skip
     assert entries["crash"]["error"].startswith(
         "RuntimeError: CUDA error: an illegal memory access (test_gpu.py:"
@@ -113,17 +115,17 @@ def test_a_failing_check_is_recorded_and_the_next_one_runs(
 def test_what_was_found_is_kept_when_the_process_dies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(place: gpu.Place, found: gpu.Found) -> None:
+    def die(place: Place, found: Found) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(gpu.STAGES, "check", (gpu.Check(fine, 1), gpu.Check(die, 1), gpu.Check(partly, 1)))
+    stage = Stage((Check(fine, 1), Check(die, 1), Check(partly, 1)), 1)
     with pytest.raises(KeyboardInterrupt):
-        gpu.run_stage("check", tmp_path, torch.device("cpu"), 60)
+        frame.run_stage("check", stage, tmp_path, torch.device("cpu"), 60)
     entries = json.loads((tmp_path / "check.json").read_text())["checks"]
     assert [entry["status"] for entry in entries.values()] == ["passed", "running", "not run"]
 
 
-def test_a_wrong_head_is_found(place: gpu.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_head_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     right = ArcFace.changed_cosine
 
     def wrong(self: ArcFace, target: Target) -> Tensor:
@@ -131,12 +133,12 @@ def test_a_wrong_head_is_found(place: gpu.Place, monkeypatch: pytest.MonkeyPatch
         return changed if changed.dtype == torch.float64 else changed * 1.01
 
     monkeypatch.setattr(ArcFace, "changed_cosine", wrong)
-    found: gpu.Found = {}
-    gpu.heads(place, found)
-    assert {fault.split(":")[0] for fault in gpu.faults(found)} == {f"{kind}, arcface" for kind in found}
+    found: Found = {}
+    arithmetic.heads(place, found)
+    assert {fault.split(":")[0] for fault in faults(found)} == {f"{kind}, arcface" for kind in found}
 
 
-def test_a_wrong_form_of_the_classifier_is_found(place: gpu.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_form_of_the_classifier_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     right = other_identities.reduce_blocked
 
     def wrong(*arguments: Any) -> tuple[Tensor, Tensor]:
@@ -144,15 +146,15 @@ def test_a_wrong_form_of_the_classifier_is_found(place: gpu.Place, monkeypatch: 
         return n + 0.01, highest
 
     monkeypatch.setattr(other_identities, "reduce_blocked", wrong)
-    found: gpu.Found = {}
-    gpu.classifier(place, found)
-    assert len(gpu.faults(found)) == 2
+    found: Found = {}
+    arithmetic.classifier(place, found)
+    assert len(faults(found)) == 2
     found = {}
-    gpu.heads(place, found)
-    assert {fault.split(",")[1] for fault in gpu.faults(found)} == {" blocked"}
+    arithmetic.heads(place, found)
+    assert {fault.split(",")[1] for fault in faults(found)} == {" blocked"}
 
 
-def test_a_resumed_run_that_differs_is_found(place: gpu.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_that_differs_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     right = Trainer.restore
 
     def without_momentum(self: Trainer, state: dict[str, Any]) -> None:
@@ -160,14 +162,14 @@ def test_a_resumed_run_that_differs_is_found(place: gpu.Place, monkeypatch: pyte
         self.optimizer.state.clear()
 
     monkeypatch.setattr(Trainer, "restore", without_momentum)
-    found: gpu.Found = {}
-    gpu.resumed(place, found)
-    assert gpu.faults(found) == [f"{kind}: other weights than unstopped" for kind in ("fp32", "bf16")]
+    found: Found = {}
+    runs.resumed(place, found)
+    assert faults(found) == [f"{kind}: other weights than unstopped" for kind in ("fp32", "bf16")]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_without_a_gpu_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        gpu.main(["--stage", "check", "--out", str(tmp_path)])
+        main(["--stage", "check", "--out", str(tmp_path)])
     assert exit_.value.code == 2
     assert "no usable CUDA device here; --device cpu tries the script itself" in capsys.readouterr().err

@@ -129,6 +129,8 @@ def test_scripts_of_benchmarks_have_the_options(page: Path) -> None:
     for line in code_lines(page):
         if found := re.match(r"python (benchmarks/\w+\.py)(.*)", line, re.DOTALL):
             source = (ROOT / found[1]).read_text()
+            if elsewhere := re.search(r"from (nsface\S+) import main$", source, re.MULTILINE):
+                source += (ROOT / elsewhere[1].replace(".", "/")).with_suffix(".py").read_text()
             for option in re.findall(r"(?<!\S)--?([\w-]+)", found[2].partition("#")[0]):
                 known = re.search(rf'["/-]{option}["/]', source)
                 assert known, f"{found[1]}: no option {option}"

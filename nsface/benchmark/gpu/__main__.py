@@ -1,0 +1,69 @@
+"""Run the stages on this machine's GPU; commit what they write.
+
+    python benchmarks/gpu.py --minutes 8 --out docs/results/gpu/NAME
+    python benchmarks/gpu.py --stage check --out docs/results/gpu/NAME [--minutes 4]
+
+The first form does, in their order, all stages that have no complete record in DIR yet, as far as the time
+allows; repeated, it goes on where it was. The second does one stage from its beginning.
+
+nsface must be importable: installed, or, with the dependencies that the machine has or is given, as a wheel,
+which has everything that is needed:
+
+    pip wheel --no-deps --wheel-dir wheels .                # where nsface is built
+    pip install --no-index --no-deps --target site wheels/nsface-*.whl
+    PYTHONPATH=site python -m nsface.benchmark.gpu --minutes 8 --out DIR
+
+A stage is a list of checks, each with a share of the time. `DIR/STAGE.json` is written after each, whole or
+not at all: a check that fails, or whose time is over, has its error there, and the next one runs. The last
+lines printed say what passed; the exit status is 1 unless everything that was done passed. `--device cpu`
+does the same on a small scale, without what only CUDA has, to try the script itself.
+
+Stage `check`, less than a minute on an H200: forward and backward pass of every network, head and auxiliary
+loss against float64 on the CPU, in float32, TF32 and bfloat16; no step waits for the device; short trainings
+from every form of the data, whose weights must have the same bits; a resumed run has the same bits; memory of
+the classifier in blocks at a million identities. The numbers beside the tolerances are relative L2 errors.
+
+Stage `extract`, less than a minute: embeddings from files, sent and computed at the same time, against those
+of the same pixels in memory, and images a second of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from nsface.benchmark.gpu.frame import run_missing, run_stage, summary
+from nsface.benchmark.gpu.stages import STAGES
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what the `arguments` say, by default those of the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--stage", choices=STAGES, help="only this one, from its beginning")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where STAGE.json is written")
+    parser.add_argument("--minutes", type=float, help="for everything; 8, or 4 with --stage, by default")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    options = parser.parse_args(arguments)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("no usable CUDA device here; --device cpu tries the script itself")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic algorithms need it
+    options.out.mkdir(parents=True, exist_ok=True)
+    device = torch.device(options.device)
+    seconds = 60 * (options.minutes or (4 if options.stage else 8))
+    if options.stage:
+        records = [run_stage(options.stage, STAGES[options.stage], options.out, device, seconds)]
+    else:
+        records = run_missing(STAGES, options.out, device, seconds)
+    for record in records:
+        print(summary(record))
+    return 0 if all(record["passed"] == len(record["checks"]) for record in records) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

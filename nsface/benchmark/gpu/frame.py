@@ -1,0 +1,184 @@
+"""Stages of checks, each within a time box, whose record is always on the disk."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from nsface.benchmark.gpu.place import SMALL, Found, Place, Scale
+from nsface.benchmark.grid import hardware
+from nsface.files import write_text
+
+ENDED = ("passed", "failed")  # statuses of a check that is not done again to complete a stage
+LEAST_SECONDS = 5.0  # below which no further stage is begun
+
+
+class OutOfTime(BaseException):
+    """A check has had its time. No exception that a check may catch for itself."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A part of a stage, called with its place and the dictionary that it fills; its share of the time."""
+
+    run: Callable[[Place, Found], None]
+    share: float
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Checks in the order in which they are worth having, and the share of the time of all stages."""
+
+    checks: tuple[Check, ...]
+    share: float
+
+
+def each(found: Found, jobs: Mapping[str, Callable[[], Found]]) -> None:
+    """Put into `found` what each job finds, or its error; the others run in either case.
+
+    What an earlier run has found without an error is kept, and its job is not done again.
+    """
+    for name, job in jobs.items():
+        if name in found and not faults(found[name]):
+            continue
+        try:
+            found[name] = job()
+        except Exception as error:  # whatever it is, it belongs into the record
+            found[name] = {"error": described(error)}
+
+
+def described(error: BaseException) -> str:
+    """An error and where it was raised, in one line."""
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    at = f" ({Path(where[0].filename).name}:{where[0].lineno})" if where else ""
+    return f"{type(error).__name__}: {str(error).strip()[:500]}{at}"
+
+
+def faults(found: Found, at: str = "") -> list[str]:
+    """Each error in `found`, with where it is."""
+    here = [f"{at}: {found['error']}"] if "error" in found else []
+    nested = [
+        (f"{at}, {key}" if at else str(key), value) for key, value in found.items() if isinstance(value, dict)
+    ]
+    return here + [fault for place, value in nested for fault in faults(value, place)]
+
+
+def run_missing(stages: Mapping[str, Stage], out: Path, device: torch.device, seconds: float) -> list[Found]:
+    """Run every stage of which `out` has no complete record, in their order, within `seconds` together.
+
+    Returns:
+        The records of the stages that were run. What was not begun for want of time is in none of them.
+    """
+    end = time.monotonic() + seconds
+    missing = [name for name in stages if not complete(read(out / f"{name}.json"))]
+    records = []
+    for number, name in enumerate(missing):
+        left = end - time.monotonic()
+        if left < LEAST_SECONDS:
+            break
+        share = stages[name].share / sum(stages[later].share for later in missing[number:])
+        records.append(run_stage(name, stages[name], out, device, share * left, go_on=True))
+    return records
+
+
+def complete(record: Found | None) -> bool:
+    """Whether every check of a stage has ended by itself."""
+    return record is not None and all(entry["status"] in ENDED for entry in record["checks"].values())
+
+
+def run_stage(
+    name: str, stage: Stage, out: Path, device: torch.device, seconds: float, go_on: bool = False
+) -> Found:
+    """Run the checks of `stage`, within `seconds` together; what is found so far is always in `out`.
+
+    With `go_on`, a record that is there is completed, if it is of the same device and versions.
+    """
+    end, path = time.monotonic() + seconds, out / f"{name}.json"
+    environment = hardware("cuda" if device.type == "cuda" else "cpu")
+    before = read(path) if go_on else None
+    former = before["checks"] if before is not None and same_place(before["environment"], environment) else {}
+    record: Found = {"stage": name, "environment": environment, "minutes": seconds / 60, "passed": 0}
+    record["checks"] = {
+        check.name: former.get(check.name, {"status": "not run", "found": {}}) for check in stage.checks
+    }
+    todo = [check for check in stage.checks if record["checks"][check.name]["status"] not in ENDED]
+    for number, check in enumerate(todo):
+        entry = record["checks"][check.name]
+        entry.pop("error", None)
+        # what earlier checks have left over is shared by those to come
+        share = check.share / sum(later.share for later in todo[number:])
+        entry |= {"status": "running", "box_seconds": share * (end - time.monotonic())}
+        write(path, record)
+        print(f"{name}: {check.name} …", file=sys.stderr, flush=True)
+        run_check(check, device, entry)
+        record["passed"] = sum(entry["status"] == "passed" for entry in record["checks"].values())
+        write(path, record)
+    return record
+
+
+def run_check(check: Check, device: torch.device, entry: Found) -> None:
+    """Run `check` within its time, and put into `entry` how it ended."""
+
+    def over(number: int, frame: FrameType | None) -> None:
+        raise OutOfTime
+
+    start, usual = time.monotonic(), signal.signal(signal.SIGALRM, over)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Place(device, SMALL if device.type == "cpu" else Scale(), Path(folder))
+            try:
+                signal.setitimer(signal.ITIMER_REAL, max(entry["box_seconds"], 0.001))
+                check.run(place, entry["found"])
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        entry["status"] = "failed" if faults(entry["found"]) else "passed"
+    except OutOfTime:
+        entry |= {"status": "out of time", "error": f"not done within {entry['box_seconds']:.0f} s"}
+    except Exception as error:  # whatever it is, it belongs into the record
+        entry |= {"status": "failed", "error": described(error)}
+    finally:
+        signal.signal(signal.SIGALRM, usual)
+    entry["seconds"] = time.monotonic() - start
+
+
+def same_place(one: Found, other: Found) -> bool:
+    """Whether two environments are those of one machine with the same versions."""
+    return {**one, "started": ""} == {**other, "started": ""}
+
+
+def read(path: Path) -> Found | None:
+    """The record in `path`; None where there is none."""
+    if not path.exists():
+        return None
+    record: Found = json.loads(path.read_text())
+    return record
+
+
+def write(path: Path, record: Found) -> None:
+    """Write a record, whole or not at all."""
+    finite = json.loads(json.dumps(record), parse_constant=str)  # JSON has no NaN and no infinity
+    write_text(path, json.dumps(finite, indent=1) + "\n")
+
+
+def summary(record: Found) -> str:
+    """How the checks of a stage ended, and each error."""
+    lines = [f"stage {record['stage']}"]
+    for name, entry in record["checks"].items():
+        lines.append(f"{entry['status']:11} {name} ({entry.get('seconds', 0):.1f} s)")
+        lines += [f"            {fault}" for fault in faults(entry["found"])]
+        lines += [f"            {entry['error']}"] if "error" in entry else []
+    return "\n".join([*lines, f"{record['passed']} of {len(record['checks'])} checks passed"])

@@ -1,0 +1,118 @@
+"""Where a check works and how much it does, the faces that it trains with, and how results are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from nsface.images.sources import open_source
+from nsface.images.store.packing import pack
+from nsface.networks import NETWORKS
+from nsface.recipe.schema import Recipe
+
+Found = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is done: networks, size of their images, of the training set, and of the large classifier."""
+
+    networks: tuple[str, ...] = tuple(NETWORKS)
+    images: tuple[int, int] = (49, 47)
+    faces: tuple[int, int] = (112, 96)
+    identities: int = 32
+    per_identity: int = 32
+    batch: int = 64
+    classes: tuple[int, int, int] = (1_000_000, 512, 512)  # identities, embedding size, batch
+
+
+SMALL = Scale(("light-resnet", "sphereface-4"), (17, 21), (24, 16), 4, 8, 8, (1000, 16, 8))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a check works: its device, how much it does, and a folder that is removed afterwards."""
+
+    device: torch.device
+    scale: Scale
+    folder: Path
+
+    @property
+    def cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+
+def compared(found: Found, exact: dict[str, list[Tensor]], tolerances: Mapping[str, float]) -> Found:
+    """Relative L2 errors of the tensors of `found` by name; and an error where one is above its tolerance."""
+    result: Found = {}
+    for name, tensors in exact.items():
+        pairs = [
+            (mine.detach().cpu().double(), right.detach())
+            for mine, right in zip(found[name], tensors, strict=True)
+        ]
+        off = sum(float((mine - right).square().sum()) for mine, right in pairs)
+        result[name] = (off / sum(float(right.square().sum()) for _, right in pairs)) ** 0.5
+    if wrong := [name for name, off in result.items() if not off <= tolerances[name]]:
+        result["error"] = f"{', '.join(wrong)}: above the tolerance of {[tolerances[name] for name in wrong]}"
+    return result
+
+
+def faces(place: Place) -> Path:
+    """A training set to be learned: each identity a pattern of its own, its images that with noise."""
+    folder = place.folder / "faces"
+    height, width = place.scale.faces
+    draws = np.random.default_rng(0)
+    for identity in range(place.scale.identities):
+        (folder / f"{identity:03d}").mkdir(parents=True)
+        pattern = cv2.resize(draws.uniform(0, 255, (4, 4, 3)), (width, height))
+        for image in range(place.scale.per_identity):
+            noisy = (pattern + draws.normal(0, 20, pattern.shape)).clip(0, 255).astype(np.uint8)
+            cv2.imwrite(str(folder / f"{identity:03d}" / f"{image:03d}.png"), noisy)
+    return folder
+
+
+def forms(place: Place) -> dict[str, Found]:
+    """The forms that training data come in, each with what a recipe says for it."""
+    folder = faces(place)
+    for store, encoded in (("pixels", False), ("encoded", True)):
+        pack(open_source(str(folder)), place.folder / store, encoded=encoded)
+    return {
+        "in device memory": {"data": str(folder)},
+        "in host memory": {"data": str(folder)},
+        "cache": {"data": str(folder), "cache": str(place.folder / "cache")},
+        "packed pixels": {"data": str(place.folder / "pixels")},
+        "streamed": {"data": str(place.folder / "encoded"), "streaming": 2},
+    }
+
+
+def recipe(place: Place, **changes: Any) -> Recipe:
+    height, width = place.scale.faces
+    augmentation = {"shift": 2, "rotation": 5.0, "brightness": 0.1, "grey": 0.1, "blur": 0.5, "erase": 0.2}
+    settings = {
+        "network": {"name": "light-resnet", "embedding_size": 32, "channels": 8},
+        "head": {"name": "noisy-softmax", "alpha2": 0.1},
+        "input": {"height": height, "width": width},
+        "augmentation": augmentation,
+        "optimizer": {"learning_rate": 0.05, "clip_norm": 5.0},
+        "epochs": 4,
+        "batch_size": place.scale.batch,
+        "log_every": 4,
+        "device": place.device.type,
+    }
+    return Recipe.model_validate(settings | changes)
+
+
+def placed(form: str, place: Place) -> Any:
+    """While entered, pixels stay in host memory where `form` says so: the device seems to be full."""
+    if not place.cuda or form != "in host memory":
+        return nullcontext()
+    return mock.patch("torch.cuda.mem_get_info", return_value=(0, 0))

@@ -28,7 +28,6 @@ from nsface.files import write_text
 from nsface.recipe.schema import load_recipe
 
 RECIPES = ("casia-iresnet50", "casia-softmax")
-LARGEST_DIFFERENCE = 1e-4  # relative, of losses and gradients in float32
 
 
 @click.command()
@@ -71,7 +70,7 @@ def main(
         found = compare(setting, each, peers)
         result["comparisons"].append(setting.describe() | {"sample_rate": sample_rate} | found.to_json())
         click.echo(table(setting, found))
-        agreed &= max(found.agreement.loss, found.agreement.gradient) < LARGEST_DIFFERENCE
+        agreed &= found.agreement.close
         gc.collect()
         if device.type == "cuda":
             torch.cuda.empty_cache()

@@ -8,10 +8,11 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nsface.benchmark.generated import generated_labels, generated_pixels
 from nsface.benchmark.memory import peak_memory
@@ -187,8 +188,9 @@ def measure(setting: Setting) -> Measurement:
     steps(max(3, min(50, round(0.2 * setting.seconds / once))))
     durations = clock.durations()
     peak = peak_memory(device)
-    layers, weights = costs(recipe, setting.identities)
-    roofline = measure_roofline(device, trainer.dtype)
+    layers = costs(recipe, trainer.network, setting.identities)
+    weights = sum(p.numel() for part in (trainer.network, trainer.head) for p in part.parameters())
+    roofline = roofline_of(device, trainer.dtype)
     return Measurement(
         images=images,
         pixels=pixels.numel(),
@@ -204,13 +206,19 @@ def measure(setting: Setting) -> Measurement:
     )
 
 
-def endless(recipe: Recipe) -> Recipe:
-    """`recipe` for generated images: without its data and without an end, at a constant low rate."""
+@cache
+def roofline_of(device: torch.device, dtype: torch.dtype) -> Roofline:
+    """The roofline of a device, measured once in a process."""
+    return measure_roofline(device, dtype)
+
+
+def endless(recipe: Recipe, learning_rate: float = LEARNING_RATE) -> Recipe:
+    """`recipe` for generated images: without its data and without an end, at a constant rate."""
     content = recipe.model_dump()
     for key in ("data", "cache", "streaming", "init", "freeze"):
         content[key] = None
     content |= {"exclude": [], "epochs": None, "iterations": 1 << 30, "schedule": {}}
-    content["optimizer"]["learning_rate"] = LEARNING_RATE
+    content["optimizer"]["learning_rate"] = learning_rate
     return Recipe.model_validate(content)
 
 
@@ -222,17 +230,15 @@ def default_images(recipe: Recipe, device: torch.device) -> int:
     return max(min(CASIA_IMAGES, fitting), recipe.batch_size)
 
 
-def costs(recipe: Recipe, identities: int) -> tuple[list[LayerCost], int]:
-    """The layers of the network and the classifier as one more, and the number of all their weights.
+def costs(recipe: Recipe, network: nn.Module, identities: int) -> list[LayerCost]:
+    """The layers of the network, and the classifier as one more.
 
     Where a head samples identities, the classifier has so many multiply-adds as it uses identities.
     """
-    height, width = recipe.input.height, recipe.input.width
-    network, size = recipe.network.plan(recipe.input), recipe.network.embedding_size
     rate = float(recipe.head.arguments.get("sample_rate", 1))
-    used = math.ceil(rate * identities)
-    layers = [*layer_costs(network, height, width), LayerCost(size * used, size, used)]
-    return layers, sum(p.numel() for p in network.parameters()) + size * identities
+    used, size = math.ceil(rate * identities), recipe.network.embedding_size
+    layers = layer_costs(network, recipe.input.height, recipe.input.width)
+    return [*layers, LayerCost(size * used, size, used)]
 
 
 def _alternately(

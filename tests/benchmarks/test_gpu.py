@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,18 @@ from gpu import main
 from torch import Tensor
 
 from nsface.auxiliary import AUXILIARY
-from nsface.benchmark.gpu import arithmetic, frame, runs
+from nsface.benchmark import speed
+from nsface.benchmark.classifier import ClassifierCost
+from nsface.benchmark.gpu import arithmetic, classifiers, frame, runs
+from nsface.benchmark.gpu import speed as gpu_speed
 from nsface.benchmark.gpu.frame import Check, Stage, each, faults
 from nsface.benchmark.gpu.place import SMALL, Found, Place, Scale
 from nsface.benchmark.gpu.stages import STAGES
+from nsface.benchmark.roofline import Roofline
+from nsface.benchmark.timing import Rate
 from nsface.heads import HEADS, ArcFace, Target, other_identities
 from nsface.networks import NETWORKS
+from nsface.recipe.schema import Recipe
 from nsface.training.trainer import Trainer
 
 CHECKS = ["networks", "heads", "waits", "trainings", "resumed", "classifier"]
@@ -59,6 +66,63 @@ def test_the_stage_of_extraction(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "extract.json").read_text())["checks"]["extraction"]["found"]
     assert found["off"]["embeddings"] < 1e-3
     assert min(found["network_images_per_second"], found["extraction_images_per_second"]) > 0
+
+
+def test_the_stages_of_speed_and_of_the_classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "measure_roofline", lambda device, dtype: Roofline("fp32", None, 1, 1, 1))
+    stages = {name: STAGES[name] for name in ("speed", "classifier")}
+    records = frame.run_missing(stages, tmp_path, torch.device("cpu"), 300)
+    assert [record["stage"] for record in records] == ["speed", "classifier"]
+    assert [faults(record["checks"]) for record in records] == [[], []]
+    assert all(record["passed"] == len(record["checks"]) for record in records)
+    checks = {name: entry["found"] for record in records for name, entry in record["checks"].items()}
+    assert list(checks["fastest"]) == ["casia-softmax, bf16, batch 8", "casia-iresnet50, bf16, batch 8"]
+    cells = checks["fastest"] | checks["grid"]
+    assert len(cells) == 2 * 2 * 2  # networks, precisions and batches
+    for cell in cells.values():
+        assert cell["images_per_second"]["median"] > 0
+        assert "loader share < 3 %" in cell["aims"]
+    for found in checks["peer"].values():
+        assert set(found["ratios"]) == {
+            f"nsface {own} / arcface-style {other}" for own in ("bf16", "fp32") for other in ("bf16", "fp32")
+        }
+    for found in checks["losses"].values():
+        assert len(found["bf16"]) == len(found["fp32"]) == SMALL.speed.steps
+        assert found["bf16"] != found["fp32"]
+    assert set(checks["million"]) == {"softmax", "arcface"}
+    assert len(checks["sizes"]) == 3 * len(SMALL.speed.classifiers)
+
+
+def test_a_precision_with_other_losses_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(recipe: Recipe, identities: int, steps: int, images: int | None) -> list[float]:
+        return [2.0, 1.03 if recipe.precision == "bf16" else 1.0]
+
+    monkeypatch.setattr(gpu_speed, "losses_of", wrong)
+    found: Found = {}
+    gpu_speed.losses(place, found)
+    assert faults(found) == [f"{name}: bf16 is off by 1.0 %" for name in gpu_speed.RECIPES]
+
+
+def test_memory_beyond_the_limit_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def costly(*arguments: Any) -> ClassifierCost:
+        return ClassifierCost(1, Rate.of([1.0]), 2**31 + arguments[1] - 10)
+
+    monkeypatch.setattr(classifiers, "LIMITED", SMALL.speed.classifiers[-2])
+    monkeypatch.setattr(classifiers, "measure_classifier", costly)
+    found: Found = {}
+    classifiers.sizes(place, found)
+    assert faults(found) == ["50, blocked: 2.00 GiB beyond weights, gradient and momentum"]
+
+
+def test_a_form_that_does_not_fit_is_no_fault(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any) -> ClassifierCost:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 16 GiB.\nFree 1 GiB.")
+
+    monkeypatch.setattr(classifiers, "measure_classifier", full)
+    found: Found = {}
+    classifiers.sizes(place, found)
+    assert not faults(found)
+    assert found["50, plain"]["does_not_fit"].endswith("Tried to allocate 16 GiB.")
 
 
 def crash(place: Place, found: Found) -> None:
@@ -123,6 +187,53 @@ def test_what_was_found_is_kept_when_the_process_dies(
         frame.run_stage("check", stage, tmp_path, torch.device("cpu"), 60)
     entries = json.loads((tmp_path / "check.json").read_text())["checks"]
     assert [entry["status"] for entry in entries.values()] == ["passed", "running", "not run"]
+
+
+def test_what_is_missing_is_completed_and_nothing_is_done_twice(tmp_path: Path) -> None:
+    done: list[str] = []
+    slow = True
+
+    def jobs(place: Place, found: Found) -> None:
+        def job(name: str) -> Found:
+            while slow and name == "second":
+                time.sleep(0.01)
+            done.append(name)
+            return {"fine": name}
+
+        each(found, {name: partial(job, name) for name in ("first", "second")})
+
+    def other(place: Place, found: Found) -> None:
+        done.append("other")
+
+    stages = {"one": Stage((Check(fine, 1), Check(jobs, 1)), 0.01), "two": Stage((Check(other, 1),), 1)}
+    cpu = torch.device("cpu")
+    records = frame.run_missing(stages, tmp_path, cpu, 60)
+    assert done == ["first", "other"]
+    assert [record["checks"].get("jobs", {}).get("status") for record in records] == ["out of time", None]
+    assert not frame.complete(frame.read(tmp_path / "one.json"))
+    slow = False
+    (record,) = frame.run_missing(stages, tmp_path, cpu, 60)
+    assert done == ["first", "other", "second"]
+    assert record["checks"]["jobs"]["found"] == {"first": {"fine": "first"}, "second": {"fine": "second"}}
+    assert record["passed"] == 2
+    assert "error" not in record["checks"]["jobs"]
+    assert frame.run_missing(stages, tmp_path, cpu, 60) == []
+    (tmp_path / "two.json").unlink()
+    assert frame.run_missing(stages, tmp_path, cpu, 4) == []  # too little time to begin
+
+
+def test_a_record_of_other_versions_is_not_completed(tmp_path: Path) -> None:
+    stage = Stage((Check(fine, 1), Check(partly, 1)), 1)
+    record = frame.run_stage("one", stage, tmp_path, torch.device("cpu"), 60)
+    record["checks"]["partly"]["status"] = "not run"
+    before = record["checks"]["fine"]["found"]["folder"]
+    frame.write(tmp_path / "one.json", record)
+    same = frame.run_stage("one", stage, tmp_path, torch.device("cpu"), 60, go_on=True)
+    assert same["checks"]["fine"]["found"]["folder"] == before
+    record["environment"]["torch"] = "0.1"
+    frame.write(tmp_path / "one.json", record)
+    anew = frame.run_stage("one", stage, tmp_path, torch.device("cpu"), 60, go_on=True)
+    assert anew["checks"]["fine"]["found"]["folder"] != before
 
 
 def test_a_wrong_head_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,8 +107,8 @@ def run_stage(
 
     With `go_on`, a record that is there is completed, if it is of the same device and versions.
     """
-    end, path = time.monotonic() + seconds, out / f"{name}.json"
-    environment = hardware("cuda" if device.type == "cuda" else "cpu")
+    path, environment = out / f"{name}.json", hardware("cuda" if device.type == "cuda" else "cpu")
+    end = time.monotonic() + seconds
     before = read(path) if go_on else None
     former = before["checks"] if before is not None and same_place(before["environment"], environment) else {}
     record: Found = {"stage": name, "environment": environment, "minutes": seconds / 60, "passed": 0}

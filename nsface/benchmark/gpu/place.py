@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,6 +23,28 @@ Found = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class SpeedScale:
+    """How much is done where time is measured.
+
+    Attributes:
+        identities, images: of the trainings; None: as `nsface.benchmark.speed.Setting` says.
+        batches: sizes, the most telling first.
+        seconds: that each speed is measured for.
+        steps: whose losses are compared.
+        classifiers: numbers of identities of the classifiers that are measured alone.
+        changes: of the recipes.
+    """
+
+    identities: int = 10_572
+    images: int | None = None
+    batches: tuple[int, ...] = (512, 256, 1024)
+    seconds: float = 5.0
+    steps: int = 200
+    classifiers: tuple[int, ...] = (10_000, 100_000, 1_000_000, 4_000_000)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Scale:
     """How much is done: networks, size of their images, of the training set, and of the large classifier."""
 
@@ -33,9 +55,26 @@ class Scale:
     per_identity: int = 32
     batch: int = 64
     classes: tuple[int, int, int] = (1_000_000, 512, 512)  # identities, embedding size, batch
+    speed: SpeedScale = SpeedScale()
 
 
-SMALL = Scale(("light-resnet", "sphereface-4"), (17, 21), (24, 16), 4, 8, 8, (1000, 16, 8))
+_SMALL_RECIPE = {
+    "network.name": "light-resnet",
+    "network.embedding_size": 8,
+    "network.channels": 16,
+    "input.height": 24,
+    "input.width": 16,
+}
+SMALL = Scale(
+    networks=("light-resnet", "sphereface-4"),
+    images=(17, 21),
+    faces=(24, 16),
+    identities=4,
+    per_identity=8,
+    batch=8,
+    classes=(1000, 16, 8),
+    speed=SpeedScale(20, 64, (8, 4), 0.05, 4, (50, 1000), _SMALL_RECIPE),
+)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def train(
     if complete and recipe.data == run.load_recipe().data:
         return run.model_file
     device = ranks.place(pick_device(recipe.device))
-    check_possible(recipe, device, ranks)  # before the images are read, which may take long
+    check_possible(recipe, ranks)  # before the images are read, which may take long
     note = note if ranks.first else None
     begun = ranks.any(resume and bool(run.saved_checkpoints()))
     initial = None if begun or recipe.init is None else InitialModel(recipe.init, recipe)
@@ -121,11 +121,11 @@ def restore(trainer: Trainer, validator: Validator, state: dict[str, Any]) -> No
     trainer.restore(state)
 
 
-def check_possible(recipe: Recipe, device: torch.device, ranks: Ranks) -> None:
-    """Refuse a head that cannot be divided among the ranks, and a batch that is too small for them."""
+def check_possible(recipe: Recipe, ranks: Ranks) -> None:
+    """Refuse a head that cannot be divided among the ranks, and a batch that is too small."""
     with weightless():
         build_head(recipe, ranks.count + 1, ranks)
-    check_batch(recipe, 1 if device.type == "cuda" else ranks.count)
+    check_batch(recipe)
 
 
 def make_trainer(
@@ -191,18 +191,17 @@ def describe_model(recipe: Recipe, identities: int) -> Description:
     )
 
 
-def check_batch(recipe: Recipe, parts: int) -> None:
-    """Refuse a batch with one image in each of its `parts`, where the network normalises over each part.
+def check_batch(recipe: Recipe) -> None:
+    """Refuse a batch of one image, where the network normalises over the images of a batch.
 
     Raises:
         RecipeError: the batch is too small.
     """
-    if recipe.batch_size >= 2 * parts:
+    if recipe.batch_size >= 2:
         return
     if any(isinstance(m, nn.BatchNorm1d) for m in recipe.network.plan(recipe.input).modules()):
         raise RecipeError(
-            f"batch_size: {recipe.network.name} normalises over the images of a batch; "
-            f"give at least {2 * parts}"
+            f"batch_size: {recipe.network.name} normalises over the images of a batch; give at least 2"
         )
 
 

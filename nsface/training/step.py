@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nsface.heads import Head, HeadOutput
 from nsface.ranks import Ranks
+from nsface.ranks.replica import Replica
 from nsface.recipe.schema import Recipe
 from nsface.training.guards.skipping import Skipping
 
@@ -72,6 +73,7 @@ class Step:
         self.network, self.head, self.auxiliary = network, head, auxiliary
         self.skipping = Skipping((network, head, auxiliary), optimizer, head.weight.device)
         self.reached: Callable[[str], object] = lambda part: None
+        self.replica = Replica(network, ranks.count)
 
     def __call__(self, images: Tensor, labels: Tensor) -> Taken:
         """Take a step.
@@ -89,7 +91,6 @@ class Step:
         self.reached("head")
         self.optimizer.zero_grad()
         total.backward()
-        self.ranks.sum_gradients(self.network)
         self.reached("backward")
         norm = self.gradient_norm()
         clip_norm = self.recipe.optimizer.clip_norm
@@ -105,7 +106,7 @@ class Step:
         """The embeddings of a batch."""
         device = images.device.type
         with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
-            features: Tensor = self.network(self.recipe.input.normalise(images))
+            features = self.replica(self.recipe.input.normalise(images))
         return features
 
     def parameters(self) -> list[nn.Parameter]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 import yaml
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -27,6 +29,8 @@ from nsface.heads import HEADS, Head
 from nsface.heads.other_identities import Classes, reduce_blocked, reduce_plain
 from nsface.heads.shard import Shard
 from nsface.ranks import ALONE, Ranks, joined
+from nsface.ranks.batch_norm import SharedBatchNorm, share_batch_norm
+from nsface.ranks.replica import Replica
 from nsface.recipe.finetuning import Freeze
 from nsface.recipe.schema import Recipe
 from nsface.run_folder import RunFolder
@@ -48,6 +52,11 @@ RUNS: dict[str, dict[str, Any]] = {
         "auxiliary": [{"name": "center", "weight": 0.1}, {"name": "triplet"}],
         "optimizer": GENTLE,
         **BALANCED,
+    },
+    "normalised": {
+        "head": {"name": "softmax"},
+        "network": {"name": "light-resnet", "embedding_size": 8, "channels": 2},
+        "optimizer": {"learning_rate": 0.05},
     },
 }
 
@@ -182,9 +191,6 @@ def train_on_two(ranks: Ranks, faces: Path, out: Path) -> None:
     for name, changes in RUNS.items():
         train(recipe(faces, **changes), out / name, ranks=ranks)
     interrupted(ranks, recipe(faces, **RUNS["noisy"]), out / "begun-by-two", 2)
-    interrupted(ranks, recipe(faces, **RUNS["noisy"]), out / "same-again", 1)
-    at_every_step = recipe(faces, **RUNS["noisy"], checkpoint_minutes=1e-9 if ranks.first else 1e9)
-    train(at_every_step, out / "same-again", ranks=ranks, resume=True)
     with pytest.raises(
         RecipeError, match="batch_size: 9 images a step cannot be divided evenly among 2 ranks"
     ):
@@ -256,8 +262,6 @@ def test_two_ranks_train_what_one_process_trains(
     assert load_file(shared.best_model_file).keys() == load_file(alone.best_model_file).keys()
     assert alone.read_held_out() == shared.read_held_out()
 
-    whole, again = (load_file(of_two / name / "model.safetensors") for name in ("noisy", "same-again"))
-    assert all(torch.equal(whole[name], again[name]) for name in whole), "to the same bits on as many ranks"
     train(recipe(faces, **RUNS["noisy"]), of_two / "begun-by-two", resume=True)
     assert_same_run(tmp_path / "noisy", of_two / "begun-by-two")
     for refused in ("uneven", "sampled"):
@@ -279,17 +283,26 @@ def test_three_ranks_compute_what_one_does_and_go_on_with_its_run(faces: Path, t
     chosen = recipe(faces, **RUNS["together"])
     train(chosen, tmp_path / "whole")
     interrupted(Ranks(), chosen, tmp_path / "begun-by-one", 2)
-    ends = start(3, compute_and_go_on, faces, tmp_path / "begun-by-one")
+    ends = start(3, compute_and_go_on, faces, tmp_path)
     assert [end.status for end in ends] == [0, 0, 0], "".join(end.err for end in ends)
     assert_same_run(tmp_path / "whole", tmp_path / "begun-by-one")
+    whole, again = (load_file(tmp_path / name / "model.safetensors") for name in ("three", "same-again"))
+    assert all(torch.equal(whole[name], again[name]) for name in whole), "to the same bits on as many ranks"
 
 
-def compute_and_go_on(ranks: Ranks, faces: Path, begun: Path) -> None:
+def compute_and_go_on(ranks: Ranks, faces: Path, out: Path) -> None:
     for identities in (3, IDENTITIES):
         check_n(Shard(identities, ranks.rank, ranks.count))
     for name in HEADS:
         check_head(name, Shard(IDENTITIES, ranks.rank, ranks.count))
-    train(recipe(faces, **RUNS["together"]), begun, ranks=ranks, resume=True)
+    check_batch_norm(ranks)
+    check_replica(ranks)
+    train(recipe(faces, **RUNS["together"]), out / "begun-by-one", ranks=ranks, resume=True)
+    normalised = recipe(faces, **RUNS["normalised"])
+    train(normalised, out / "three", ranks=ranks)
+    interrupted(ranks, normalised, out / "same-again", 1)
+    at_every_step = recipe(faces, **RUNS["normalised"], checkpoint_minutes=1e-9 if ranks.first else 1e9)
+    train(at_every_step, out / "same-again", ranks=ranks, resume=True)
 
 
 def drawn(*shape: int, seed: int) -> Tensor:
@@ -345,6 +358,59 @@ def check_head(name: str, shard: Shard) -> None:
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11)
 
 
+def check_batch_norm(ranks: Ranks) -> None:
+    """Normalised over all ranks against over the whole batch: output, gradients and running statistics."""
+    batch, own = ranks.count * 2, ranks.batch_slice(ranks.count * 2)
+    for norm, shape in (
+        (nn.BatchNorm2d(3, momentum=0.3), (batch, 3, 2, 2)),
+        (nn.BatchNorm1d(3, affine=False, momentum=None), (batch, 3)),
+    ):
+        alone = nn.Sequential(norm.double())
+        shared = share_batch_norm(copy.deepcopy(alone), torch.device("cpu"))
+        assert isinstance(shared.get_submodule("0"), SharedBatchNorm)
+        for step in range(3):
+            values = drawn(*shape, seed=step) * 3 + 100
+            outputs, gradients = [], []
+            for network, part in ((alone, slice(None)), (shared, own)):
+                network.zero_grad()
+                given = values[part].clone().requires_grad_()
+                outputs.append(network(given))
+                (outputs[-1] * drawn(*shape, seed=9)[part]).sum().backward()
+                gradients.append([torch.as_tensor(x.grad) for x in (given, *network.parameters())])
+            torch.testing.assert_close(outputs[1], outputs[0][own], rtol=1e-10, atol=1e-10)
+            torch.testing.assert_close(gradients[1][0], gradients[0][0][own], rtol=1e-9, atol=1e-10)
+            for of_slice, whole in zip(gradients[1][1:], gradients[0][1:], strict=True):
+                dist.all_reduce(of_slice)
+                torch.testing.assert_close(of_slice, whole, rtol=1e-9, atol=1e-10)
+        for name, buffer in alone.named_buffers():
+            torch.testing.assert_close(shared.get_buffer(name), buffer, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(shared.eval()(values), alone.eval()(values))
+
+
+def check_replica(ranks: Ranks) -> None:
+    """Gradients are those of the whole batch: in one pass, in two, and where a layer is frozen meanwhile."""
+    network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)).double()
+    network.load_state_dict({name: drawn(*p.shape, seed=len(p)) for name, p in network.named_parameters()})
+    images, own = drawn(2 * ranks.count, 4, seed=1), ranks.batch_slice(2 * ranks.count)
+    expected = torch.autograd.grad(network(images).square().sum(), list(network.parameters()))
+    replica = Replica(network, ranks.count)
+    for frozen in (False, True, False):
+        network[0].requires_grad_(not frozen)
+        for parts in (1, 2, 1):
+            network.zero_grad()
+            *first, last = images[own].chunk(parts)
+            for part in first:
+                with replica.unsummed():
+                    replica(part).square().sum().backward()
+            replica(last).square().sum().backward()
+            for gradient, parameter in zip(expected, network.parameters(), strict=True):
+                assert (parameter.grad is None) == (not parameter.requires_grad)
+                if parameter.grad is not None:
+                    torch.testing.assert_close(parameter.grad, gradient, rtol=1e-12, atol=1e-12)
+    network.requires_grad_(False)
+    assert torch.equal(replica(images), network(images))
+
+
 def fine_tuned(faces: Path, former: Path) -> Recipe:
     """Frozen for the first three of six steps, at a lower rate, on a person whom `former` does not know."""
     return recipe(
@@ -358,7 +424,7 @@ def fine_tuned(faces: Path, former: Path) -> Recipe:
     )
 
 
-def fine_tune_on_two(ranks: Ranks, faces: Path, former: Path, out: Path) -> None:
+def fine_tune_on_three(ranks: Ranks, faces: Path, former: Path, out: Path) -> None:
     notes: list[str] = []
     train(fine_tuned(faces, former), out / "whole", ranks=ranks, note=notes.append)
     assert [": 5 of 6; new ones: 1" in line for line in notes[:1]] == [True] * ranks.first
@@ -370,11 +436,11 @@ def fine_tune_on_two(ranks: Ranks, faces: Path, former: Path, out: Path) -> None
     train(frozen, out / "all-frozen", ranks=ranks)
 
 
-def test_two_ranks_fine_tune_as_one_process_does(faces: Path, tmp_path: Path) -> None:
-    former, out = tmp_path / "former", tmp_path / "two"
+def test_three_ranks_fine_tune_as_one_process_does(faces: Path, tmp_path: Path) -> None:
+    former, out = tmp_path / "former", tmp_path / "three"
     train(recipe(faces, exclude=["2"], head={"name": "softmax"}), former)
-    ends = start(2, fine_tune_on_two, faces, former, out)
-    assert [end.status for end in ends] == [0, 0], "".join(end.err for end in ends)
+    ends = start(3, fine_tune_on_three, faces, former, out)
+    assert [end.status for end in ends] == [0, 0, 0], "".join(end.err for end in ends)
     train(fine_tuned(faces, former), tmp_path / "one")
     assert_same_run(tmp_path / "one", out / "whole")
     whole = load_file(out / "whole" / "model.safetensors")

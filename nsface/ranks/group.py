@@ -1,20 +1,9 @@
-"""Ranks: the processes, started by torchrun, that do one piece of work together, each on a device of its own.
-
-In training each rank computes the features of its slice of every batch. The features of all slices are then
-gathered, so that every rank has the loss of the whole batch, and the gradients of the network are summed over
-the ranks. In extraction each rank embeds whole batches in turn; in identification each searches a part of
-the gallery. Tensors on CUDA devices are exchanged by NCCL, those in host memory by Gloo.
-"""
+"""`Ranks`: the place of a process among those that work together, and what they exchange."""
 
 from __future__ import annotations
 
-import os
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,11 +13,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from nsface.errors import NsfaceError, RecipeError
-from nsface.private_torch import meet_ranks
-from nsface.processes import end_with_parent, started_by_torchrun
+from nsface.ranks.batch_norm import share_batch_norm
 
-# Ranks wait so long for one another, since one of them may have millions of images to decode for all.
-TIMEOUT = timedelta(hours=6)
 Item = TypeVar("Item")
 
 
@@ -147,11 +133,8 @@ class Ranks:
         return items
 
     def with_shared_batch_norm(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """`network`, which on CUDA normalises over the whole batch instead of over each slice of it."""
-        if self.count == 1 or device.type != "cuda":
-            return network
-        convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
-        return convert(network)
+        """`network`, whose batch normalisation is over the whole batch instead of over each slice of it."""
+        return network if self.count == 1 else share_batch_norm(network, device)
 
     def gather(self, features: Tensor) -> Tensor:
         """The features of the whole batch, from those of all slices; float32 where there are several ranks.
@@ -163,54 +146,8 @@ class Ranks:
         gathered: Tensor = _Gather.apply(features.float(), self)
         return gathered
 
-    def sum_gradients(self, network: nn.Module) -> None:
-        """Replace the gradients of `network`, which are those of this rank's slice, by those of the batch."""
-        gradients = [p.grad for p in network.parameters() if p.grad is not None]
-        if self.count > 1 and gradients:  # there are none where the whole network is frozen
-            flat = torch.cat([gradient.flatten() for gradient in gradients])
-            dist.all_reduce(flat)
-            slices = torch.split(flat, [gradient.numel() for gradient in gradients])
-            for gradient, summed in zip(gradients, slices, strict=True):
-                gradient.copy_(summed.view_as(gradient))
-
 
 ALONE = Ranks()
-
-
-@contextmanager
-def joined() -> Iterator[Ranks]:
-    """The ranks that torchrun has started, connected within this context; `ALONE` without torchrun.
-
-    Only the rank that fails first raises its error. Ranks that fail after it end silently, since they have
-    failed either for the same reason or because that rank has left them.
-    """
-    if not started_by_torchrun():
-        yield ALONE
-        return
-    end_with_parent()  # torchrun, when it is killed, leaves its ranks running or waiting
-    store, rank, count = meet_ranks()
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=TIMEOUT)
-    try:
-        yield Ranks(rank, count, int(os.environ["LOCAL_RANK"]))
-    except BaseException as error:
-        if _fails_first(store):
-            if not torch.cuda.is_available():  # NCCL would wait for the others
-                dist.destroy_process_group()  # else Gloo's threads may abort the process as it ends
-            raise
-        # torchrun ends all ranks as soon as one has ended: the first to fail must have time to say why
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        time.sleep(1)
-        raise SystemExit(1) from error
-    dist.destroy_process_group()
-
-
-def _fails_first(store: Any) -> bool:
-    """Whether no other rank has failed yet."""
-    try:
-        return bool(store.add("failed", 1) == 1)
-    except RuntimeError:  # the rank that keeps the store has ended
-        return False
 
 
 class _Gather(torch.autograd.Function):

@@ -73,8 +73,8 @@ def flip_last_bit(run: Path) -> None:
     [
         (lambda run: None, []),
         (with_log(images_per_second=1.0), []),
-        (with_log(loss=1.0), ["another log"]),
-        (lambda run: (run / "log.jsonl").write_text(""), ["another log"]),
+        (with_log(loss=1.0), ["another log.jsonl"]),
+        (lambda run: (run / "log.jsonl").write_text(""), ["another log.jsonl"]),
         (flip_last_bit, ["another model.safetensors"]),
         (with_state(lambda state: state["head"]["weight"][0].neg_()), ["another state: state.head.weight"]),
         (with_state(lambda state: state.update(step=3)), ["another state: state.step"]),

@@ -13,8 +13,9 @@ def complete_recipe(ctx: click.Context, parameter: click.Parameter, incomplete: 
     from nsface.recipe.names import shipped, summary
 
     fitting = [name for name in shipped() if name.startswith(incomplete)]
-    files = [] if parameter.name == "name" else [CompletionItem(incomplete, type="file")]
-    return files + [CompletionItem(name, help=summary(shipped()[name])) for name in fitting]
+    return [CompletionItem(incomplete, type="file")] + [
+        CompletionItem(name, help=summary(shipped()[name])) for name in fitting
+    ]
 
 
 def complete_head(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from nsface.arguments import known_names
 from nsface.errors import RecipeError, shown
 
+BASE = "base"  # the key by which a file names the recipe that it is based on
+
 
 def key_lines(node: yaml.MappingNode, path: str, prefix: str = "") -> dict[str, int]:
     """Line of each key, by dotted key. A key that stands twice is an error: one of the two would be lost."""
@@ -32,26 +34,29 @@ def key_lines(node: yaml.MappingNode, path: str, prefix: str = "") -> dict[str, 
 
 
 def problem(
-    details: Any, model: type[BaseModel], path: str, lines: dict[str, int], given: Mapping[str, Any]
+    details: Any, model: type[BaseModel], path: str, places: Mapping[str, str], given: Mapping[str, Any]
 ) -> str:
     """One line about what pydantic found wrong in the recipe at `path`: where, what, and the value there.
 
     Args:
         details: one of `ValidationError.errors()`.
         model: the model of the recipe.
-        lines: line of each key, from `key_lines`.
+        places: file and line of each key; of a recipe with a base they lie in several files.
         given: what the command line gives, by dotted key.
     """
     key = _as_written([str(part) for part in details["loc"]], {*lines, *given})
     parts = key.split(".")
     message = details["msg"].removeprefix("Value error, ")
     if not key:  # what concerns several keys names the one to look at first
-        return f"{_place(_first(message), path, lines, given)}: {message}"
-    place = _place(key, path, lines, given)
+        return f"{_place(_first(message), path, places, given)}: {message}"
+    place = _place(key, path, places, given)
     if details["type"] == "value_error":  # what concerns a key inside begins with its name
-        return f"{_place(f'{key}.{_first(message)}', path, lines, given)}: {key}: {message}"
+        return f"{_place(f'{key}.{_first(message)}', path, places, given)}: {key}: {message}"
     if details["type"] == "extra_forbidden":
-        return f"{place}: {key}: no such key{known_names(parts[-1], keys_beside(parts, model))}"
+        known = keys_beside(parts, model)
+        if len(parts) == 1 and key not in given:
+            known = [BASE, *known]
+        return f"{place}: {key}: no such key{known_names(parts[-1], known)}"
     if details["type"] == "missing":
         return f"{place}: {key}: missing, and needed"
     return f"{place}: {key}: {message[0].lower()}{message[1:]} (got {brief(details['input'])})"
@@ -78,14 +83,13 @@ def _first(message: str) -> str:
     return message.split()[0].rstrip(":")
 
 
-def _place(key: str, path: str, lines: dict[str, int], given: Mapping[str, Any]) -> str:
-    """Where the value of `key` comes from: the command line, or a line of the file."""
+def _place(key: str, path: str, places: Mapping[str, str], given: Mapping[str, Any]) -> str:
+    """Where the value of `key` comes from: the command line, or a line of a file."""
     parts = key.split(".")
     outwards = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
     if any(name in given for name in outwards) or any(name.startswith(f"{key}.") for name in given):
         return "given on the command line"
-    known = next((name for name in outwards if name in lines), None)
-    return f"{path}:{lines[known]}" if known else path
+    return next((places[name] for name in outwards if name in places), path)
 
 
 def dotted_keys(model: type[BaseModel], prefix: str = "") -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import files
 from pathlib import PurePath
 
@@ -12,24 +13,9 @@ from nsface.files import reason
 
 def shipped() -> dict[str, str]:
     """The name of each recipe that comes with nsface, and its YAML, in alphabetical order."""
-    found = {}
-    for entry in sorted(files("nsface.recipes").iterdir(), key=lambda entry: entry.name):
-        name, _, extension = entry.name.rpartition(".")
-        if extension == "yaml":
-            found[name] = entry.read_text(encoding="utf-8")
-    return found
-
-
-def shipped_text(name: str) -> str:
-    """The YAML of the recipe called `name` that comes with nsface.
-
-    Raises:
-        RecipeError: no such recipe.
-    """
-    known = shipped()
-    if name not in known:
-        raise RecipeError(unknown_name("recipe", name, known))
-    return known[name]
+    folder = files("nsface.recipes")
+    names = sorted(e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml"))
+    return {name: folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8") for name in names}
 
 
 def summary(text: str) -> str:
@@ -37,10 +23,10 @@ def summary(text: str) -> str:
     return text.splitlines()[0].removeprefix("#").strip()
 
 
-def recipe_text(name_or_path: str | PurePath) -> tuple[str, str]:
-    """The YAML of a recipe given by name or path, and what to call it in messages.
+def recipe_text(name_or_path: str | PurePath, folder: str = "") -> tuple[str, str]:
+    """The YAML of a recipe given by name, or by path from `folder`, and what to call it in messages.
 
-    A word without `/` and `.` is a name, whatever lies in the present folder.
+    The name of a recipe that comes with nsface is that recipe, whatever lies in the folder.
 
     Raises:
         RecipeError: no such name or file, or a file that cannot be read.
@@ -48,9 +34,10 @@ def recipe_text(name_or_path: str | PurePath) -> tuple[str, str]:
     given = str(name_or_path)
     if given in (known := shipped()):
         return known[given], f"{given}.yaml"
-    where = shown(given)
+    path = os.path.join(folder, given)
+    where = shown(path)
     try:
-        with open(given, encoding="utf-8-sig") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return file.read(), where
     except (FileNotFoundError, IsADirectoryError) as error:
         stem = PurePath(given).stem

@@ -25,12 +25,13 @@ from nsface.heads import HEADS
 from nsface.images.batches.augmentation import Augmentation
 from nsface.preprocessing import Preprocessing
 from nsface.recipe.choices import LARGEST_COUNT, AuxiliaryChoice, HeadChoice, NetworkChoice, Section
-from nsface.recipe.faults import dotted_keys, key_lines, problem
+from nsface.recipe.faults import BASE, dotted_keys, problem
 from nsface.recipe.finetuning import Freeze, Init, completed, take_from_former
+from nsface.recipe.inheritance import read_written
 from nsface.recipe.length import LENGTHS, fit_schedule, length
-from nsface.recipe.names import recipe_text
+from nsface.recipe.merging import override
 from nsface.recipe.sections import Guard, Optimizer, Sampler, Schedule
-from nsface.recipe.text import Dumper, parse_value, read_yaml
+from nsface.recipe.text import Dumper, parse_value
 from nsface.recipe.validation import Validation, identities_held_out, listed
 from nsface.text import text_lines
 
@@ -240,13 +241,14 @@ def load_recipe(
     note: Callable[[str], object] | None = None,
     former: str | Path | None = None,
 ) -> Recipe:
-    """Read a recipe from YAML.
+    """Read a recipe from YAML, with the recipes that it is based on.
 
     Args:
         path: of a file, or the name of a recipe that comes with nsface.
         overrides: values by dotted key (`head.alpha2`), put in place of the file's. Another `head.name` or
             `network.name` drops the arguments given in the file, which belong to the name that stood there;
-            `epochs` takes the place of `iterations`, and the reverse; and a sampler that of `batch_size`.
+            `epochs` takes the place of `iterations`, and the reverse; a sampler that of `batch_size`; and
+            another `schedule.kind` that of the times and factors of the kind that stood there.
             Times of the schedule that such a length leaves no room are scaled with it.
         note: called with a line about what was scaled.
         former: the recipe in the folder of the run to resume, if there is one: it says what is needed of a
@@ -255,25 +257,20 @@ def load_recipe(
     Raises:
         RecipeError: cannot be read, or wrong; every wrong place is named with its line and key.
     """
-    text, where = recipe_text(path)
-    try:
-        node, content = read_yaml(text)
-    except RecipeError as error:
-        raise RecipeError(shown(f"{where}: {error}")) from error
-    if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
-        raise RecipeError(f"{where}: not a recipe; it must hold keys and values such as `epochs: 20`")
-    lines = key_lines(node, where)
-    given = dict(overrides or {})
+    written, given = read_written(path), dict(overrides or {})
+    content = written.content
     scaled = _put_all(content, given)
     if former is not None and Path(former).is_file():
         take_from_former(content, load_recipe(former).model_dump())
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        problems = [problem(details, Recipe, where, lines, given) for details in error.errors()]
+        where, places = written.where, written.places
+        problems = [problem(details, Recipe, where, places, given) for details in error.errors()]
         raise RecipeError(shown("; ".join(problems))) from error
-    if scaled and note is not None:
-        note(f"note: {scaled}")
+    if note is not None:
+        for line in [*written.notes, *([scaled] if scaled else [])]:
+            note(f"note: {line}")
     return recipe
 
 
@@ -281,28 +278,8 @@ def _put_all(content: dict[str, Any], given: dict[str, Any]) -> str | None:
     """Put what is `given` into the content of a recipe; returns a line on what of its schedule was scaled."""
     if all(given.get(unit) is not None for unit in LENGTHS):
         raise RecipeError("given on the command line: give either epochs or iterations, not both")
+    if BASE in given:
+        raise RecipeError("given on the command line: base: a file names its base; give another RECIPE")
     own = length(content)
-    for key in sorted(given, key=lambda key: not key.endswith(".name")):  # arguments belong to the new name
-        _put(content, key, given[key])
-    if "batch_size" not in given and any(k.split(".")[0] == "sampler" for k in given) and content["sampler"]:
-        content.pop("batch_size", None)
+    override(content, given)
     return fit_schedule(content, own, given)
-
-
-def _put(content: dict[str, Any], dotted: str, value: Any) -> None:
-    *parents, last = dotted.split(".")
-    section = content
-    for parent in parents:
-        if section.get(parent) is None:
-            section[parent] = {}
-        section = section[parent]
-        if not isinstance(section, dict):
-            raise RecipeError(shown(f"{dotted}: {parent} holds a value, not keys"))
-    if parents in (["head"], ["network"]) and last == "name" and section.get("name") != value:
-        kept = {"embedding_size": section["embedding_size"]} if "embedding_size" in section else {}
-        section.clear()
-        section.update(kept)
-    if dotted in LENGTHS and value is not None:
-        for other in LENGTHS:
-            content.pop(other, None)
-    section[last] = value

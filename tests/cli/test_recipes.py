@@ -19,7 +19,7 @@ from nsface.cli import group
 from nsface.heads import HEADS
 from nsface.networks import NETWORKS
 from nsface.recipe.names import shipped
-from nsface.recipe.schema import Schedule
+from nsface.recipe.schema import Schedule, load_recipe
 
 Run = Callable[..., Any]
 
@@ -30,9 +30,21 @@ def test_they_are_listed_and_printed(nsface: Run, tmp_path: Path, monkeypatch: p
     assert [line.split()[0] for line in listed.out.splitlines()] == list(shipped())
     assert max(map(len, listed.out.splitlines())) <= 80
     assert nsface("recipes", "lfw-small").out == shipped()["lfw-small"]
+    (tmp_path / "mine.yaml").write_text("base: demo\nseed: 3\n")
+    assert nsface("recipes", "mine.yaml").out == "base: demo\nseed: 3\n"
     outcome = nsface("recipes", "lfw-smal")
     assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
     assert "did you mean 'lfw-small'?" in outcome.err
+
+
+def test_a_resolved_recipe_is_complete(nsface: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("base: casia-noisy\niterations: 14000\n")
+    outcome = nsface("recipes", "mine.yaml", "--resolved")
+    assert outcome.out == load_recipe("mine.yaml").to_yaml()
+    assert "alpha2: 0.1" in outcome.out
+    assert outcome.err.startswith("note: mine.yaml: schedule.milestones is [8000, 12000] in place of ")
+    assert (nsface("recipes", "--resolved").status, nsface("recipes", "none.yaml").status) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def problem(
         places: file and line of each key; of a recipe with a base they lie in several files.
         given: what the command line gives, by dotted key.
     """
-    key = _as_written([str(part) for part in details["loc"]], {*lines, *given})
+    key = _as_written([str(part) for part in details["loc"]], {*places, *given})
     parts = key.split(".")
     message = details["msg"].removeprefix("Value error, ")
     if not key:  # what concerns several keys names the one to look at first

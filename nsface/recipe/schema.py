@@ -47,7 +47,15 @@ __all__ = [
 ]
 
 # keys that do not decide the weights: the path of the images says nothing about which images they are
-KEYS_WITHOUT_EFFECT = {"data", "cache", "streaming", "log_every", "checkpoint_minutes", "guard.learning"}
+KEYS_WITHOUT_EFFECT = {
+    "data",
+    "cache",
+    "streaming",
+    "log_every",
+    "checkpoint_minutes",
+    "guard.learning",
+    "tensorboard",
+}
 # keys that came after nsface 0.3, left out of the digest where they have their default: digests stay
 LATER_KEYS = ("init", "freeze", "optimizer.backbone_rate", "guard.skip")
 
@@ -77,6 +85,7 @@ class Recipe(Section):
             best.safetensors.
         checkpoint_minutes: the state is saved when so many minutes have passed since it was, and after each
             epoch; null: after each epoch only.
+        tensorboard: whether these lines are written for TensorBoard too, which needs the extra of that name.
     """
 
     data: str | None = None
@@ -103,6 +112,7 @@ class Recipe(Section):
     guard: Guard = Guard()
     validate: list[Validation] = Field(default=[])  # type: ignore[assignment]
     checkpoint_minutes: float | None = Field(default=10.0, gt=0)
+    tensorboard: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -63,6 +63,7 @@ class Environment(_Content):
         command: the command that began or continued the run.
         started: when it began, ISO 8601 in UTC.
         seconds: how long it took up to its newest checkpoint, over all its parts.
+        peak_memory: bytes that it needed at most, of the GPU or of main memory; of a finished run.
         images, identities: the size of the training set.
         data: fingerprint of the images, without which a run cannot be resumed.
         changes: what was changed in the recipe on purpose, oldest first: the step after which it was changed,
@@ -73,6 +74,7 @@ class Environment(_Content):
     command: str | None = None
     started: str | None = None
     seconds: Annotated[float, Field(ge=0, le=1e10)] = 0.0
+    peak_memory: Count = 0
     images: Count | None = None
     identities: Count | None = None
     data: str | None = None

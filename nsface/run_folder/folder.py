@@ -45,6 +45,8 @@ class RunFolder:
         validation_file: `validation.jsonl`, a line for each set of each validation.
         held_out_file, held_out_pairs_file: `held_out.txt`, the identities that are held out of the training,
             a line each, and `held_out_pairs.txt`, the list of their pairs.
+        csv_file: `log.csv`, the same as a table.
+        tensorboard: `tensorboard`, the folder of curves for TensorBoard, where the recipe asks for them.
         checkpoints: the folder of the training's states.
         latest_checkpoint, previous_checkpoint: the newest state in it, and the one before.
         model_file: `model.safetensors`, the trained model, once the run is complete.
@@ -65,6 +67,8 @@ class RunFolder:
         self.validation_file = self.path / "validation.jsonl"
         self.held_out_file = self.path / "held_out.txt"
         self.held_out_pairs_file = self.path / "held_out_pairs.txt"
+        self.csv_file = self.path / "log.csv"
+        self.tensorboard = self.path / "tensorboard"
         self.checkpoints = self.path / "checkpoints"
         self.latest_checkpoint = self.checkpoints / LATEST
         self.previous_checkpoint = self.checkpoints / PREVIOUS
@@ -95,7 +99,7 @@ class RunFolder:
             files.check_folder(self.path)
         except NsfaceError as error:
             raise NsfaceError(f"{error}; choose another --out") from error
-        run_files = (self.recipe_file, self.model_file, self.environment_file, self.log_file)
+        run_files = (self.recipe_file, self.model_file, self.environment_file, self.log_file, self.csv_file)
         written_with = (
             self.best_model_file,
             self.validation_file,

@@ -1,41 +1,62 @@
-"""The log of a training: a line a logging step."""
+"""The log of a training: a line a logging step, as JSON, as a table, and for TensorBoard."""
 
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from types import TracebackType
 
 from nsface.files import sync
 from nsface.ranks import Ranks
 from nsface.run_folder import RunFolder
+from nsface.training.csv_log import CsvLog
+from nsface.training.tensorboard import TensorBoard
 from nsface.training.trainer import Line
 
 
 class Log:
-    """Writes `log.jsonl` while it is entered. Only the first of several ranks does so.
+    """Writes `log.jsonl` and `log.csv` while it is entered. Only the first of several ranks does so.
 
     Args:
         run: the folder; what its log has after `step` is removed.
         step: the step from which the training goes on.
+        tensorboard: whether curves for TensorBoard are written too.
     """
 
-    def __init__(self, run: RunFolder, step: int, ranks: Ranks) -> None:
-        self._path = run.log_file if ranks.first else Path(os.devnull)
-        if ranks.first:
-            run.shorten_log(step)
-        self._file = self._path.open("a", encoding="utf-8")
+    def __init__(self, run: RunFolder, step: int, ranks: Ranks, tensorboard: bool = False) -> None:
+        self._run, self._first = run, ranks.first
+        self._tensorboard: TensorBoard | None = None
+        self._open = ExitStack()
+        if not ranks.first:
+            return
+        run.shorten_log(step)
+        self._lines = self._open.enter_context(run.log_file.open("a", encoding="utf-8"))
+        self._table = self._open.enter_context(closing(CsvLog(run)))
+        if tensorboard:
+            self._tensorboard = self._open.enter_context(closing(TensorBoard(run.tensorboard, step)))
 
     def write(self, line: Line) -> None:
-        """Add `line`; it is visible to others when this returns."""
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        """Add `line`; in both files it is visible to others when this returns."""
+        if not self._first:
+            return
+        self._lines.write(json.dumps(line) + "\n")
+        self._lines.flush()
+        self._table.write(line)
+        step = int(line["step"])
+        self.add_points("training", {key: value for key, value in line.items() if key != "step"}, step)
+
+    def add_points(self, group: str, values: Mapping[str, float], step: int) -> None:
+        """Give TensorBoard `values` by name, at `step`: of a line, or of something else that was measured."""
+        if self._tensorboard is not None:
+            self._tensorboard.write(group, values, step)
 
     def sync(self) -> None:
-        """Return when all lines are on the disk."""
-        if self._path != Path(os.devnull):
-            sync(self._path)
+        """Return when all lines are on the disk, and all points in TensorBoard's file."""
+        if self._first:
+            sync(self._run.log_file)
+        if self._tensorboard is not None:
+            self._tensorboard.flush()
 
     def __enter__(self) -> Log:
         return self
@@ -43,4 +64,4 @@ class Log:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._open.close()

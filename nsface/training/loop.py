@@ -46,7 +46,7 @@ def run_to_end(
     progress = Progress(what, "steps", trainer.total_steps, note, trainer.step)
     with (
         progress,
-        Log(run, trainer.step, trainer.ranks) as log,
+        Log(run, trainer.step, trainer.ranks, trainer.recipe.tensorboard) as log,
         Interruption() as interruption,
         Saver(trainer, run, log, identities, validator) as saver,
     ):
@@ -54,7 +54,13 @@ def run_to_end(
         validator.begin()
 
         def validated() -> bool:
-            return validator.validate_if_due(lambda: interruption.requested)
+            due = validator.due()
+            done = validator.validate_if_due(lambda: interruption.requested)
+            if due and done:
+                for name, score in validator.scores.items():
+                    points = {"accuracy": score.accuracy, "auc": score.auc}
+                    log.add_points(f"validation/{name}", points, trainer.step)
+            return done
 
         try:
             if not validated():  # one that was due when the training was stopped

@@ -49,7 +49,7 @@ class Progress:
         line = f"{self.what}: {self.done:,} of {self.total:,} {self.unit} ({share:.0f} %)"
         if self.done > self._first:
             left = (self.total - self.done) * (now - self._begun) / (self.done - self._first)
-            line += f", {_duration(left)} left"
+            line += f", {duration(left)} left"
         return f"{line}, {self.state}" if self.state else line
 
     def __enter__(self) -> Progress:
@@ -61,7 +61,8 @@ class Progress:
         self._bar.close()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in words: `45 s`, `20 min`, `2 h 5 min`."""
     hours, minutes = divmod(round(seconds / 60), 60)
     if not hours and seconds < 90:
         return f"{seconds:.0f} s"

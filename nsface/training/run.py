@@ -33,6 +33,8 @@ from nsface.training.initial import InitialModel
 from nsface.training.kept import Kept
 from nsface.training.loop import run_to_end
 from nsface.training.resuming import check_data, check_folder, claimed, finished, recorded_environment
+from nsface.training.summary import record_peak_memory, run_summary
+from nsface.training.tensorboard import check_installed
 from nsface.training.trainer import Trainer
 from nsface.training.validation import Validator
 from nsface.training.validation_sets import validation_sets
@@ -74,6 +76,8 @@ def train(
         return run.model_file
     device = ranks.place(pick_device(recipe.device))
     check_possible(recipe, ranks)  # before the images are read, which may take long
+    if recipe.tensorboard:
+        check_installed()
     note = note if ranks.first else None
     begun = ranks.any(resume and bool(run.saved_checkpoints()))
     initial = None if begun or recipe.init is None else InitialModel(recipe.init, recipe)
@@ -104,8 +108,10 @@ def train(
             kept.stopped = run_to_end(trainer, run, identities, validator, note, kept.label)
         if ranks.first:
             save_model(run.model_file, trainer.model(), description)
-        if note is not None and (line := validator.summary()):
-            note(line)
+            record_peak_memory(run, device)
+            if note is not None:
+                for line in [*run_summary(run), *validator.summary()]:
+                    note(line)
         ranks.wait()  # until the model is written
     return run.model_file
 

@@ -149,15 +149,15 @@ class Validator:
         """The last scores, for the progress: `, lfw 88.51 ± 0.42 %`; '' before the first."""
         return "".join(f", {score}" for score in self._in_order())
 
-    def summary(self) -> str | None:
-        """A line about the scores of the last and of the best state; None without validations."""
+    def summary(self) -> list[str]:
+        """A line about the scores of the last and of the best state; none without validations."""
         if self.best is None or not self.scores:
-            return None
+            return []
         best = self.best.selection
         chosen = Score(name=best.validation, **best.model_dump(exclude={"validation", "list_digest"}))
         where = f"{self._run.best_model_file.name}, epoch {best.epoch:.3g}, step {best.step:,}"
         last = ", ".join(map(str, self._in_order()))
-        return f"validation: {last} at the end; the best: {chosen} ({where})"
+        return [f"validation: {last} at the end; the best: {chosen} ({where})"]
 
     def _in_order(self) -> list[Score]:
         return [self.scores[one.name] for one in self._sets if one.name in self.scores]

@@ -40,7 +40,7 @@ def test_lines_at_fixed_times(monkeypatch: pytest.MonkeyPatch) -> None:
     ("seconds", "said"), [(5, "5 s"), (89, "89 s"), (600, "10 min"), (7260, "2 h 1 min")]
 )
 def test_durations(seconds: float, said: str) -> None:
-    assert module._duration(seconds) == said
+    assert module.duration(seconds) == said
 
 
 def test_on_a_terminal_there_is_a_bar_and_no_line(monkeypatch: pytest.MonkeyPatch) -> None:

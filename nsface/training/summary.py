@@ -1,0 +1,57 @@
+"""What a finished training says of itself in a few lines."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from nsface.errors import counted
+from nsface.run_folder import RunFolder
+from nsface.training.progress import duration
+
+PEAK_MEMORY = "peak_memory"  # the key of environment.json
+
+
+def record_peak_memory(run: RunFolder, device: torch.device) -> None:
+    """Write into environment.json how much memory the training has needed at most, over all its parts."""
+    environment = run.read_environment()
+    peak = max(peak_memory(device), environment.get(PEAK_MEMORY, 0))
+    run.write_environment(environment | {PEAK_MEMORY: peak})
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes that this process has needed at most: of the GPU for tensors, or of main memory on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def run_summary(run: RunFolder) -> list[str]:
+    """Lines about a finished run: its length and speed, the memory it took, the last values of its log.
+
+    Example:
+        >>> run_summary(RunFolder("runs/noisy"))  # doctest: +SKIP
+        ['28000 steps in 9 min, 15,840 images/s (median), …', 'at the end: loss 0.42, accuracy 97.1 %, …']
+    """
+    log = run.read_log()
+    return _lines(log, run.read_environment()) if log else []
+
+
+def _lines(log: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]) -> list[str]:
+    steps = counted(log[-1]["step"], "step")
+    speed = statistics.median(line["images_per_second"] for line in log)
+    memory = environment[PEAK_MEMORY] / 2**30
+    took = f"{steps} in {duration(environment['seconds'])}, {speed:,.0f} images/s (median)"
+    last = {key: f"{100 * log[-1][key]:.1f} %" for key in ("accuracy", "saturated")}
+    last |= {key: f"{log[-1][key]:.3g}" for key in ("loss", "gradient_norm")}
+    return [
+        f"{took}, {memory:.1f} GiB of memory at most",
+        "at the end: loss {loss}, accuracy {accuracy}, saturated {saturated}, gradient norm "
+        "{gradient_norm}".format(**last),
+    ]

@@ -57,9 +57,9 @@ def run_to_end(
             due = validator.due()
             done = validator.validate_if_due(lambda: interruption.requested)
             if due and done:
-                for name, score in validator.scores.items():
+                for score in validator.scores.values():
                     points = {"accuracy": score.accuracy, "auc": score.auc}
-                    log.add_points(f"validation/{name}", points, trainer.step)
+                    log.add_points(f"validation/{score.name}", points, score.step)
             return done
 
         try:

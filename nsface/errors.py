@@ -25,6 +25,10 @@ class ModelError(NsfaceError):
     """A model file or checkpoint cannot be used."""
 
 
+class DiskFull(NsfaceError):
+    """A file cannot be written because the disk, or what one may write on it, is full."""
+
+
 class DoubtfulResult(UserWarning):
     """A warning of `nsface.evaluate`: something makes a result doubtful, such as people in several folds."""
 

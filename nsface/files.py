@@ -13,7 +13,7 @@ from errno import EACCES, EBADF, EDQUOT, EFBIG, EINVAL, ENOSPC, ENOSYS, ENOTSUP,
 from itertools import chain, islice
 from pathlib import Path
 
-from nsface.errors import NsfaceError, shown
+from nsface.errors import DiskFull, NsfaceError, shown
 from nsface.unfinished import lock, not_inherited, share, unfinished
 
 __all__ = [
@@ -107,7 +107,7 @@ def _beside(place: Path, target: Path, folder: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def _full_disk_is_an_error(target: Path) -> Iterator[None]:
-    """Turn the error of a full disk into an NsfaceError about `target`."""
+    """Turn the error of a full disk into a `DiskFull` about `target`."""
     try:
         yield
     except OSError as error:
@@ -117,7 +117,8 @@ def _full_disk_is_an_error(target: Path) -> Iterator[None]:
 
 
 def _unwritable(target: Path, error: OSError) -> NsfaceError:
-    return NsfaceError(f"cannot write {shown(target)}: {reason(error)}")
+    kind = DiskFull if error.errno in FULL else NsfaceError
+    return kind(f"cannot write {shown(target)}: {reason(error)}")
 
 
 def sync(path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nsface.errors import ModelError, NsfaceError, shown
+from nsface.errors import DiskFull, ModelError, shown
 from nsface.files import reason, replacing, sync
 from nsface.finite import not_finite
 from nsface.run_folder import PREVIOUS, RunFolder
@@ -30,13 +30,13 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     The former content of `path` is kept beside it as `previous.pt`.
 
     Raises:
-        NsfaceError: the file cannot be written.
+        DiskFull, NsfaceError: the file cannot be written.
     """
     with replacing(path) as temporary:
         try:
             torch.save(state, temporary)
         except RuntimeError as error:  # PyTorch raises this when the disk is full
-            raise NsfaceError(
+            raise DiskFull(
                 f"cannot write {shown(path)}: {str(error).splitlines()[0]}; is the disk full?"
             ) from error
         sync(temporary)  # so that a disk that turns out to be full now leaves both older states

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from typing import TextIO
 
 from nsface.files import write_text
 from nsface.run_folder import RunFolder
 from nsface.training.trainer import Line
+from nsface.training.whole_lines import WholeLines
 
 
 class CsvLog:
@@ -26,16 +26,19 @@ class CsvLog:
     def __init__(self, run: RunFolder) -> None:
         self._run = run
         self._columns: list[str] = []
-        self._file: TextIO | None = None
+        self._file: WholeLines | None = None
         self._begin()
 
     def write(self, line: Line) -> None:
-        """Add `line`, which the log has already; it is visible to others when this returns."""
+        """Add `line`, which the log has already; it is visible to others when this returns.
+
+        Raises:
+            DiskFull: it cannot be written; the table has no part of it.
+        """
         if self._file is None or not line.keys() <= set(self._columns):
             self._begin()
             return
         self._file.write(_rows(self._columns, [line]))
-        self._file.flush()
 
     def _begin(self) -> None:
         """Write the table anew from the log, and keep it open."""
@@ -44,7 +47,7 @@ class CsvLog:
         self._columns = list(dict.fromkeys(key for line in reversed(lines) for key in line))
         header = f"{','.join(self._columns)}\n" if lines else ""
         write_text(self._run.csv_file, header + _rows(self._columns, lines))
-        self._file = self._run.csv_file.open("a", encoding="utf-8") if lines else None
+        self._file = WholeLines(self._run.csv_file) if lines else None
 
     def close(self) -> None:
         """Close the file."""

@@ -62,11 +62,12 @@ class HostCopy:
 
 def may_be_copied(state: dict[str, Any]) -> bool:
     """Whether the tensors of `state` take at most `SHARE` of the host memory that is free."""
-    return _bytes(state) <= SHARE * free_memory()
+    return size_of(state) <= SHARE * free_memory()
 
 
-def _bytes(value: Any) -> int:
+def size_of(value: Any) -> int:
+    """The bytes of all tensors in dicts, lists and tuples of tensors and other values."""
     if isinstance(value, Tensor):
         return value.nbytes
     items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return sum(map(_bytes, items))
+    return sum(map(size_of, items))

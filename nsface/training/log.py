@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from types import TracebackType
 
-from nsface.files import sync
 from nsface.ranks import Ranks
 from nsface.run_folder import RunFolder
 from nsface.training.csv_log import CsvLog
 from nsface.training.tensorboard import TensorBoard
 from nsface.training.trainer import Line
+from nsface.training.whole_lines import WholeLines
 
 
 class Log:
@@ -31,17 +31,20 @@ class Log:
         if not ranks.first:
             return
         run.shorten_log(step)
-        self._lines = self._open.enter_context(run.log_file.open("a", encoding="utf-8"))
+        self._lines = self._open.enter_context(closing(WholeLines(run.log_file)))
         self._table = self._open.enter_context(closing(CsvLog(run)))
         if tensorboard:
             self._tensorboard = self._open.enter_context(closing(TensorBoard(run.tensorboard, step)))
 
     def write(self, line: Line) -> None:
-        """Add `line`; in both files it is visible to others when this returns."""
+        """Add `line`; in both files it is visible to others when this returns.
+
+        Raises:
+            DiskFull: it cannot be written; no file has a part of it.
+        """
         if not self._first:
             return
         self._lines.write(json.dumps(line) + "\n")
-        self._lines.flush()
         self._table.write(line)
         step = int(line["step"])
         self.add_points("training", {key: value for key, value in line.items() if key != "step"}, step)
@@ -52,9 +55,13 @@ class Log:
             self._tensorboard.write(group, values, step)
 
     def sync(self) -> None:
-        """Return when all lines are on the disk, and all points in TensorBoard's file."""
+        """Return when all lines are on the disk, and all points in TensorBoard's file.
+
+        Raises:
+            DiskFull: they cannot be written.
+        """
         if self._first:
-            sync(self._run.log_file)
+            self._lines.sync()
         if self._tensorboard is not None:
             self._tensorboard.flush()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from nsface.errors import shown
+from nsface.errors import DiskFull, shown
 from nsface.run_folder import RunFolder
 from nsface.training.interruption import Interruption
 from nsface.training.log import Log
@@ -48,7 +49,7 @@ def run_to_end(
         progress,
         Log(run, trainer.step, trainer.ranks, trainer.recipe.tensorboard) as log,
         Interruption() as interruption,
-        Saver(trainer, run, log, identities, validator) as saver,
+        Saver(trainer, run, log, identities, validator, note) as saver,
     ):
         waiting = False  # for a step whose state may be saved
         validator.begin()
@@ -78,7 +79,7 @@ def run_to_end(
                 if saver.epoch_ends() or time_is_up or waiting or stop:
                     waiting = trainer.in_doubt() and not last
                     if not waiting:  # otherwise after the next step that is finite
-                        saver.save()
+                        saver.save(needed=stop or last)
                 if stop and (not last or validator.due()):
                     saver.finish()
                     raise interrupted(trainer, saver.saved_step if waiting else None)
@@ -86,7 +87,8 @@ def run_to_end(
         except Diverged as error:
             earlier = saver.divergence() or error
             if trainer.ranks.first:
-                run.record_divergence(str(earlier))
+                with suppress(DiskFull):  # the divergence itself is what is said
+                    run.record_divergence(str(earlier))
             left = remedy(trainer, run.latest_checkpoint, saver.saved_step)
             raise Diverged(f"{earlier}; {left}") from error
         return trainer.ranks.any(interruption.requested)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from nsface.errors import listing
+from nsface.errors import DiskFull, listing
 from nsface.finite import not_finite
 from nsface.run_folder import RunFolder
 from nsface.training.background import Background
 from nsface.training.checkpoint import save_checkpoint, tensors
-from nsface.training.host_copy import HostCopy, may_be_copied
+from nsface.training.guards.disk import Disk
+from nsface.training.host_copy import HostCopy, may_be_copied, size_of
 from nsface.training.initial import IDENTITIES
 from nsface.training.log import Log
 from nsface.training.trainer import Diverged, Trainer
@@ -34,6 +36,7 @@ class Saver:
         log: is written to the disk before each state.
         identities: the names of the identities, in the order of labels.
         validator: has a state of its own, which goes with that of the trainer.
+        note: called with a line where the disk is nearly full.
 
     Attributes:
         saved_step: the step of the newest state that is whole on the disk. Ranks other than the first take it
@@ -41,9 +44,16 @@ class Saver:
     """
 
     def __init__(
-        self, trainer: Trainer, run: RunFolder, log: Log, identities: list[str], validator: Validator
+        self,
+        trainer: Trainer,
+        run: RunFolder,
+        log: Log,
+        identities: list[str],
+        validator: Validator,
+        note: Callable[[str], object] | None = None,
     ) -> None:
         self._validator = validator
+        self._disk = Disk(run.latest_checkpoint, note)
         self._trainer, self._run, self._log, self._identities = trainer, run, log, identities
         self.saved_step = trainer.step
         self._began = self._last = time.monotonic()
@@ -70,13 +80,18 @@ class Saver:
         return time.monotonic() - self._last >= self._seconds_between
 
     def check(self) -> None:
-        """Raise what `save` would have raised, about a state written meanwhile. This waits for nothing."""
+        """Say or raise what `save` would have, about a state written meanwhile. This waits for nothing."""
         self._writing.check()
+        self._disk.say()
 
-    def save(self) -> None:
+    def save(self, needed: bool = False) -> None:
         """Save the state after the step just done. All ranks must call it together.
 
-        Most of the work may be done after this has returned: see `check` and `finish`.
+        Most of the work may be done after this has returned: see `check` and `finish`. Where the disk is too
+        full for it, the newest state stays, and `note` is called with a line about that.
+
+        Args:
+            needed: whether the run ends with this state, so that a full disk is an error.
 
         Raises:
             Diverged: the state is not finite.
@@ -88,14 +103,17 @@ class Saver:
         if not self._trainer.ranks.first:
             self.saved_step = self._trainer.step
             return
+        if shortage := self._disk.shortage(size_of(state)):
+            self._disk.full(shortage, self.saved_step, needed)
+            return
         seconds = self._seconds_before + self._last - self._began
         if self._in_background is None:
             self._in_background = may_be_copied(state)
         if self._in_background:
             copy = self._copy.of(state)
-            self._writing.start(lambda: self._write(copy, seconds))
+            self._writing.start(lambda: self._write(copy, seconds, needed))
         else:
-            self._write(state, seconds)
+            self._write(state, seconds, needed)
 
     def finish(self) -> None:
         """Return when every state is written.
@@ -117,12 +135,15 @@ class Saver:
             return error
         return None
 
-    def _write(self, state: dict[str, Any], seconds: float) -> None:
+    def _write(self, state: dict[str, Any], seconds: float, needed: bool) -> None:
         self._copy.wait()
-        self._log.sync()  # a checkpoint must not reach the disk before the lines up to its step
-        save_finite(self._run.latest_checkpoint, state)
-        self.saved_step = state["step"]
-        self._run.record_duration(round(seconds, 3))
+        try:
+            self._log.sync()  # a checkpoint must not reach the disk before the lines up to its step
+            save_finite(self._run.latest_checkpoint, state)
+            self.saved_step = state["step"]
+            self._run.record_duration(round(seconds, 3))
+        except DiskFull as error:  # by something else that is being written at the same time
+            self._disk.full(str(error), self.saved_step, needed)
 
     def __enter__(self) -> Saver:
         return self

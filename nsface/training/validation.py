@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -18,13 +19,13 @@ from torch import Tensor
 
 from nsface.embeddings.model import Model, as_array, channels_first, in_use
 from nsface.errors import ModelError
-from nsface.files import sync
 from nsface.model import Description, Selection, network_of
 from nsface.results import Verification
 from nsface.run_folder import RunFolder
 from nsface.training.best import Best, put_back, restored
 from nsface.training.trainer import Diverged, Trainer
 from nsface.training.validation_sets import ValidationSet
+from nsface.training.whole_lines import WholeLines
 
 VALIDATION = "validation"  # the key of a checkpoint with what `Validator.state` returns
 Stopped = Callable[[], bool]
@@ -218,6 +219,6 @@ class Validator:
                 self.best.save(self._run, self._description)
                 scores = [replace(scores[0], best=True), *scores[1:]]
         self.scores |= {score.name: score for score in scores}
-        with self._run.validation_file.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(vars(score)) + "\n" for score in scores)
-        sync(self._run.validation_file)  # before a checkpoint says that the validation was made
+        with closing(WholeLines(self._run.validation_file)) as file:
+            file.write("".join(json.dumps(vars(score)) + "\n" for score in scores))
+            file.sync()  # before a checkpoint says that the validation was made

@@ -28,6 +28,7 @@ from nsface.recipe.choices import LARGEST_COUNT, AuxiliaryChoice, HeadChoice, Ne
 from nsface.recipe.faults import BASE, dotted_keys, problem
 from nsface.recipe.finetuning import Freeze, Init, completed, take_from_former
 from nsface.recipe.inheritance import read_written
+from nsface.recipe.keys import KEYS_WITHOUT_EFFECT
 from nsface.recipe.length import LENGTHS, fit_schedule, length
 from nsface.recipe.merging import override
 from nsface.recipe.sections import Guard, Optimizer, Sampler, Schedule
@@ -46,16 +47,6 @@ __all__ = [
     "parse_value",
 ]
 
-# keys that do not decide the weights: the path of the images says nothing about which images they are
-KEYS_WITHOUT_EFFECT = {
-    "data",
-    "cache",
-    "streaming",
-    "log_every",
-    "checkpoint_minutes",
-    "guard.learning",
-    "tensorboard",
-}
 # keys that came after nsface 0.3, left out of the digest where they have their default: digests stay
 LATER_KEYS = ("init", "freeze", "optimizer.backbone_rate", "guard.skip")
 

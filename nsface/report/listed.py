@@ -9,9 +9,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from nsface.errors import shown
-from nsface.recipe.text import dotted
+from nsface.errors import DataError, shown
+from nsface.recipe.keys import with_defaults
 from nsface.report.runs import Run, read_results
+from nsface.results import Figure, Result
+from nsface.results.text import WIDTH, mean_and_spread, named_values
 from nsface.run_folder import RunFolder
 
 FINISHED, RUNNING, DIVERGED, INTERRUPTED = "finished", "running", "diverged", "interrupted"
@@ -27,11 +29,26 @@ _DIGITS = 8  # of a commit, and of a fingerprint of data
 
 
 @dataclass(frozen=True)
+class Validated(Result):
+    """The score of the last state in a validation while training: that of `model.safetensors`."""
+
+    protocol: str
+    accuracy: float
+    standard_error: float
+
+    def figures(self) -> list[Figure]:
+        return [Figure(self.protocol, self.accuracy, self.standard_error)]
+
+    def table(self, width: int = WIDTH) -> str:
+        return named_values([(self.protocol, mean_and_spread(self.accuracy, self.standard_error))], width)
+
+
+@dataclass(frozen=True)
 class Listed:
     """A run, read without torch and without the whole of its log.
 
     Attributes:
-        run: with the newest lines of its log alone.
+        run: with the newest lines of its log alone; its results include the last of each validation.
         state: `finished`, `running` (a process holds the folder), `diverged` or `interrupted`.
         step: steps done, as logged.
         total: steps of the whole run; None where no line of the log says yet how many an epoch has.
@@ -78,7 +95,7 @@ def read_listed(folder: Path, name: str, note: Callable[[str], object]) -> Liste
 
     Args:
         name: what to call it.
-        note: called with a line about each result in the folder that cannot be read.
+        note: called with a line about each result, or file of validations, that cannot be read.
 
     Raises:
         DataError: recipe, environment or log are damaged.
@@ -89,6 +106,10 @@ def read_listed(folder: Path, name: str, note: Callable[[str], object]) -> Liste
     environment = place.read_environment() if place.environment_file.exists() else {}
     log = place.read_newest_lines()
     results = read_results(place, lambda error: note(str(error)))
+    try:
+        results |= {one.protocol: one for one in map(_validated, place.read_validation())}  # the last counts
+    except DataError as error:
+        note(str(error))
     run = Run(folder, name, recipe, text, environment, log, results)
     step = int(log[-1]["step"]) if log else 0
     total = _total(run, step)
@@ -100,6 +121,10 @@ def read_listed(folder: Path, name: str, note: Callable[[str], object]) -> Liste
         done = place.has_model() and (total is None or step >= total)
         state = FINISHED if done else INTERRUPTED
     return Listed(run, state, step, total)
+
+
+def _validated(line: dict[str, Any]) -> Validated:
+    return Validated(f"validation {shown(line['name'])}", line["accuracy"], line["standard_error"])
 
 
 def _total(run: Run, step: int) -> int | None:
@@ -116,7 +141,7 @@ def differing_keys(recipes: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 
     A recipe without the key has None.
     """
-    flat = [dotted(recipe) for recipe in recipes]
+    flat = [with_defaults(recipe) for recipe in recipes]
     keys = dict.fromkeys(key for values in flat for key in values)
     found = {key: [values.get(key) for values in flat] for key in sorted(keys, key=lambda key: key == "seed")}
     return {key: values for key, values in found.items() if differs(values)}

@@ -9,9 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from nsface.errors import DataError, counted, joined, listing, shown
+from nsface.errors import DataError, joined, listing, shown
 from nsface.report.comparisons import FEWEST_SEEDS
-from nsface.report.listed import DIVERGED, FINISHED, Listed, differing_keys, differs, read_listed
+from nsface.report.listed import DIVERGED, FINISHED, Listed, Validated, differing_keys, differs, read_listed
 from nsface.report.run_fields import fields, sorted_by
 from nsface.report.scores import Column, score_columns
 from nsface.report.seed_tests import OverSeeds, SeedTest, find_baseline, tests_against
@@ -132,11 +132,14 @@ class RunTable:
                 yield wrapped(f"{one.run.name} diverged: {shown(one.run.environment['diverged'])}", width)
 
     def _is_official(self, column: Column) -> bool:
-        """Whether all runs have the score on official lists: only then may it be compared with others'."""
+        """Whether all runs have the score on official lists: only then may it be compared with others'.
+
+        Of validations while training this is not known.
+        """
         return all(
             figure.official
             for one in self.runs
-            if (result := one.run.results.get(column.key))
+            if (result := one.run.results.get(column.key)) and not isinstance(result, Validated)
             for figure in result.figures()
             if figure.name == column.figure
         )
@@ -170,11 +173,9 @@ class RunTable:
                 )
         if len(rows) > 1:
             yield columns(rows, "", width)
-            yield wrapped(
-                "t tests over the seeds, paired where not said otherwise; p by Holm is corrected for all "
-                f"{counted(len(rows) - 1, 'test')} here, the intervals are not",
-                width,
-            )
+            several = f"; p by Holm is corrected for all {len(rows) - 1} tests, the intervals are not"
+            said = "t tests over the seeds, paired where not said otherwise"
+            yield wrapped(said + (several if len(rows) > 2 else ""), width)
         verdicts: dict[str, list[str]] = {}
         for group, tests in groupby(self.tests, key=lambda test: test.group):
             verdicts.setdefault(_verdict(list(tests)), []).append(group)

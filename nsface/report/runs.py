@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nsface.errors import DataError, shown
+from nsface.recipe.keys import held_out
 from nsface.results import AllProtocols, Result, read_result
 from nsface.run_folder import OverlapEntry, RunFolder
 from nsface.untrusted import parse_json
@@ -50,7 +51,7 @@ class Run:
     @property
     def held_out(self) -> int:
         """How many identities of the training set were held out of the training."""
-        return sum(one.get("held_out") or 0 for one in self.recipe.get("validate") or [])
+        return held_out(self.recipe)
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:

@@ -1,4 +1,4 @@
-"""Which runs are one system: those whose recipes differ in nothing but the seed, on the same data."""
+"""Which runs are one system: those that differ in nothing that decides the weights but the seed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from string import digits
 from typing import Any
 
 from nsface.errors import counted, shown
+from nsface.recipe.keys import decisive
 from nsface.report.runs import Run
 from nsface.results import Comparison, Figure, Result
 from nsface.results.official import TITLES
@@ -82,32 +83,24 @@ def find_systems(runs: Sequence[Run]) -> list[System]:
     Of copies, which have one seed, each is of a system of its own; further seeds join the one that is called
     most like them.
     """
-    groups: list[list[Run]] = []
+    groups: list[tuple[dict[str, Any], list[Run]]] = []
     for run in runs:
-        fitting = [group for group in groups if _is_another_seed(run, group)]
+        kind = decisive(run.recipe) | {"images": run.environment.get("data")}
+        fitting = [group for other, group in groups if other == kind and _is_another_seed(run, group)]
         if fitting:
             max(fitting, key=lambda group: len(_beginning([run.name, group[0].name]))).append(run)
         else:
-            groups.append([run])
+            groups.append((kind, [run]))
     names: list[str] = []
-    for group in groups:
+    for _, group in groups:
         names.append(_name(group, names))
-    return [System(name, tuple(group)) for name, group in zip(names, groups, strict=True)]
+    return [System(name, tuple(group)) for name, (_, group) in zip(names, groups, strict=True)]
 
 
 def _is_another_seed(run: Run, group: Sequence[Run]) -> bool:
-    """Whether `run` differs from the runs in `group` in nothing but its seed."""
-    seeds = [one.recipe.get("seed") for one in group]
-    seed = run.recipe.get("seed")
-    if not all(type(one) is int for one in (seed, *seeds)) or seed in seeds:
-        return False
-    return _without_seed(run.recipe) == _without_seed(group[0].recipe) and run.environment.get(
-        "data"
-    ) == group[0].environment.get("data")
-
-
-def _without_seed(recipe: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in recipe.items() if key != "seed"}
+    """Whether the seed of `run` is none of those of `group`, and all are seeds."""
+    seed, seeds = run.recipe.get("seed"), [one.recipe.get("seed") for one in group]
+    return all(type(one) is int for one in (seed, *seeds)) and seed not in seeds
 
 
 def _name(group: Sequence[Run], before: Sequence[str]) -> str:

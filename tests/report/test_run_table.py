@@ -223,6 +223,27 @@ def test_sorting_by_what_is_not_there(tmp_path: Path) -> None:
         read(*runs, sort="x")
 
 
+def test_the_last_validations_are_scores(tmp_path: Path) -> None:
+    runs = seeds(tmp_path, "a", SOFTMAX[:2])
+    for number, run in enumerate(runs):
+        lines = [
+            {"step": step, "epoch": step / 10, "name": name, "accuracy": 0.5 + step / 100 + number / 50,
+             "standard_error": 0.01, "auc": 0.9}
+            for step in (10, 20) for name in ("LFW", "held-out")
+        ]  # fmt: skip
+        (run / "validation.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = read(*runs)
+    assert found.to_json()["runs"][1]["scores"] == pytest.approx(
+        {"LFW": 0.91, "validation LFW": 0.72, "validation held-out": 0.72}
+    )
+    assert "71.00 ± 1.41" in found.table(200)
+    assert "official" not in found.table(200)
+    (runs[0] / "validation.jsonl").write_text("{}\n")
+    notes: list[str] = []
+    assert len(read_run_table(runs, notes.append).runs) == 2
+    assert "validation.jsonl:1" in notes[0]
+
+
 def test_all_sets_of_a_bin_result_are_columns(tmp_path: Path) -> None:
     sets = VerificationSets(sets=(lfw(0.9, protocol="lfw_bin"), lfw(0.8, protocol="cfp_fp")))
     table = read(write_run(tmp_path / "a", bins=sets)).table(100)

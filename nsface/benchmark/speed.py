@@ -217,7 +217,7 @@ def endless(recipe: Recipe, learning_rate: float = LEARNING_RATE) -> Recipe:
     content = recipe.model_dump()
     for key in ("data", "cache", "streaming", "init", "freeze"):
         content[key] = None
-    content |= {"exclude": [], "epochs": None, "iterations": 1 << 30, "schedule": {}}
+    content |= {"exclude": [], "validate": [], "epochs": None, "iterations": 1 << 30, "schedule": {}}
     content["optimizer"]["learning_rate"] = learning_rate
     return Recipe.model_validate(content)
 

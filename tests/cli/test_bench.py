@@ -36,7 +36,7 @@ def roofline_at_once(device: torch.device, dtype: torch.dtype) -> Roofline:
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(grid, "apart", here)
-    monkeypatch.setattr(speed, "measure_roofline", roofline_at_once)
+    monkeypatch.setattr(speed, "roofline_of", roofline_at_once)
     path = tmp_path / "recipe.yaml"
     path.write_text(RECIPE)
     return path

@@ -29,7 +29,7 @@ def apart(function: Callable[[Given], Result], given: Given) -> Result:
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_call, args=(theirs, function, given), daemon=True)
+    process = context.Process(target=_call, args=(theirs, function, given))
     process.start()
     theirs.close()
     try:

@@ -31,26 +31,20 @@ class Cell:
         return self.setting.describe() | self.measurement.to_json()
 
 
-def measure_all(
-    settings: Iterable[Setting],
-    progress: Callable[[Cell], object] | None = None,
-    measure_one: Callable[[Setting], Measurement] = measure,
-) -> list[Cell]:
+def measure_all(settings: Iterable[Setting], progress: Callable[[Cell], object]) -> list[Cell]:
     """Measure each of `settings`, one after the other; one that fails leaves the others.
 
     Args:
         progress: called with each cell.
-        measure_one: what a process is given to call; importable by its name.
     """
     cells = []
     for setting in settings:
         try:
-            cell = Cell(setting, apart(measure_one, setting))
+            cell = Cell(setting, apart(measure, setting))
         except Failed as error:
             cell = Cell(setting, None, str(error))
         cells.append(cell)
-        if progress is not None:
-            progress(cell)
+        progress(cell)
     return cells
 
 

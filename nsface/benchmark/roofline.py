@@ -78,7 +78,7 @@ def measure_roofline(device: torch.device, dtype: torch.dtype) -> Roofline:
     size = 8192 if cuda else 1536
     left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     matmul = 2 * size**3 / _fastest(device, lambda: left @ right)
-    batch, channels, side = 128 if cuda else 8, 128, 28
+    batch, channels, side = 512 if cuda else 8, 128, 28
     maps = torch.randn(batch, channels, side, side, device=device, dtype=dtype)
     filters = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype)
     maps, filters = (t.contiguous(memory_format=torch.channels_last) for t in (maps, filters))

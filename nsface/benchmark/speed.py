@@ -18,7 +18,8 @@ from nsface.benchmark.generated import generated_labels, generated_pixels
 from nsface.benchmark.memory import peak_memory
 from nsface.benchmark.roofline import TRAINING, Roofline, measure_roofline
 from nsface.benchmark.timing import Clock, Rate, seconds
-from nsface.device import pick_device
+from nsface.device import pick_device, pick_precision
+from nsface.errors import RecipeError
 from nsface.images.batches.loader import Loader
 from nsface.networks.cost import LayerCost, layer_costs
 from nsface.ranks import ALONE
@@ -46,12 +47,22 @@ class Setting:
         images: N, of the set; None: as many as CASIA-WebFace has, if they fit into half of the free memory
             of a CUDA device, else as many as do; on a CPU 4096.
         seconds: to measure for, after the warm-up.
+
+    Raises:
+        RecipeError: there are fewer images than a batch has.
     """
 
     recipe: Recipe
     identities: int = CASIA_IDENTITIES
     images: int | None = None
     seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.images is not None and self.images < self.recipe.batch_size:
+            raise RecipeError(
+                f"{self.images} images are fewer than a batch of {self.recipe.batch_size}; give more images, "
+                "or a smaller batch_size"
+            )
 
     def describe(self) -> dict[str, Any]:
         """What tells this setting from others."""
@@ -165,6 +176,22 @@ def measure(setting: Setting) -> Measurement:
     """
     recipe = endless(setting.recipe)
     device = pick_device(recipe.device)
+    found, layers, weights = _train(setting, recipe, device)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # what the training has used is free again
+    roofline = roofline_of(device, pick_precision(recipe.precision, device))
+    return Measurement(
+        operations=2 * TRAINING * sum(layer.multiply_adds for layer in layers),
+        roofline=roofline,
+        bound=recipe.batch_size / roofline.step_bound(layers, recipe.batch_size, weights),
+        **found,
+    )
+
+
+def _train(
+    setting: Setting, recipe: Recipe, device: torch.device
+) -> tuple[dict[str, Any], list[LayerCost], int]:
+    """What was timed, the layers that were trained, and the number of weights."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
@@ -187,23 +214,18 @@ def measure(setting: Setting) -> Measurement:
     loader.mark = trainer.take_step.reached = clock.mark
     steps(max(3, min(50, round(0.2 * setting.seconds / once))))
     durations = clock.durations()
-    peak = peak_memory(device)
-    layers = costs(recipe, trainer.network, setting.identities)
+    found = {
+        "images": images,
+        "pixels": pixels.numel(),
+        "images_per_second": rates,
+        "without_loader": rates_held,
+        "first_step": first_step,
+        "steps": count,
+        "parts": {part: statistics.median(durations[part]) for part in PARTS},
+        "peak_memory": peak_memory(device),
+    }
     weights = sum(p.numel() for part in (trainer.network, trainer.head) for p in part.parameters())
-    roofline = roofline_of(device, trainer.dtype)
-    return Measurement(
-        images=images,
-        pixels=pixels.numel(),
-        images_per_second=rates,
-        without_loader=rates_held,
-        first_step=first_step,
-        steps=count,
-        parts={part: statistics.median(durations[part]) for part in PARTS},
-        operations=2 * TRAINING * sum(layer.multiply_adds for layer in layers),
-        peak_memory=peak,
-        roofline=roofline,
-        bound=recipe.batch_size / roofline.step_bound(layers, recipe.batch_size, weights),
-    )
+    return found, costs(recipe, trainer.network, setting.identities), weights
 
 
 @cache

@@ -53,7 +53,7 @@ def test_every_combination_is_measured_and_a_failure_leaves_the_others(
             raise MemoryError("not enough\nof it")
         return measure(setting)
 
-    monkeypatch.setattr(grid.measure_all, "__defaults__", (None, lacking))
+    monkeypatch.setattr(grid, "measure", lacking)
     found = tmp_path / "speed.json"
     options = ("--precision", "fp32,bf16", "--batch-size", "4, 8", "--head", "arcface", "--json", str(found))
     outcome = nsface("bench", "train", str(recipe), *QUICK, *options)
@@ -84,8 +84,8 @@ def test_if_nothing_could_be_measured_the_status_says_so(
     def lacking(setting: Setting) -> Measurement:
         raise MemoryError
 
-    monkeypatch.setattr(grid.measure_all, "__defaults__", (None, lacking))
-    outcome = nsface("bench", "train", str(recipe), *QUICK)
+    monkeypatch.setattr(grid, "measure", lacking)
+    outcome = nsface("bench", "train", str(recipe), *QUICK, "--batch-size", "4")
     assert outcome.status == 1
     assert "MemoryError" in outcome.out
 
@@ -94,6 +94,7 @@ def test_if_nothing_could_be_measured_the_status_says_so(
     ("options", "message"),
     [
         (("--size", "112"), "HEIGHTxWIDTH"),
+        (("--images", "7", "--batch-size", "7,8"), "7 images are fewer than a batch of 8"),
         (("--batch-size", "4,none"), "'none' is not a valid integer"),
         (("--precision", "fp32,fp64"), "'fp64' is not one of"),
         (("--network", "sphereface-21"), "sphereface-20"),

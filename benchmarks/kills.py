@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import statistics
 import sys
 import tempfile
 import time
@@ -72,12 +73,15 @@ class Outcome:
 
     Attributes:
         kills: the number of kills at each kind of moment.
+        half_written: the number of kills that left a state half-written, or written and not yet named, where
+            the kill before it had not.
         runs: the number of runs that were killed and came to their end.
         lost: for each kill, the steps in the log that the newest state did not have.
         faults: what differed or was left over.
     """
 
     kills: Counter[str] = field(default_factory=Counter)
+    half_written: int = 0
     runs: int = 0
     lost: list[int] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -118,8 +122,9 @@ def table(outcomes: dict[str, Outcome]) -> str:
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for name, outcome in outcomes.items():
         lost = outcome.lost or [0]
-        cells = [name, outcome.kills.total(), *(outcome.kills[moment] for moment in MOMENTS), outcome.runs]
-        cells += [f"{sum(lost) / len(lost):.1f}", max(lost), len(outcome.faults)]
+        cells = [name, outcome.kills.total(), *(outcome.kills[moment] for moment in MOMENTS)]
+        cells += [outcome.half_written, outcome.runs, f"{statistics.mean(lost):.1f}", max(lost)]
+        cells += [len(outcome.faults)]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
@@ -131,6 +136,7 @@ class Killing:
         self._setting, self._place, self._draw = setting, place, draw
         self._outcome = Outcome()
         self._sessions: list[int] = []
+        self._moments: list[str] = []
         self._recipe = place / "recipe.yaml"
         place.mkdir()
         faces = place / "faces"
@@ -158,12 +164,13 @@ class Killing:
         run = self._place / f"run-{outcome.runs}"
         total = RunFolder(whole).read_log()[-1]["step"]
         for _ in range(kills):
-            moment = self._draw.choice(MOMENTS)
+            moment, before = self._next_moment(), being_written(run)
             with self._training(run) as training:
                 if not self._kill(training, run, moment, start, total):
                     outcome.faults += training.end()
                     break
             outcome.kills[moment] += 1
+            outcome.half_written += being_written(run) and not before
             try:
                 outcome.lost.append(steps_lost(run))
             except ModelError as error:
@@ -174,6 +181,12 @@ class Killing:
         outcome.runs += 1
         if not outcome.faults:
             outcome.faults += [f"{run.name}: {fault}" for fault in differences(whole, run)]
+
+    def _next_moment(self) -> str:
+        """One of `MOMENTS`, in random order, each as often as the others."""
+        if not self._moments:
+            self._moments = self._draw.sample(MOMENTS, len(MOMENTS))
+        return self._moments.pop()
 
     def _training(self, run: Path) -> Command:
         command = Command(["train", str(self._recipe), "--out", str(run), "--resume"], self._setting.ranks)
@@ -193,7 +206,7 @@ class Killing:
             time.sleep(0.05 * delay)
         elif moment == "saving":
             self._wait_for_saving(training, run, 1 + int(5 * share))
-            time.sleep(0.01 * delay)
+            time.sleep(0.005 * delay)
         else:
             training.until(lambda: steps_logged(run) == total)
             time.sleep(0.05 * delay)
@@ -202,16 +215,20 @@ class Killing:
     @staticmethod
     def _wait_for_saving(training: Command, run: Path, number: int) -> None:
         """Return when the training writes its state for the time with this `number`, from 1."""
-        temporary = RunFolder(run).checkpoints.glob
-        written, before = 0, any(temporary(".*.part*"))  # what a killed one has left is not being written
+        written, before = 0, being_written(run)  # what a killed one has left does not count
 
         def reached() -> bool:
             nonlocal written, before
-            now = any(temporary(".*.part*"))
+            now = being_written(run)
             written, before = written + (now and not before), now
             return written >= number
 
         training.until(reached)
+
+
+def being_written(run: Path) -> bool:
+    """Whether a state of `run` is being written, or was when its process was killed."""
+    return any(RunFolder(run).checkpoints.glob(".*.part*"))
 
 
 def steps_logged(run: Path) -> int:

@@ -181,6 +181,8 @@ def record_start(
         run.write_recipe(trainer.recipe)
     if note is not None:
         note(summary(trainer.recipe, environment))
+        if trainer.step:
+            note(f"going on after step {trainer.step:,} of {trainer.total_steps:,}")
 
 
 def describe_model(recipe: Recipe, identities: int) -> Description:

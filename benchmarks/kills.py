@@ -13,6 +13,7 @@ anything does.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import random
 import statistics
@@ -110,15 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def table(outcomes: dict[str, Outcome]) -> str:
     """The outcomes as a table in Markdown."""
-    head = (
-        "setting",
-        "kills",
-        *(f"while {m}" for m in MOMENTS),
-        "runs",
-        "steps lost, mean",
-        "most",
-        "faults",
-    )
+    head = ["setting", "kills", *(f"while {moment}" for moment in MOMENTS), "half-written states", "runs"]
+    head += ["steps lost, mean", "most", "faults"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for name, outcome in outcomes.items():
         lost = outcome.lost or [0]
@@ -266,16 +260,17 @@ def differences(whole: Path, run: Path) -> list[str]:
     found += [f"another state: {key}" for key in sorted(keys) if states[0].get(key) != states[1].get(key)]
     found += [
         f"another {path.name}"
-        for path in sorted(whole.glob("*.jsonl"))
+        for path in sorted([*whole.glob("*.jsonl"), *whole.glob("*.csv")])
         if without_times(path) != without_times(run / path.name)
     ]
     return found
 
 
 def without_times(log: Path) -> list[dict[str, Any]]:
-    """The lines of a log, without what differs from run to run."""
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+    """The lines of a log, of JSON or a table, without what differs from run to run."""
+    lines = log.read_text(encoding="utf-8").splitlines()
+    found = csv.DictReader(lines) if log.suffix == ".csv" else map(json.loads, lines)
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in found]
 
 
 def file_names(folder: Path) -> set[str]:

@@ -39,7 +39,7 @@ CPU = torch.device("cpu")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure as the arguments say, and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder on the disk to measure; made anew")
+    parser.add_argument("--out", type=Path, required=True, help="new folder, on the disk to measure")
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--steps", type=int, default=4, help="after each save, which are timed with it")

@@ -75,6 +75,10 @@ def flip_last_bit(run: Path) -> None:
         (with_log(images_per_second=1.0), []),
         (with_log(loss=1.0), ["another log.jsonl"]),
         (lambda run: (run / "log.jsonl").write_text(""), ["another log.jsonl"]),
+        (
+            lambda run: (run / "log.csv").write_text((run / "log.csv").read_text().replace("0.", "1.")),
+            ["another log.csv"],
+        ),
         (flip_last_bit, ["another model.safetensors"]),
         (with_state(lambda state: state["head"]["weight"][0].neg_()), ["another state: state.head.weight"]),
         (with_state(lambda state: state.update(step=3)), ["another state: state.step"]),

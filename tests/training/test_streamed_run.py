@@ -86,4 +86,4 @@ def test_a_fault_on_the_way_leaves_the_last_checkpoint(
         train(recipe, tmp_path / "run")
     assert load_checkpoint(tmp_path / "run" / "checkpoints" / "latest.pt", torch.device("cpu"))["step"] == 2
     left = {path.name for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    assert left == {"recipe.yaml", "environment.json", "log.jsonl", "latest.pt"}
+    assert left == {"recipe.yaml", "environment.json", "log.jsonl", "log.csv", "latest.pt"}

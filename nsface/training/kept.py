@@ -13,12 +13,13 @@ from nsface.images.sources import Source, open_source
 from nsface.ranks import Ranks
 from nsface.recipe.schema import Recipe
 from nsface.training.data import Note, decoded
+from nsface.training.validation_sets import ValidationSet, validation_sets
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Kept:
-    """The source and the pixels of the latest training, used again where the next needs the same.
+    """The images and validation sets of the latest training, used again where the next needs the same.
 
     Attributes:
         label: what to call the present training in its progress; '' where it is the only one.
@@ -32,6 +33,8 @@ class Kept:
         self._source: Source | None = None
         self._key = ""
         self._pixels: tuple[Pixels | PixelFile, Rows] | None = None
+        self._validated_by = ""
+        self._sets: list[ValidationSet] = []
 
     def source(self, location: str) -> Source:
         """The images at `location`, listed once."""
@@ -49,3 +52,14 @@ class Kept:
             self._pixels = None  # before the others take their memory
             self._key, self._pixels = key, decoded(recipe, source, chosen, ranks, note)
         return self._pixels
+
+    def validation_sets(
+        self, recipe: Recipe, source: Source, ranks: Ranks, note: Note | None = None
+    ) -> list[ValidationSet]:
+        """As `nsface.training.validation_sets.validation_sets`."""
+        seed = recipe.seed if recipe.held_out else None  # which chooses who is held out
+        key = f"{recipe.validate} {recipe.input} {recipe.data} {recipe.exclude} {seed}"
+        if key != self._validated_by:
+            self._sets = []  # before the others take their memory
+            self._sets, self._validated_by = validation_sets(recipe, source, ranks, note), key
+        return self._sets

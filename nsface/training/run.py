@@ -37,7 +37,6 @@ from nsface.training.summary import record_peak_memory, run_summary
 from nsface.training.tensorboard import check_installed
 from nsface.training.trainer import Trainer
 from nsface.training.validation import Validator
-from nsface.training.validation_sets import validation_sets
 from nsface.weightless import weightless
 
 
@@ -88,7 +87,7 @@ def train(
         check_data(run, data["data"])
     if complete:
         return run.model_file
-    sets = validation_sets(recipe, source, ranks, note)
+    sets = kept.validation_sets(recipe, source, ranks, note)
     with enough_memory(lambda _: advice_on_pixels(len(chosen), recipe)):
         loader = make_loader(recipe, source, chosen, labels, device, ranks, note, kept.decoded)
     with enough_memory(lambda _: advice_on_weights(recipe, len(identities))):

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from nsface.errors import NsfaceError, RecipeError
+from nsface.images.sources import open_source
+from nsface.ranks import ALONE
 from nsface.recipe.schema import Recipe
 from nsface.training import data, series
 from nsface.training.kept import Kept
@@ -134,3 +136,16 @@ def test_other_images_are_decoded_anew(small: Small, decoded: list[int], tmp_pat
     for number, changes in enumerate(several):
         train(small(**SHORT | {"iterations": 1}, **changes), tmp_path / str(number), kept=kept)
     assert decoded == [60, 45, 60]
+
+
+def test_validation_sets_are_kept_but_where_the_seed_chooses_who_is_held_out(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    monkeypatch.setattr("nsface.training.kept.validation_sets", lambda recipe, *_: read.append(recipe.seed))
+    listed, held_out = {"images": "lfw", "pairs": "pairs.txt"}, {"held_out": 4}
+    kept = Kept()
+    for validate in (listed, held_out, listed):
+        for seed in (0, 1, 1):
+            kept.validation_sets(small(validate=[validate], seed=seed), open_source(str(small().data)), ALONE)
+    assert read == [0, 0, 1, 0]

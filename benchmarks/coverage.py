@@ -3,6 +3,7 @@
     python benchmarks/coverage.py -o docs/results/coverage.md       # about a quarter of an hour of one core
     python benchmarks/coverage.py --thresholds -o docs/results/coverage.md     # their part of it alone
     python benchmarks/coverage.py --groups -o docs/results/coverage.md         # that of groups alone
+    python benchmarks/coverage.py --seeds -o docs/results/coverage.md          # that of trainings alone
     python benchmarks/coverage.py --speed                           # of 6,000 and 1,000,000 pairs
 
 Every interval and test that nsface prints is taken from nsface's own functions, thousands of times, on scores
@@ -26,7 +27,8 @@ import coverage_models as models
 import coverage_thresholds as thresholds
 import numpy as np
 from coverage_groups import SHAPES, by_group
-from coverage_page import GROUPS, THRESHOLDS, Row, page, part, with_part
+from coverage_page import GROUPS, SEEDS, THRESHOLDS, Row, page, part, with_part
+from coverage_seeds import trained
 from scipy.stats import norm
 
 from nsface.embeddings import Embeddings
@@ -263,7 +265,17 @@ def group_settings(data: Path, scale: float) -> list[Setting]:
     return [partial(by_group, shape, rate, e, count) for shape in SHAPES for rate in (0.04,) for e in EFFECTS]
 
 
-PARTS = {"--thresholds": (THRESHOLDS, threshold_settings), "--groups": (GROUPS, group_settings)}
+def seed_settings(data: Path, scale: float) -> list[Setting]:
+    """What is simulated of trainings with several seeds; each takes a seed."""
+    count = max(2, int(4000 * scale))
+    return [partial(trained, n, a, e, count) for n in (3, 5, 10) for a in ACCURACIES[:3] for e in EFFECTS]
+
+
+PARTS = {
+    "--thresholds": (THRESHOLDS, threshold_settings),
+    "--groups": (GROUPS, group_settings),
+    "--seeds": (SEEDS, seed_settings),
+}
 
 
 def speed() -> dict[int, tuple[float, float, float]]:
@@ -298,6 +310,9 @@ def speed() -> dict[int, tuple[float, float, float]]:
 )
 @click.option(
     "--groups", "only", flag_value="--groups", help="Groups of people alone; the rest of the page stays."
+)
+@click.option(
+    "--seeds", "only", flag_value="--seeds", help="Tests over seeds alone; the rest of the page stays."
 )
 @click.option("--speed", "speed_only", is_flag=True, help="Measure time and memory alone.")
 def main(

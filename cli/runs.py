@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nsface.cli.completion import complete_column, complete_group
 from nsface.cli.output import emit, json_option, note, terminal_width
 from nsface.errors import DataError, listing
 
@@ -15,12 +16,14 @@ from nsface.errors import DataError, listing
 @click.option(
     "--against",
     metavar="GROUP",
+    shell_complete=complete_group,
     help="The group that the others are tested against: its name, or the path of one of its runs.  "
     "[default: the first with several seeds]",
 )
 @click.option(
     "--sort",
     metavar="COLUMN",
+    shell_complete=complete_column,
     help="Sort by this column: scores and speed with the highest first.  [default: by path]",
 )
 @json_option

@@ -50,6 +50,24 @@ def test_torch_is_not_imported(runs: Path) -> None:
     assert "runs/noisy-seed0" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("nsface runs runs --sort l", ["loss"]),
+        ("nsface runs runs --sort h", ["head.name"]),
+        ("nsface runs runs --against runs/s", ["runs/softmax"]),
+        ("nsface runs nowhere --against r", []),
+    ],
+)
+def test_the_shell_completes_columns_and_groups(
+    runs: Path, nsface: Run, monkeypatch: pytest.MonkeyPatch, words: str, expected: list[str]
+) -> None:
+    monkeypatch.setenv("_NSFACE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    assert nsface().out.split() == [f"plain,{word}" for word in expected]
+
+
 def test_what_cannot_be_listed(runs: Path, nsface: Run) -> None:
     (runs / "empty").mkdir()
     for given, said in {

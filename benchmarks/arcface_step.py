@@ -20,9 +20,10 @@ from typing import Any
 import click
 import torch
 
+from nsface.benchmark.generated import CASIA_IDENTITIES
 from nsface.benchmark.grid import hardware
 from nsface.benchmark.side_by_side import PEER_TYPES, Comparison, compare
-from nsface.benchmark.speed import CASIA_IDENTITIES, Setting
+from nsface.benchmark.speed import Setting
 from nsface.device import pick_device
 from nsface.files import write_text
 from nsface.recipe.schema import load_recipe

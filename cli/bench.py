@@ -175,7 +175,8 @@ def _progress(cell: Cell) -> str:
 
 
 def _table(result: dict[str, Any], cells: list[Cell]) -> str:
-    from nsface.benchmark.speed import CASIA_IMAGES, EPOCHS
+    from nsface.benchmark.generated import CASIA_IMAGES
+    from nsface.benchmark.speed import EPOCHS
     from nsface.results.text import columns
 
     measured = [(_title(cell.setting), cell.measurement) for cell in cells if cell.measurement is not None]

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.data import DataLoader, Dataset
 
-from nsface.benchmark.speed import CASIA_IMAGES
+from nsface.benchmark.generated import CASIA_IMAGES
 from nsface.errors import RecipeError, joined
 from nsface.preprocessing import Preprocessing
 from nsface.private_torch import end_workers

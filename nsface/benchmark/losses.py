@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from nsface.benchmark.generated import generated_labels, generated_pixels
-from nsface.benchmark.speed import default_images, endless
+from nsface.benchmark.generated import default_images, generated_loader
+from nsface.benchmark.speed import endless
 from nsface.device import pick_device
 from nsface.images.batches.loader import Loader
 from nsface.ranks import ALONE
 from nsface.recipe.schema import Recipe
-from nsface.training.data import make_sampler
 from nsface.training.run import make_trainer
 
 RATE = 0.02  # constant, at which every network here learns from its first step
@@ -22,9 +21,7 @@ def losses_of(recipe: Recipe, identities: int, steps: int, images: int | None = 
     """
     chosen = endless(recipe, RATE).model_copy(update={"log_every": 1})
     device = pick_device(chosen.device)
-    labels = generated_labels(images or default_images(chosen, device), identities, chosen.seed)
-    pixels = generated_pixels(labels, chosen.input.height, chosen.input.width, device, chosen.seed)
-    loader = Loader(pixels, labels, make_sampler(chosen, labels), chosen.augmentation, chosen.seed, device)
+    loader = generated_loader(Loader, chosen, identities, images or default_images(chosen, device), device)
     run = make_trainer(chosen, identities, loader, device, ALONE).run()
     lines = [next(run) for _ in range(steps)]
     return [line["loss"] for line in lines if line is not None]

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from nsface.benchmark.apart import one_line
 from nsface.benchmark.arcface_style import CLIP_NORM, ArcfaceStyle, ReadyImages
-from nsface.benchmark.generated import generated_labels, generated_pixels
-from nsface.benchmark.speed import Setting, default_images, endless
+from nsface.benchmark.generated import default_images, generated_labels, generated_pixels
+from nsface.benchmark.speed import Setting, endless
 from nsface.benchmark.timing import Rate, seconds
 from nsface.device import pick_device
 from nsface.images.batches.loader import Loader

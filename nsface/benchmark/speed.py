@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nsface.benchmark.generated import generated_labels, generated_pixels
+from nsface.benchmark.generated import CASIA_IDENTITIES, CASIA_IMAGES, default_images, generated_loader
 from nsface.benchmark.memory import peak_memory
 from nsface.benchmark.roofline import TRAINING, Roofline, measure_roofline
 from nsface.benchmark.timing import Clock, Rate, seconds
@@ -24,12 +24,9 @@ from nsface.images.batches.loader import Loader
 from nsface.networks.cost import LayerCost, layer_costs
 from nsface.ranks import ALONE
 from nsface.recipe.schema import Recipe
-from nsface.training.data import make_sampler
 from nsface.training.run import make_trainer
 
-CASIA_IMAGES, CASIA_IDENTITIES = 490_623, 10_572
 EPOCHS = 20  # of CASIA-WebFace, whose time is computed
-CPU_IMAGES = 4096  # as many as no cache holds
 PARTS = ("loader", "network", "head", "backward", "optimiser", "rest")
 # generated images say nothing, and a high rate would only make weights overflow
 LEARNING_RATE = 1e-3
@@ -44,8 +41,7 @@ class Setting:
     Attributes:
         recipe: the network, head, input, augmentation, batch, precision and device.
         identities: of the classifier.
-        images: N, of the set; None: as many as CASIA-WebFace has, if they fit into half of the free memory
-            of a CUDA device, else as many as do; on a CPU 4096.
+        images: N, of the set; None: `default_images`.
         seconds: to measure for, after the warm-up.
 
     Raises:
@@ -155,16 +151,16 @@ class _Loader(Loader):
 
     mark: Callable[[str], object] = staticmethod(lambda part: None)
     hold = False
+    _batch: tuple[Tensor, Tensor] | None = None
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         batches = super().epoch(epoch, first)
-        batch: tuple[Tensor, Tensor] | None = None
         for _ in range(first, self.batches_per_epoch):
             self.mark("rest")
-            if batch is None or not self.hold:
-                batch = next(batches)
+            if self._batch is None or not self.hold:
+                self._batch = next(batches)
             self.mark("loader")
-            yield batch
+            yield self._batch
 
 
 def measure(setting: Setting) -> Measurement:
@@ -196,9 +192,7 @@ def _train(
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     images = setting.images or default_images(recipe, device)
-    labels = generated_labels(images, setting.identities, recipe.seed)
-    pixels = generated_pixels(labels, recipe.input.height, recipe.input.width, device, recipe.seed)
-    loader = _Loader(pixels, labels, make_sampler(recipe, labels), recipe.augmentation, recipe.seed, device)
+    loader = generated_loader(_Loader, recipe, setting.identities, images, device)
     trainer = make_trainer(recipe, setting.identities, loader, device, ALONE)
     run = trainer.run()
 
@@ -216,7 +210,7 @@ def _train(
     durations = clock.durations()
     found = {
         "images": images,
-        "pixels": pixels.numel(),
+        "pixels": images * recipe.input.height * recipe.input.width * 3,
         "images_per_second": rates,
         "without_loader": rates_held,
         "first_step": first_step,
@@ -242,14 +236,6 @@ def endless(recipe: Recipe, learning_rate: float = LEARNING_RATE) -> Recipe:
     content |= {"exclude": [], "validate": [], "epochs": None, "iterations": 1 << 30, "schedule": {}}
     content["optimizer"]["learning_rate"] = learning_rate
     return Recipe.model_validate(content)
-
-
-def default_images(recipe: Recipe, device: torch.device) -> int:
-    """As many images as `Setting.images` says, at least a batch."""
-    if device.type != "cuda":
-        return max(CPU_IMAGES, recipe.batch_size)
-    fitting = torch.cuda.mem_get_info(device)[0] // 2 // (recipe.input.height * recipe.input.width * 3)
-    return max(min(CASIA_IMAGES, fitting), recipe.batch_size)
 
 
 def costs(recipe: Recipe, network: nn.Module, identities: int) -> list[LayerCost]:

@@ -198,11 +198,11 @@ def kill_at(patch: pytest.MonkeyPatch, cls: type, method: str, call: int) -> Non
     """Die as it begins the given call of a method."""
     original, calls = getattr(cls, method), [0]
 
-    def dying(*arguments: Any) -> Any:
+    def dying(*arguments: Any, **options: Any) -> Any:
         calls[0] += 1
         if calls[0] == call:
             raise SystemError("killed")
-        return original(*arguments)
+        return original(*arguments, **options)
 
     patch.setattr(cls, method, dying)
 

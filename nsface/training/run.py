@@ -93,7 +93,7 @@ def train(
     with enough_memory(lambda _: advice_on_weights(recipe, len(identities))):
         trainer = make_trainer(recipe, len(identities), loader, device, ranks)
     description = describe_model(recipe, len(identities))
-    validator = Validator(trainer, run, sets, description)
+    validator = Validator(trainer, run, sets, description, note)
     if initial is not None:
         data["init"] = initial.copy_into(trainer.network, trainer.head, identities, note)
     ranks.wait()  # until all have read the folder, before the first rank changes it

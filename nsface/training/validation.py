@@ -18,7 +18,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from nsface.embeddings.model import Model, as_array, channels_first, in_use
-from nsface.errors import ModelError
+from nsface.errors import DiskFull, ModelError
 from nsface.model import Description, Selection, network_of
 from nsface.results import Verification
 from nsface.run_folder import RunFolder
@@ -62,6 +62,7 @@ class Validator:
         run: the folder with `validation.jsonl` and `best.safetensors`.
         sets: what is validated on; without any, nothing is ever due.
         description: the header of a model file of the network.
+        note: called with a line where the best model cannot be written, since the disk is nearly full.
 
     Attributes:
         scores: the last score on each set, by its name.
@@ -69,8 +70,14 @@ class Validator:
     """
 
     def __init__(
-        self, trainer: Trainer, run: RunFolder, sets: Sequence[ValidationSet], description: Description
+        self,
+        trainer: Trainer,
+        run: RunFolder,
+        sets: Sequence[ValidationSet],
+        description: Description,
+        note: Callable[[str], object] | None = None,
     ) -> None:
+        self._note, self._written = note, True  # what is the best so far, into best.safetensors
         self._trainer, self._run, self._sets, self._description = trainer, run, sets, description
         self._validated_step = 0
         self.scores: dict[str, Score] = {}
@@ -215,10 +222,27 @@ class Validator:
             values = vars(scores[0]) | {"validation": chooser.name, "list_digest": chooser.list_digest}
             selection = Selection(**{key: values[key] for key in Selection.model_fields})
             if self.best is None or self.best.is_beaten_by(selection):
-                self.best = Best(selection, weights)
-                self.best.save(self._run, self._description)
+                self.best, self._written = Best(selection, weights), False
                 scores = [replace(scores[0], best=True), *scores[1:]]
+        self._write_best()
         self.scores |= {score.name: score for score in scores}
         with closing(WholeLines(self._run.validation_file)) as file:
             file.write("".join(json.dumps(vars(score)) + "\n" for score in scores))
             file.sync()  # before a checkpoint says that the validation was made
+
+    def _write_best(self) -> None:
+        """Write the best model where that has not been done; where the disk is nearly full, later.
+
+        Raises:
+            DiskFull: there is no later, since the training is at its last step.
+        """
+        if self.best is None or self._written:
+            return
+        try:
+            self.best.save(self._run, self._description)
+            self._written = True
+        except DiskFull as error:
+            if self._trainer.step == self._trainer.total_steps:
+                raise
+            if self._note is not None:
+                self._note(f"note: {error}; the training goes on, and the best model is written later")

@@ -16,13 +16,14 @@ import pytest
 from safetensors.torch import load_file
 
 import nsface
-from nsface.errors import DataError, NsfaceError, RecipeError
+from nsface.errors import DataError, DiskFull, NsfaceError, RecipeError
 from nsface.images.sources import open_source
 from nsface.model import read_description
 from nsface.protocols import load_protocol
 from nsface.protocols.bin_file import Bin, bin_trials
 from nsface.recipe.schema import Recipe
 from nsface.run_folder import RunFolder
+from nsface.training.best import Best
 from nsface.training.checkpoint import load_checkpoint
 from nsface.training.loop import Interrupted
 from nsface.training.run import train
@@ -288,6 +289,33 @@ def test_another_list_and_another_time_may_be_chosen_when_a_run_goes_on(
     chosen = read_description(RunFolder(tmp_path).best_model_file).selection
     assert chosen is not None
     assert chosen.validation == "tiny"
+
+
+def test_a_best_model_for_which_there_is_no_room_is_written_later(
+    faces: Path, lfw_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, room, said = Best.save, [False], list[str]()
+
+    def save(*arguments: Any) -> None:
+        if not room[0]:
+            raise DiskFull("cannot write best.safetensors: no space left on device")
+        original(*arguments)
+
+    def note(line: str) -> None:
+        said.append(line)
+        room[0] = room[0] or "the best model is written later" in line
+
+    monkeypatch.setattr(Best, "save", save)
+    validate = {"images": str(faces), "pairs": str(lfw_list), "every": 0.5}
+    train(recipe(faces, validate=validate), tmp_path / "later", note=note)
+    run = RunFolder(tmp_path / "later")
+    chosen = read_description(run.best_model_file).selection
+    assert chosen is not None
+    assert chosen.step == next(line["step"] for line in reversed(lines(run.path)) if line["best"])
+    assert sum("no space left on device; the training goes on" in line for line in said) == 1
+    room[0] = False
+    with pytest.raises(DiskFull, match="no space left"):
+        train(recipe(faces, validate=validate | {"every": 2}), tmp_path / "never", note=print)
 
 
 def broken_image(folder: Path, content: bytes) -> Path:

@@ -49,7 +49,7 @@ def read_written(name_or_path: str | PurePath) -> Written:
 
     Raises:
         RecipeError: a recipe cannot be read or is none, they are based on each other in a circle or in too
-            long a row, or a file gives keys where its base has a single value.
+            long a row, or a file gives keys where its base has a value without keys.
     """
     given, folder, place = str(name_or_path), "", ""
     chain: list[Written] = []

@@ -15,6 +15,8 @@ Keys = tuple[str, ...]  # from the recipe inwards
 # it names something else.
 _NAMING: dict[Keys, str] = {("init",): "model", ("schedule",): "kind"}
 _STAYING: dict[Keys, Keys] = {("network",): ("embedding_size",), ("schedule",): ("warmup",)}
+# Sections that are a list, or one item of it.
+_WHOLE: tuple[Keys, ...] = (("validate",),)
 # The sections in which `epochs` and `iterations` exclude each other.
 _WITH_LENGTH: tuple[Keys, ...] = ((), ("freeze",))
 
@@ -64,21 +66,20 @@ def merge(base: Content, own: Mapping[str, Any], place: Callable[[str], str], pa
         parents: the keys under which both lie in the recipe.
 
     Raises:
-        RecipeError: keys stand where the base has a single value.
+        RecipeError: keys stand where the base has a value without keys.
     """
     for (key,) in _names_first([(key,) for key in own], parents):
         value, former = own[key], base.get(key)
         path = (*parents, key)
+        added = isinstance(value, dict) and former is not None and path not in _WHOLE
         if value is None and former is not None:
             del base[key]
-        elif isinstance(value, dict) and isinstance(former, dict):
+        elif added and isinstance(former, dict):
             merge(former, value, place, path)
-        elif isinstance(value, dict) and former is not None and _naming(path) not in value:
+        elif added and _naming(path) not in value:
             dotted = ".".join(map(str, path))
-            where = f"{place(dotted)}: {dotted}"
-            raise RecipeError(
-                shown(f"{where}: keys cannot be added to a single value, which the base has: {brief(former)}")
-            )
+            fault = f"keys cannot be added to what the base has, {brief(former)}; give all of it"
+            raise RecipeError(shown(f"{place(dotted)}: {dotted}: {fault}"))
         else:
             put(base, parents, key, value)
     if not parents:

@@ -44,14 +44,14 @@ def run_summary(run: RunFolder) -> list[str]:
 
 
 def _lines(log: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]) -> list[str]:
-    steps = counted(log[-1]["step"], "step")
+    last, skipped = log[-1], sum(line.get("skipped", 0) for line in log)
     speed = statistics.median(line["images_per_second"] for line in log)
     memory = environment[PEAK_MEMORY] / 2**30
-    took = f"{steps} in {duration(environment['seconds'])}, {speed:,.0f} images/s (median)"
-    last = {key: f"{100 * log[-1][key]:.1f} %" for key in ("accuracy", "saturated")}
-    last |= {key: f"{log[-1][key]:.3g}" for key in ("loss", "gradient_norm")}
+    steps = counted(last["step"], "step") + (f" ({skipped} skipped)" if skipped else "")
+    shares = {key: f"{100 * last[key]:.1f} %" for key in ("accuracy", "saturated")}
     return [
-        f"{took}, {memory:.1f} GiB of memory at most",
-        "at the end: loss {loss}, accuracy {accuracy}, saturated {saturated}, gradient norm "
-        "{gradient_norm}".format(**last),
+        f"{steps} in {duration(environment['seconds'])}, {speed:,.0f} images/s (median), {memory:.1f} GiB of "
+        "memory at most",
+        f"at the end: loss {last['loss']:.3g}, accuracy {shares['accuracy']}, saturated "
+        f"{shares['saturated']}, gradient norm {last['gradient_norm']:.3g}",
     ]

@@ -17,6 +17,7 @@ from nsface.run_folder import RunFolder
 from nsface.training import tensorboard as tensorboard_module
 from nsface.training.log import Log
 from nsface.training.run import train
+from nsface.training.summary import run_summary
 from nsface.training.trainer import Line
 
 
@@ -127,3 +128,6 @@ def test_a_run_writes_all_three_and_sums_itself_up(small: Any, tmp_path: Path) -
     assert said[-2].endswith(f" s, {speed:,.0f} images/s (median), {peak / 2**30:.1f} GiB of memory at most")
     assert said[-1].startswith(f"at the end: loss {log[-1]['loss']:.3g}, accuracy ")
     assert said[-1].endswith(f" %, gradient norm {log[-1]['gradient_norm']:.3g}")
+    log[1]["skipped"] = 3
+    run.log_file.write_text("".join(json.dumps(row) + "\n" for row in log))
+    assert run_summary(run)[0].startswith("10 steps (3 skipped) in ")

@@ -48,7 +48,15 @@ __all__ = [
 ]
 
 # keys that came after nsface 0.3, left out of the digest where they have their default: digests stay
-LATER_KEYS = ("init", "freeze", "optimizer.backbone_rate", "guard.skip")
+LATER_KEYS = (
+    "init",
+    "freeze",
+    "optimizer.backbone_rate",
+    "guard.skip",
+    "guard.then",
+    "guard.factor",
+    "guard.returns",
+)
 
 
 # pydantic keeps a method of that name, of its first version, which nothing here calls

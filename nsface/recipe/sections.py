@@ -39,13 +39,21 @@ class Guard(Section):
     A step whose loss or gradient is not finite is skipped: it changes nothing.
 
     Attributes:
-        skip: after so many of them in a row the run ends. They are counted where a line is logged or a state
-            is saved.
+        skip: so many of them in a row mean that the training has diverged. They are counted where a line is
+            logged or a state is saved.
+        then: what follows: "stop" ends the run, and the last good state stays; "lower-rate" goes back to the
+            end of the last epoch, with `factor` times the learning rate from there on, and stops where the
+            training diverges after so many `returns`. The same follows where weights or embeddings are not
+            finite.
+        factor, returns: see `then`.
         learning: after so many steps a line says so if nothing has been learned; null: after the warm-up and
             an epoch, or a tenth of the run where this is longer.
     """
 
     skip: int = Field(default=10, ge=1, le=LARGEST_COUNT)
+    then: Literal["stop", "lower-rate"] = "stop"
+    factor: float = Field(default=0.1, gt=0, lt=1)
+    returns: int = Field(default=3, ge=1, le=LARGEST_COUNT)
     learning: int | None = Field(default=None, ge=1, le=LARGEST_COUNT)
 
 

@@ -66,6 +66,8 @@ class Environment(_Content):
         peak_memory: bytes that it needed at most, of the GPU or of main memory; of a finished run.
         images, identities: the size of the training set.
         data: fingerprint of the images, without which a run cannot be resumed.
+        returns: how the training went back to an earlier state, oldest first: see
+            `nsface.training.guards.returning.Returns`.
         changes: what was changed in the recipe on purpose, oldest first: the step after which it was changed,
             and by dotted key the value before and after.
         diverged: how the training diverged, where it did.
@@ -78,6 +80,7 @@ class Environment(_Content):
     images: Count | None = None
     identities: Count | None = None
     data: str | None = None
+    returns: list[dict[str, Any]] = Field(default=[])
     changes: list[dict[str, Any]] = Field(default=[])
     diverged: str | None = None
 

@@ -23,7 +23,7 @@ from nsface.untrusted import parse_json
 if TYPE_CHECKING:
     from nsface.recipe.schema import Recipe
 
-LATEST, PREVIOUS = "latest.pt", "previous.pt"
+LATEST, PREVIOUS, GOOD = "latest.pt", "previous.pt", "good.pt"
 _LONGEST_RECIPE = 1 << 20  # characters
 _MOST_ALIASED = 10  # values, each of which may be long
 _NEWEST = 1 << 14  # bytes of a log's end: some forty lines
@@ -49,6 +49,7 @@ class RunFolder:
         tensorboard: `tensorboard`, the folder of curves for TensorBoard, where the recipe asks for them.
         checkpoints: the folder of the training's states.
         latest_checkpoint, previous_checkpoint: the newest state in it, and the one before.
+        good_checkpoint: the state to which a run goes back, where its recipe says so.
         model_file: `model.safetensors`, the trained model, once the run is complete.
         best_model_file: `best.safetensors`, the model that was the best in the first validation.
         overlap_file: `overlap.json`, how the training set was compared with test sets.
@@ -72,6 +73,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.latest_checkpoint = self.checkpoints / LATEST
         self.previous_checkpoint = self.checkpoints / PREVIOUS
+        self.good_checkpoint = self.checkpoints / GOOD
         self.model_file = self.path / "model.safetensors"
         self.best_model_file = self.path / "best.safetensors"
         self.overlap_file = self.path / "overlap.json"

@@ -24,10 +24,10 @@ from nsface.untrusted import check_stored_archive
 PARTS = {"step", "network", "head", "auxiliary", "optimizer", "meter"}  # see Trainer.state
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any], keep_former: bool = True) -> None:
     """Write `state` (tensors, numbers, text, and dicts and lists of them) to `path`, whole or not at all.
 
-    The former content of `path` is kept beside it as `previous.pt`.
+    The former content of `path` is kept beside it as `previous.pt`, unless `keep_former` is false.
 
     Raises:
         DiskFull, NsfaceError: the file cannot be written.
@@ -40,22 +40,35 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
                 f"cannot write {shown(path)}: {str(error).splitlines()[0]}; is the disk full?"
             ) from error
         sync(temporary)  # so that a disk that turns out to be full now leaves both older states
-        if path.exists():
-            _also_name(path, path.with_name(PREVIOUS))
+        if keep_former and path.exists() and not _also_named(path, path.with_name(PREVIOUS)):
+            # without links `path` is free for a moment; the new file takes it at once
+            os.replace(path, path.with_name(PREVIOUS))
 
 
-def _also_name(path: Path, previous: Path) -> None:
-    """Give the file at `path` the name `previous` as well, in place of the file that had it."""
-    link = previous.with_name(f".{previous.name}.link")
+def keep_as_good(run: RunFolder) -> None:
+    """Keep the newest state as the one to go back to as well.
+
+    Raises:
+        NsfaceError: it cannot be written.
+    """
+    if not _also_named(run.latest_checkpoint, run.good_checkpoint):
+        with replacing(run.good_checkpoint) as temporary:
+            shutil.copyfile(run.latest_checkpoint, temporary)
+
+
+def _also_named(path: Path, other: Path) -> bool:
+    """Give the file at `path` the name `other` as well, in place of the file that had it, if this can be."""
+    link = other.with_name(f".{other.name}.link")
     try:
         with suppress(FileNotFoundError):
             link.unlink()
         link.hardlink_to(path)
-        os.replace(link, previous)
+        os.replace(link, other)
         with suppress(FileNotFoundError):  # os.replace keeps it where both names are of one file
             link.unlink()
-    except OSError:  # without links `path` is free for a moment; the new file takes it at once
-        os.replace(path, previous)
+    except OSError:
+        return False
+    return True
 
 
 def restore_newest(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nsface.errors import DiskFull, shown
 from nsface.run_folder import RunFolder
+from nsface.training.checkpoint import load_checkpoint
 from nsface.training.interruption import Interruption
 from nsface.training.log import Log
 from nsface.training.progress import Progress
@@ -18,6 +19,10 @@ from nsface.training.validation import Validator
 
 class Interrupted(Exception):
     """The run was stopped by a signal, and can be resumed."""
+
+
+class _GoingBack(Exception):
+    """The training has diverged, and may go back to its last good state."""
 
 
 def run_to_end(
@@ -35,6 +40,8 @@ def run_to_end(
     it, it is made when the training goes on. All ranks save and stop after the same step, and the first one
     writes. Checkpoints name the `identities`, and `label` stands before the progress.
 
+    A training that diverges goes back to its last good state where the recipe says so (`guard.then`).
+
     Returns:
         Whether a signal came during the last step.
 
@@ -43,6 +50,50 @@ def run_to_end(
             and the message names one.
         Interrupted: a SIGINT or SIGTERM came; the state after the last step is saved.
     """
+    while True:
+        try:
+            return _run(trainer, run, identities, validator, note, label)
+        except _GoingBack as failure:
+            go_back(trainer, validator, run, str(failure), note)
+
+
+def go_back(
+    trainer: Trainer,
+    validator: Validator,
+    run: RunFolder,
+    why: str,
+    note: Callable[[str], object] | None = None,
+) -> None:
+    """Let a training that has diverged go on from its last good state, with a lower learning rate.
+
+    All ranks must call it together. environment.json records it, and `note` is called with a line about it.
+
+    Raises:
+        ModelError: that state cannot be read.
+    """
+    trainer.ranks.wait()  # until the first rank writes no state any more
+    step, before = trainer.step, trainer.returns.state()
+    state = load_checkpoint(run.good_checkpoint, trainer.device)
+    validator.restore(state)
+    trainer.restore(state)
+    trainer.returns.restore(before)
+    line = trainer.returns.add(step, trainer.step, why)
+    if trainer.ranks.first:
+        run.write_environment(run.read_environment() | {"returns": trainer.returns.made})
+    if note is not None:
+        note(line)
+    trainer.ranks.wait()  # until all have read the state, before the first rank writes another
+
+
+def _run(
+    trainer: Trainer,
+    run: RunFolder,
+    identities: list[str],
+    validator: Validator,
+    note: Callable[[str], object] | None,
+    label: str,
+) -> bool:
+    """`run_to_end`, but that it raises `_GoingBack` where the training may go back."""
     what = f"{label}: training" if label else "training"
     progress = Progress(what, "steps", trainer.total_steps, note, trainer.step)
     with (
@@ -51,8 +102,9 @@ def run_to_end(
         Interruption() as interruption,
         Saver(trainer, run, log, identities, validator, note) as saver,
     ):
-        waiting = False  # for a step whose state may be saved
+        ended = waiting = False  # an epoch whose end has not been saved; a step whose state may be saved
         validator.begin()
+        saver.begin()
 
         def validated() -> bool:
             due = validator.due()
@@ -76,21 +128,25 @@ def run_to_end(
                 stop = stop or not validated()
                 progress.update(1, None if line is None else progress_text(line) + validator.text())
                 last = trainer.step == trainer.total_steps
-                if saver.epoch_ends() or time_is_up or waiting or stop:
+                ended = ended or saver.epoch_ends()
+                if ended or time_is_up or waiting or stop:
                     waiting = trainer.in_doubt() and not last
                     if not waiting:  # otherwise after the next step that is finite
-                        saver.save(needed=stop or last)
+                        saver.save(needed=stop or last, good=ended)
+                        ended = False
                 if stop and (not last or validator.due()):
                     saver.finish()
                     raise interrupted(trainer, saver.saved_step if waiting else None)
             saver.finish()
         except Diverged as error:
             earlier = saver.divergence() or error
+            if trainer.returns.left:
+                raise _GoingBack(str(earlier)) from error
             if trainer.ranks.first:
                 with suppress(DiskFull):  # the divergence itself is what is said
                     run.record_divergence(str(earlier))
             left = remedy(trainer, run.latest_checkpoint, saver.saved_step)
-            raise Diverged(f"{earlier}; {left}") from error
+            raise Diverged(f"{earlier}{trainer.returns.text()}; {left}") from error
         return trainer.ranks.any(interruption.requested)
 
 
@@ -106,6 +162,7 @@ def interrupted(trainer: Trainer, saved_step: int | None = None) -> Interrupted:
 def remedy(trainer: Trainer, checkpoint: Path, saved_step: int) -> str:
     """The end of a message about a diverged training: the state that is left, likely causes, a remedy."""
     rate, warmup = trainer.recipe.optimizer.learning_rate, trainer.recipe.schedule.warmup
+    rate *= trainer.returns.rate
     causes = [f"optimizer.learning_rate ({rate:g}) too high", f"schedule.warmup ({warmup:g}) too short"]
     scale = getattr(trainer.head, "scale", None)
     if scale is not None:

@@ -102,6 +102,8 @@ def train(
             raise NsfaceError(f"{shown(out)}: another process has trained in this folder; repeat the command")
         if begun:
             restore_newest(run, device, partial(restore, trainer, validator), note, mend=ranks.first)
+        if ranks.any("optimizer.learning_rate" in recipe_changes):
+            trainer.returns.begin_anew()
         record_start(trainer, run, data, command, recipe_changes if begun else {}, note)
         with enough_memory(lambda error: advice_on_batch(trainer, run.latest_checkpoint, error)), loader:
             kept.stopped = run_to_end(trainer, run, identities, validator, note, kept.label)
@@ -164,7 +166,7 @@ def record_start(
         note: a function that takes the line about what is trained.
     """
     before = recorded_environment(run) if trainer.step else {}
-    environment = {"command": command} if command else {}
+    environment: dict[str, Any] = {"command": command} if command else {}
     environment |= {"started": before.get("started", utc_now()), "seconds": before.get("seconds", 0.0)}
     environment |= describe_environment(trainer.device, trainer.dtype) | data | describe_parts(trainer)
     if "init" in before:  # the model is read when the run begins, and not when it continues
@@ -174,6 +176,8 @@ def record_start(
         changes = [*changes, {"step": trainer.step, **recipe_changes}]
     if changes:
         environment["changes"] = changes
+    if trainer.returns.made:
+        environment["returns"] = trainer.returns.made
     trainer.ranks.wait()  # until all have read what the first rank now overwrites
     if trainer.ranks.first:
         run.write_environment(environment)

@@ -13,8 +13,9 @@ from nsface.errors import DiskFull, listing
 from nsface.finite import not_finite
 from nsface.run_folder import RunFolder
 from nsface.training.background import Background
-from nsface.training.checkpoint import save_checkpoint, tensors
+from nsface.training.checkpoint import keep_as_good, save_checkpoint, tensors
 from nsface.training.guards.disk import Disk
+from nsface.training.guards.returning import GOOD
 from nsface.training.host_copy import HostCopy, may_be_copied, size_of
 from nsface.training.initial import IDENTITIES
 from nsface.training.log import Log
@@ -84,7 +85,23 @@ class Saver:
         self._writing.check()
         self._disk.say()
 
-    def save(self, needed: bool = False) -> None:
+    def begin(self) -> None:
+        """Keep a state to go back to, where the recipe asks for it. All ranks must call it together.
+
+        Raises:
+            NsfaceError: it cannot be written.
+        """
+        trainer, good = self._trainer, self._run.good_checkpoint
+        if not trainer.returns.wanted:
+            return
+        if trainer.step and trainer.returns.at_good_state and trainer.ranks.first:
+            keep_as_good(self._run)  # which the training may not have come to before it was stopped
+        if trainer.ranks.any(trainer.step == 0 or not good.exists()):
+            state = self._state(good=True)
+            if trainer.ranks.first:
+                save_checkpoint(good, state, keep_former=False)
+
+    def save(self, needed: bool = False, good: bool = False) -> None:
         """Save the state after the step just done. All ranks must call it together.
 
         Most of the work may be done after this has returned: see `check` and `finish`. Where the disk is too
@@ -92,13 +109,14 @@ class Saver:
 
         Args:
             needed: whether the run ends with this state, so that a full disk is an error.
+            good: whether it is one to go back to, if the recipe asks for that.
 
         Raises:
             Diverged: the state is not finite.
             NsfaceError: it cannot be written.
         """
         self.finish()  # the state before it, whose memory is used again
-        state = self._trainer.state() | {IDENTITIES: self._identities} | self._validator.state()
+        state = self._state(good and self._trainer.returns.wanted)
         self._last = time.monotonic()
         if not self._trainer.ranks.first:
             self.saved_step = self._trainer.step
@@ -114,6 +132,10 @@ class Saver:
             self._writing.start(lambda: self._write(copy, seconds, needed))
         else:
             self._write(state, seconds, needed)
+
+    def _state(self, good: bool) -> dict[str, Any]:
+        state = self._trainer.state() | {IDENTITIES: self._identities} | self._validator.state()
+        return state | ({GOOD: True} if good else {})
 
     def finish(self) -> None:
         """Return when every state is written.
@@ -141,6 +163,8 @@ class Saver:
             self._log.sync()  # a checkpoint must not reach the disk before the lines up to its step
             save_finite(self._run.latest_checkpoint, state)
             self.saved_step = state["step"]
+            if GOOD in state:
+                keep_as_good(self._run)
             self._run.record_duration(round(seconds, 3))
         except DiskFull as error:  # by something else that is being written at the same time
             self._disk.full(str(error), self.saved_step, needed)

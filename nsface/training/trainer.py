@@ -19,6 +19,7 @@ from nsface.recipe.schema import Recipe
 from nsface.seeds import derived_seed
 from nsface.training.freezing import Freezing
 from nsface.training.guards.learning import Learning
+from nsface.training.guards.returning import GOOD, Returns
 from nsface.training.guards.skipping import Skipped
 from nsface.training.meter import Meter
 from nsface.training.optimizer import make_optimizer, restore_optimizer, set_rate
@@ -83,6 +84,7 @@ class Trainer:
         self.take_step = Step(recipe, self.network, self.head, self.auxiliary, self.optimizer, dtype, ranks)
         self.freezing = Freezing(self.network, recipe.freeze, loader.batches_per_epoch)
         self.meter = Meter(device, list(auxiliary))
+        self.returns = Returns(recipe.guard)
         self.step = 0
         self.seconds_beside = 0.0
         self.total_steps = recipe.iterations or (recipe.epochs or 0) * loader.batches_per_epoch
@@ -137,6 +139,7 @@ class Trainer:
             self.step / self._steps_per_time,
             self.total_steps / self._steps_per_time,
         )
+        rate *= self.returns.rate
         set_rate(self.optimizer, rate)
         taken = self.take_step(images, labels)
         self.meter.add(taken.output, taken.auxiliary_losses, taken.finite)
@@ -201,7 +204,7 @@ class Trainer:
         self.network.eval()
         embeddings = self.network(self.recipe.input.normalise(images))
         self.freezing.set_training_mode()
-        if not embeddings.isfinite().all():
+        if self.ranks.any(not embeddings.isfinite().all()):
             raise Diverged(f"the embeddings of the network are not finite after its last step, {self.step}")
 
     def model(self) -> nn.Module:
@@ -220,7 +223,7 @@ class Trainer:
             "auxiliary": self.auxiliary.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "meter": self.meter.state(),
-            "guard": self.take_step.skipping.state() | self.learning.state(),
+            "guard": self.take_step.skipping.state() | self.learning.state() | self.returns.state(),
         }
         if self.head.shard is not None:
             self._change_identity_rows(state, self.head.shard.gather_on_first_rank)
@@ -245,6 +248,10 @@ class Trainer:
             if "guard" in state:  # nsface 0.3 counted nothing
                 self.take_step.skipping.restore(state["guard"])
                 self.learning.restore(state["guard"])
+                self.returns.restore(state["guard"])
+            self.returns.at_good_state = bool(state.get(GOOD))
+            # what it has set up belongs to the step before
+            self.freezing = Freezing(self.network, self.recipe.freeze, self.loader.batches_per_epoch)
         # what a foreign state raises, which may hold anything in place of a tensor or a dictionary
         except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
             raise ModelError("not a checkpoint of this training, or a damaged one") from error

@@ -205,22 +205,27 @@ def train_on_two(ranks: Ranks, faces: Path, out: Path) -> None:
     ranks.wait()
 
 
-POISONED = {"auxiliary": [{"name": "center"}], "head": {"name": "adaface", "scale": 8.0}}
+POISONED: dict[str, dict[str, Any]] = {
+    "skipped": {"guard": {"skip": 2}},
+    "returned": {"guard": {"skip": 1, "then": "lower-rate"}},
+}
 
 
 def train_poisoned(ranks: Ranks, faces: Path, out: Path) -> None:
-    """The last image of the second step's batch, on the last rank, is not finite."""
+    """While the rate is the recipe's, the second batch's last image, on the last rank, is not finite."""
     step = Trainer._train_step
 
     def poisoned(self: Trainer, images: Tensor, labels: Tensor) -> Any:
-        if self.step == 1 and ranks.rank == ranks.count - 1:
+        if self.step == 1 and self.returns.rate == 1 and ranks.rank == ranks.count - 1:
             images = images.clone()
             images[-1] = torch.nan
         return step(self, images, labels)
 
     Trainer._train_step = poisoned  # type: ignore[method-assign]
     try:
-        train(recipe(faces, **POISONED, optimizer=GENTLE, log_every=3), out, ranks=ranks)
+        for name, changes in POISONED.items():
+            head = {"auxiliary": [{"name": "center"}], "head": {"name": "adaface", "scale": 8.0}}
+            train(recipe(faces, **changes, **head, optimizer=GENTLE, log_every=3), out / name, ranks=ranks)
     finally:
         Trainer._train_step = step  # type: ignore[method-assign]
 
@@ -268,10 +273,14 @@ def test_two_ranks_train_what_one_process_trains(
         assert not (of_two / refused).exists()
 
 
-def test_ranks_skip_a_step_together(faces: Path, tmp_path: Path, two: tuple[Path, list[End]]) -> None:
+def test_ranks_skip_a_step_and_go_back_together(
+    faces: Path, tmp_path: Path, two: tuple[Path, list[End]]
+) -> None:
     train_poisoned(Ranks(), faces, tmp_path / "poisoned")
-    assert_same_run(tmp_path / "poisoned", two[0] / "poisoned")
-    assert log(tmp_path / "poisoned")[0]["skipped"] == 1
+    for name in POISONED:
+        assert_same_run(tmp_path / "poisoned" / name, two[0] / "poisoned" / name)
+    assert log(tmp_path / "poisoned" / "skipped")[0]["skipped"] == 1
+    assert [one["to"] for one in environment(two[0] / "poisoned" / "returned")["returns"]] == [0]
 
 
 def environment(out: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from nsface.errors import NsfaceError, RecipeError
 from nsface.finite import not_finite
 from nsface.recipe.schema import Recipe
 from nsface.training.checkpoint import load_checkpoint, tensors
+from nsface.training.loop import Interrupted
 from nsface.training.run import train
 from nsface.training.trainer import Diverged, Trainer
 
@@ -117,6 +118,28 @@ def test_interrupted_while_the_weights_are_nan(
         train(small(), tmp_path / "run")
     assert "--resume --changed" in str(error.value)
     check_kept(tmp_path / "run", 5)
+
+
+def test_interrupted_after_a_skipped_step_it_keeps_the_state_before(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Logged
+) -> None:
+    step, stop = Trainer._train_step, [True]
+
+    def skipped(self: Trainer, images: torch.Tensor, labels: torch.Tensor) -> Any:
+        if self.step == 7:
+            if stop.pop():
+                os.kill(os.getpid(), signal.SIGTERM)
+            images = images * NAN
+        return step(self, images, labels)
+
+    monkeypatch.setattr(Trainer, "_train_step", skipped)
+    with pytest.raises(Interrupted, match="stopped after step 8 of 15, with the state of step 5; go on"):
+        train(small(), tmp_path / "run")
+    check_kept(tmp_path / "run", 5)
+    stop += [False, False]
+    resumed, whole = train(small(), tmp_path / "run", resume=True), train(small(), tmp_path / "whole")
+    assert resumed.read_bytes() == whole.read_bytes()
+    assert logged(tmp_path / "run") == logged(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("rate", [1e8, 1e30, 1e38, 1e300])

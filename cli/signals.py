@@ -23,6 +23,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from nsface.processes import end_at_once
+
 PATIENCE = 0.5  # seconds for an orderly end: temporary files are removed, processes ended
 STATUS = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -109,14 +111,10 @@ def _watch(receiving: int) -> None:
 
 
 def _end() -> NoReturn:
-    with suppress(Exception):
-        if processes := sys.modules.get("multiprocessing"):
-            for child in processes.active_children():
-                child.kill()
-        _abandon_files()
-        if not _reported.is_set():
+    if not _reported.is_set():
+        with suppress(OSError):
             os.write(2, b"nsface: interrupted\n")  # not by sys.stderr, which the main thread may hold
-    os._exit(STATUS)
+    end_at_once(STATUS)
 
 
 # A forked process has the pipe too, but a signal to that process is none to this one.

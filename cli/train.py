@@ -114,7 +114,7 @@ def command(
     overrides = overridden(settings, options)
     if seeds is not None:
         check_alone(options["seed"], overrides)
-    with joined() as ranks:
+    with joined("go on with the same command and --resume") as ranks:
         note = say if ranks.first else None
         stopped = ""
         try:

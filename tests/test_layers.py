@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # The small shared modules beside the folders; they import each other at most.
 SHARED = {
-    "arguments", "checked", "device", "errors", "files", "finite", "groups", "names", "norms",
-    "preprocessing", "presets", "private_torch", "processes", "ranges", "ranks", "row_file", "seeds",
+    "arguments", "checked", "device", "errors", "files", "finite", "groups", "lifeline", "meeting", "names",
+    "norms", "preprocessing", "presets", "private_torch", "processes", "ranges", "ranks", "row_file", "seeds",
     "stored_rows", "text", "unfinished", "untrusted", "vectors", "weightless",
 }  # fmt: skip
 

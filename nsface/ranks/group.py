@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from nsface.errors import NsfaceError, RecipeError
+from nsface.lifeline import Lifeline
 from nsface.ranks.batch_norm import share_batch_norm
 
 Item = TypeVar("Item")
@@ -28,11 +29,13 @@ class Ranks:
         rank: the number of this rank, from 0; only the first rank writes files and messages.
         count: the number of ranks.
         local: the number of this rank among those on its machine, from 0.
+        lifeline: watches the other ranks.
     """
 
     rank: int = 0
     count: int = 1
     local: int = 0
+    lifeline: Lifeline | None = field(default=None, repr=False, compare=False)
 
     @property
     def first(self) -> bool:
@@ -69,6 +72,11 @@ class Ranks:
             )
         size = batch_size // self.count
         return slice(self.rank * size, (self.rank + 1) * size)
+
+    def done(self, step: int | None) -> None:
+        """Note that this rank has done `step`, which the next one must follow in time; None: none follows."""
+        if self.lifeline is not None:
+            self.lifeline.done(step)
 
     def stream(self, use: str) -> str:
         """The name of this rank's own random stream (`nsface.seeds`) for `use`."""
@@ -116,20 +124,11 @@ class Ranks:
         return highest
 
     def _all(self, item: Item) -> list[Item]:
-        """What each rank has given here.
-
-        Raises:
-            NsfaceError: a rank has ended, or cannot be reached.
-        """
+        """What each rank has given here."""
         if self.count == 1:
             return [item]
         items: list[Any] = [None] * self.count
-        try:
-            dist.all_gather_object(items, item)
-        except RuntimeError as error:
-            raise NsfaceError(
-                f"rank {self.rank}: another rank has ended, or cannot be reached; give the same command again"
-            ) from error
+        dist.all_gather_object(items, item)
         return items
 
     def with_shared_batch_norm(self, network: nn.Module, device: torch.device) -> nn.Module:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,40 +13,71 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from nsface.lifeline import Lifeline, step_limit
+from nsface.meeting import meet
 from nsface.private_torch import meet_ranks
 from nsface.processes import end_with_parent, started_by_torchrun
 from nsface.ranks.group import ALONE, Ranks
 
-# Ranks wait so long for one another, since one of them may have millions of images to decode for all.
-TIMEOUT = timedelta(hours=6)
+# One rank may have millions of images to decode for all. Who hangs or has ended, the lifeline finds out.
+TIMEOUT = timedelta(days=7)
+_CLOSING = 2.0  # seconds that Gloo may take to close its connections after a failure
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
+def joined(remedy: str = "give the same command again") -> Iterator[Ranks]:
     """The ranks that torchrun has started, connected within this context; `ALONE` without torchrun.
 
     Only the rank that fails first raises its error. Ranks that fail after it end silently, since they have
-    failed either for the same reason or because that rank has left them.
+    failed either for the same reason or because that rank has left them. Where a rank ends without an error,
+    because it was killed, or hangs, all others end within seconds, and one says which it was.
+
+    Args:
+        remedy: what the user should do then; the end of the message.
+
+    Raises:
+        NsfaceError: not all ranks have come, or NSFACE_RANK_TIMEOUT is no number.
     """
     if not started_by_torchrun():
         yield ALONE
         return
-    end_with_parent()  # torchrun, when it is killed, leaves its ranks running or waiting
+    limit = step_limit()
+    outlive_parent = end_with_parent()  # torchrun, when it is killed, leaves its ranks running or waiting
     store, rank, count = meet_ranks()
+    local = int(os.environ["LOCAL_RANK"])
+    peers, meeting = meet(store, rank, count, os.environ["MASTER_ADDR"])
+    store = dist.PrefixStore(meeting, store)  # type: ignore[attr-defined]  # documented
+    lifeline = Lifeline(rank, count, peers, rank == 1 or local == 0, remedy, limit)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=TIMEOUT)
     try:
-        yield Ranks(rank, count, int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=TIMEOUT)
+        ranks = Ranks(rank, count, local, lifeline)
+        yield ranks
+        ranks.wait()  # who leaves early would break the connections of those that still use them
     except BaseException as error:
-        if _fails_first(store):
-            if not torch.cuda.is_available():  # NCCL would wait for the others
-                dist.destroy_process_group()  # else Gloo's threads may abort the process as it ends
-            raise
-        # torchrun ends all ranks as soon as one has ended: the first to fail must have time to say why
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        time.sleep(1)
-        raise SystemExit(1) from error
+        # a connection that breaks is noticed in the midst of an exchange before the lifeline says why
+        if lifeline.known(_CLOSING if isinstance(error, RuntimeError) else 0.2) or not _fails_first(store):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from torchrun, which ends all when one has ended
+            lifeline.follow()
+            _close_connections()
+            raise SystemExit(1) from error
+        lifeline.fail()
+        _close_connections()
+        raise
     dist.destroy_process_group()
+    lifeline.leave()
+    outlive_parent()
+
+
+def _close_connections() -> None:
+    """Close those of Gloo, whose threads may otherwise abort the process as it ends; not those of NCCL.
+
+    NCCL would wait for the others, as Gloo does where an exchange is going on: that is not waited for.
+    """
+    if dist.is_initialized() and not torch.cuda.is_available():
+        closing = threading.Thread(target=dist.destroy_process_group, daemon=True)
+        closing.start()
+        closing.join(_CLOSING)
 
 
 def _fails_first(store: Any) -> bool:

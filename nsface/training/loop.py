@@ -119,6 +119,8 @@ def _run(
             if not validated():  # one that was due when the training was stopped
                 raise interrupted(trainer)
             for line in trainer.run():
+                # a validation may take longer than a step may
+                trainer.ranks.done(None if validator.due() else trainer.step)
                 if line is not None:
                     log.write(line)
                 if note is not None and trainer.step == trainer.learning.steps:
@@ -138,6 +140,7 @@ def _run(
                     saver.finish()
                     raise interrupted(trainer, saver.saved_step if waiting else None)
             saver.finish()
+            trainer.ranks.done(None)
         except Diverged as error:
             earlier = saver.divergence() or error
             if trainer.returns.left:

@@ -1,4 +1,5 @@
-"""What a report says of the data: their size, people in both training and test sets, official lists."""
+"""What a report says before its figures: the size of the data, what went wrong in training, people in both
+training and test sets, official lists."""
 
 from __future__ import annotations
 
@@ -6,10 +7,11 @@ from collections.abc import Sequence
 
 from nsface.errors import listing
 from nsface.report.runs import Run
+from nsface.run_folder import troubles
 
 
 def find_checks(runs: Sequence[Run]) -> list[str]:
-    """What a reader must know of the data before believing a figure: lines with the names of their runs."""
+    """What a reader must know before believing a figure: lines with the names of their runs."""
     found: dict[str, list[str]] = {}
     for run in runs:
         for line in _lines(run):
@@ -28,6 +30,7 @@ def _lines(run: Run) -> list[str]:
             f"trained on {images:,}{rendered} images of {identities:,} identities, {excluded} excluded"
             + (f", {run.held_out} held out to validate on" if run.held_out else ""),
         )
+    lines += troubles(run.log, run.environment)
     if figures := _unofficial(run):
         lines.append(f"not on the official lists: {'; '.join(figures)}")
     return lines

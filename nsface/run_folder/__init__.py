@@ -2,5 +2,6 @@
 
 from nsface.run_folder.content import OverlapEntry, Way
 from nsface.run_folder.folder import LATEST, PREVIOUS, RunFolder
+from nsface.run_folder.troubles import troubles
 
-__all__ = ["LATEST", "PREVIOUS", "OverlapEntry", "RunFolder", "Way"]
+__all__ = ["LATEST", "PREVIOUS", "OverlapEntry", "RunFolder", "Way", "troubles"]

@@ -56,6 +56,14 @@ class ValidationLine(_Content):
     seconds: Annotated[float, Field(ge=0, le=1e10)] = 0.0
 
 
+class Return(_Content):
+    """A return of the training to an earlier state: see `nsface.training.guards.returning.Returns`."""
+
+    step: Count
+    to: Count
+    learning_rate: Annotated[float, Field(ge=0, le=1)]
+
+
 class Environment(_Content):
     """`environment.json`; all of it that is not named here is for people.
 
@@ -66,8 +74,7 @@ class Environment(_Content):
         peak_memory: bytes that it needed at most, of the GPU or of main memory; of a finished run.
         images, identities: the size of the training set.
         data: fingerprint of the images, without which a run cannot be resumed.
-        returns: how the training went back to an earlier state, oldest first: see
-            `nsface.training.guards.returning.Returns`.
+        returns: how the training went back to an earlier state, oldest first.
         changes: what was changed in the recipe on purpose, oldest first: the step after which it was changed,
             and by dotted key the value before and after.
         diverged: how the training diverged, where it did.
@@ -80,7 +87,7 @@ class Environment(_Content):
     images: Count | None = None
     identities: Count | None = None
     data: str | None = None
-    returns: list[dict[str, Any]] = Field(default=[])
+    returns: list[Return] = Field(default=[])
     changes: list[dict[str, Any]] = Field(default=[])
     diverged: str | None = None
 

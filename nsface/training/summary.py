@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from nsface.errors import counted
-from nsface.run_folder import RunFolder
+from nsface.run_folder import RunFolder, troubles
 from nsface.training.progress import duration
 
 PEAK_MEMORY = "peak_memory"  # the key of environment.json
@@ -44,14 +44,15 @@ def run_summary(run: RunFolder) -> list[str]:
 
 
 def _lines(log: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]) -> list[str]:
-    last, skipped = log[-1], sum(line.get("skipped", 0) for line in log)
+    last = log[-1]
     speed = statistics.median(line["images_per_second"] for line in log)
     memory = environment[PEAK_MEMORY] / 2**30
-    steps = counted(last["step"], "step") + (f" ({skipped} skipped)" if skipped else "")
+    steps = counted(last["step"], "step")
     shares = {key: f"{100 * last[key]:.1f} %" for key in ("accuracy", "saturated")}
     return [
         f"{steps} in {duration(environment['seconds'])}, {speed:,.0f} images/s (median), {memory:.1f} GiB of "
         "memory at most",
         f"at the end: loss {last['loss']:.3g}, accuracy {shares['accuracy']}, saturated "
         f"{shares['saturated']}, gradient norm {last['gradient_norm']:.3g}",
+        *troubles(log, environment),
     ]

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nsface.recipe.schema import Recipe
+from nsface.report.checks import find_checks
+from nsface.report.runs import read_runs
 from nsface.training.run import train
 from nsface.training.trainer import Diverged, Trainer
 
@@ -69,9 +71,12 @@ def test_it_goes_on_as_a_run_whose_rate_was_lowered_by_hand(
     assert_same(tmp_path / "run", by_hand)
     assert logged(tmp_path / "run") == logged(by_hand)
     why = "the loss is nan at step 8, in 2 steps in a row"
+    went_back = "went back from step 8 to step 5, with 0.5 times the learning rate"
     assert environment(tmp_path / "run")["returns"] == [
         {"step": 8, "to": 5, "learning_rate": 0.5, "why": why}
     ]
+    assert f"run: {went_back}" in find_checks(read_runs([tmp_path / "run"]))
+    assert said[-1] == went_back
     notes = [line for line in said if "going back" in line]
     assert notes == [
         f"note: {why}; going back to the state of step 5, with 0.5 times the learning rate of the recipe "

@@ -170,7 +170,7 @@ def _title(setting: Setting) -> str:
 
 def _progress(cell: Cell) -> str:
     found = cell.measurement
-    outcome = cell.error if found is None else f"{found.images_per_second.median:.0f} images/s"
+    outcome = cell.error if found is None else f"{found.images_per_second.median:,.1f} images/s"
     return f"{_title(cell.setting)}: {outcome}"
 
 

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WRAPPERS = ROOT / "nsface" / "private_torch.py"
 INTERFACES = {
     "torch:_foreach_copy_": "copy_all",
+    "torch:ops.aten.threshold_backward": "relu_gradient",
     "torch.cpu:_is_avx512_bf16_supported": "cpu_has_bfloat16",
     "torch.cpu:_is_amx_tile_supported": "cpu_has_bfloat16",
     "torch.distributed.rendezvous:rendezvous": "meet_ranks",

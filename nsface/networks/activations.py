@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from nsface.arguments import check_arguments, unknown_name
 from nsface.errors import ModelError
+from nsface.networks.prelu import PReLU
 
 ActivationChoice = str | dict[str, Any]
 
@@ -220,13 +221,9 @@ def _relu(channels: int) -> nn.Module:
     return nn.ReLU(inplace=True)
 
 
-def _prelu(channels: int) -> nn.Module:
-    return nn.PReLU(channels)
-
-
 ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "relu": _relu,
-    "prelu": _prelu,
+    "prelu": PReLU,
     "nan-tanh": partial(OutputNoise, hard=TANH, half_normal=False),
     "nan-sigmoid": partial(OutputNoise, hard=SIGMOID, half_normal=False),
     "nah-tanh": partial(OutputNoise, hard=TANH, half_normal=True),

@@ -58,10 +58,10 @@ def fold_batch_norms(network: nn.Module) -> int:
 
 
 class _Tracer(fx.Tracer):
-    """Looks into all modules but the layers that are folded, of whose classes there may be subclasses."""
+    """Looks into all modules but those that a backbone may have subclasses of, which may do anything."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, _LAYERS) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, (*_LAYERS, nn.PReLU)) or super().is_leaf_module(m, module_qualified_name)
 
 
 @torch.no_grad()

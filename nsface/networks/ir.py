@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nsface.networks import iresnet
 from nsface.networks.activations import ActivationChoice, make_activation
+from nsface.networks.embedding import EmbeddingLayer
 from nsface.networks.shortcut import SubsampledConv2d
 from nsface.networks.sizes import strided_map
 
@@ -66,7 +67,7 @@ class IR(nn.Module):
             nn.BatchNorm2d(inputs),
             nn.Dropout(dropout),
             nn.Flatten(),
-            nn.Linear(inputs * rows * columns, embedding_size),
+            EmbeddingLayer(inputs * rows * columns, embedding_size),
             nn.BatchNorm1d(embedding_size, affine=False),
         )
         for module in self.modules():

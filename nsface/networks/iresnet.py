@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nsface.errors import ModelError
 from nsface.networks.activations import ActivationChoice, make_activation
+from nsface.networks.embedding import EmbeddingLayer
 from nsface.networks.shortcut import SubsampledConv2d
 from nsface.networks.sizes import strided_map
 
@@ -79,7 +80,7 @@ class IResNet(nn.Module):
         )
         self.bn2 = nn.BatchNorm2d(CHANNELS[-1])
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(CHANNELS[-1] * rows * columns, embedding_size)
+        self.fc = EmbeddingLayer(CHANNELS[-1] * rows * columns, embedding_size)
         self.features = nn.BatchNorm1d(embedding_size)
         self.features.weight.requires_grad_(False)
         for module in self.modules():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nsface.errors import ModelError
 from nsface.networks.activations import ActivationChoice, make_activation
+from nsface.networks.embedding import EmbeddingLayer
 from nsface.networks.shortcut import SubsampledConv2d
 from nsface.networks.sizes import strided_map
 
@@ -100,7 +101,7 @@ class LightResNet(nn.Module):
         ]
         self.stages = nn.Sequential(*(Unit(*pair, activation) for pair in pairwise(widths)))
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(8 * channels * rows * columns, embedding_size, bias=False)
+        self.fc = EmbeddingLayer(8 * channels * rows * columns, embedding_size, bias=False)
         self.bn = nn.BatchNorm1d(embedding_size, affine=False)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nsface.errors import ModelError
 from nsface.networks.activations import ActivationChoice, make_activation
+from nsface.networks.embedding import EmbeddingLayer
 from nsface.networks.sizes import strided_map
 
 CHANNELS = (64, 128, 256, 512)
@@ -59,7 +60,7 @@ class SphereFace(nn.Module):
         rows, columns = strided_map(height, width)
         inputs = (3, *CHANNELS[:-1])
         self.stages = nn.Sequential(*map(Stage, inputs, CHANNELS, UNITS[depth], repeat(activation)))
-        self.fc = nn.Linear(CHANNELS[-1] * rows * columns, embedding_size)
+        self.fc = EmbeddingLayer(CHANNELS[-1] * rows * columns, embedding_size)
         caffe_xavier_(self.fc)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nsface.networks.activations import ActivationChoice, make_activation
+from nsface.networks.embedding import EmbeddingLayer
 from nsface.networks.sizes import pooled_map
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3))  # channels and convolutions; a max-pool ends each
@@ -42,7 +43,7 @@ class VGGFace(nn.Module):
             stages.append(_stage(inputs, channels, convolutions, activation))
             inputs = channels
         self.stages = nn.Sequential(*stages)
-        self.fc = nn.Linear(inputs * rows * columns, embedding_size)
+        self.fc = EmbeddingLayer(inputs * rows * columns, embedding_size)
         nn.init.kaiming_normal_(self.fc.weight, nonlinearity="relu")
         nn.init.zeros_(self.fc.bias)
 

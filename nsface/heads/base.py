@@ -95,6 +95,8 @@ class Head(nn.Module):
         shard: the identities that this process holds, where they are divided among several processes.
         generator: the source of a head's random numbers; None, which is torch's global one, until `reseed`.
         step: the number of training steps done; 0 until `advance`.
+        factors: the type that features and class weights are rounded to for N, the product with all
+            identities; None: they are not rounded. The target logit never is.
         progress: the share of the run that is done, in [0, 1); 0 until `advance`. Heads that change over the
             run depend on `step` or `progress`.
 
@@ -119,6 +121,7 @@ class Head(nn.Module):
         self.bias = nn.Parameter(torch.zeros(identities)) if bias else None
         self.identities = identities
         self.shard: Shard | None = None
+        self.factors: torch.dtype | None = None
         self.generator: torch.Generator | None = None
         self.step = 0
         self.progress = 0.0
@@ -211,7 +214,8 @@ class Head(nn.Module):
     def _classes(self, dtype: torch.dtype, labels: Tensor) -> tuple[Classes, Tensor]:
         """The classes that this step uses, and the rows of the `labels` among them."""
         bias = None if self.bias is None else self.bias.to(dtype)
-        return Classes(self.weight.to(dtype), bias, self.unit_weights, self.shard), labels
+        classes = Classes(self.weight.to(dtype), bias, self.unit_weights, self.shard, self.factors)
+        return classes, labels
 
     def _target(
         self, features: Tensor, classes: Classes, labels: Tensor, weights: Tensor | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -103,7 +104,7 @@ class NormalisedHead(Head):
         order[labels] = 2
         own = int((order == 2).sum())
         kept = order.topk(max(self._sampled_identities(), own, 2)).indices.sort().values
-        return Classes(classes.weight[kept], None, unit=True), torch.searchsorted(kept, labels)
+        return replace(classes, weight=classes.weight[kept]), torch.searchsorted(kept, labels)
 
 
 def angle(cosine: Tensor) -> Tensor:

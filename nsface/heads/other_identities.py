@@ -15,9 +15,10 @@ from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nsface.heads.products import linear, product
 from nsface.heads.shard import Shard
 from nsface.norms import inverse_norm
 
@@ -46,12 +47,15 @@ class Classes:
         bias: one number for each class, of shape (C,), or None.
         unit: whether each row is divided by its L2 norm before it is used.
         shard: which of all identities these classes are, where several ranks hold a part each; else None.
+        factors: the type that features and class weights are rounded to where they are multiplied (see
+            `nsface.heads.products`); None: they are not rounded.
     """
 
     weight: Tensor
     bias: Tensor | None
     unit: bool
     shard: Shard | None = None
+    factors: torch.dtype | None = None
 
     def mean(self) -> tuple[Tensor, Tensor | float]:
         """The mean W̄ of the weights, of shape (D,), and the mean b̄ of the biases, over all identities."""
@@ -115,7 +119,7 @@ def reduce_plain(
     weight = classes.weight
     if classes.unit:
         weight = weight * inverse_norm(weight.norm(dim=1))[:, None]
-    logits = nn.functional.linear(features, weight, classes.bias)
+    logits = linear(features, weight, classes.bias, classes.factors)
     highest = logits.detach().scatter(1, labels[:, None], -torch.inf).amax(dim=1)
     if change is not None:
         logits = change.apply(logits)
@@ -131,11 +135,9 @@ def reduce_blocked(
 ) -> tuple[Tensor, Tensor]:
     """`reduce_other_identities` in the blocked form, `block_size` classes at a time, or the sharded form."""
     block_size = block_size or max(1, BLOCK[features.device.type] // len(features))
-    sharded = classes.shard is not None
     labels = labels if classes.shard is None else classes.shard.position(labels)
-    n, highest = _Blocked.apply(
-        features, classes.weight, classes.bias, labels, classes.unit, change, block_size, sharded
-    )
+    form = _Form(classes.unit, change, block_size, classes.shard is not None, classes.factors)
+    n, highest = _Blocked.apply(features, classes.weight, classes.bias, labels, form)
     return n, highest
 
 
@@ -161,6 +163,28 @@ class _GatherRows(torch.autograd.Function):
         return weight_gradient.index_put_((labels,), row_gradient, accumulate=True), None
 
 
+@dataclass(frozen=True)
+class _Form:
+    """How `_Blocked` computes: `Classes.unit`, the change, classes in a block, `Classes.factors`."""
+
+    unit: bool
+    change: LogitChange | None
+    block_size: int
+    sharded: bool
+    factors: torch.dtype | None
+
+    def blocks(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> Iterator[_Block]:
+        """The classes in blocks, one after the other."""
+        for start in range(0, len(weight), self.block_size):
+            here = slice(start, min(start + self.block_size, len(weight)))
+            rows, factor = weight[here], None
+            if self.unit:
+                factor = inverse_norm(rows.norm(dim=1))
+                rows = rows * factor[:, None]
+            logits = linear(features, rows, None if bias is None else bias[here], self.factors)
+            yield _Block(here, rows, factor, logits)
+
+
 class _Blocked(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -169,16 +193,14 @@ class _Blocked(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         labels: Tensor,
-        unit: bool,
-        change: LogitChange | None,
-        block_size: int,
-        sharded: bool,
+        form: _Form,
     ) -> tuple[Tensor, Tensor]:
+        change = form.change
         lowest = torch.finfo(features.dtype).min
         running_max = features.new_full((len(features),), lowest)  # of the changed logits: keeps exp in range
         total = torch.zeros_like(running_max)
         highest = running_max
-        for block in _blocks(features, Classes(weight, bias, unit), block_size):
+        for block in form.blocks(features, weight, bias):
             logits = block.logits
             if change is not None:
                 highest = torch.maximum(highest, block.without_label(labels, logits).amax(dim=1))
@@ -188,7 +210,7 @@ class _Blocked(torch.autograd.Function):
             total = total * (running_max - new_max).exp() + logits.sub_(new_max[:, None]).exp_().sum(dim=1)
             running_max = new_max
         highest = running_max if change is None else highest
-        if sharded:
+        if form.sharded:
             extremes = torch.stack((running_max, highest))
             dist.all_reduce(extremes, dist.ReduceOp.MAX)
             total *= (running_max - extremes[0]).exp()
@@ -196,7 +218,7 @@ class _Blocked(torch.autograd.Function):
             running_max, highest = extremes
         n = running_max + total.log()
         ctx.save_for_backward(features, weight, bias, labels, n)
-        ctx.unit, ctx.change, ctx.block_size, ctx.sharded = unit, change, block_size, sharded
+        ctx.form = form
         ctx.mark_non_differentiable(highest)
         return n, highest
 
@@ -204,25 +226,30 @@ class _Blocked(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         features, weight, bias, labels, n = ctx.saved_tensors
+        form: _Form = ctx.form
+        change, factors = form.change, form.factors
         feature_gradient, weight_gradient = torch.zeros_like(features), torch.empty_like(weight)
         bias_gradient = None if bias is None else torch.empty_like(bias)
         weighted = features * gradient[:, None]
         with torch.autocast(features.device.type, enabled=False):
-            for block in _blocks(features, Classes(weight, bias, ctx.unit), ctx.block_size):
-                slope = None if ctx.change is None else ctx.change.derivative(block.logits)
-                logits = block.logits if ctx.change is None else ctx.change.apply(block.logits)
+            for block in form.blocks(features, weight, bias):
+                slope = None if change is None else change.derivative(block.logits)
+                logits = block.logits if change is None else change.apply(block.logits)
                 share = block.without_label(labels, logits).sub_(n[:, None]).exp_()  # ∂N/∂(changed logit)
                 if slope is not None:
                     share *= slope
-                feature_gradient.addmm_(share, block.weight)
-                torch.mm(share.T, weighted, out=weight_gradient[block.slice])
+                if factors is None:
+                    feature_gradient.addmm_(share, block.weight)
+                else:
+                    feature_gradient += product(share, block.weight, factors)
+                product(share.T, weighted, factors, out=weight_gradient[block.slice])
                 block.backward_through_norm_(weight_gradient[block.slice])
                 if bias_gradient is not None:
                     bias_gradient[block.slice] = gradient @ share
         feature_gradient *= gradient[:, None]
-        if ctx.sharded:
+        if form.sharded:
             dist.all_reduce(feature_gradient)
-        return feature_gradient, weight_gradient, bias_gradient, None, None, None, None, None
+        return feature_gradient, weight_gradient, bias_gradient, None, None
 
 
 @dataclass(frozen=True)
@@ -255,14 +282,3 @@ class _Block:
         if self.inverse_norm is not None:
             along = (gradient * self.weight).sum(dim=1, keepdim=True)
             gradient.sub_(along * self.weight).mul_(self.inverse_norm[:, None])
-
-
-def _blocks(features: Tensor, classes: Classes, block_size: int) -> Iterator[_Block]:
-    for start in range(0, len(classes.weight), block_size):
-        here = slice(start, min(start + block_size, len(classes.weight)))
-        weight, factor = classes.weight[here], None
-        if classes.unit:
-            factor = inverse_norm(weight.norm(dim=1))
-            weight = weight * factor[:, None]
-        bias = None if classes.bias is None else classes.bias[here]
-        yield _Block(here, weight, factor, nn.functional.linear(features, weight, bias))

@@ -35,10 +35,13 @@ class Replica:
         network: images to embeddings, on its device; every parameter that requires a gradient gets one in
             each step.
         ranks: the number of ranks.
+
+    Attributes:
+        network: the same.
     """
 
     def __init__(self, network: nn.Module, ranks: int) -> None:
-        self._network, self._ranks = network, ranks
+        self.network, self._ranks = network, ranks
         self._summed: list[nn.Parameter] = []
         self._parallel: DistributedDataParallel | None = None
 
@@ -46,7 +49,7 @@ class Replica:
         """The embeddings of this rank's `images`."""
         if self._ranks > 1 and torch.is_grad_enabled():
             self._follow_freezing()
-        network: Callable[[Tensor], Tensor] = self._parallel or self._network
+        network: Callable[[Tensor], Tensor] = self._parallel or self.network
         return network(images)
 
     @contextmanager
@@ -65,12 +68,12 @@ class Replica:
 
     def _follow_freezing(self) -> None:
         """Sum the gradients of those parameters that require one now."""
-        trained = [p for p in self._network.parameters() if p.requires_grad]
+        trained = [p for p in self.network.parameters() if p.requires_grad]
         if [id(p) for p in trained] == [id(p) for p in self._summed]:
             return
         self._summed, self._parallel = trained, None  # the former one lets go of the parameters
         if trained:
-            self._parallel = _parallel(self._network, trained)
+            self._parallel = _parallel(self.network, trained)
 
 
 class _Forward(nn.Module):

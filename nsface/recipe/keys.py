@@ -26,6 +26,9 @@ LATER_DEFAULTS: dict[str, Any] = {
     "validate": [],
     "checkpoint_minutes": 10.0,
     "tensorboard": False,
+    "accumulate": 1,
+    "ema": None,
+    "classifier_precision": "fp32",
 }
 
 

@@ -12,7 +12,7 @@ import json
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -56,6 +56,9 @@ LATER_KEYS = (
     "guard.then",
     "guard.factor",
     "guard.returns",
+    "accumulate",
+    "ema",
+    "classifier_precision",
 )
 
 
@@ -78,6 +81,12 @@ class Recipe(Section):
         auxiliary: losses added to the head's, each at most once.
         epochs, iterations: the length of the run; exactly one of the two.
         batch_size: images a step; with a sampler, the product of its two numbers.
+        accumulate: the number of parts in which a batch is computed, one after the other, with the gradient
+            of the whole batch: for batches that do not fit into the memory.
+        ema: the model is the exponential moving average of the weights with this decay; null: the weights of
+            the last step.
+        classifier_precision: "bf16" rounds the factors of the products of features and all class weights to
+            bfloat16; their sums, the target logit and the loss stay float32.
         log_every: steps between two lines of log.jsonl.
         guard: what is done about steps that are not finite.
         validate: pairs of faces by which the network is scored while it is trained; the first chooses
@@ -104,9 +113,12 @@ class Recipe(Section):
     epochs: int | None = Field(default=None, ge=1, le=LARGEST_COUNT)
     iterations: int | None = Field(default=None, ge=1, le=LARGEST_COUNT)
     batch_size: int = Field(default=256, ge=1, le=LARGEST_COUNT)
+    accumulate: int = Field(default=1, ge=1, le=LARGEST_COUNT)
+    ema: float | None = Field(default=None, gt=0, lt=1)
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     device: DeviceChoice = "auto"
     precision: PrecisionChoice = "auto"
+    classifier_precision: Literal["fp32", "bf16"] = "fp32"
     log_every: int = Field(default=50, ge=1, le=LARGEST_COUNT)
     guard: Guard = Guard()
     validate: list[Validation] = Field(default=[])  # type: ignore[assignment]
@@ -203,6 +215,11 @@ class Recipe(Section):
                     f"({product}): leave it out"
                 )
             self.__dict__["batch_size"] = product  # the model is frozen for everyone else
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"batch_size: {self.batch_size} images a step cannot be divided evenly into accumulate "
+                f"({self.accumulate}) parts; give a multiple of {self.accumulate}"
+            )
         return self
 
     def to_yaml(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from nsface.auxiliary import AUXILIARY
@@ -21,6 +22,7 @@ def build_head(recipe: Recipe, identities: int, ranks: Ranks = ALONE) -> Head:
         RecipeError: the head cannot be divided among the ranks.
     """
     head = HEADS[recipe.head.name](recipe.network.embedding_size, identities, **recipe.head.arguments)
+    head.factors = torch.bfloat16 if recipe.classifier_precision == "bf16" else None
     if ranks.count > 1:
         try:
             head.divide(Shard(identities, ranks.rank, ranks.count))

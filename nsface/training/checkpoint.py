@@ -21,6 +21,7 @@ from nsface.finite import not_finite
 from nsface.run_folder import PREVIOUS, RunFolder
 from nsface.untrusted import check_stored_archive
 
+AVERAGE = "ema"  # the key of the average of the network's weights, in the state of a run that has one
 PARTS = {"step", "network", "head", "auxiliary", "optimizer", "meter"}  # see Trainer.state
 
 
@@ -141,6 +142,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
 def tensors(state: dict[str, Any]) -> dict[str, Tensor]:
     """All tensors of a trainer's state, by a name for messages."""
     found = {name: t for part in ("network", "head", "auxiliary") for name, t in state[part].items()}
+    found |= {f"{AVERAGE} {name}": t for name, t in state.get(AVERAGE, {}).items()}
     for number, kept in state["optimizer"]["state"].items():
         found |= {f"{key} {number}": value for key, value in kept.items() if isinstance(value, Tensor)}
     return found | {"meter": state["meter"]["sums"]}

@@ -19,7 +19,7 @@ from nsface.recipe.finetuning import Init
 from nsface.recipe.schema import Recipe
 from nsface.recipe.text import dotted
 from nsface.run_folder import RunFolder
-from nsface.training.checkpoint import load_checkpoint
+from nsface.training.checkpoint import AVERAGE, load_checkpoint
 
 IDENTITIES = "identities"  # the key of a checkpoint with the names of the identities, in the order of labels
 
@@ -94,7 +94,7 @@ class InitialModel:
         names = state.get(IDENTITIES)
         if not isinstance(names, list):
             raise ModelError(f"{shown(file)} does not name its identities: an earlier nsface wrote it")
-        network = state["network"]
+        network = state.get(AVERAGE, state["network"])
         if network.keys() != self.weights.keys() or not all(
             torch.equal(network[name], weights) for name, weights in self.weights.items()
         ):

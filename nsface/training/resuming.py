@@ -15,7 +15,18 @@ from nsface.recipe.text import dotted
 from nsface.run_folder import RunFolder
 
 # keys that may change in a run that has begun: its saved state and its place in the data still fit
-CHANGEABLE = {"optimizer", "schedule", *LENGTHS, "head", "augmentation", "device", "precision", "guard"}
+CHANGEABLE = {
+    "accumulate",
+    "augmentation",
+    "classifier_precision",
+    "device",
+    "guard",
+    "head",
+    "optimizer",
+    "precision",
+    "schedule",
+    *LENGTHS,
+}
 # arguments of heads that depend on the share of the run that is done, unless they have these values
 CONSTANT_ARGUMENTS = {"alpha_schedule": "constant", "warmup": 0}
 

@@ -129,9 +129,15 @@ def restore(trainer: Trainer, validator: Validator, state: dict[str, Any]) -> No
 
 
 def check_possible(recipe: Recipe, ranks: Ranks) -> None:
-    """Refuse a head that cannot be divided among the ranks, and a batch that is too small."""
+    """Refuse a head that cannot be divided among the ranks, and a batch that cannot, or is too small."""
     with weightless():
         build_head(recipe, ranks.count + 1, ranks)
+    if recipe.accumulate > 1 and recipe.batch_size % (ranks.count * recipe.accumulate):
+        raise RecipeError(
+            f"batch_size: {recipe.batch_size} images a step cannot be divided evenly among {ranks.count} "
+            f"ranks that compute {recipe.accumulate} parts each (accumulate); "
+            f"give a multiple of {ranks.count * recipe.accumulate}"
+        )
     check_batch(recipe)
 
 
@@ -203,16 +209,17 @@ def describe_model(recipe: Recipe, identities: int) -> Description:
 
 
 def check_batch(recipe: Recipe) -> None:
-    """Refuse a batch of one image, where the network normalises over the images of a batch.
+    """Refuse one image a part of a batch, where the network normalises over the images of a part.
 
     Raises:
         RecipeError: the batch is too small.
     """
-    if recipe.batch_size >= 2:
+    if recipe.batch_size >= 2 * recipe.accumulate:
         return
     if any(isinstance(m, nn.BatchNorm1d) for m in recipe.network.plan(recipe.input).modules()):
         raise RecipeError(
-            f"batch_size: {recipe.network.name} normalises over the images of a batch; give at least 2"
+            f"batch_size: {recipe.network.name} normalises over the images of a batch; "
+            f"give at least {2 * recipe.accumulate}"
         )
 
 

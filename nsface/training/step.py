@@ -14,6 +14,7 @@ from nsface.ranks import Ranks
 from nsface.ranks.replica import Replica
 from nsface.recipe.schema import Recipe
 from nsface.training.guards.skipping import Skipping
+from nsface.training.parts import backward_in_parts
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,21 @@ class Taken:
         losses |= {f"{name} loss": loss.detach() for name, loss in self.auxiliary_losses.items()}
         values = {name: float(x) for name, x in (losses | {"norm of the gradient": self.norm}).items()}
         return next(f"the {name} is {x}" for name, x in values.items() if not math.isfinite(x))
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The losses of a batch.
+
+    Attributes:
+        output: what the head says of the batch.
+        auxiliary: the auxiliary losses by name, means over the batch.
+        total: what is minimised, of shape ().
+    """
+
+    output: HeadOutput
+    auxiliary: Mapping[str, Tensor]
+    total: Tensor
 
 
 class Step:
@@ -83,24 +99,41 @@ class Step:
             labels: those of the whole batch.
         """
         self.skipping.begin_step(labels)
-        features = self.ranks.gather(self.features(images))
-        self.reached("network")
-        output = self.head(features, labels)
-        losses = {name: auxiliary(features, labels) for name, auxiliary in self.auxiliary.items()}
-        total = output.loss.mean() + sum(self.auxiliary[name].weight * losses[name] for name in losses)
-        self.reached("head")
         self.optimizer.zero_grad()
-        total.backward()
+        losses = self.backward(images, labels)
         self.reached("backward")
         norm = self.gradient_norm()
         clip_norm = self.recipe.optimizer.clip_norm
         if clip_norm is not None:
             nn.utils.clip_grads_with_norm_(self.parameters(), clip_norm, norm)
-        finite = total.detach().isfinite() & norm.isfinite()  # the same on all ranks, as both numbers are
+        # the same on all ranks, as both numbers are
+        finite = losses.total.detach().isfinite() & norm.isfinite()
         self.skipping.end_step(finite, norm.detach())
         self.optimizer.step()
         self.reached("optimiser")
-        return Taken(output, losses, norm, finite)
+        return Taken(losses.output, losses.auxiliary, norm, finite)
+
+    def backward(self, images: Tensor, labels: Tensor) -> Losses:
+        """Compute the gradients of the batch; those of the network are by the images of this rank."""
+
+        def from_embeddings(own: Tensor) -> Losses:
+            losses = self.losses(own, labels)
+            losses.total.backward()
+            return losses
+
+        if self.recipe.accumulate == 1:
+            return from_embeddings(self.features(images))
+        return backward_in_parts(self.replica, images, self.recipe.accumulate, self.features, from_embeddings)
+
+    def losses(self, own: Tensor, labels: Tensor) -> Losses:
+        """The losses of the whole batch; `own` are the embeddings of this rank's images."""
+        self.reached("network")
+        features = self.ranks.gather(own)
+        output = self.head(features, labels)
+        losses = {name: auxiliary(features, labels) for name, auxiliary in self.auxiliary.items()}
+        total = output.loss.mean() + sum(self.auxiliary[name].weight * losses[name] for name in losses)
+        self.reached("head")
+        return Losses(output, losses, total)
 
     def features(self, images: Tensor) -> Tensor:
         """The embeddings of a batch."""

@@ -17,6 +17,8 @@ from nsface.images.batches.loader import BatchLoader
 from nsface.ranks import ALONE, Ranks
 from nsface.recipe.schema import Recipe
 from nsface.seeds import derived_seed
+from nsface.training.average import Average
+from nsface.training.checkpoint import AVERAGE
 from nsface.training.freezing import Freezing
 from nsface.training.guards.learning import Learning
 from nsface.training.guards.returning import GOOD, Returns
@@ -82,6 +84,7 @@ class Trainer:
         self.ranks = ranks
         self.optimizer = make_optimizer(recipe.optimizer, [self.head, self.auxiliary], self.network)
         self.take_step = Step(recipe, self.network, self.head, self.auxiliary, self.optimizer, dtype, ranks)
+        self.average = None if recipe.ema is None else Average(self.network, recipe.ema)
         self.freezing = Freezing(self.network, recipe.freeze, loader.batches_per_epoch)
         self.meter = Meter(device, list(auxiliary))
         self.returns = Returns(recipe.guard)
@@ -141,7 +144,11 @@ class Trainer:
         )
         rate *= self.returns.rate
         set_rate(self.optimizer, rate)
+        if self.average is not None and self.step == 0:
+            self.average.begin()  # here the network has the weights of `init`
         taken = self.take_step(images, labels)
+        if self.average is not None:
+            self.average.update(self.step)
         self.meter.add(taken.output, taken.auxiliary_losses, taken.finite)
         self.learning.add(self.step, taken.output, taken.finite)
         self.step += 1
@@ -201,15 +208,16 @@ class Trainer:
     @torch.no_grad()
     def _check_embeddings(self, images: Tensor) -> None:
         """Raise if embeddings are not finite: finite weights can be so large that they overflow."""
-        self.network.eval()
-        embeddings = self.network(self.recipe.input.normalise(images))
+        network = self.model().eval()
+        parts = images.chunk(self.recipe.accumulate)
+        finite = [network(self.recipe.input.normalise(part)).isfinite().all() for part in parts]
         self.freezing.set_training_mode()
-        if self.ranks.any(not embeddings.isfinite().all()):
+        if self.ranks.any(not all(finite)):
             raise Diverged(f"the embeddings of the network are not finite after its last step, {self.step}")
 
     def model(self) -> nn.Module:
-        """The network whose embeddings are to be used, in any mode."""
-        return self.network
+        """The network whose embeddings are to be used, in any mode: with `ema`, that of the averages."""
+        return self.network if self.average is None else self.average.network
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs to continue from this step to the same bits.
@@ -225,6 +233,8 @@ class Trainer:
             "meter": self.meter.state(),
             "guard": self.take_step.skipping.state() | self.learning.state() | self.returns.state(),
         }
+        if self.average is not None:
+            state[AVERAGE] = self.average.state()
         if self.head.shard is not None:
             self._change_identity_rows(state, self.head.shard.gather_on_first_rank)
         return state
@@ -243,6 +253,8 @@ class Trainer:
             self.network.load_state_dict(state["network"])
             self.head.load_state_dict(state["head"])
             self.auxiliary.load_state_dict(state["auxiliary"])
+            if self.average is not None:
+                self.average.restore(state[AVERAGE])
             restore_optimizer(self.optimizer, state["optimizer"])
             self.meter.restore(state["meter"])
             if "guard" in state:  # nsface 0.3 counted nothing
@@ -263,8 +275,11 @@ class Trainer:
         """The step of `state`. Raises where the shape of a tensor is not that of the same tensor here."""
         shapes: dict[str, torch.Size] = {}
         shard, per_identity = self.head.shard, self.head.parameters_by_identity()
-        for part in ("network", "head", "auxiliary"):
-            shapes |= {f"{part}.{name}": t.shape for name, t in getattr(self, part).state_dict().items()}
+        parts = {"network": self.network, "head": self.head, "auxiliary": self.auxiliary}
+        if self.average is not None:
+            parts[AVERAGE] = self.average.network
+        for part, module in parts.items():
+            shapes |= {f"{part}.{name}": t.shape for name, t in module.state_dict().items()}
             for name, tensor in state[part].items():
                 expected = shapes.pop(f"{part}.{name}")
                 if part == "head" and shard is not None and name in per_identity:

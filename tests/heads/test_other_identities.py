@@ -148,11 +148,15 @@ class Made(torch.utils._python_dispatch.TorchDispatchMode):
         return result
 
 
+@pytest.mark.parametrize("factors", [None, torch.bfloat16])
 @pytest.mark.parametrize("name", ["softmax", "noisy-softmax", "arcface", "curricularface"])
-def test_there_is_one_gradient_by_the_class_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_one_gradient_by_the_class_weights_and_no_copy_of_them(
+    name: str, factors: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(other_identities, "PLAIN_LIMIT", 0)
     monkeypatch.setattr(other_identities, "BLOCK", {"cpu": 6 * 100})
     head = HEADS[name](4, 5000)
+    head.factors = factors
     with Made((5000, 4)) as mode:
         head(torch.randn(6, 4), torch.tensor([1, 1, 2, 3, 4, 4999])).loss.mean().backward()
     assert mode.count == 1

@@ -340,6 +340,15 @@ def check_n(shard: Shard) -> None:
         torch.testing.assert_close(found[0], expected[0], rtol=1e-10, atol=1e-12)
         for one, other in zip(found[1:], expected[1:], strict=True):
             torch.testing.assert_close(one, shard.own_part(other), rtol=1e-10, atol=1e-12)
+        factors = torch.bfloat16
+        n, _ = reduce_blocked(features, Classes(weight, bias, unit, factors=factors), labels)
+        expected = torch.autograd.grad(n, whole, upstream)
+        classes = Classes(own[1], own[2], unit, shard, factors)
+        rounded = reduce_blocked(own[0], classes, labels, block_size=2)[0]
+        found = torch.autograd.grad(rounded, own, upstream)
+        torch.testing.assert_close(rounded, n, rtol=1e-12, atol=1e-12)
+        for one, other in zip(found, (expected[0], *map(shard.own_part, expected[1:])), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
 
 def check_head(name: str, shard: Shard) -> None:

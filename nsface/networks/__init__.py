@@ -19,6 +19,7 @@ from nsface.networks.ir import IR
 from nsface.networks.iresnet import IResNet
 from nsface.networks.light_resnet import LightResNet
 from nsface.networks.sphereface import SphereFace
+from nsface.networks.vgg_cifar import VGGCifar
 from nsface.networks.vgg_face import VGGFace
 
 __all__ = ["NETWORKS", "Cost", "build", "count"]
@@ -38,6 +39,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "sphereface-20": partial(SphereFace, depth=20),
     "sphereface-36": partial(SphereFace, depth=36),
     "sphereface-64": partial(SphereFace, depth=64),
+    "vgg-cifar": VGGCifar,
     "vgg-face": VGGFace,
 }
 

@@ -31,7 +31,7 @@ PRECISIONS = ("fp32", "bf16")
 # third of these for every network here; the error of wrong ones is about 1, or more.
 TOLERANCES = {"fp32": 0.01, "bf16": 0.6}
 # The networks whose gradients are compared: of each family those that have every kind of its layers.
-COMPARED = {"iresnet-18", "light-resnet", "sphereface-4", "sphereface-20", "vgg-face"}
+COMPARED = {"iresnet-18", "light-resnet", "sphereface-4", "sphereface-20", "vgg-cifar", "vgg-face"}
 CLASSES = 3
 CHANNELS_LAST = torch.channels_last
 MOST_AT_ONCE = 4  # networks that take a step at the same time, each in up to 1 GiB

@@ -40,7 +40,7 @@ class VGGFace(nn.Module):
         rows, columns = pooled_map(height, width)
         inputs, stages = 3, []
         for channels, convolutions in STAGES:
-            stages.append(_stage(inputs, channels, convolutions, activation))
+            stages.append(stage(inputs, channels, convolutions, activation))
             inputs = channels
         self.stages = nn.Sequential(*stages)
         self.fc = EmbeddingLayer(inputs * rows * columns, embedding_size)
@@ -68,6 +68,7 @@ class Block(nn.Module):
         return maps
 
 
-def _stage(inputs: int, channels: int, convolutions: int, choice: ActivationChoice) -> nn.Sequential:
+def stage(inputs: int, channels: int, convolutions: int, choice: ActivationChoice) -> nn.Sequential:
+    """`convolutions` blocks and a max-pool: (B, inputs, H, W) to (B, channels, ⌊H/2⌋, ⌊W/2⌋)."""
     rest = (Block(channels, channels, choice) for _ in range(convolutions - 1))
     return nn.Sequential(Block(inputs, channels, choice), *rest, nn.MaxPool2d(2))

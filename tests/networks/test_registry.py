@@ -9,7 +9,15 @@ from nsface.errors import ModelError
 from nsface.networks import NETWORKS, build
 
 # One of each family, SphereFace also without residual units: enough for what does not depend on depth.
-REPRESENTATIVES = ["ir-18", "iresnet-18", "light-resnet", "sphereface-4", "sphereface-20", "vgg-face"]
+REPRESENTATIVES = [
+    "ir-18",
+    "iresnet-18",
+    "light-resnet",
+    "sphereface-4",
+    "sphereface-20",
+    "vgg-cifar",
+    "vgg-face",
+]
 SIZES = [(112, 112), (112, 96)]
 ODD_SIZES = [(16, 16), (17, 31), (97, 113), (224, 192)]
 
@@ -89,7 +97,7 @@ def test_in_evaluation_an_embedding_depends_on_its_image_alone(name: str) -> Non
         assert torch.equal(value, before[key]), key
 
 
-@pytest.mark.parametrize("name", ["ir-18", "iresnet-18", "light-resnet", "vgg-face"])
+@pytest.mark.parametrize("name", ["ir-18", "iresnet-18", "light-resnet", "vgg-cifar", "vgg-face"])
 def test_in_training_batch_statistics_move(name: str) -> None:
     network = seeded(name).train()
     before = {key: value.clone() for key, value in network.state_dict().items() if "running" in key}
@@ -120,10 +128,11 @@ def test_an_embedding_needs_a_dimension() -> None:
         build("sphereface-4", height=112, width=96, embedding_size=0)
 
 
+@pytest.mark.parametrize("name", ["light-resnet", "vgg-cifar"])
 @pytest.mark.parametrize("channels", [0, -8, 4097, 10**20])
-def test_light_resnet_takes_1_to_4096_channels(channels: int) -> None:
+def test_a_width_is_1_to_4096_channels(name: str, channels: int) -> None:
     with pytest.raises(ModelError, match=f"channels is {channels}; give 1 to 4096"):
-        build("light-resnet", height=32, width=32, channels=channels)
+        build(name, height=32, width=32, channels=channels)
 
 
 @pytest.mark.parametrize("units", [-1, 257, 10**20])

@@ -1,10 +1,12 @@
 """Run the stages on this machine's GPU; commit what they write.
 
-    python benchmarks/gpu.py --minutes 8 --out docs/results/gpu/NAME
-    python benchmarks/gpu.py --stage check --out docs/results/gpu/NAME [--minutes 4]
+    python benchmarks/gpu.py --minutes 8 --out docs/results/gpu/NAME [--data FILE]
+    python benchmarks/gpu.py --stage check --out docs/results/gpu/NAME [--minutes 4] [--data FILE]
 
 The first form does, in their order, all stages that have no complete record in DIR yet, as far as the time
-allows; repeated, it goes on where it was. The second does one stage from its beginning.
+allows; repeated, it goes on where it was. The second does one stage: the rest of it where it was not
+completed, otherwise from its beginning. FILE has real images; `benchmarks/gpu_data.py` writes it, and what
+needs it is left for another time where it is not given.
 
 nsface must be importable: installed, or, with the dependencies that the machine has or is given, as a wheel,
 which has everything that is needed:
@@ -30,6 +32,15 @@ arcface_torch; the losses of their first 200 steps in both precisions, which mus
 Stage `classifier`: steps of a head alone with ten thousand to four million identities, plain, in blocks and
 sampled; with a million in blocks, memory must stay within weights, gradient, momentum and 2 GiB.
 
+Stage `cifar`, needs FILE with CIFAR-10: the paper's table, the error of Softmax and of Noisy Softmax with
+four α² on CIFAR-10+ and CIFAR-10, with the same budget and order of images for all, for up to ten seeds.
+
+Stage `faces`, needs FILE with faces: the same objectives by the recipe lfw-small, ten seeds, accuracy on LFW.
+
+Stage `casia-fast`: minutes of training to an accuracy on identities held out, with the recipe of that name,
+on real faces (with FILE) and on as many rendered identities, of the 10,572 of CASIA-WebFace, as the time is
+enough for.
+
 Stage `extract`, less than a minute: embeddings from files, sent and computed at the same time, against those
 of the same pixels in memory, and images a second of both.
 """
@@ -39,12 +50,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
 
-from nsface.benchmark.gpu.frame import run_missing, run_stage, summary
+from nsface.benchmark.gpu.data import unpacked
+from nsface.benchmark.gpu.frame import read, run_missing, run_stage, summary, unfinished
 from nsface.benchmark.gpu.stages import STAGES
+from nsface.errors import DataError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,24 +66,35 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--stage", choices=STAGES, help="only this one, from its beginning")
+    parser.add_argument("--stage", choices=STAGES, help="only this one")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where STAGE.json is written")
     parser.add_argument("--minutes", type=float, help="for everything; 8, or 4 with --stage, by default")
+    parser.add_argument("--data", type=Path, metavar="FILE", help="real images, by benchmarks/gpu_data.py")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("no usable CUDA device here; --device cpu tries the script itself")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic algorithms need it
     options.out.mkdir(parents=True, exist_ok=True)
-    device = torch.device(options.device)
-    seconds = 60 * (options.minutes or (4 if options.stage else 8))
-    if options.stage:
-        records = [run_stage(options.stage, STAGES[options.stage], options.out, device, seconds)]
-    else:
-        records = run_missing(STAGES, options.out, device, seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            data = None if options.data is None else unpacked(options.data, Path(folder))
+        except DataError as error:
+            parser.error(str(error))
+        device, name = torch.device(options.device), options.stage
+        seconds = 60 * (options.minutes or (4 if name else 8))
+        if name is None:
+            records = run_missing(STAGES, options.out, device, seconds, data)
+        elif not any(check.possible(data) for check in STAGES[name].checks):
+            parser.error(f"--stage {name} needs --data FILE with {STAGES[name].checks[0].needs}")
+        else:
+            before = read(options.out / f"{name}.json")
+            go_on = bool(unfinished(STAGES[name], before, data))
+            records = [run_stage(name, STAGES[name], options.out, device, seconds, go_on, data)]
     for record in records:
         print(summary(record))
-    return 0 if all(record["passed"] == len(record["checks"]) for record in records) else 1
+    statuses = {entry["status"] for record in records for entry in record["checks"].values()}
+    return 0 if statuses <= {"passed", "not run"} else 1
 
 
 if __name__ == "__main__":

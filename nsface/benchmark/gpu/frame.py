@@ -15,6 +15,7 @@ from types import FrameType
 
 import torch
 
+from nsface.benchmark.gpu.data import Data
 from nsface.benchmark.gpu.place import SMALL, Found, Place, Scale
 from nsface.benchmark.grid import hardware
 from nsface.files import write_text
@@ -29,14 +30,24 @@ class OutOfTime(BaseException):
 
 @dataclass(frozen=True)
 class Check:
-    """A part of a stage, called with its place and the dictionary that it fills; its share of the time."""
+    """A part of a stage, called with its place and the dictionary that it fills.
+
+    Attributes:
+        share: of the time of the stage.
+        needs: the part of the data without which it cannot be run; '' if none.
+    """
 
     run: Callable[[Place, Found], None]
     share: float
+    needs: str = ""
 
     @property
     def name(self) -> str:
         return self.run.__name__
+
+    def possible(self, data: Data | None) -> bool:
+        """Whether there is what it needs."""
+        return not self.needs or (data is not None and self.needs in data.parts)
 
 
 @dataclass(frozen=True)
@@ -47,8 +58,10 @@ class Stage:
     share: float
 
 
-def each(found: Found, jobs: Mapping[str, Callable[[], Found]]) -> None:
-    """Put into `found` what each job finds, or its error; the others run in either case.
+def each(
+    found: Found, jobs: Mapping[str, Callable[[], Found]], save: Callable[[], object] = lambda: None
+) -> None:
+    """Put into `found` what each job finds, or its error, and `save` it; the others run in either case.
 
     What an earlier run has found without an error is kept, and its job is not done again.
     """
@@ -59,6 +72,7 @@ def each(found: Found, jobs: Mapping[str, Callable[[], Found]]) -> None:
             found[name] = job()
         except Exception as error:  # whatever it is, it belongs into the record
             found[name] = {"error": described(error)}
+        save()
 
 
 def described(error: BaseException) -> str:
@@ -77,31 +91,46 @@ def faults(found: Found, at: str = "") -> list[str]:
     return here + [fault for place, value in nested for fault in faults(value, place)]
 
 
-def run_missing(stages: Mapping[str, Stage], out: Path, device: torch.device, seconds: float) -> list[Found]:
+def run_missing(
+    stages: Mapping[str, Stage], out: Path, device: torch.device, seconds: float, data: Data | None = None
+) -> list[Found]:
     """Run every stage of which `out` has no complete record, in their order, within `seconds` together.
+
+    Checks that need `data` which are not there are left for another time.
 
     Returns:
         The records of the stages that were run. What was not begun for want of time is in none of them.
     """
     end = time.monotonic() + seconds
-    missing = [name for name in stages if not complete(read(out / f"{name}.json"))]
+    missing = [name for name in stages if unfinished(stages[name], read(out / f"{name}.json"), data)]
     records = []
     for number, name in enumerate(missing):
         left = end - time.monotonic()
         if left < LEAST_SECONDS:
             break
         share = stages[name].share / sum(stages[later].share for later in missing[number:])
-        records.append(run_stage(name, stages[name], out, device, share * left, go_on=True))
+        records.append(run_stage(name, stages[name], out, device, share * left, True, data))
     return records
 
 
-def complete(record: Found | None) -> bool:
-    """Whether every check of a stage has ended by itself."""
-    return record is not None and all(entry["status"] in ENDED for entry in record["checks"].values())
+def unfinished(stage: Stage, record: Found | None, data: Data | None) -> list[Check]:
+    """The checks of `stage` that are possible and, by `record`, have not ended by themselves."""
+    checks = {} if record is None else record["checks"]
+    return [
+        check
+        for check in stage.checks
+        if check.possible(data) and checks.get(check.name, {}).get("status") not in ENDED
+    ]
 
 
 def run_stage(
-    name: str, stage: Stage, out: Path, device: torch.device, seconds: float, go_on: bool = False
+    name: str,
+    stage: Stage,
+    out: Path,
+    device: torch.device,
+    seconds: float,
+    go_on: bool = False,
+    data: Data | None = None,
 ) -> Found:
     """Run the checks of `stage`, within `seconds` together; what is found so far is always in `out`.
 
@@ -115,7 +144,7 @@ def run_stage(
     record["checks"] = {
         check.name: former.get(check.name, {"status": "not run", "found": {}}) for check in stage.checks
     }
-    todo = [check for check in stage.checks if record["checks"][check.name]["status"] not in ENDED]
+    todo = unfinished(stage, record, data)
     for number, check in enumerate(todo):
         entry = record["checks"][check.name]
         entry.pop("error", None)
@@ -124,13 +153,19 @@ def run_stage(
         entry |= {"status": "running", "box_seconds": share * (end - time.monotonic())}
         write(path, record)
         print(f"{name}: {check.name} …", file=sys.stderr, flush=True)
-        run_check(check, device, entry)
+        run_check(check, device, entry, data, lambda: write(path, record))
         record["passed"] = sum(entry["status"] == "passed" for entry in record["checks"].values())
         write(path, record)
     return record
 
 
-def run_check(check: Check, device: torch.device, entry: Found) -> None:
+def run_check(
+    check: Check,
+    device: torch.device,
+    entry: Found,
+    data: Data | None = None,
+    save: Callable[[], object] = lambda: None,
+) -> None:
     """Run `check` within its time, and put into `entry` how it ended."""
 
     def over(number: int, frame: FrameType | None) -> None:
@@ -139,7 +174,8 @@ def run_check(check: Check, device: torch.device, entry: Found) -> None:
     start, usual = time.monotonic(), signal.signal(signal.SIGALRM, over)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            place = Place(device, SMALL if device.type == "cpu" else Scale(), Path(folder))
+            scale = SMALL if device.type == "cpu" else Scale()
+            place = Place(device, scale, Path(folder), data, entry["box_seconds"], save)
             try:
                 signal.setitimer(signal.ITIMER_REAL, max(entry["box_seconds"], 0.001))
                 check.run(place, entry["found"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nsface.benchmark.gpu.data import Data
 from nsface.images.sources import open_source
 from nsface.images.store.packing import pack
 from nsface.networks import NETWORKS
@@ -45,6 +46,49 @@ class SpeedScale:
 
 
 @dataclass(frozen=True)
+class CifarScale:
+    """Trainings on CIFAR-10: width of the network, steps, images a step, seeds, and how many at once."""
+
+    channels: int = 64
+    steps: int = 10_000
+    batch: int = 128
+    seeds: int = 10
+    processes: int = 4
+
+
+@dataclass(frozen=True)
+class FacesScale:
+    """Trainings on the small set of faces: changes of the recipe, seeds, and how many run at once."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int = 10
+    processes: int = 6
+
+
+@dataclass(frozen=True)
+class FastScale:
+    """Trainings whose time to an accuracy is measured.
+
+    Attributes:
+        identities, per_identity: of the rendered set, as CASIA-WebFace has them, if the time is enough.
+        probe: identities that are rendered to measure how fast that is.
+        rendering_share: of the time, which is spent on rendering.
+        held_out, held_out_real: identities of the rendered and of the real set that are validated on.
+        epochs: of the trainings on the real set.
+        changes: of the recipe.
+    """
+
+    identities: int = 10_572
+    per_identity: int = 46
+    probe: int = 64
+    rendering_share: float = 0.35
+    held_out: int = 500
+    held_out_real: int = 150
+    epochs: tuple[int, ...] = (10, 60)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Scale:
     """How much is done: networks, size of their images, of the training set, and of the large classifier."""
 
@@ -56,6 +100,9 @@ class Scale:
     batch: int = 64
     classes: tuple[int, int, int] = (1_000_000, 512, 512)  # identities, embedding size, batch
     speed: SpeedScale = SpeedScale()
+    cifar: CifarScale = CifarScale()
+    faces_table: FacesScale = FacesScale()
+    fast: FastScale = FastScale()
 
 
 _SMALL_RECIPE = {
@@ -65,6 +112,8 @@ _SMALL_RECIPE = {
     "input.height": 24,
     "input.width": 16,
 }
+_SMALL_TRAINING = {"network.channels": 2, "network.embedding_size": 8, "batch_size": 8}
+_TWO_EPOCHS = {"schedule.warmup": 0, "epochs": 2, "optimizer.learning_rate": 0.01}
 SMALL = Scale(
     networks=("light-resnet", "sphereface-4"),
     images=(17, 21),
@@ -74,16 +123,31 @@ SMALL = Scale(
     batch=8,
     classes=(1000, 16, 8),
     speed=SpeedScale(20, 64, (8, 4), 0.05, 4, (50, 1000), _SMALL_RECIPE),
+    cifar=CifarScale(channels=2, steps=4, batch=4, seeds=2, processes=1),
+    faces_table=FacesScale({**_SMALL_TRAINING, "epochs": 2}, seeds=1, processes=1),
+    fast=FastScale(8, 4, 8, 0.1, 4, 4, (2,), {**_SMALL_TRAINING, **_TWO_EPOCHS}),
 )
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a check works: its device, how much it does, and a folder that is removed afterwards."""
+    """Where a check works.
+
+    Attributes:
+        device: that it checks.
+        scale: how much it does.
+        folder: for its files; it is removed afterwards.
+        data: the real images, if there are any.
+        seconds: that it has.
+        save: writes what it has found so far.
+    """
 
     device: torch.device
     scale: Scale
     folder: Path
+    data: Data | None = None
+    seconds: float = 60.0
+    save: Callable[[], object] = lambda: None
 
     @property
     def cuda(self) -> bool:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from nsface.benchmark.gpu.arithmetic import classifier, heads, networks
+from nsface.benchmark.gpu.cifar import cifar10, cifar10_plus
 from nsface.benchmark.gpu.classifiers import million, sizes
+from nsface.benchmark.gpu.data import CIFAR, FACES
+from nsface.benchmark.gpu.faces import lfw
+from nsface.benchmark.gpu.fast import real, rendered
 from nsface.benchmark.gpu.frame import Check, Stage
 from nsface.benchmark.gpu.runs import extraction, resumed, trainings, waits
 from nsface.benchmark.gpu.speed import fastest, grid, losses, peer
@@ -23,5 +27,8 @@ STAGES = {
     ),
     "speed": Stage((Check(fastest, 0.15), Check(peer, 0.25), Check(losses, 0.2), Check(grid, 0.4)), share=3),
     "classifier": Stage((Check(million, 0.2), Check(sizes, 0.8)), share=1),
+    "cifar": Stage((Check(cifar10_plus, 0.5, CIFAR), Check(cifar10, 0.5, CIFAR)), share=4),
+    "faces": Stage((Check(lfw, 1, FACES),), share=3),
+    "casia-fast": Stage((Check(real, 0.3, FACES), Check(rendered, 0.7)), share=3),
     "extract": Stage((Check(extraction, 1),), share=0.5),
 }

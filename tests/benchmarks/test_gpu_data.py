@@ -14,14 +14,17 @@ import pytest
 import torch
 from gpu import main
 
-from nsface.benchmark.gpu import arms, cifar
+from nsface.benchmark.gpu import arms, cifar, fast
 from nsface.benchmark.gpu.arms import ARMS, summarised
 from nsface.benchmark.gpu.data import Data, unpacked
 from nsface.benchmark.gpu.fast import curve
+from nsface.benchmark.gpu.frame import OutOfTime
 from nsface.benchmark.gpu.place import SMALL, Found, Place
 from nsface.benchmark.gpu.pool import at_once
 from nsface.errors import DataError
 from nsface.images.sources import open_source
+from nsface.recipe.schema import Recipe
+from nsface.training.run import train
 
 PAIRS = "2\t2\n" + "".join(
     f"{a}\t1\t2\n{b}\t1\t2\n{a}\t1\t{b}\t1\n{a}\t2\t{b}\t2\n" for a, b in (("A", "B"), ("C", "D"))
@@ -203,6 +206,23 @@ def test_the_stage_of_casia_fast(tmp_path: Path, packed: Path, capsys: pytest.Ca
     points = found["real"]["2 epochs"]["validations"]["lfw"]["curve"]
     assert [point["epoch"] for point in points] == [1, 2]
     assert 0 < points[0]["minutes"] < points[1]["minutes"]
+
+
+def test_a_training_whose_time_is_over_leaves_its_curve(
+    tmp_path: Path, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = train
+
+    def late(recipe: Recipe, out: Path) -> None:
+        usual(recipe, out)
+        raise OutOfTime
+
+    monkeypatch.setattr(fast, "train", late)
+    found: Found = {}
+    with pytest.raises(OutOfTime):
+        fast.real(Place(torch.device("cpu"), SMALL, tmp_path, data), found)
+    assert found["2 epochs"]["error"] == "the training did not end"
+    assert len(found["2 epochs"]["validations"]["held-out"]["curve"]) == 2
 
 
 def test_a_curve_has_the_minutes_of_training_before_each_validation() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,13 +48,14 @@ def compare_arms(
     """
     names = [(f"seed {seed}, {arm}", arm, seed) for seed in range(seeds) for arm in ARMS]
     todo = {name: job(arm, seed) for name, arm, seed in names if name not in found or "error" in found[name]}
-    for name, outcome in at_once(train, todo, processes):
-        try:
-            found[name] = outcome()
-        except Exception as error:  # whatever it is, it belongs into the record
-            found[name] = {"error": described(error)}
-        found[SUMMARY] = summarised(found, measure, seeds)
-        place.save()
+    with closing(at_once(train, todo, processes)) as ended:
+        for name, outcome in ended:
+            try:
+                found[name] = outcome()
+            except Exception as error:  # whatever it is, it belongs into the record
+                found[name] = {"error": described(error)}
+            found[SUMMARY] = summarised(found, measure, seeds)
+            place.save()
 
 
 def summarised(found: Mapping[str, Found], measure: str, seeds: int) -> Found:

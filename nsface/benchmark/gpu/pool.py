@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import partial
 from typing import TypeVar
@@ -19,11 +19,11 @@ Outcome = Callable[[], Result]
 
 def at_once(
     function: Callable[[Given], Result], jobs: Mapping[str, Given], processes: int
-) -> Iterator[tuple[str, Outcome[Result]]]:
+) -> Generator[tuple[str, Outcome[Result]], None, None]:
     """Call `function` with what each of `jobs` gives, in their order, so many at a time.
 
     With one process, everything is done in this one. Otherwise `function` must be importable by its name, and
-    the processes are ended when the iteration ends, however that happens.
+    the processes are ended when the iteration ends or is closed.
 
     Yields:
         The name of each job that has ended, and what returns its result or raises its error.

@@ -27,6 +27,7 @@ _PARTS = {
     "torch.autograd": "the backward pass",
     "torch.optim": "the momentum",
 }
+_OF_WHOLE_BATCHES = {"the classifier", "an auxiliary loss", "the images of a batch"}  # whatever the parts
 _SPARE = 0.95  # of the memory: the rest is lost in gaps between tensors
 
 
@@ -79,30 +80,33 @@ def advice_on_batch(trainer: Trainer, checkpoint: Path, error: BaseException) ->
         checkpoint: of the run, if it is there.
         error: what was raised.
     """
-    recipe, part = trainer.recipe, _part(error.__traceback__)
+    recipe, ranks, part = trainer.recipe, trainer.ranks.count, _part(error.__traceback__)
     traceback.clear_frames(error.__traceback__)  # which hold the tensors of the step
-    now = recipe.batch_size // trainer.ranks.count
-    fitting = min(measured(trainer) or now // 2, now - 1)
+    own, together = recipe.batch_size // ranks, recipe.batch_size // ranks // recipe.accumulate
+    fitting = min(measured(trainer) or together // 2, together - 1)
     stays = f"; the state of {shown(checkpoint)} stays" if checkpoint.exists() else ""
     what = f"{part} of a step with batch_size {recipe.batch_size} does not fit"
     if fitting < 1:
         return f"{what}, and no smaller batch is left; give a smaller network, or fewer identities{stays}"
-    parts = next(k for k in range(2, now + 1) if now % k == 0 and now // k <= fitting)
-    smaller = now // parts * trainer.ranks.count
+    parts = next(k for k in range(2, own + 1) if own % k == 0 and own // k <= fitting)
+    smaller = own // parts * recipe.accumulate * ranks
     other = f"--batch-size {smaller}" if recipe.sampler is None else "a smaller sampler"
+    if part in _OF_WHOLE_BATCHES:
+        return f"{what}, {smaller} images would{stays}; begin again in another folder, with {other}"
     return (
-        f"{what}, {smaller} images would{stays}; repeat the command with --resume --changed --set "
-        f"accumulate={parts}, for the same batches in {parts} parts, or begin again with {other}"
+        f"{what}, {own // parts * ranks} images at once would{stays}; repeat the command with --resume "
+        f"--changed --set accumulate={parts}, for the same batches in {parts} parts, or begin again with "
+        f"{other}"
     )
 
 
 def measured(trainer: Trainer) -> int | None:
-    """The number of images whose step fits on the CUDA device of `trainer`; None where nothing tells it.
+    """The number of images at once that fit on the CUDA device of `trainer`; None where nothing tells it.
 
     Two small steps are tried, which changes the weights.
     """
-    now, device = trainer.recipe.batch_size, trainer.device
-    if device.type != "cuda" or trainer.ranks.count > 1 or now < 8:
+    own, parts, device = trainer.recipe.batch_size, trainer.recipe.accumulate, trainer.device
+    if device.type != "cuda" or trainer.ranks.count > 1 or own < 8 * parts:
         return None
     trainer.optimizer.zero_grad()
     gc.collect()
@@ -115,9 +119,9 @@ def measured(trainer: Trainer) -> int | None:
         return torch.cuda.max_memory_allocated(device)
 
     try:
-        return largest(peak, now // 8, now // 4, int(_SPARE * free))
+        return largest(peak, own // 8, own // 4, int(_SPARE * free)) // parts
     except RuntimeError:  # not even these fit
-        return max(now // 16, 1)
+        return max(own // 16 // parts, 1)
 
 
 def largest(peak: Callable[[int], int], small: int, larger: int, memory: int) -> int:

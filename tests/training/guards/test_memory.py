@@ -83,13 +83,21 @@ def test_a_step_that_does_not_fit_names_its_part_and_the_batch_that_would(
         with pytest.raises(NsfaceError, match=part) as raised:
             train(recipe, out)
     message = str(raised.value)
-    assert "of a step with batch_size 12 does not fit, 6 images would; the state of " in message
-    assert f"{out / 'checkpoints' / 'latest.pt'} stays; repeat the command with --resume --changed" in message
+    whole = name in ("reduce_other_identities", "_gathered")  # which parts of a batch would not make smaller
     assert (
-        "--set accumulate=2, for the same batches in 2 parts, or begin again with --batch-size 6" in message
+        f"a step with batch_size 12 does not fit, 6 images {'' if whole else 'at once '}would; the" in message
+    )
+    assert f"{out / 'checkpoints' / 'latest.pt'} stays; " in message
+    assert message.endswith(
+        "stays; begin again in another folder, with --batch-size 6"
+        if whole
+        else "stays; repeat the command with --resume --changed --set accumulate=2, for the same batches in "
+        "2 parts, or begin again with --batch-size 6"
     )
     assert "\n" not in message
     assert torch.load(out / "checkpoints" / "latest.pt", weights_only=True)["step"] == 5
+    if name == "forward":
+        assert train(small(epochs=2, accumulate=2), out, resume=True, changed=True).exists()
 
 
 def test_nothing_smaller_than_one_image(
@@ -148,3 +156,13 @@ def test_the_batch_that_fits_follows_from_the_peaks_of_two_small_steps(make: Mak
     assert largest(peak, 2, 4, 1095) == 9
     assert largest(peak, 2, 4, 1100) == 10
     assert seen == [2, 4, 2, 4]
+
+
+def test_parts_of_a_batch_that_do_not_fit_become_smaller_ones(
+    small: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Unit, "forward", failing(Unit.forward, CPU))
+    with pytest.raises(
+        NsfaceError, match=r"12 does not fit, 3 images at once would; .*=4, .* --batch-size 6$"
+    ):
+        train(small(accumulate=2, checkpoint_minutes=None), tmp_path / "run")

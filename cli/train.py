@@ -105,12 +105,14 @@ def command(
       nsface train lfw-small --set schedule.warmup=2 --set optimizer.clip_norm=5
       torchrun --standalone --nproc-per-node 4 -m nsface train casia-noisy --data casia.store
     """
+    from nsface.processes import restarted_by_torchrun
     from nsface.ranks import joined
     from nsface.training.loop import Interrupted
     from nsface.training.run import train
 
     if changed and not resume:
         raise click.UsageError("--changed goes with --resume")
+    resume = resume or restarted_by_torchrun()
     overrides = overridden(settings, options)
     if seeds is not None:
         check_alone(options["seed"], overrides)

@@ -19,6 +19,11 @@ def started_by_torchrun() -> bool:
     return os.environ.keys() >= _SET_BY_TORCHRUN and os.environ["WORLD_SIZE"] != "1"
 
 
+def restarted_by_torchrun() -> bool:
+    """Whether torchrun has started this process in place of one that failed (`--max-restarts`)."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+
+
 def end_with_parent(parent: int | None = None) -> Callable[[], None]:
     """Have this process get SIGTERM as soon as its parent has ended, however that ended.
 

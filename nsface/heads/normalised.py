@@ -13,9 +13,9 @@ from torch import Tensor
 from nsface.heads.base import Head, Target
 from nsface.heads.noise import Noise
 from nsface.heads.other_identities import Classes, classifier_form
-from nsface.heads.shard import Shard
 from nsface.norms import inverse_norm
 from nsface.ranges import above, between
+from nsface.seeds import derived_seed
 
 
 class NormalisedHead(Head):
@@ -31,7 +31,8 @@ class NormalisedHead(Head):
         alpha2: α², the variance of the noise, ≥ 0; 0 is none.
         sample_rate: the share of the identities that a step uses, in (0, 1]. Below 1, N is over a random
             sample of them, which always contains the identities of the batch (partial classes, as in
-            https://arxiv.org/abs/2010.05222); the loss is then lower than over all identities.
+            https://arxiv.org/abs/2010.05222); the loss is then lower than over all identities. Of a head that
+            is divided among ranks, each rank draws this share of those that it holds.
 
     Raises:
         ValueError: an argument out of its range.
@@ -55,6 +56,7 @@ class NormalisedHead(Head):
         self.scale = None if scale is None else above("scale", scale, 0)
         self.noise = Noise(alpha2)
         self.sample_rate = between("sample_rate", sample_rate, 0, 1, open_low=True)
+        self._sampling: torch.Generator | None = None  # of a divided head: each rank's own
 
     @abstractmethod
     def changed_cosine(self, target: Target) -> Tensor:
@@ -63,14 +65,6 @@ class NormalisedHead(Head):
     def changed_target(self, target: Target) -> Tensor:
         changed = target.length * self.changed_cosine(target)
         return changed - self.noise(target, self.generator)
-
-    def divide(self, shard: Shard) -> None:
-        if self.sample_rate < 1:
-            raise ValueError(
-                f"sample_rate is {self.sample_rate}, but must be 1 with several ranks: "
-                "each of them holds only its part of the identities"
-            )
-        super().divide(shard)
 
     def classifier_form(self, samples: int) -> str:
         return (
@@ -91,14 +85,25 @@ class NormalisedHead(Head):
         scale = self.current_scale()
         return feature_norm if scale is None else scale * torch.ones_like(feature_norm)
 
+    def reseed(self, seed: int) -> None:
+        super().reseed(seed)
+        if self.shard is not None and self.sample_rate < 1:
+            # of the generator of the head all ranks must have taken as many numbers
+            if self._sampling is None or self._sampling.device != self.weight.device:
+                self._sampling = torch.Generator(self.weight.device)
+            self._sampling.manual_seed(derived_seed(seed, f"classes/{self.shard.rank}"))
+
     def _sampled_identities(self) -> int:
-        """How many identities a step uses at least."""
+        """How many of the identities that are held here a step uses at least."""
         return math.ceil(self.sample_rate * len(self.weight))
 
     def _classes(self, dtype: torch.dtype, labels: Tensor) -> tuple[Classes, Tensor]:
         classes, labels = super()._classes(dtype, labels)
         if not self.training or self.sample_rate == 1:
             return classes, labels
+        if self.shard is not None:
+            part = self.shard.sample(labels, self._sampled_identities(), self._sampling)
+            return Classes(classes.weight[part.kept], None, unit=True, shard=part), labels
         # the identities of the batch come first, then the rest in random order
         order = torch.rand(len(self.weight), device=labels.device, generator=self.generator)
         order[labels] = 2

@@ -46,6 +46,11 @@ class Shard:
         """The range of the identities that this rank holds."""
         return self.held_by(self.rank)
 
+    @property
+    def size(self) -> int:
+        """The number of rows in this block."""
+        return int(self.held.stop - self.held.start)
+
     def position(self, labels: Tensor) -> Tensor:
         """The row of each label in this block; below 0 or beyond its end where another rank holds it."""
         row: Tensor = labels - self.held.start
@@ -53,7 +58,24 @@ class Shard:
 
     def clamped_position(self, labels: Tensor) -> Tensor:
         """`position`, moved to the nearest row of this block."""
-        return self.position(labels).clamp(0, self.held.stop - self.held.start - 1)
+        return self.position(labels).clamp(0, self.size - 1)
+
+    def sample(self, labels: Tensor, least: int, generator: torch.Generator | None) -> SampledShard:
+        """Some of the classes of this block: those of `labels` that it holds, the rest drawn.
+
+        Their number depends on that of the labels and not on which they are, so that nothing waits for the
+        device: `least`, but at least the number of labels, and at most all.
+
+        Args:
+            labels: of shape (B,), on the device of `generator`.
+            generator: the source of the draws, each rank's own; None: torch's global one.
+        """
+        order = torch.rand(self.size, device=labels.device, generator=generator)
+        position, clamped = self.position(labels), self.clamped_position(labels)
+        first = torch.where(position == clamped, 2.0, 0.0)  # above everything that is drawn
+        order.scatter_reduce_(0, clamped, first, "amax")
+        kept = order.topk(min(self.size, max(least, len(labels)))).indices.sort().values
+        return SampledShard(self.identities, self.rank, self.ranks, kept)
 
     def collect_rows(self, rows: Tensor, labels: Tensor) -> Tensor:
         """The rows of `labels` from the ranks that hold them, the same on all ranks.
@@ -86,6 +108,30 @@ class Shard:
         for rank in range(1, self.ranks):
             dist.recv(whole[self.held_by(rank)], rank)
         return whole
+
+
+@dataclass(frozen=True, eq=False)
+class SampledShard(Shard):
+    """Some of the classes that one rank holds: the rows of this block are theirs.
+
+    Attributes:
+        kept: their rows in the whole block of the rank, in order; int64.
+    """
+
+    kept: Tensor
+
+    @property
+    def size(self) -> int:
+        return len(self.kept)
+
+    def position(self, labels: Tensor) -> Tensor:
+        """The row of each label in this block; -1 where another rank holds it.
+
+        Every label that this rank holds must be among the classes that are kept.
+        """
+        row = super().position(labels)
+        held = (row >= 0) & (row < self.held.stop - self.held.start)
+        return torch.where(held, torch.searchsorted(self.kept, row), -1)
 
 
 class _SumOverRanks(torch.autograd.Function):

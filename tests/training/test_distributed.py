@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from nsface.errors import NsfaceError, RecipeError
 from nsface.heads import HEADS, Head
+from nsface.heads.arcface import ArcFace
 from nsface.heads.other_identities import Classes, reduce_blocked, reduce_plain
 from nsface.heads.shard import Shard
 from nsface.ranks import ALONE, Ranks, joined
@@ -195,9 +196,8 @@ def train_on_two(ranks: Ranks, faces: Path, out: Path) -> None:
         RecipeError, match="batch_size: 9 images a step cannot be divided evenly among 2 ranks"
     ):
         train(recipe(faces, **RUNS["softmax"], batch_size=9), out / "uneven", ranks=ranks)
-    sampled = {"name": "arcface", "sample_rate": 0.5}
-    with pytest.raises(RecipeError, match=r"head: sample_rate is 0\.5, but must be 1 with several ranks"):
-        train(recipe(faces, head=sampled), out / "sampled", ranks=ranks)
+    sampled = {"name": "cosface", "scale": 8.0, "alpha2": 0.1, "sample_rate": 0.99}
+    train(recipe(faces, head=sampled), out / "all-sampled", ranks=ranks)
     train_poisoned(ranks, faces, out / "poisoned")
     print("done")
     if ranks.rank == 1:
@@ -269,8 +269,10 @@ def test_two_ranks_train_what_one_process_trains(
 
     train(recipe(faces, **RUNS["noisy"]), of_two / "begun-by-two", resume=True)
     assert_same_run(tmp_path / "noisy", of_two / "begun-by-two")
-    for refused in ("uneven", "sampled"):
-        assert not (of_two / refused).exists()
+    assert not (of_two / "uneven").exists()
+    sampled = {"name": "cosface", "scale": 8.0, "alpha2": 0.1}
+    train(recipe(faces, head=sampled), tmp_path / "all-sampled")
+    assert_same_run(tmp_path / "all-sampled", of_two / "all-sampled")
 
 
 def test_ranks_skip_a_step_and_go_back_together(
@@ -304,6 +306,7 @@ def compute_and_go_on(ranks: Ranks, faces: Path, out: Path) -> None:
         check_n(Shard(identities, ranks.rank, ranks.count))
     for name in HEADS:
         check_head(name, Shard(IDENTITIES, ranks.rank, ranks.count))
+    check_sampled(Shard(40, ranks.rank, ranks.count))
     check_batch_norm(ranks)
     check_replica(ranks)
     train(recipe(faces, **RUNS["together"]), out / "begun-by-one", ranks=ranks, resume=True)
@@ -374,6 +377,42 @@ def check_head(name: str, shard: Shard) -> None:
         results.append([*outputs, features.grad, *rows, *head.buffers()])
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11)
+
+
+def check_sampled(shard: Shard) -> None:
+    """Sampled classes of a divided head against an undivided head of just those classes."""
+    labels = torch.tensor([3, 3, 25, 39, 0, 25])
+    weights = drawn(shard.identities, 4, seed=1)
+    sampled = ArcFace(4, shard.identities, sample_rate=0.3, alpha2=0.1).double()
+    sampled.weight.data.copy_(weights)
+    sampled.divide(shard)
+    drawn_before = []
+    for seed in (5, 6):
+        sampled.reseed(seed)
+        features = drawn(6, 4, seed=0).requires_grad_()
+        output = sampled(features, labels)
+        parts = list(torch.autograd.grad(output.loss.sum(), [features, sampled.weight]))
+        used = parts[1].abs().sum(dim=1).nonzero().flatten() + shard.held.start
+        every: list[Any] = [None] * shard.ranks
+        dist.all_gather_object(every, (output.loss.tolist(), used.tolist()))
+        assert all(loss == every[0][0] for loss, _ in every), "the same on all ranks"
+        assert [len(rows) for _, rows in every] == [6, 6, 6], (
+            "the labels or 0.3 of each block, if that is more"
+        )
+        kept = torch.tensor([row for _, rows in every for row in rows])
+        assert set(labels.tolist()) <= set(kept.tolist())
+        drawn_before.append(kept.tolist())
+        alone = ArcFace(4, len(kept), alpha2=0.1).double()
+        alone.weight.data.copy_(weights[kept])
+        alone.reseed(seed)
+        whole = features.detach().requires_grad_()
+        expected = alone(whole, torch.searchsorted(kept, labels))
+        gradients = torch.autograd.grad(expected.loss.sum(), [whole, alone.weight])
+        torch.testing.assert_close(output.loss, expected.loss, rtol=1e-10, atol=1e-11)
+        torch.testing.assert_close(parts[0], gradients[0], rtol=1e-10, atol=1e-11)
+        own = torch.zeros_like(weights).index_copy(0, kept, gradients[1])[shard.held]
+        torch.testing.assert_close(parts[1], own, rtol=1e-10, atol=1e-11)
+    assert drawn_before[0] != drawn_before[1]
 
 
 def check_batch_norm(ranks: Ranks) -> None:

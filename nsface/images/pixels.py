@@ -148,12 +148,7 @@ def load_pixels(
     """
     shape = (len(indices), height, width, 3)
     if cache is None:
-        needed, memory = int(np.prod(shape)), decoding_memory.main_memory()
-        if needed > memory // 2:
-            raise DataError(
-                f"{source.location}: {needed / 2**30:.1f} GiB of pixels against {memory / 2**30:.1f} GiB of "
-                "memory; give `cache: FOLDER` in the recipe to read them from disk"
-            )
+        check_memory(source, shape)
         in_memory = np.empty(shape, np.uint8)
         raise_if_unusable(source, decode_into(in_memory, source, indices, progress), len(indices))
         return in_memory
@@ -172,6 +167,20 @@ def load_pixels(
     if pixels is None:
         raise DataError(f"{file}: cannot be read back; choose another `cache:`")
     return pixels
+
+
+def check_memory(source: Source, shape: tuple[int, ...]) -> None:
+    """Refuse to keep pixels of this `shape` in memory where they would fill more than half of it.
+
+    Raises:
+        DataError: they would.
+    """
+    needed, memory = int(np.prod(shape)), decoding_memory.main_memory()
+    if needed > memory // 2:
+        raise DataError(
+            f"{source.location}: {needed / 2**30:.1f} GiB of pixels against {memory / 2**30:.1f} GiB of "
+            "memory; give `cache: FOLDER` in the recipe to read them from disk"
+        )
 
 
 def _allocate(sparse: Path) -> None:

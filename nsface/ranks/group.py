@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,6 +20,7 @@ from nsface.lifeline import Lifeline
 from nsface.ranks.batch_norm import share_batch_norm
 
 Item = TypeVar("Item")
+BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")  # the same in all containers of a machine
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,15 @@ class Ranks:
 
     def from_first(self, item: Item) -> Item:
         """What the first rank has given here."""
-        return self._all(item)[0]
+        return self.gathered(item)[0]
+
+    def first_on_machine(self) -> int:
+        """The lowest rank on the machine of this one, in the same container."""
+        boot = ""
+        with suppress(OSError):
+            boot = BOOT_FILE.read_text()
+        machines = self.gathered((boot, socket.gethostname()))
+        return machines.index(machines[self.rank])
 
     def interleaved(self, own: Iterator[Item]) -> Iterator[Item]:
         """The first item of each rank, then the second of each, and so on, until no rank has another.
@@ -110,21 +122,21 @@ class Ranks:
         if self.count == 1:
             yield from own
             return
-        while there := [item for item in self._all(next(own, None)) if item is not None]:
+        while there := [item for item in self.gathered(next(own, None)) if item is not None]:
             yield from there
 
     def summed(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The sums of `numbers` over all ranks, which give arrays of one shape."""
-        sums: npt.NDArray[np.int64] = np.sum(self._all(numbers), axis=0)
+        sums: npt.NDArray[np.int64] = np.sum(self.gathered(numbers), axis=0)
         return sums
 
     def highest(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """The highest of `numbers` over all ranks, which give arrays of one shape."""
-        highest: npt.NDArray[np.float64] = np.max(self._all(numbers), axis=0)
+        highest: npt.NDArray[np.float64] = np.max(self.gathered(numbers), axis=0)
         return highest
 
-    def _all(self, item: Item) -> list[Item]:
-        """What each rank has given here."""
+    def gathered(self, item: Item) -> list[Item]:
+        """What each rank has given here, by its number."""
         if self.count == 1:
             return [item]
         items: list[Any] = [None] * self.count

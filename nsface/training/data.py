@@ -20,6 +20,7 @@ from nsface.ranks import Ranks
 from nsface.recipe.schema import Recipe
 from nsface.training.held_out import held_out_identities
 from nsface.training.progress import Progress
+from nsface.training.shared_pixels import decode_once
 
 Note = Callable[[str], object]
 
@@ -137,10 +138,15 @@ def decoded(
     stored = stored_pixels(source, height, width)
     if stored is not None:
         return stored, np.asarray(chosen, dtype=np.int64)
-    if recipe.cache is not None and not ranks.first:
-        ranks.wait()  # until the first rank has filled the cache
     with Progress("decoding", "images", len(chosen), note if ranks.first else None) as progress:
-        pixels = load_pixels(source, chosen, height, width, cache=recipe.cache, progress=progress.update)
-    if recipe.cache is not None and ranks.first:
-        ranks.wait()
-    return pixels, np.arange(len(chosen))
+        rows, settings = np.arange(len(chosen)), (source, chosen, height, width)
+        if recipe.cache is None and ranks.count > 1:
+            return decode_once(*settings, ranks, progress.update), rows
+        # who comes later finds the cache filled, where the machines share it and where they do not
+        turn = 0 if ranks.first else 1 if ranks.first_on_machine() == ranks.rank else 2
+        for _ in range(turn):
+            ranks.wait()
+        pixels = load_pixels(*settings, recipe.cache, progress.update)
+        for _ in range(turn, 2):
+            ranks.wait()
+    return pixels, rows

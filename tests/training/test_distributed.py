@@ -29,13 +29,15 @@ from nsface.heads import HEADS, Head
 from nsface.heads.arcface import ArcFace
 from nsface.heads.other_identities import Classes, reduce_blocked, reduce_plain
 from nsface.heads.shard import Shard
+from nsface.images.pixels import decode_into, load_pixels
+from nsface.images.sources import open_source
 from nsface.ranks import ALONE, Ranks, joined
 from nsface.ranks.batch_norm import SharedBatchNorm, share_batch_norm
 from nsface.ranks.replica import Replica
 from nsface.recipe.finetuning import Freeze
 from nsface.recipe.schema import Recipe
 from nsface.run_folder import RunFolder
-from nsface.training import validation_sets
+from nsface.training import shared_pixels, validation_sets
 from nsface.training.loop import Interrupted
 from nsface.training.run import train
 from nsface.training.trainer import Trainer
@@ -307,6 +309,7 @@ def compute_and_go_on(ranks: Ranks, faces: Path, out: Path) -> None:
     for name in HEADS:
         check_head(name, Shard(IDENTITIES, ranks.rank, ranks.count))
     check_sampled(Shard(40, ranks.rank, ranks.count))
+    check_decoding(ranks, faces)
     check_batch_norm(ranks)
     check_replica(ranks)
     train(recipe(faces, **RUNS["together"]), out / "begun-by-one", ranks=ranks, resume=True)
@@ -413,6 +416,25 @@ def check_sampled(shard: Shard) -> None:
         own = torch.zeros_like(weights).index_copy(0, kept, gradients[1])[shard.held]
         torch.testing.assert_close(parts[1], own, rtol=1e-10, atol=1e-11)
     assert drawn_before[0] != drawn_before[1]
+
+
+def check_decoding(ranks: Ranks, faces: Path) -> None:
+    """One rank a machine decodes, and all have the pixels."""
+    source = open_source(str(faces))
+    indices, decoders = list(range(3, 13)), []
+
+    def decode(*arguments: Any) -> dict[int, str]:
+        decoders.append(ranks.rank)
+        return decode_into(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared_pixels, "decode_into", decode)
+        expected = np.asarray(load_pixels(source, indices, 16, 16))
+        for machine in (0, ranks.rank // 2):  # all on one, and the last on another
+            patch.setattr("nsface.ranks.group.socket.gethostname", lambda machine=machine: f"host-{machine}")
+            pixels = shared_pixels.decode_once(source, indices, 16, 16, ranks)
+            assert np.array_equal(pixels, expected)
+    assert sum(ranks.gathered(decoders), []) == [0, 0, 2]  # noqa: RUF017
 
 
 def check_batch_norm(ranks: Ranks) -> None:

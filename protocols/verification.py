@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
@@ -109,11 +110,10 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
         return verify(self.result_name(trials), embeddings, trials, **self.scoring)
 
     @property
-    def _list(self) -> AnyPath:
-        """The file of the list."""
-        (name,) = self.comparable.values()
-        path: AnyPath = getattr(self, name)
-        return path
+    def _lists(self) -> list[AnyPath]:
+        """The files of the lists: those options that `compare` takes over whose values are files."""
+        given = [getattr(self, name) for name in self.comparable.values()]
+        return [path for path in given if os.path.isfile(path)]
 
     def result_name(self, trials: T) -> str:
         """What the result is called."""
@@ -124,7 +124,10 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
         scored = replace(
             scored,
             embeddings=embeddings,
-            notes=[*scored.trials.notes(), *selection_notes(embeddings, self._list)],
+            notes=[
+                *scored.trials.notes(),
+                *(n for path in self._lists for n in selection_notes(embeddings, path)),
+            ],
             calibration=calibrate(scored) if self.calibration else None,
             audit=audit_pairs(self, scored, embeddings) if self.audit else None,
             groups=group_pairs(scored, self._given_groups(self.groups, scored)) if self.groups else None,
@@ -138,7 +141,11 @@ class VerificationProtocol(AppliesThreshold, Protocol[T, ScoredPairs], Generic[T
         notes = [
             *check_provenance(self.calibrated, self.threshold, embeddings, scored.details.get("pool")),
             *crop_notes(self.calibrated, self.threshold, embeddings),
-            *same_data(self.calibrated, self.threshold, file_digest(self._list), embeddings),
+            *(
+                note
+                for path in self._lists
+                for note in same_data(self.calibrated, self.threshold, file_digest(path), embeddings)
+            ),
             *other_kind(self.calibrated, self.threshold),
         ]
         found = pairs_at(self.calibrated, self.threshold, scored)

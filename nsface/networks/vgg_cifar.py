@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nsface.errors import ModelError
 from nsface.networks.activations import ActivationChoice, make_activation
+from nsface.networks.embedding import EmbeddingLayer
 from nsface.networks.sizes import pooled_map
 from nsface.networks.vgg_face import stage
 
@@ -57,7 +58,7 @@ class VGGCifar(nn.Module):
         self.stages = nn.Sequential(
             *(stage(inputs, outputs, CONVOLUTIONS, activation) for inputs, outputs in pairwise(widths))
         )
-        self.fc = nn.Linear(widths[-1] * rows * columns, embedding_size, bias=False)  # BN's own bias serves
+        self.fc = EmbeddingLayer(widths[-1] * rows * columns, embedding_size, bias=False)
         self.bn = nn.BatchNorm1d(embedding_size)
         self.activation = make_activation(activation, embedding_size)
         nn.init.kaiming_normal_(self.fc.weight, nonlinearity="relu")

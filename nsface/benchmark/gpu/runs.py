@@ -30,6 +30,7 @@ from nsface.training.build import build_auxiliary, build_head
 from nsface.training.data import make_loader, training_set
 from nsface.training.loop import Interrupted
 from nsface.training.run import train
+from nsface.training.step import Step
 from nsface.training.trainer import Trainer
 
 
@@ -104,9 +105,9 @@ def resumed(place: Place, found: Found) -> None:
         chosen = recipe(place, precision=precision, **data)
         folder = place.folder / precision
         whole = load_file(train(chosen, folder / "whole"))
-        step, usual = 0, Trainer._train_step
+        step, usual = 0, Step.__call__
 
-        def stopping(self: Trainer, *arguments: Any, **named: Any) -> Any:
+        def stopping(self: Step, *arguments: Any, **named: Any) -> Any:
             nonlocal step
             step += 1
             if step == 3:
@@ -114,7 +115,7 @@ def resumed(place: Place, found: Found) -> None:
             return usual(self, *arguments, **named)
 
         try:
-            with mock.patch.object(Trainer, "_train_step", stopping):
+            with mock.patch.object(Step, "__call__", stopping):
                 train(chosen, folder / "parts")
             return {"error": "the run was not stopped"}
         except Interrupted:

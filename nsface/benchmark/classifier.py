@@ -17,6 +17,7 @@ from nsface.recipe.sections import Optimizer
 from nsface.training.optimizer import make_optimizer
 
 Form = Literal["plain", "blocked", "sampled"]
+Precision = Literal["fp32", "bf16"]
 SAMPLE_RATE = 0.1  # of the sampled form
 
 
@@ -40,26 +41,44 @@ class ClassifierCost:
         return dataclasses.asdict(self) | {"step_seconds": 1 / self.steps_per_second.median}
 
 
-def measure_classifier(
-    name: str, identities: int, size: int, batch: int, form: Form, device: torch.device, steps: int = 5
-) -> ClassifierCost:
-    """Take steps of the head called `name` with features and labels that are drawn.
+@dataclass(frozen=True)
+class Classifier:
+    """A head alone.
 
-    Args:
-        size: D, of an embedding.
+    Attributes:
+        head: its name.
+        identities: C.
         form: "plain" holds the matrix of all logits, "blocked" goes through it in blocks of identities, and
             "sampled" uses a share of `SAMPLE_RATE` of them, in either form.
+        precision: "bf16" rounds the factors of the products, as `classifier_precision` of a recipe does.
+        size: D, of an embedding.
+        batch: embeddings of a step.
+    """
+
+    head: str
+    identities: int
+    form: Form
+    precision: Precision = "fp32"
+    size: int = 512
+    batch: int = 512
+
+
+def measure_classifier(what: Classifier, device: torch.device, steps: int = 5) -> ClassifierCost:
+    """Take steps of a head with features and labels that are drawn.
+
+    Args:
         steps: that are timed, after two that are not.
     """
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     torch.manual_seed(0)
-    arguments: dict[str, Any] = {"sample_rate": SAMPLE_RATE} if form == "sampled" else {}
+    arguments: dict[str, Any] = {"sample_rate": SAMPLE_RATE} if what.form == "sampled" else {}
     with device:
-        head = HEADS[name](size, identities, **arguments).train()
-        features = torch.randn(batch, size, requires_grad=True)
-        labels = torch.randint(identities, (batch,))
+        head = HEADS[what.head](what.size, what.identities, **arguments).train()
+        features = torch.randn(what.batch, what.size, requires_grad=True)
+        labels = torch.randint(what.identities, (what.batch,))
+    head.factors = torch.bfloat16 if what.precision == "bf16" else None
     optimizer = make_optimizer(Optimizer(), [head])
 
     def step() -> None:
@@ -67,7 +86,7 @@ def measure_classifier(
         head(features, labels).loss.mean().backward()
         optimizer.step()
 
-    with forced(form):
+    with forced(what.form):
         for _ in range(2):
             step()
         rates = [1 / seconds(device, step) for _ in range(steps)]

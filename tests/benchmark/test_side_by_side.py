@@ -8,13 +8,15 @@ from contextlib import ExitStack
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from nsface.benchmark import arcface_style
-from nsface.benchmark.arcface_style import PartialClasses, cosface_margin, partial_classes
+from nsface.benchmark.arcface_style import PartialClasses, cosface_margin, partial_classes, with_own_prelu
 from nsface.benchmark.generated import generated_labels, generated_pixels
 from nsface.benchmark.side_by_side import Agreement, Steps, agreement, by_turns
 from nsface.benchmark.speed import endless
 from nsface.errors import RecipeError
+from nsface.networks import build
 from nsface.recipe.schema import Recipe
 
 CPU = torch.device("cpu")
@@ -44,6 +46,13 @@ def test_the_peer_computes_the_same(head: str, monkeypatch: pytest.MonkeyPatch) 
     assert right.gradient < 1e-4
     monkeypatch.setitem(arcface_style.MARGINS, head, lambda margin: lambda cosine: cosine - 1.01 * margin)
     assert found(head).loss > 1e-4
+
+
+def test_the_peer_has_no_activation_of_nsface() -> None:
+    network, own = (build("iresnet-18", height=16, width=16, embedding_size=8) for _ in range(2))
+    kinds = {type(module) for module in with_own_prelu(network).modules() if isinstance(module, nn.PReLU)}
+    assert kinds == {nn.PReLU}
+    assert network.state_dict().keys() == own.state_dict().keys()
 
 
 def test_the_loss_of_a_sample() -> None:

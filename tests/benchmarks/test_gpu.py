@@ -89,8 +89,8 @@ def test_the_stages_of_speed_and_of_the_classifier(tmp_path: Path, monkeypatch: 
     for found in checks["losses"].values():
         assert len(found["bf16"]) == len(found["fp32"]) == SMALL.speed.steps
         assert found["bf16"] != found["fp32"]
-    assert set(checks["million"]) == {"softmax", "arcface"}
-    assert len(checks["sizes"]) == 3 * len(SMALL.speed.classifiers)
+    assert [found["head"] for found in checks["million"].values()] == ["softmax", "arcface"]
+    assert len(checks["sizes"]) == 3 * 2 * len(SMALL.speed.classifiers)
 
 
 def test_a_precision_with_other_losses_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,13 +105,16 @@ def test_a_precision_with_other_losses_is_found(place: Place, monkeypatch: pytes
 
 def test_memory_beyond_the_limit_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def costly(*arguments: Any) -> ClassifierCost:
-        return ClassifierCost(1, Rate.of([1.0]), 2**31 + arguments[1] - 10)
+        return ClassifierCost(1, Rate.of([1.0]), 2**31 + 1)
 
     monkeypatch.setattr(classifiers, "LIMITED", SMALL.speed.classifiers[-2])
     monkeypatch.setattr(classifiers, "measure_classifier", costly)
     found: Found = {}
     classifiers.sizes(place, found)
-    assert faults(found) == ["50, blocked: 2.00 GiB beyond weights, gradient and momentum"]
+    assert faults(found) == [
+        f"arcface, 50, blocked, {precision}: 2.00 GiB beyond weights, gradient and momentum"
+        for precision in ("fp32", "bf16")
+    ]
 
 
 def test_a_form_that_does_not_fit_is_no_fault(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +125,7 @@ def test_a_form_that_does_not_fit_is_no_fault(place: Place, monkeypatch: pytest.
     found: Found = {}
     classifiers.sizes(place, found)
     assert not faults(found)
-    assert found["50, plain"]["does_not_fit"].endswith("Tried to allocate 16 GiB.")
+    assert found["arcface, 50, plain, fp32"]["does_not_fit"].endswith("Tried to allocate 16 GiB.")
 
 
 def crash(place: Place, found: Found) -> None:

@@ -103,7 +103,7 @@ def chosen(place: Place, name: str, **changes: Any) -> Recipe:
 
 
 def release(place: Place) -> None:
-    """Give the memory of what is no longer used back."""
-    gc.collect()
+    """Give the memory of a GPU back that nothing uses any more."""
     if place.cuda:
+        gc.collect()
         torch.cuda.empty_cache()

@@ -33,7 +33,7 @@ import yaml
 from nsface.errors import joined
 
 IDENTITIES, IMAGES, EPOCHS = 8, 18, 20  # six steps an epoch
-SILENCE = 8.0  # seconds without a sign of life
+SILENCE = 8.0  # seconds without a sign of life, half of those that a step may take
 STEPS = IDENTITIES * IMAGES // 24 * EPOCHS
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 SETTINGS = {
@@ -120,7 +120,7 @@ def started(command: list[str], messages: Path, **variables: str) -> Iterator[su
 
 
 def launch(command: list[str], messages: IO[bytes], **variables: str) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "NSFACE_RANK_TIMEOUT": f"{SILENCE:g}"} | variables
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "NSFACE_RANK_TIMEOUT": f"{2 * SILENCE:g}"} | variables
     return subprocess.Popen(
         command, stdout=messages, stderr=messages, env=environment, start_new_session=True
     )

@@ -21,7 +21,8 @@ from nsface.meeting import Peer
 from nsface.processes import end_at_once
 
 BEAT = 1.0  # seconds between two signs of life
-SILENCE = 60.0  # seconds without one, after which a rank is taken for dead: its machine, or it was stopped
+# seconds without one, after which a rank is taken for dead, or half of the limit of a step if that is less
+SILENCE = 60.0
 STEP_LIMIT = 1800.0  # seconds in which the next step must be done, unless NSFACE_RANK_TIMEOUT says otherwise
 PATIENCE = 5.0  # seconds that a rank has to end by itself after another has ended
 _ASLEEP = 5 * BEAT  # who has not woken for so long cannot judge others
@@ -33,12 +34,14 @@ class Fault:
     """Why all ranks must end.
 
     Attributes:
-        rank: the rank that has ended or hangs.
-        what: what has become of it, to be said after its name; empty where it says so itself.
+        rank: the rank that has ended or hangs; None: it is not known which one hangs.
+        what: what has become of it, or of all, to be said; empty where the rank says so itself.
+        told: whether the first rank has told this one.
     """
 
-    rank: int
+    rank: int | None
     what: str
+    told: bool = False
 
 
 class Lifeline:
@@ -68,7 +71,7 @@ class Lifeline:
         self.fault: Fault | None = None
         self._peers, self._remedy = peers, remedy
         self._speaks_for_machine = speaks_for_machine
-        self._step_limit, self._silence = step_limit, min(SILENCE, step_limit)
+        self._step_limit, self._silence = step_limit, min(SILENCE, step_limit / 2)
         self._own = Peer(None)
         self._known, self._parted, self._gone = threading.Event(), threading.Event(), threading.Event()
         self._stopping = False
@@ -106,7 +109,7 @@ class Lifeline:
         self._known.wait(PATIENCE)
         self._stop()
         fault = self.fault
-        if fault is not None and not fault.what:
+        if fault is not None and fault.rank is not None and not fault.what:
             self._peers[fault.rank if self.rank == 0 else 0].wait_until_closed(PATIENCE)
 
     def _stop(self) -> None:
@@ -127,17 +130,19 @@ class Lifeline:
             for number, peer in self._peers.items():
                 peer.heard = time.monotonic()
                 selector.register(peer, selectors.EVENT_READ, number)
+            sent = woken = 0.0
             while not self._stopping and self.fault is None:
-                before = time.monotonic()
                 ready = [key.data for key, _ in selector.select(BEAT) if key.data is not None]
-                now = time.monotonic()
+                before, woken = woken or time.monotonic(), time.monotonic()
                 for number in ready:
-                    self._read(number, now, selector)
-                if now - before > _ASLEEP:
+                    self._read(number, woken, selector)
+                if woken - before > _ASLEEP:
                     for peer in (self._own, *self._peers.values()):
-                        peer.heard = peer.progressed = now
-                self._send("-" if self._own.step is None else str(self._own.step))
-                self.fault = self.fault or self._silent(now) or self._stuck(now)
+                        peer.heard = peer.progressed = woken
+                if woken - sent >= BEAT:  # what comes must not be answered: that would never end
+                    self._send("-" if self._own.step is None else str(self._own.step))
+                    sent = woken
+                    self.fault = self.fault or self._silent(woken) or self._stuck(woken)
         if self.fault is not None and not self._stopping:
             self._end(self.fault)
 
@@ -152,39 +157,44 @@ class Lifeline:
                 self.fault = self.fault or Fault(number, "")
             elif word == "gone":
                 which, _, what = rest.partition(" ")
-                self.fault = self.fault or Fault(int(which), what)
+                self.fault = self.fault or Fault(None if which == "-" else int(which), what, told=True)
             else:
                 peer.note(None if word == "-" else int(word), now)
         if peer.closed:
             selector.unregister(peer)
             if not peer.ended:
-                self.fault = self.fault or Fault(number, "has ended, killed or out of memory")
+                what = f"rank {number} of {self.count} has ended, killed or out of memory"
+                self.fault = self.fault or Fault(number, what)
         if all(peer.ended or peer.closed for peer in self._peers.values()):
             self._parted.set()
 
     def _silent(self, now: float) -> Fault | None:
         for number, peer in self._peers.items():
             if not peer.ended and now - peer.heard > self._silence:
-                return Fault(number, f"has given no sign of life for {self._silence:g} s")
+                what = f"rank {number} of {self.count} has given no sign of life for {self._silence:g} s"
+                return Fault(number, what)
         return None
 
     def _stuck(self, now: float) -> Fault | None:
-        """Of the ranks, all of which have begun to take steps, the last one, where none goes on."""
+        """The last of the ranks, all of which have begun to take steps, where none goes on."""
         everyone = {self.rank: self._own} | self._peers
         steps = {number: peer.step for number, peer in everyone.items() if peer.step is not None}
         newest = max(peer.progressed for peer in everyone.values())
         if self.rank > 0 or len(steps) < self.count or now - newest <= self._step_limit:
             return None
-        last = min(steps, key=lambda number: steps[number])
-        return Fault(last, f"hangs: it has done no step after step {steps[last]} in {self._step_limit:g} s")
+        first, last = max(steps.values()), min(steps, key=lambda number: steps[number])
+        if steps[last] == first:
+            return Fault(None, f"no rank has done a step after step {first} in {self._step_limit:g} s")
+        what = f"rank {last} of {self.count} has done no step after step {steps[last]}"
+        return Fault(last, f"{what} in {self._step_limit:g} s, and the others wait for it")
 
     def _end(self, fault: Fault) -> None:
         """Say what is known, and end this process if it does not end by itself."""
-        if fault.what and (self.rank == 0 or (fault.rank == 0 and self._speaks_for_machine)):
-            text = f"nsface: rank {fault.rank} of {self.count} {fault.what}; {self._remedy}\n"
+        if fault.what and not fault.told and (self.rank == 0 or self._speaks_for_machine):
+            text = f"nsface: {fault.what}; {self._remedy}\n"
             os.write(2, f"{chr(10) * sys.stderr.isatty()}{text}".encode())  # after a bar, which has no end
         if self.rank == 0:
-            self._send(f"gone {fault.rank} {fault.what}")
+            self._send(f"gone {'-' if fault.rank is None else fault.rank} {fault.what}")
         self._known.set()
         if not self._gone.wait(PATIENCE):
             end_at_once(1)

@@ -64,7 +64,7 @@ def command() -> None:
     "--precision",
     "precisions",
     metavar="NAMES",
-    callback=several(click.Choice(["auto", "fp32", "bf16"])),
+    callback=several(click.Choice(["auto", "fp32", "tf32", "bf16"])),
     help="Arithmetic of the network: auto, fp32, bf16.",
 )
 @click.option(

@@ -67,7 +67,9 @@ OPTIONS = {
     help="Train with each of these seeds in turn: 0-4, or 0,3,7.",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to train.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Arithmetic of the network.")
+@click.option(
+    "--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16"]), help="Arithmetic of the network."
+)
 @click.option("--resume", is_flag=True, help="Continue the run in the folder; the result has the same bits.")
 @click.option(
     "--changed", is_flag=True, help="With --resume: continue although rate, schedule or length differ."

@@ -18,7 +18,7 @@ from nsface.benchmark.generated import CASIA_IDENTITIES, CASIA_IMAGES, default_i
 from nsface.benchmark.memory import peak_memory
 from nsface.benchmark.roofline import TRAINING, Roofline, measure_roofline
 from nsface.benchmark.timing import Clock, Rate, seconds
-from nsface.device import pick_device, pick_precision
+from nsface.device import may_use_tf32, pick_device, pick_precision, tf32
 from nsface.errors import RecipeError
 from nsface.images.batches.loader import Loader
 from nsface.networks.cost import LayerCost, layer_costs
@@ -175,7 +175,8 @@ def measure(setting: Setting) -> Measurement:
     found, layers, weights = _train(setting, recipe, device)
     if device.type == "cuda":
         torch.cuda.empty_cache()  # what the training has used is free again
-    roofline = roofline_of(device, pick_precision(recipe.precision, device))
+    allowed = may_use_tf32(recipe.precision, device)
+    roofline = roofline_of(device, pick_precision(recipe.precision, device), allowed)
     return Measurement(
         operations=2 * TRAINING * sum(layer.multiply_adds for layer in layers),
         roofline=roofline,
@@ -223,9 +224,10 @@ def _train(
 
 
 @cache
-def roofline_of(device: torch.device, dtype: torch.dtype) -> Roofline:
-    """The roofline of a device, measured once in a process."""
-    return measure_roofline(device, dtype)
+def roofline_of(device: torch.device, dtype: torch.dtype, allowed: bool) -> Roofline:
+    """The roofline of a device, with TF32 where it is `allowed`, measured once in a process."""
+    with tf32(allowed, device):
+        return measure_roofline(device, dtype)
 
 
 def endless(recipe: Recipe, learning_rate: float = LEARNING_RATE) -> Recipe:

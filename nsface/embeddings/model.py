@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nsface import __version__
-from nsface.device import DeviceChoice, PrecisionChoice, check_choice, pick_device, pick_precision
+from nsface.device import DeviceChoice, PrecisionChoice, check_choice, pick_device, pick_precision, tf32
 from nsface.embeddings.meta import SELECTED_ON
 from nsface.errors import DataError, NsfaceError, shown
 from nsface.files import digest
@@ -130,7 +130,8 @@ class Model:
         images = pixels.to(self.device, memory_format=torch.channels_last).float()
         images = self.input.normalise(images)
         reduced = self.dtype != torch.float32
-        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=reduced):
+        autocast = torch.autocast(self.device.type, self.dtype, enabled=reduced)
+        with torch.inference_mode(), autocast, tf32(reduced, self.device):
             made = self._outputs(images)
             if flip != "none":
                 mirrored = self._outputs(images.flip(3))

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from nsface.arguments import own_arguments
 from nsface.auxiliary import AUXILIARY
-from nsface.device import DeviceChoice, PrecisionChoice
+from nsface.device import DeviceChoice, TrainingPrecision
 from nsface.errors import DataError, ModelError, RecipeError, shown
 from nsface.heads import HEADS
 from nsface.images.batches.augmentation import Augmentation
@@ -31,7 +31,7 @@ from nsface.recipe.inheritance import read_written
 from nsface.recipe.keys import KEYS_WITHOUT_EFFECT
 from nsface.recipe.length import LENGTHS, fit_schedule, length
 from nsface.recipe.merging import override
-from nsface.recipe.sections import Guard, Optimizer, Sampler, Schedule
+from nsface.recipe.sections import CompileChoice, Guard, Optimizer, Sampler, Schedule
 from nsface.recipe.text import Dumper, parse_value
 from nsface.recipe.validation import Validation, identities_held_out, listed
 from nsface.text import text_lines
@@ -59,6 +59,7 @@ LATER_KEYS = (
     "accumulate",
     "ema",
     "classifier_precision",
+    "compile",
 )
 
 
@@ -85,8 +86,13 @@ class Recipe(Section):
             of the whole batch: for batches that do not fit into the memory.
         ema: the model is the exponential moving average of the weights with this decay; null: the weights of
             the last step.
+        precision: "fp32" is float32 throughout; "tf32" lets products be computed in TF32 on a GPU; "bf16"
+            computes the convolutions in bfloat16, and lets other products be computed in TF32; "auto" is
+            "bf16" where the device has instructions for it, else "fp32".
         classifier_precision: "bf16" rounds the factors of the products of features and all class weights to
             bfloat16; their sums, the target logit and the loss stay float32.
+        compile: whether the network is compiled by torch.compile: "on", "off", or "auto", which compiles
+            where that pays, and goes on without where it fails.
         log_every: steps between two lines of log.jsonl.
         guard: what is done about steps that are not finite.
         validate: pairs of faces by which the network is scored while it is trained; the first chooses
@@ -117,8 +123,9 @@ class Recipe(Section):
     ema: float | None = Field(default=None, gt=0, lt=1)
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     device: DeviceChoice = "auto"
-    precision: PrecisionChoice = "auto"
+    precision: TrainingPrecision = "auto"
     classifier_precision: Literal["fp32", "bf16"] = "fp32"
+    compile: CompileChoice = "auto"
     log_every: int = Field(default=50, ge=1, le=LARGEST_COUNT)
     guard: Guard = Guard()
     validate: list[Validation] = Field(default=[])  # type: ignore[assignment]
@@ -152,6 +159,11 @@ class Recipe(Section):
         except DataError as error:
             raise ValueError(str(error)) from error
         return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+    @field_validator("compile", mode="before")
+    @classmethod
+    def _switched(cls, value: Any) -> Any:
+        return ("on" if value else "off") if isinstance(value, bool) else value  # as YAML reads these words
 
     @field_validator("validate", mode="before")
     @classmethod

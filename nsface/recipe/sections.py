@@ -8,6 +8,8 @@ from pydantic import Field
 
 from nsface.recipe.choices import LARGEST_COUNT, Section
 
+CompileChoice = Literal["auto", "on", "off"]
+
 
 class Sampler(Section):
     """Batches of `identities` identities with `images` images each, in place of shuffled images."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
 
 import torch
 from torch import nn
@@ -26,7 +25,7 @@ class Average:
         decay: in (0, 1).
 
     Attributes:
-        network: the copy; its mode and which of its weights require gradients have no meaning.
+        network: the copy, whose state is all that the average needs to go on; its mode has no meaning.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -49,15 +48,3 @@ class Average:
     def begin(self) -> None:
         """Begin with the present weights of the network."""
         self.network.load_state_dict(self._trained.state_dict())
-
-    def state(self) -> dict[str, Any]:
-        """The averages by name, for `restore`."""
-        return self.network.state_dict()
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from `state`.
-
-        Raises:
-            RuntimeError: it is the state of another network.
-        """
-        self.network.load_state_dict(state)

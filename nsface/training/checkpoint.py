@@ -19,9 +19,9 @@ from nsface.errors import DiskFull, ModelError, shown
 from nsface.files import reason, replacing, sync
 from nsface.finite import not_finite
 from nsface.run_folder import PREVIOUS, RunFolder
+from nsface.training.state import AVERAGE
 from nsface.untrusted import check_stored_archive
 
-AVERAGE = "ema"  # the key of the average of the network's weights, in the state of a run that has one
 PARTS = {"step", "network", "head", "auxiliary", "optimizer", "meter"}  # see Trainer.state
 
 

@@ -42,11 +42,13 @@ def describe_data(source: Source, images: int, identities: int) -> dict[str, Any
 
 
 def describe_parts(trainer: Trainer) -> dict[str, Any]:
-    """The number of ranks, the number of weights of the network, and the form of the classifier."""
+    """The number of ranks, the number of weights of the network, and the forms of its arithmetic."""
     return {
+        "tf32": trainer.take_step.tf32,
         "ranks": trainer.ranks.count,
         "parameters": sum(p.numel() for p in trainer.network.parameters()),
         "classifier": trainer.head.classifier_form(trainer.recipe.batch_size),
+        **trainer.compile().describe(),
     }
 
 

@@ -19,7 +19,8 @@ from nsface.recipe.finetuning import Init
 from nsface.recipe.schema import Recipe
 from nsface.recipe.text import dotted
 from nsface.run_folder import RunFolder
-from nsface.training.checkpoint import AVERAGE, load_checkpoint
+from nsface.training.checkpoint import load_checkpoint
+from nsface.training.state import AVERAGE
 
 IDENTITIES = "identities"  # the key of a checkpoint with the names of the identities, in the order of labels
 

@@ -19,6 +19,7 @@ CHANGEABLE = {
     "accumulate",
     "augmentation",
     "classifier_precision",
+    "compile",
     "device",
     "guard",
     "head",

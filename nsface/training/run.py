@@ -96,6 +96,10 @@ def train(
     validator = Validator(trainer, run, sets, description, note)
     if initial is not None:
         data["init"] = initial.copy_into(trainer.network, trainer.head, identities, note)
+    with enough_memory(lambda error: advice_on_batch(trainer, run.latest_checkpoint, error)):
+        compilation = trainer.compile()
+    if compilation.why_not and note is not None:
+        note(f"note: the network is not compiled: {compilation.why_not}")
     ranks.wait()  # until all have read the folder, before the first rank changes it
     with claimed(recipe, run, ranks, resume, changed) as recipe_changes:
         if begun != ranks.any(resume and bool(run.saved_checkpoints())):
@@ -129,7 +133,7 @@ def restore(trainer: Trainer, validator: Validator, state: dict[str, Any]) -> No
 
 
 def check_possible(recipe: Recipe, ranks: Ranks) -> None:
-    """Refuse a head that cannot be divided among the ranks, and a batch that cannot, or is too small."""
+    """Refuse heads and batches that cannot be divided, and compilation on several ranks."""
     with weightless():
         build_head(recipe, ranks.count + 1, ranks)
     if recipe.accumulate > 1 and recipe.batch_size % (ranks.count * recipe.accumulate):
@@ -137,6 +141,11 @@ def check_possible(recipe: Recipe, ranks: Ranks) -> None:
             f"batch_size: {recipe.batch_size} images a step cannot be divided evenly among {ranks.count} "
             f"ranks that compute {recipe.accumulate} parts each (accumulate); "
             f"give a multiple of {ranks.count * recipe.accumulate}"
+        )
+    if recipe.compile == "on" and ranks.count > 1:
+        raise RecipeError(
+            f"compile: a network is compiled where one process trains it, not {ranks.count} ranks; give "
+            "compile: auto, or off"
         )
     check_batch(recipe)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from nsface.device import may_use_tf32, tf32
 from nsface.heads import Head, HeadOutput
 from nsface.ranks import Ranks
 from nsface.ranks.replica import Replica
@@ -73,6 +74,8 @@ class Step:
     Attributes:
         reached: called with "network", "head", "backward" and "optimiser" where each of these parts of a step
             has been given to the device; `nsface.benchmark` takes the time there.
+        embed: calls the network, compiled or not, with normalised images.
+        tf32: whether products of float32 numbers may be computed in TF32.
     """
 
     def __init__(
@@ -89,7 +92,9 @@ class Step:
         self.network, self.head, self.auxiliary = network, head, auxiliary
         self.skipping = Skipping((network, head, auxiliary), optimizer, head.weight.device)
         self.reached: Callable[[str], object] = lambda part: None
+        self.tf32 = may_use_tf32(recipe.precision, head.weight.device)
         self.replica = Replica(network, ranks.count)
+        self.embed: Callable[[Tensor], Tensor] = self.replica
 
     def __call__(self, images: Tensor, labels: Tensor) -> Taken:
         """Take a step.
@@ -100,7 +105,8 @@ class Step:
         """
         self.skipping.begin_step(labels)
         self.optimizer.zero_grad()
-        losses = self.backward(images, labels)
+        with tf32(self.tf32, images.device):
+            losses = self.backward(images, labels)
         self.reached("backward")
         norm = self.gradient_norm()
         clip_norm = self.recipe.optimizer.clip_norm
@@ -139,7 +145,7 @@ class Step:
         """The embeddings of a batch."""
         device = images.device.type
         with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
-            features = self.replica(self.recipe.input.normalise(images))
+            features = self.embed(self.recipe.input.normalise(images))
         return features
 
     def parameters(self) -> list[nn.Parameter]:

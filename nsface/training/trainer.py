@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from nsface.device import tf32
 from nsface.errors import ModelError, NsfaceError, RecipeError, listing
 from nsface.finite import not_finite
 from nsface.heads import Head
@@ -18,7 +19,7 @@ from nsface.ranks import ALONE, Ranks
 from nsface.recipe.schema import Recipe
 from nsface.seeds import derived_seed
 from nsface.training.average import Average
-from nsface.training.checkpoint import AVERAGE
+from nsface.training.compiling import Compilation, compile_network, is_wanted
 from nsface.training.freezing import Freezing
 from nsface.training.guards.learning import Learning
 from nsface.training.guards.returning import GOOD, Returns
@@ -26,6 +27,7 @@ from nsface.training.guards.skipping import Skipped
 from nsface.training.meter import Meter
 from nsface.training.optimizer import make_optimizer, restore_optimizer, set_rate
 from nsface.training.schedule import learning_rate
+from nsface.training.state import AVERAGE, change_identity_rows, checked_step
 from nsface.training.step import Step, Taken
 
 Line = dict[str, float]
@@ -88,6 +90,7 @@ class Trainer:
         self.freezing = Freezing(self.network, recipe.freeze, loader.batches_per_epoch)
         self.meter = Meter(device, list(auxiliary))
         self.returns = Returns(recipe.guard)
+        self._compilation: Compilation | None = None
         self.step = 0
         self.seconds_beside = 0.0
         self.total_steps = recipe.iterations or (recipe.epochs or 0) * loader.batches_per_epoch
@@ -97,6 +100,32 @@ class Trainer:
         self._steps_per_time = 1 if recipe.iterations else loader.batches_per_epoch
         parts = (self.network, self.head, self.auxiliary)
         self._advancing = [m for part in parts for m in part.modules() if isinstance(m, Advancing)]
+
+    def compile(self) -> Compilation:
+        """Compile the network as the recipe says, once; returns how that went.
+
+        Raises:
+            RecipeError: it cannot be compiled, and the recipe has `compile: on`.
+        """
+        if self._compilation is None:
+            self._compilation = self._compiled()
+            if self._compilation.embed is not None:
+                self.take_step.embed = self._compilation.embed
+        return self._compilation
+
+    def _compiled(self) -> Compilation:
+        recipe = self.recipe
+        if not is_wanted(recipe.compile, self.device, self.total_steps):
+            return Compilation()
+        if self.ranks.count > 1:
+            return Compilation(why_not="several ranks train together")
+        size = recipe.batch_size // recipe.accumulate
+        shape = (size, 3, recipe.input.height, recipe.input.width)
+        pixels = 255 * torch.rand(shape, generator=torch.Generator().manual_seed(0))
+        pixels = pixels.to(self.device).contiguous(memory_format=torch.channels_last)
+        images = recipe.input.normalise(pixels)
+        with tf32(self.take_step.tf32, self.device):
+            return compile_network(self.network, recipe.compile, images, self.dtype, recipe.accumulate)
 
     def run(self) -> Iterator[Line | None]:
         """Train from the present step to the end; yield after every step: a line to log where due, or None.
@@ -108,6 +137,7 @@ class Trainer:
             Diverged: too many steps in a row were skipped, or the embeddings of the finished network are not
                 finite.
         """
+        self.compile()
         logged, since = self.step, time.perf_counter()
         while self.step < self.total_steps:
             epoch, first = divmod(self.step, self.loader.batches_per_epoch)
@@ -219,24 +249,25 @@ class Trainer:
         """The network whose embeddings are to be used, in any mode: with `ema`, that of the averages."""
         return self.network if self.average is None else self.average.network
 
+    def _modules(self) -> dict[str, nn.Module]:
+        """What is saved of modules, by the name of its part in `state`."""
+        modules = {"network": self.network, "head": self.head, "auxiliary": self.auxiliary}
+        return modules if self.average is None else modules | {AVERAGE: self.average.network}
+
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs to continue from this step to the same bits.
 
         All ranks must call it together; the first receives the state of all, as a single process has it.
         """
-        state = {
+        state = {name: module.state_dict() for name, module in self._modules().items()} | {
             "step": self.step,
-            "network": self.network.state_dict(),
-            "head": self.head.state_dict(),
-            "auxiliary": self.auxiliary.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "meter": self.meter.state(),
             "guard": self.take_step.skipping.state() | self.learning.state() | self.returns.state(),
         }
-        if self.average is not None:
-            state[AVERAGE] = self.average.state()
         if self.head.shard is not None:
-            self._change_identity_rows(state, self.head.shard.gather_on_first_rank)
+            gather = self.head.shard.gather_on_first_rank
+            change_identity_rows(state, self.head, self.optimizer, gather)
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -247,14 +278,11 @@ class Trainer:
             RecipeError: the run has fewer steps than `state` has done.
         """
         try:
-            step = self._checked_step(state)
+            step = checked_step(state, self._modules(), self.optimizer)
             if self.head.shard is not None:
-                self._change_identity_rows(state, self.head.shard.own_part)
-            self.network.load_state_dict(state["network"])
-            self.head.load_state_dict(state["head"])
-            self.auxiliary.load_state_dict(state["auxiliary"])
-            if self.average is not None:
-                self.average.restore(state[AVERAGE])
+                change_identity_rows(state, self.head, self.optimizer, self.head.shard.own_part)
+            for name, module in self._modules().items():
+                module.load_state_dict(state[name])
             restore_optimizer(self.optimizer, state["optimizer"])
             self.meter.restore(state["meter"])
             if "guard" in state:  # nsface 0.3 counted nothing
@@ -270,45 +298,3 @@ class Trainer:
         if step > self.total_steps:
             raise RecipeError(f"the run is at step {step} already, and is to have {self.total_steps}")
         self.step = step
-
-    def _checked_step(self, state: dict[str, Any]) -> int:
-        """The step of `state`. Raises where the shape of a tensor is not that of the same tensor here."""
-        shapes: dict[str, torch.Size] = {}
-        shard, per_identity = self.head.shard, self.head.parameters_by_identity()
-        parts = {"network": self.network, "head": self.head, "auxiliary": self.auxiliary}
-        if self.average is not None:
-            parts[AVERAGE] = self.average.network
-        for part, module in parts.items():
-            shapes |= {f"{part}.{name}": t.shape for name, t in module.state_dict().items()}
-            for name, tensor in state[part].items():
-                expected = shapes.pop(f"{part}.{name}")
-                if part == "head" and shard is not None and name in per_identity:
-                    expected = torch.Size([shard.identities, *expected[1:]])
-                if tensor.shape != expected:
-                    raise ValueError(f"{name}: {tensor.shape}")
-        if shapes:
-            raise ValueError(f"missing: {list(shapes)}")
-        divided = {} if shard is None else {id(p): name for name, p in per_identity.items()}
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        for number, kept in state["optimizer"]["state"].items():
-            parameter, momentum = parameters[number], kept["momentum_buffer"]
-            whole = state["head"][divided[id(parameter)]] if id(parameter) in divided else parameter
-            if momentum is not None and momentum.shape != whole.shape:
-                raise ValueError(f"momentum {number}: {momentum.shape}")
-        if type(state["step"]) is not int or state["step"] < 0:
-            raise ValueError(f"step: {state['step']}")
-        return int(state["step"])
-
-    def _change_identity_rows(self, state: dict[str, Any], change: Callable[[Tensor], Tensor]) -> None:
-        """Apply `change` to every tensor in `state` with one row for each identity, with its momentum."""
-        divided = self.head.parameters_by_identity()
-        for name in divided:
-            state["head"][name] = change(state["head"][name])
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        kept = state["optimizer"]["state"]
-        for number, parameter in enumerate(parameters):
-            if number in kept and any(parameter is weights for weights in divided.values()):
-                kept[number] = {
-                    key: change(value) if isinstance(value, Tensor) else value
-                    for key, value in kept[number].items()
-                }

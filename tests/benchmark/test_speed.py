@@ -37,7 +37,7 @@ def recipe(**changes: Any) -> Recipe:
 
 @pytest.fixture(autouse=True)
 def roofline_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed, "roofline_of", lambda device, dtype: Roofline("fp32", None, 1, 1, 1))
+    monkeypatch.setattr(speed, "roofline_of", lambda *_: Roofline("fp32", None, 1, 1, 1))
 
 
 def test_the_time_of_each_part_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

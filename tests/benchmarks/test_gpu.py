@@ -69,7 +69,7 @@ def test_the_stage_of_extraction(tmp_path: Path) -> None:
 
 
 def test_the_stages_of_speed_and_of_the_classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed, "roofline_of", lambda device, dtype: Roofline("fp32", None, 1, 1, 1))
+    monkeypatch.setattr(speed, "roofline_of", lambda *_: Roofline("fp32", None, 1, 1, 1))
     stages = {name: STAGES[name] for name in ("speed", "classifier")}
     records = frame.run_missing(stages, tmp_path, torch.device("cpu"), 300)
     assert [record["stage"] for record in records] == ["speed", "classifier"]

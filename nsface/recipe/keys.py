@@ -32,6 +32,7 @@ LATER_DEFAULTS: dict[str, Any] = {
     "accumulate": 1,
     "ema": None,
     "classifier_precision": "fp32",
+    "compile": "auto",
 }
 
 

@@ -22,7 +22,7 @@ from nsface.recipe.sections import CompileChoice
 Embed = Callable[[Tensor], Tensor]
 
 # `auto` compiles on a GPU, where a run has so many steps that the minutes of the compilation do not count. On
-# CPUs it does not: there compiled networks are hardly faster, or slower (docs/benchmarks.md).
+# CPUs it does not.
 LONG_RUN = 10_000  # steps
 # The largest relative error, in the L2 norm, of compiled embeddings and gradients against those that are not
 # compiled. Correct kernels are far below; the errors of wrong ones are about 1.

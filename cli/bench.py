@@ -68,6 +68,13 @@ def command() -> None:
     help="Arithmetic of the network: auto, fp32, bf16.",
 )
 @click.option(
+    "--compile",
+    "compilations",
+    metavar="NAMES",
+    callback=several(click.Choice(["auto", "on", "off"])),
+    help="Whether the network is compiled: auto, on, off.",
+)
+@click.option(
     "--batch-size",
     "batch_sizes",
     metavar="NUMBERS",
@@ -153,7 +160,12 @@ def _settings(
         fixed["input.height"], fixed["input.width"] = options["size"]
     fixed = {key: value for key, value in fixed.items() if value is not None}
     fixed |= dict(map(parse_setting, options["changes"]))
-    lists = {"network.name": "networks", "precision": "precisions", "batch_size": "batch_sizes"}
+    lists = {
+        "network.name": "networks",
+        "precision": "precisions",
+        "compile": "compilations",
+        "batch_size": "batch_sizes",
+    }
     varied = {key: options[name] for key, name in lists.items() if options[name]}
     for recipe in recipes:
         for values in itertools.product(*varied.values()):
@@ -165,7 +177,8 @@ def _title(setting: Setting) -> str:
     """What tells a setting from others."""
     recipe = setting.recipe
     size = f"{recipe.input.height}×{recipe.input.width}"
-    return f"{recipe.network.name} {size} {recipe.head.name} {recipe.precision} {recipe.batch_size}"
+    compiled = {"auto": "", "on": " compiled", "off": " not compiled"}[recipe.compile]
+    return f"{recipe.network.name} {size} {recipe.head.name} {recipe.precision} {recipe.batch_size}{compiled}"
 
 
 def _progress(cell: Cell) -> str:

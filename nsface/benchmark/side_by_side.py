@@ -16,7 +16,7 @@ from nsface.benchmark.arcface_style import CLIP_NORM, ArcfaceStyle, ReadyImages
 from nsface.benchmark.generated import default_images, generated_labels, generated_pixels
 from nsface.benchmark.speed import Setting, endless
 from nsface.benchmark.timing import Rate, seconds
-from nsface.device import pick_device
+from nsface.device import pick_device, tf32
 from nsface.images.batches.loader import Loader
 from nsface.ranks import ALONE
 from nsface.recipe.schema import Recipe
@@ -48,7 +48,7 @@ class Comparison:
 
     Attributes:
         agreement: of the peer with nsface, both in float32, before anything is timed.
-        rates: by way: "nsface bf16", "arcface-style fp16".
+        rates: by way: "nsface bf16", "nsface bf16, compile: off", "arcface-style fp16".
         errors: why a way has no rate, in one line each.
     """
 
@@ -75,7 +75,7 @@ def compare(setting: Setting, own: Sequence[Recipe], peers: Sequence[str], pairs
 
     Args:
         setting: the network, head, batch and device of all; its seconds are shared by all ways.
-        own: recipes for nsface, which differ from that of `setting` in its precision or its step.
+        own: recipes for nsface, which differ from that of `setting` in its precision or compilation.
         peers: precisions of the peer, of `PEER_TYPES`.
         pairs: blocks of each way.
     """
@@ -92,7 +92,7 @@ def compare(setting: Setting, own: Sequence[Recipe], peers: Sequence[str], pairs
             loader = Loader(pixels, labels, make_sampler(one, labels), one.augmentation, 0, device)
             return steps_of(make_trainer(clipped(one), setting.identities, loader, device, ALONE))
 
-        ways[f"nsface {one.precision}"] = begin
+        ways[way_of(one)] = begin
     for name in peers:
 
         def begin_peer(stack: ExitStack, dtype: torch.dtype = PEER_TYPES[name]) -> Steps:
@@ -104,6 +104,12 @@ def compare(setting: Setting, own: Sequence[Recipe], peers: Sequence[str], pairs
     with ExitStack() as stack:
         rates, errors = by_turns(device, ways, stack, recipe.batch_size, setting.seconds, pairs)
     return Comparison(found, rates, errors)
+
+
+def way_of(recipe: Recipe) -> str:
+    """What a way of nsface to train is called."""
+    compiled = "" if recipe.compile == "auto" else f", compile: {recipe.compile}"
+    return f"nsface {recipe.precision}{compiled}"
 
 
 def clipped(recipe: Recipe) -> Recipe:
@@ -180,7 +186,7 @@ def agreement(recipe: Recipe, identities: int, pixels: Tensor, labels: Any) -> A
         pixels: uint8, B × H × W × 3, on the device.
         labels: int64, of shape (B,).
     """
-    content = recipe.model_dump() | {"precision": "fp32", "augmentation": {"mirror": False}}
+    content = recipe.model_dump() | {"precision": "fp32", "augmentation": {"mirror": False}, "compile": "off"}
     content["optimizer"]["clip_norm"] = None
     content["head"].pop("sample_rate", None)
     exact = Recipe.model_validate(content)
@@ -190,7 +196,7 @@ def agreement(recipe: Recipe, identities: int, pixels: Tensor, labels: Any) -> A
     trainer = make_trainer(exact, identities, loader, device, ALONE)
     ready = ReadyImages(pixels.cpu(), labels, exact.input)
     with (
-        torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        tf32(False, device),
         ArcfaceStyle(exact, identities, ready, device, torch.float32) as peer,
     ):
         peer.network.load_state_dict(trainer.network.state_dict())

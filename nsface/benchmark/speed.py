@@ -69,6 +69,7 @@ class Setting:
             "width": recipe.input.width,
             "head": recipe.head.name,
             "precision": recipe.precision,
+            "compile": recipe.compile,
             "batch_size": recipe.batch_size,
             "identities": self.identities,
         }
@@ -83,6 +84,7 @@ class Measurement:
         pixels: bytes of its pixels, all in the memory of the device.
         images_per_second: of the whole training.
         without_loader: the same with one batch again and again, which is neither gathered nor augmented.
+        compilation: whether the network was compiled, and why not where it was to be.
         first_step: seconds of the first step, with the compilation where there is one.
         steps: steps that were timed.
         parts: seconds of a step by part (`PARTS`), each a median; measured apart from the speed.
@@ -97,6 +99,7 @@ class Measurement:
     pixels: int
     images_per_second: Rate
     without_loader: Rate
+    compilation: dict[str, Any]
     first_step: float
     steps: int
     parts: dict[str, float]
@@ -214,6 +217,7 @@ def _train(
         "pixels": images * recipe.input.height * recipe.input.width * 3,
         "images_per_second": rates,
         "without_loader": rates_held,
+        "compilation": trainer.compile().describe(),
         "first_step": first_step,
         "steps": count,
         "parts": {part: statistics.median(durations[part]) for part in PARTS},

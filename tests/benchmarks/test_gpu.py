@@ -16,7 +16,7 @@ from torch import Tensor
 from nsface.auxiliary import AUXILIARY
 from nsface.benchmark import speed
 from nsface.benchmark.classifier import ClassifierCost
-from nsface.benchmark.gpu import arithmetic, classifiers, frame, runs
+from nsface.benchmark.gpu import arithmetic, classifiers, compiled, frame, runs
 from nsface.benchmark.gpu import speed as gpu_speed
 from nsface.benchmark.gpu.frame import Check, Stage, each, faults
 from nsface.benchmark.gpu.place import SMALL, Found, Place, Scale
@@ -68,6 +68,26 @@ def test_the_stage_of_extraction(tmp_path: Path) -> None:
     assert min(found["network_images_per_second"], found["extraction_images_per_second"]) > 0
 
 
+def test_the_stage_of_compilation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network, **_: usual(network, backend="aot_eager"))
+    assert main(["--stage", "compile", "--out", str(tmp_path), "--device", "cpu"]) == 0
+    checks = json.loads((tmp_path / "compile.json").read_text())["checks"]
+    assert list(checks) == ["equal", "compiled_waits", "compiled_resumed"]
+    for found in checks["equal"]["found"].values():
+        for part in ("embeddings", "gradients"):
+            assert found["compiled"][part] <= 2 * found["uncompiled"][part]
+    assert checks["compiled_resumed"]["found"]["bf16"] == {"stopped_after": 3}
+
+
+def test_a_compiled_network_that_differs_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda network, **_: lambda images: network(images) * (1 + 1e-4))
+    found: Found = {}
+    compiled.equal(place, found)
+    (wrong,) = faults(found)
+    assert wrong.startswith("sphereface-4, fp32, compiled: embeddings, gradients: above the tolerance")
+
+
 def test_the_stages_of_speed_and_of_the_classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "roofline_of", lambda *_: Roofline("fp32", None, 1, 1, 1))
     stages = {name: STAGES[name] for name in ("speed", "classifier")}
@@ -76,31 +96,36 @@ def test_the_stages_of_speed_and_of_the_classifier(tmp_path: Path, monkeypatch: 
     assert [faults(record["checks"]) for record in records] == [[], []]
     assert all(record["passed"] == len(record["checks"]) for record in records)
     checks = {name: entry["found"] for record in records for name, entry in record["checks"].items()}
-    assert list(checks["fastest"]) == ["casia-softmax, bf16, batch 8", "casia-iresnet50, bf16, batch 8"]
+    assert list(checks["fastest"]) == [
+        f"{name}, bf16, compile {choice}, batch 8" for choice in ("auto", "off") for name in gpu_speed.RECIPES
+    ]
     cells = checks["fastest"] | checks["grid"]
-    assert len(cells) == 2 * 2 * 2  # networks, precisions and batches
+    assert len(cells) == 2 * 2 * 2 * 2  # networks, precisions, compiled or not, and batches
     for cell in cells.values():
         assert cell["images_per_second"]["median"] > 0
         assert "loader share < 3 %" in cell["aims"]
     for found in checks["peer"].values():
         assert set(found["ratios"]) == {
-            f"nsface {own} / arcface-style {other}" for own in ("bf16", "fp32") for other in ("bf16", "fp32")
+            f"nsface {own} / arcface-style {other}"
+            for own in ("bf16", "bf16, compile: off", "fp32, compile: off")
+            for other in ("bf16", "fp32")
         }
     for found in checks["losses"].values():
         assert len(found["bf16"]) == len(found["fp32"]) == SMALL.speed.steps
         assert found["bf16"] != found["fp32"]
+        assert found["bf16"] == found["bf16, compiled"]  # `auto` compiles nothing on a CPU
     assert [found["head"] for found in checks["million"].values()] == ["softmax", "arcface"]
     assert len(checks["sizes"]) == 3 * 2 * len(SMALL.speed.classifiers)
 
 
 def test_a_precision_with_other_losses_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(recipe: Recipe, identities: int, steps: int, images: int | None) -> list[float]:
-        return [2.0, 1.03 if recipe.precision == "bf16" else 1.0]
+        return [2.0, 1.03 if recipe.precision == "bf16" and recipe.compile == "auto" else 1.0]
 
     monkeypatch.setattr(gpu_speed, "losses_of", wrong)
     found: Found = {}
     gpu_speed.losses(place, found)
-    assert faults(found) == [f"{name}: bf16 is off by 1.0 %" for name in gpu_speed.RECIPES]
+    assert faults(found) == [f"{name}: bf16, compiled is off by 1.0 %" for name in gpu_speed.RECIPES]
 
 
 def test_memory_beyond_the_limit_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,6 +248,26 @@ def test_what_is_missing_is_completed_and_nothing_is_done_twice(tmp_path: Path) 
     assert frame.run_missing(stages, tmp_path, cpu, 60) == []
     (tmp_path / "two.json").unlink()
     assert frame.run_missing(stages, tmp_path, cpu, 4) == []  # too little time to begin
+
+
+def test_a_stage_that_needs_more_than_is_left_is_for_another_time(tmp_path: Path) -> None:
+    stages = {
+        "first": Stage((Check(fine, 1),), share=1, least=90),
+        "long": Stage((Check(fine, 1),), share=100, least=30),
+        "short": Stage((Check(fine, 1),), share=1, least=10),
+    }
+    cpu = torch.device("cpu")
+    records = frame.run_missing(stages, tmp_path, cpu, 20)
+    # the first has all of it, although it needs more; nothing is taken from it for others
+    assert [(record["stage"], round(60 * record["minutes"])) for record in records] == [
+        ("first", 20), ("short", 20),
+    ]  # fmt: skip
+    (record,) = frame.run_missing(stages, tmp_path, cpu, 40)
+    assert (record["stage"], round(60 * record["minutes"])) == ("long", 40)
+    (tmp_path / "first.json").unlink()
+    (tmp_path / "short.json").unlink()
+    records = frame.run_missing(stages, tmp_path, cpu, 400)
+    assert [round(60 * record["minutes"]) for record in records] == [200, 400]
 
 
 def test_a_record_of_other_versions_is_not_completed(tmp_path: Path) -> None:

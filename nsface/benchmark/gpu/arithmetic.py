@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
@@ -17,6 +17,7 @@ from nsface.arguments import own_arguments
 from nsface.auxiliary import AUXILIARY
 from nsface.benchmark.gpu.frame import each
 from nsface.benchmark.gpu.place import Found, Place, compared
+from nsface.device import tf32
 from nsface.heads import HEADS, DisturbLabel, Head, other_identities
 from nsface.heads.noise import Noise
 from nsface.networks import build
@@ -35,43 +36,37 @@ MOST_EXTRA = 2 * GIB  # of memory, beyond weights, gradient and momentum, at a m
 def networks(place: Place, found: Found) -> None:
     """Forward and backward pass of every network against float64 on the CPU."""
 
-    def passed(network: nn.Module, images: Tensor, classifier: Tensor) -> dict[str, list[Tensor]]:
-        embeddings = network(images).to(classifier.dtype)
-        labels = torch.arange(len(images), device=images.device) % len(classifier)
-        torch.autograd.backward(F.cross_entropy(embeddings @ classifier.T, labels))
-        gradients = [p.grad for p in network.parameters() if p.grad is not None]
-        return {"embeddings": [embeddings], "gradients": gradients}
-
     def one(name: str) -> Found:
         torch.manual_seed(0)
         height, width = place.scale.images
         network = build(name, height=height, width=width, embedding_size=8).train()
         images, classifier = torch.rand(8, 3, height, width) * 2 - 1, torch.randn(5, 8)
-        exact = passed(deepcopy(network).double(), images.double(), classifier.double())
+        doubled = deepcopy(network).double()
+        exact = passed(doubled, doubled, images.double(), classifier.double())
         result: Found = {}
         for precision, (embeddings, gradients) in NETWORK_TOLERANCES.items():
             there = deepcopy(network).to(place.device).to(memory_format=torch.channels_last)
             last = images.to(place.device).contiguous(memory_format=torch.channels_last)
             with (
-                tf32(precision != "fp32"),
+                tf32(precision != "fp32", place.device),
                 torch.autocast(place.device.type, torch.bfloat16, precision == "bf16"),
             ):
-                mine = passed(there, last, classifier.to(place.device))
+                mine = passed(there, there, last, classifier.to(place.device))
             result[precision] = compared(mine, exact, {"embeddings": embeddings, "gradients": gradients})
         return result
 
     each(found, {name: partial(one, name) for name in place.scale.networks})
 
 
-@contextmanager
-def tf32(allowed: bool) -> Iterator[None]:
-    """Let convolutions round to TF32, which is PyTorch's default on CUDA, or not."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
+def passed(
+    network: nn.Module, embed: Callable[[Tensor], Tensor], images: Tensor, classifier: Tensor
+) -> dict[str, list[Tensor]]:
+    """Embeddings, by `embed`, and the gradients of all weights of `network`, under a softmax loss."""
+    embeddings = embed(images).to(classifier.dtype)
+    labels = torch.arange(len(images), device=images.device) % len(classifier)
+    torch.autograd.backward(F.cross_entropy(embeddings @ classifier.T, labels))
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    return {"embeddings": [embeddings], "gradients": gradients}
 
 
 def heads(place: Place, found: Found) -> None:

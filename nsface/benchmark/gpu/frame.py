@@ -52,10 +52,16 @@ class Check:
 
 @dataclass(frozen=True)
 class Stage:
-    """Checks in the order in which they are worth having, and the share of the time of all stages."""
+    """Checks in the order in which they are worth having.
+
+    Attributes:
+        share: of the time of all stages.
+        least: seconds without which it is not worth beginning, unless it is the first that is missing.
+    """
 
     checks: tuple[Check, ...]
     share: float
+    least: float = LEAST_SECONDS
 
 
 def each(
@@ -96,7 +102,8 @@ def run_missing(
 ) -> list[Found]:
     """Run every stage of which `out` has no complete record, in their order, within `seconds` together.
 
-    Checks that need `data` which are not there are left for another time.
+    Each has its share of the time, and at least what it needs to be worth beginning. A stage for which that
+    is not left is for another time, and so is a check that needs `data` which are not there.
 
     Returns:
         The records of the stages that were run. What was not begun for want of time is in none of them.
@@ -105,11 +112,12 @@ def run_missing(
     missing = [name for name in stages if unfinished(stages[name], read(out / f"{name}.json"), data)]
     records = []
     for number, name in enumerate(missing):
-        left = end - time.monotonic()
-        if left < LEAST_SECONDS:
-            break
-        share = stages[name].share / sum(stages[later].share for later in missing[number:])
-        records.append(run_stage(name, stages[name], out, device, share * left, True, data))
+        left, stage = end - time.monotonic(), stages[name]
+        if left < (stage.least if number else LEAST_SECONDS):
+            continue
+        share = stage.share / sum(stages[later].share for later in missing[number:])
+        given = min(left, max(share * left, stage.least))
+        records.append(run_stage(name, stage, out, device, given, True, data))
     return records
 
 

@@ -31,7 +31,7 @@ class SpeedScale:
         identities, images: of the trainings; None: as `nsface.benchmark.speed.Setting` says.
         batches: sizes, the most telling first.
         seconds: that each speed is measured for.
-        steps: whose losses are compared.
+        steps, steps_batch: whose losses are compared, and the images of each.
         classifiers: numbers of identities of the classifiers that are measured alone.
         changes: of the recipes.
     """
@@ -41,6 +41,7 @@ class SpeedScale:
     batches: tuple[int, ...] = (512, 256, 1024)
     seconds: float = 5.0
     steps: int = 200
+    steps_batch: int = 128
     classifiers: tuple[int, ...] = (10_000, 100_000, 1_000_000, 4_000_000)
     changes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -90,15 +91,23 @@ class FastScale:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is done: networks, size of their images, of the training set, and of the large classifier."""
+    """How much is done.
+
+    Attributes:
+        networks: that are compared with float64, at the size of `images`.
+        compiled: networks that are compiled, at the size of `faces`.
+        faces, identities, per_identity, batch: of the training sets.
+        classes: identities, embedding size and batch of the large classifier.
+    """
 
     networks: tuple[str, ...] = tuple(NETWORKS)
+    compiled: tuple[str, ...] = ("sphereface-20", "iresnet-18")
     images: tuple[int, int] = (49, 47)
     faces: tuple[int, int] = (112, 96)
     identities: int = 32
     per_identity: int = 32
     batch: int = 64
-    classes: tuple[int, int, int] = (1_000_000, 512, 512)  # identities, embedding size, batch
+    classes: tuple[int, int, int] = (1_000_000, 512, 512)
     speed: SpeedScale = SpeedScale()
     cifar: CifarScale = CifarScale()
     faces_table: FacesScale = FacesScale()
@@ -116,13 +125,14 @@ _SMALL_TRAINING = {"network.channels": 2, "network.embedding_size": 8, "batch_si
 _TWO_EPOCHS = {"schedule.warmup": 0, "epochs": 2, "optimizer.learning_rate": 0.01}
 SMALL = Scale(
     networks=("light-resnet", "sphereface-4"),
+    compiled=("sphereface-4",),
     images=(17, 21),
     faces=(24, 16),
     identities=4,
     per_identity=8,
     batch=8,
     classes=(1000, 16, 8),
-    speed=SpeedScale(20, 64, (8, 4), 0.05, 4, (50, 1000), _SMALL_RECIPE),
+    speed=SpeedScale(20, 64, (8, 4), 0.05, 4, 4, (50, 1000), _SMALL_RECIPE),
     cifar=CifarScale(channels=2, steps=4, batch=4, seeds=2, processes=1),
     faces_table=FacesScale({**_SMALL_TRAINING, "epochs": 2}, seeds=1, processes=1),
     fast=FastScale(8, 4, 8, 0.1, 4, 4, (2,), {**_SMALL_TRAINING, **_TWO_EPOCHS}),

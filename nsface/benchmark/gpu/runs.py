@@ -36,31 +36,32 @@ from nsface.training.trainer import Trainer
 
 def waits(place: Place, found: Found) -> None:
     """Whole training steps, of every form of the data and every head, in which the host never waits."""
-
-    def steps(form: str, **changes: Any) -> Found:
-        chosen = recipe(place, log_every=10**6, epochs=100, **changes)
-        source, images, labels, identities = training_set(chosen)
-        with placed(form, place):
-            loader = make_loader(chosen, source, images, labels, place.device, ALONE)
-        network, head = chosen.network.build(chosen.input), build_head(chosen, len(identities))
-        auxiliary = build_auxiliary(chosen, len(identities))
-        dtype = torch.bfloat16 if place.cuda else torch.float32
-        trainer = Trainer(chosen, network, head, auxiliary, loader, place.device, dtype)
-        with loader:
-            run = trainer.run()
-            for _ in range(3):  # what is made once may wait
-                next(run)
-            with nothing_waits(place):
-                for _ in range(6):
-                    next(run)
-        loss = trainer.meter.read()["loss"]
-        return {"steps": 6, "loss": loss} | ({} if np.isfinite(loss) else {"error": "the loss is not finite"})
-
     settings = forms(place)
-    each(found, {form: partial(steps, form, **settings[form]) for form in settings})
+    each(found, {form: partial(unwaiting, place, form, **settings[form]) for form in settings})
     usual = settings["packed pixels"]
-    jobs = {name: partial(steps, "", **usual, head={"name": name}) for name in HEADS}
+    jobs = {name: partial(unwaiting, place, **usual, head={"name": name}) for name in HEADS}
     each(found.setdefault("heads", {}), jobs)
+
+
+def unwaiting(place: Place, form: str = "", **changes: Any) -> Found:
+    """Some steps of a training from data of `form`, in which it is an error to wait."""
+    chosen = recipe(place, log_every=10**6, epochs=100, **changes)
+    source, images, labels, identities = training_set(chosen)
+    with placed(form, place):
+        loader = make_loader(chosen, source, images, labels, place.device, ALONE)
+    network, head = chosen.network.build(chosen.input), build_head(chosen, len(identities))
+    auxiliary = build_auxiliary(chosen, len(identities))
+    dtype = torch.bfloat16 if place.cuda else torch.float32
+    trainer = Trainer(chosen, network, head, auxiliary, loader, place.device, dtype)
+    with loader:
+        run = trainer.run()
+        for _ in range(3):  # what is made once may wait
+            next(run)
+        with nothing_waits(place):
+            for _ in range(6):
+                next(run)
+    loss = trainer.meter.read()["loss"]
+    return {"steps": 6, "loss": loss} | ({} if np.isfinite(loss) else {"error": "the loss is not finite"})
 
 
 @contextmanager
@@ -99,33 +100,32 @@ def trainings(place: Place, found: Found) -> None:
 
 def resumed(place: Place, found: Found) -> None:
     """A run that is stopped in its midst and resumed has the bits of one that was not."""
-    data = {"data": str(faces(place))}
-
-    def one(precision: str) -> Found:
-        chosen = recipe(place, precision=precision, **data)
-        folder = place.folder / precision
-        whole = load_file(train(chosen, folder / "whole"))
-        step, usual = 0, Step.__call__
-
-        def stopping(self: Step, *arguments: Any, **named: Any) -> Any:
-            nonlocal step
-            step += 1
-            if step == 3:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return usual(self, *arguments, **named)
-
-        try:
-            with mock.patch.object(Step, "__call__", stopping):
-                train(chosen, folder / "parts")
-            return {"error": "the run was not stopped"}
-        except Interrupted:
-            parts = load_file(train(chosen, folder / "parts", resume=True))
-        return {"stopped_after": step} | (
-            {} if same(parts, whole) else {"error": "other weights than unstopped"}
-        )
-
+    data = str(faces(place))
     with deterministic():
-        each(found, {precision: partial(one, precision) for precision in ("fp32", "bf16")})
+        each(found, {name: partial(stopped, place, data=data, precision=name) for name in ("fp32", "bf16")})
+
+
+def stopped(place: Place, **changes: Any) -> Found:
+    """Train without a stop, and with one."""
+    chosen = recipe(place, **changes)
+    folder = place.folder / chosen.precision
+    whole = load_file(train(chosen, folder / "whole"))
+    step, usual = 0, Step.__call__
+
+    def stopping(self: Step, *arguments: Any, **named: Any) -> Any:
+        nonlocal step
+        step += 1
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return usual(self, *arguments, **named)
+
+    try:
+        with mock.patch.object(Step, "__call__", stopping):
+            train(chosen, folder / "parts")
+        return {"error": "the run was not stopped"}
+    except Interrupted:
+        parts = load_file(train(chosen, folder / "parts", resume=True))
+    return {"stopped_after": step} | ({} if same(parts, whole) else {"error": "other weights than unstopped"})
 
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:

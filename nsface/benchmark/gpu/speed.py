@@ -21,20 +21,30 @@ LARGEST_DIFFERENCE = 0.01  # relative, of the mean losses of bf16 and fp32
 
 
 def fastest(place: Place, found: Found) -> None:
-    """Both networks as they are meant to be trained: bf16, at the middle batch size."""
-    each(found, cells(place, ["bf16"], place.scale.speed.batches[:1]))
+    """Both networks as they are meant to be trained: bf16, at the middle batch size; and uncompiled."""
+    each(found, first_cells(place))
+
+
+def first_cells(place: Place) -> dict[str, Callable[[], Found]]:
+    """The jobs of `fastest`."""
+    return cells(place, [("bf16", "auto"), ("bf16", "off")], place.scale.speed.batches[:1])
 
 
 def grid(place: Place, found: Found) -> None:
-    """Every other combination of network, precision and batch."""
-    jobs = cells(place, ["bf16", "fp32"], place.scale.speed.batches)
-    for done in cells(place, ["bf16"], place.scale.speed.batches[:1]):
-        del jobs[done]
-    each(found, jobs)
+    """Every other combination of network, precision, compilation and batch."""
+    ways = [(precision, choice) for choice in ("off", "auto") for precision in ("bf16", "fp32")]
+    jobs = cells(place, ways, place.scale.speed.batches)
+    each(found, {name: job for name, job in jobs.items() if name not in first_cells(place)})
 
 
-def cells(place: Place, precisions: list[str], batches: tuple[int, ...]) -> dict[str, Callable[[], Found]]:
-    """A job for each combination, the most telling first."""
+def cells(
+    place: Place, ways: list[tuple[str, str]], batches: tuple[int, ...]
+) -> dict[str, Callable[[], Found]]:
+    """A job for each combination, the most telling first.
+
+    Args:
+        ways: precision and `compile` of the recipe.
+    """
     scale = place.scale.speed
 
     def one(name: str, changes: Found) -> Found:
@@ -46,10 +56,11 @@ def cells(place: Place, precisions: list[str], batches: tuple[int, ...]) -> dict
 
     jobs: dict[str, Callable[[], Found]] = {}
     for batch in batches:
-        for precision in precisions:
+        for precision, choice in ways:
             for name in RECIPES:
-                changes = {"batch_size": batch, "precision": precision}
-                jobs[f"{name}, {precision}, batch {batch}"] = partial(one, name, changes)
+                changes = {"batch_size": batch, "precision": precision, "compile": choice}
+                title = f"{name}, {precision}, compile {choice}, batch {batch}"
+                jobs[title] = partial(one, name, changes)
     return jobs
 
 
@@ -69,7 +80,8 @@ def peer(place: Place, found: Found) -> None:
 
     def one(name: str) -> Found:
         changes = {"head.name": "arcface", "batch_size": scale.batches[0]}
-        own = [chosen(place, name, **changes, precision=precision) for precision in ("bf16", "fp32")]
+        ways = [("bf16", "auto"), ("bf16", "off"), ("fp32", "off")]
+        own = [chosen(place, name, **changes, precision=way, compile=choice) for way, choice in ways]
         setting = Setting(own[0], scale.identities, scale.images, 4 * scale.seconds)
         comparison = compare(setting, own, ["fp16", "fp32"] if place.cuda else ["bf16", "fp32"])
         release(place)
@@ -80,19 +92,21 @@ def peer(place: Place, found: Found) -> None:
 
 
 def losses(place: Place, found: Found) -> None:
-    """The losses of the first steps in bf16 and in fp32."""
+    """The losses of the first steps in fp32 and in bf16, and in bf16 with a compiled network."""
     scale = place.scale.speed
+    ways = {"fp32": ("fp32", "off"), "bf16": ("bf16", "off"), "bf16, compiled": ("bf16", "auto")}
 
     def one(name: str) -> Found:
         result: Found = {}
-        for precision in ("fp32", "bf16"):
-            recipe = chosen(place, name, precision=precision, batch_size=scale.batches[0])
-            result[precision] = losses_of(recipe, scale.identities, scale.steps, scale.images)
+        for way, (precision, choice) in ways.items():
+            recipe = chosen(place, name, precision=precision, compile=choice, batch_size=scale.steps_batch)
+            result[way] = losses_of(recipe, scale.identities, scale.steps, scale.images)
             release(place)
-        means = {precision: sum(values) / len(values) for precision, values in result.items()}
-        off = abs(means["bf16"] / means["fp32"] - 1)
+        means = {way: sum(values) / len(values) for way, values in result.items()}
+        off = {way: abs(means[way] / means["fp32"] - 1) for way in ways if way != "fp32"}
         result |= {"steps": scale.steps, "off": off, "tolerance": LARGEST_DIFFERENCE}
-        return result | ({} if off <= LARGEST_DIFFERENCE else {"error": f"bf16 is off by {100 * off:.1f} %"})
+        wrong = [f"{way} is off by {100 * x:.1f} %" for way, x in off.items() if not x <= LARGEST_DIFFERENCE]
+        return result | ({"error": "; ".join(wrong)} if wrong else {})
 
     each(found, {name: partial(one, name) for name in RECIPES})
 
@@ -103,7 +117,8 @@ def chosen(place: Place, name: str, **changes: Any) -> Recipe:
 
 
 def release(place: Place) -> None:
-    """Give the memory of a GPU back that nothing uses any more."""
+    """Give the memory of a GPU back that nothing uses any more, that of CUDA graphs too."""
     if place.cuda:
+        torch.compiler.reset()
         gc.collect()
         torch.cuda.empty_cache()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nsface.benchmark.gpu.arithmetic import classifier, heads, networks
 from nsface.benchmark.gpu.cifar import cifar10, cifar10_plus
 from nsface.benchmark.gpu.classifiers import million, sizes
+from nsface.benchmark.gpu.compiled import compiled_resumed, compiled_waits, equal
 from nsface.benchmark.gpu.data import CIFAR, FACES
 from nsface.benchmark.gpu.faces import lfw
 from nsface.benchmark.gpu.fast import real, rendered
@@ -24,11 +25,17 @@ STAGES = {
             Check(classifier, 0.15),
         ),
         share=1.5,
+        least=60,
     ),
-    "speed": Stage((Check(fastest, 0.15), Check(peer, 0.25), Check(losses, 0.2), Check(grid, 0.4)), share=3),
-    "classifier": Stage((Check(million, 0.2), Check(sizes, 0.8)), share=1),
-    "cifar": Stage((Check(cifar10_plus, 0.5, CIFAR), Check(cifar10, 0.5, CIFAR)), share=4),
-    "faces": Stage((Check(lfw, 1, FACES),), share=3),
-    "casia-fast": Stage((Check(real, 0.3, FACES), Check(rendered, 0.7)), share=3),
-    "extract": Stage((Check(extraction, 1),), share=0.5),
+    "compile": Stage(
+        (Check(equal, 0.6), Check(compiled_waits, 0.2), Check(compiled_resumed, 0.2)), share=1.5, least=120
+    ),
+    "speed": Stage(
+        (Check(fastest, 0.35), Check(peer, 0.2), Check(losses, 0.2), Check(grid, 0.25)), share=3, least=240
+    ),
+    "classifier": Stage((Check(million, 0.2), Check(sizes, 0.8)), share=1, least=60),
+    "cifar": Stage((Check(cifar10_plus, 0.5, CIFAR), Check(cifar10, 0.5, CIFAR)), share=4, least=120),
+    "faces": Stage((Check(lfw, 1, FACES),), share=3, least=120),
+    "casia-fast": Stage((Check(real, 0.3, FACES), Check(rendered, 0.7)), share=3, least=120),
+    "extract": Stage((Check(extraction, 1),), share=0.5, least=20),
 }

@@ -25,9 +25,10 @@ from nsface.recipe.schema import Optimizer
 from nsface.training.optimizer import make_optimizer
 
 GIB = 2**30
-# Relative L2 error of a network's embeddings, and of the gradient of all its weights. On CPUs sound kernels
-# were within half of these; TF32, which CPUs lack, has 3 bits more than bfloat16.
-NETWORK_TOLERANCES = {"fp32": (1e-4, 1e-2), "tf32": (2e-2, 0.15), "bf16": (0.1, 0.6)}
+# Relative L2 error of a network's embeddings, and of the gradient of all its weights. Sound kernels reach, on
+# CPUs and on GPUs, two thirds of these, with the few images and small maps of this check (vgg-cifar in
+# bfloat16); a gradient that has nothing to do with the right one is off by about 1.4.
+NETWORK_TOLERANCES = {"fp32": (1e-4, 2e-2), "tf32": (2e-2, 0.3), "bf16": (0.15, 0.9)}
 # The same of a head's losses, and of its gradients by features (which are bfloat16 there) and class weights.
 HEAD_TOLERANCES = {"fp32": (1e-4, 1e-3), "bf16": (1e-4, 1e-2)}
 MOST_EXTRA = 2 * GIB  # of memory, beyond weights, gradient and momentum, at a million identities
@@ -39,7 +40,7 @@ def networks(place: Place, found: Found) -> None:
     def one(name: str) -> Found:
         torch.manual_seed(0)
         height, width = place.scale.images
-        network = build(name, height=height, width=width, embedding_size=8).train()
+        network = without_dropout(build(name, height=height, width=width, embedding_size=8)).train()
         images, classifier = torch.rand(8, 3, height, width) * 2 - 1, torch.randn(5, 8)
         doubled = deepcopy(network).double()
         exact = passed(doubled, doubled, images.double(), classifier.double())
@@ -56,6 +57,14 @@ def networks(place: Place, found: Found) -> None:
         return result
 
     each(found, {name: partial(one, name) for name in place.scale.networks})
+
+
+def without_dropout(network: nn.Module) -> nn.Module:
+    """`network`, changed: no device draws the same elements as another."""
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return network
 
 
 def passed(

@@ -28,10 +28,10 @@ STAGES = {
         least=60,
     ),
     "compile": Stage(
-        (Check(equal, 0.6), Check(compiled_waits, 0.2), Check(compiled_resumed, 0.2)), share=1.5, least=120
+        (Check(equal, 0.5), Check(compiled_waits, 0.2), Check(compiled_resumed, 0.3)), share=1.5, least=150
     ),
     "speed": Stage(
-        (Check(fastest, 0.35), Check(peer, 0.2), Check(losses, 0.2), Check(grid, 0.25)), share=3, least=240
+        (Check(fastest, 0.35), Check(peer, 0.25), Check(losses, 0.3), Check(grid, 0.1)), share=3, least=300
     ),
     "classifier": Stage((Check(million, 0.2), Check(sizes, 0.8)), share=1, least=60),
     "cifar": Stage((Check(cifar10_plus, 0.5, CIFAR), Check(cifar10, 0.5, CIFAR)), share=4, least=120),

@@ -107,7 +107,7 @@ def test_the_stages_of_speed_and_of_the_classifier(tmp_path: Path, monkeypatch: 
     for found in checks["peer"].values():
         assert set(found["ratios"]) == {
             f"nsface {own} / arcface-style {other}"
-            for own in ("bf16", "bf16, compile: off", "fp32, compile: off")
+            for own in ("bf16", "bf16, compile: off", "tf32")
             for other in ("bf16", "fp32")
         }
     for found in checks["losses"].values():

@@ -80,7 +80,7 @@ def peer(place: Place, found: Found) -> None:
 
     def one(name: str) -> Found:
         changes = {"head.name": "arcface", "batch_size": scale.batches[0]}
-        ways = [("bf16", "auto"), ("bf16", "off"), ("fp32", "off")]
+        ways = [("bf16", "auto"), ("bf16", "off"), ("tf32", "auto")]
         own = [chosen(place, name, **changes, precision=way, compile=choice) for way, choice in ways]
         setting = Setting(own[0], scale.identities, scale.images, 4 * scale.seconds)
         comparison = compare(setting, own, ["fp16", "fp32"] if place.cuda else ["bf16", "fp32"])

@@ -28,7 +28,7 @@ STAGES = {
         least=60,
     ),
     "compile": Stage(
-        (Check(equal, 0.5), Check(compiled_waits, 0.2), Check(compiled_resumed, 0.3)), share=1.5, least=150
+        (Check(equal, 0.5), Check(compiled_waits, 0.2), Check(compiled_resumed, 0.3)), share=1.5, least=200
     ),
     "speed": Stage(
         (Check(fastest, 0.35), Check(peer, 0.25), Check(losses, 0.3), Check(grid, 0.1)), share=3, least=300

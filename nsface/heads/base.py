@@ -203,6 +203,22 @@ class Head(nn.Module):
                 gradient=(torch.sigmoid(margin) - added_derivative).abs().detach(),
             )
 
+    def logits(self, features: Tensor) -> Tensor:
+        """The logits of `features` (B × D) for all classes, as at test time: without noise or margin, (B, C).
+
+        Raises:
+            ValueError: the class weights are divided among several processes.
+        """
+        if self.shard is not None:
+            raise ValueError("the class weights are divided among several processes")
+        with torch.autocast(features.device.type, enabled=False):
+            features = features if features.dtype == torch.float64 else features.float()
+            weight = self.weight.to(features.dtype)
+            if self.unit_weights:
+                weight = weight * inverse_norm(weight.norm(dim=1))[:, None]
+            bias = None if self.bias is None else self.bias.to(features.dtype)
+            return nn.functional.linear(self._scaled_features(features), weight, bias)
+
     def _scaled_features(self, features: Tensor) -> Tensor:
         """The features as they are multiplied with the class weights."""
         return features

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from nsface.errors import ModelError
 from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.embedding import EmbeddingLayer
+from nsface.networks.mean_image import MeanImage
 from nsface.networks.sizes import pooled_map
 from nsface.networks.vgg_face import stage
 
@@ -36,6 +37,7 @@ class VGGCifar(nn.Module):
         channels: of the first stage, 1 to 4096; the others have 2 and 4 times as many. 64 is the usual width,
             96 that of the CIFAR-100 networks.
         activation: the activation in place of ReLU.
+        mean_image: whether the mean of the training images is subtracted, pixel by pixel.
 
     Raises:
         ModelError: no such activation, images too small, or `channels` out of its range.
@@ -49,11 +51,13 @@ class VGGCifar(nn.Module):
         embedding_size: int = 512,
         channels: int = 64,
         activation: ActivationChoice = "relu",
+        mean_image: bool = False,
     ) -> None:
         super().__init__()
         if not 1 <= channels <= MOST_CHANNELS:
             raise ModelError(f"channels is {channels}; give 1 to {MOST_CHANNELS}")
         rows, columns = pooled_map(height, width, STAGES)
+        self.mean = MeanImage(height, width) if mean_image else nn.Identity()
         widths = [3, *(channels * 2**number for number in range(STAGES))]
         self.stages = nn.Sequential(
             *(stage(inputs, outputs, CONVOLUTIONS, activation) for inputs, outputs in pairwise(widths))
@@ -64,6 +68,6 @@ class VGGCifar(nn.Module):
         nn.init.kaiming_normal_(self.fc.weight, nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.stages(images)
+        maps: Tensor = self.stages(self.mean(images))
         embeddings: Tensor = self.activation(self.bn(self.fc(torch.flatten(maps, 1))))
         return embeddings

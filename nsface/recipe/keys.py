@@ -15,6 +15,7 @@ KEYS_WITHOUT_EFFECT = {
     "checkpoint_minutes",
     "guard.learning",
     "tensorboard",
+    "test_every",
 }
 # keys that came after nsface 0.3, and their defaults, by which runs of then were trained
 LATER_DEFAULTS: dict[str, Any] = {
@@ -33,6 +34,9 @@ LATER_DEFAULTS: dict[str, Any] = {
     "ema": None,
     "classifier_precision": "fp32",
     "compile": "auto",
+    "task": "embedding",
+    "test_every": 1.0,
+    "augmentation.padding": "edge",
 }
 
 

@@ -60,6 +60,8 @@ LATER_KEYS = (
     "ema",
     "classifier_precision",
     "compile",
+    "task",
+    "augmentation.padding",
 )
 
 
@@ -72,6 +74,8 @@ class Recipe(Section):
 
     Attributes:
         data: training faces: folder or tar with one folder an identity, store, .rec, list with labels, …
+        task: "embedding" trains on the images of identities; "classification" on the training part of `data`,
+            whose classes take the place of identities, and tests on its test part.
         exclude: identities (folder names) that are left out, or the path of a file that names one a line (`#`
             starts a remark): what `nsface overlap --exclude` writes. The run folder's recipe has them all.
         cache: folder for decoded pixels, which are read from there; null: in memory.
@@ -97,12 +101,15 @@ class Recipe(Section):
         guard: what is done about steps that are not finite.
         validate: pairs of faces by which the network is scored while it is trained; the first chooses
             best.safetensors.
+        test_every: of a classification, epochs from one test to the next, rounded to whole steps; the last
+            step has one as well.
         checkpoint_minutes: the state is saved when so many minutes have passed since it was, and after each
             epoch; null: after each epoch only.
         tensorboard: whether these lines are written for TensorBoard too, which needs the extra of that name.
     """
 
     data: str | None = None
+    task: Literal["embedding", "classification"] = "embedding"
     exclude: list[str] = Field(default=[])
     cache: str | None = None
     streaming: int | None = Field(default=None, ge=1, le=1024)
@@ -129,6 +136,7 @@ class Recipe(Section):
     log_every: int = Field(default=50, ge=1, le=LARGEST_COUNT)
     guard: Guard = Guard()
     validate: list[Validation] = Field(default=[])  # type: ignore[assignment]
+    test_every: float = Field(default=1.0, gt=0, le=LARGEST_COUNT)
     checkpoint_minutes: float | None = Field(default=10.0, gt=0)
     tensorboard: bool = False
 
@@ -196,6 +204,14 @@ class Recipe(Section):
             raise ValueError(f"schedule.warmup must be shorter than the run ({end})")
         if self.optimizer.nesterov and self.optimizer.momentum == 0:
             raise ValueError("optimizer.nesterov needs optimizer.momentum above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _classifiable(self) -> Recipe:
+        if self.task == "classification":
+            for key, what in (("validate", "pairs of faces"), ("exclude", "identities")):
+                if getattr(self, key):
+                    raise ValueError(f"{key}: a classification has no {what}; leave it out")
         return self
 
     @model_validator(mode="after")

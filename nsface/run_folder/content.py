@@ -56,6 +56,30 @@ class ValidationLine(_Content):
     seconds: Annotated[float, Field(ge=0, le=1e10)] = 0.0
 
 
+class TestLine(_Content):
+    """A line of `test.jsonl`: what the test images of a classification gave after `step` steps.
+
+    Attributes:
+        images: their number.
+        error: the share of them that is classified wrongly; a tie is wrong.
+        loss: the mean cross entropy.
+        probability, saturated: the mean probability of the own class, and the share where it is > 0.999.
+        ece, mce: the expected and the maximum calibration error, in ten bins.
+        seconds: how long it took.
+    """
+
+    step: Count
+    epoch: Float32
+    images: Count
+    error: Share
+    loss: Float32
+    probability: Share
+    saturated: Share
+    ece: Share
+    mce: Share
+    seconds: Annotated[float, Field(ge=0, le=1e10)] = 0.0
+
+
 class Return(_Content):
     """A return of the training to an earlier state: see `nsface.training.guards.returning.Returns`."""
 

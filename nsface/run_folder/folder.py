@@ -16,7 +16,14 @@ from nsface import files
 from nsface.checked import checked
 from nsface.errors import DataError, NsfaceError, RecipeError, shown
 from nsface.files import reason, write_text
-from nsface.run_folder.content import Environment, LogLine, OverlapEntry, ResolvedRecipe, ValidationLine
+from nsface.run_folder.content import (
+    Environment,
+    LogLine,
+    OverlapEntry,
+    ResolvedRecipe,
+    TestLine,
+    ValidationLine,
+)
 from nsface.run_folder.json_lines import finished_lines
 from nsface.untrusted import parse_json
 
@@ -43,6 +50,7 @@ class RunFolder:
             the data, changes of the recipe.
         log_file: `log.jsonl`, a line a logging step.
         validation_file: `validation.jsonl`, a line for each set of each validation.
+        test_file: `test.jsonl`, a line for each test of a classification.
         held_out_file, held_out_pairs_file: `held_out.txt`, the identities that are held out of the training,
             a line each, and `held_out_pairs.txt`, the list of their pairs.
         csv_file: `log.csv`, the same as a table.
@@ -66,6 +74,7 @@ class RunFolder:
         self.environment_file = self.path / "environment.json"
         self.log_file = self.path / "log.jsonl"
         self.validation_file = self.path / "validation.jsonl"
+        self.test_file = self.path / "test.jsonl"
         self.held_out_file = self.path / "held_out.txt"
         self.held_out_pairs_file = self.path / "held_out_pairs.txt"
         self.csv_file = self.path / "log.csv"
@@ -105,6 +114,7 @@ class RunFolder:
         written_with = (
             self.best_model_file,
             self.validation_file,
+            self.test_file,
             self.held_out_file,
             self.held_out_pairs_file,
         )
@@ -256,6 +266,20 @@ class RunFolder:
     def shorten_validation(self, step: int) -> None:
         """Remove from the lines of the validations what came after `step`, as `shorten_log`."""
         self._shorten(self.validation_file, ValidationLine, step)
+
+    def read_tests(self) -> list[dict[str, Any]]:
+        """The lines of the tests of a classification (see `TestLine`), as `read_log`; maybe none.
+
+        Raises:
+            DataError: a line is damaged; file and line are named.
+        """
+        if not os.path.lexists(self.test_file):
+            return []
+        return [line for line, _ in self._lines(self.test_file, TestLine)]
+
+    def shorten_tests(self, step: int) -> None:
+        """Remove from the lines of the tests what came after `step`, as `shorten_log`."""
+        self._shorten(self.test_file, TestLine, step)
 
     def read_held_out(self) -> list[str]:
         """The identities that are held out of the training."""

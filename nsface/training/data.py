@@ -16,6 +16,7 @@ from nsface.images.batches.streaming import StreamingLoader
 from nsface.images.pixel_file import PixelFile
 from nsface.images.pixels import Pixels, load_pixels, stored_pixels
 from nsface.images.sources import Source, numbered, open_source
+from nsface.images.sources.parts_of_sets import open_part
 from nsface.ranks import Ranks
 from nsface.recipe.schema import Recipe
 from nsface.training.held_out import held_out_identities
@@ -26,7 +27,7 @@ Note = Callable[[str], object]
 
 
 def training_set(
-    recipe: Recipe, note: Note | None = None, open_images: Callable[[str], Source] = open_source
+    recipe: Recipe, note: Note | None = None, open_images: Callable[[Recipe], Source] | None = None
 ) -> tuple[Source, list[int], np.ndarray[Any, np.dtype[np.int64]], list[str]]:
     """The images that `recipe` trains with, without those of identities that are excluded or held out.
 
@@ -43,7 +44,7 @@ def training_set(
     """
     if recipe.data is None:
         raise RecipeError("no training images: give --data PATH, or `data:` in the recipe")
-    source = open_images(recipe.data)
+    source = (open_images or images_of)(recipe)
     folders = source.identities
     if "" in folders and not source.labelled:
         stray = source.names[folders.index("")]
@@ -73,6 +74,12 @@ def training_set(
     if note is not None and source.unread_note:
         note(f"note: {source.unread_note}")
     return source, chosen, labels, identities
+
+
+def images_of(recipe: Recipe) -> Source:
+    """The images that `recipe` names: of a classification, those for training."""
+    location = str(recipe.data)
+    return open_part(location, "train") if recipe.task == "classification" else open_source(location)
 
 
 def held_out_images(recipe: Recipe, source: Source) -> dict[str, list[int]]:

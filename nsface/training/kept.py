@@ -9,10 +9,11 @@ import numpy as np
 
 from nsface.images.pixel_file import PixelFile
 from nsface.images.pixels import Pixels
-from nsface.images.sources import Source, open_source
+from nsface.images.sources import Source
 from nsface.ranks import Ranks
 from nsface.recipe.schema import Recipe
-from nsface.training.data import Note, decoded
+from nsface.training.data import Note, decoded, images_of
+from nsface.training.testing import LabelledImages, images_to_test
 from nsface.training.validation_sets import ValidationSet, validation_sets
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
@@ -35,11 +36,14 @@ class Kept:
         self._pixels: tuple[Pixels | PixelFile, Rows] | None = None
         self._validated_by = ""
         self._sets: list[ValidationSet] = []
+        self._tested_by = ""
+        self._test_images: LabelledImages | None = None
 
-    def source(self, location: str) -> Source:
-        """The images at `location`, listed once."""
+    def source(self, recipe: Recipe) -> Source:
+        """The images that `recipe` names, listed once."""
+        location = f"{recipe.task} {recipe.data}"
         if self._source is None or self._location != location:
-            self._location, self._source = location, open_source(location)
+            self._location, self._source = location, images_of(recipe)
         return self._source
 
     def decoded(
@@ -63,3 +67,10 @@ class Kept:
             self._sets = []  # before the others take their memory
             self._sets, self._validated_by = validation_sets(recipe, source, ranks, note), key
         return self._sets
+
+    def test_images(self, recipe: Recipe, classes: list[str]) -> LabelledImages:
+        """As `nsface.training.testing.images_to_test`."""
+        key = f"{recipe.data} {recipe.input} {classes}"
+        if self._test_images is None or key != self._tested_by:
+            self._test_images, self._tested_by = images_to_test(recipe, classes), key
+        return self._test_images

@@ -13,8 +13,8 @@ from nsface.training.interruption import Interruption
 from nsface.training.log import Log
 from nsface.training.progress import Progress
 from nsface.training.saving import Saver
+from nsface.training.scoring import Scoring
 from nsface.training.trainer import Diverged, Line, Trainer
-from nsface.training.validation import Validator
 
 
 class Interrupted(Exception):
@@ -29,7 +29,7 @@ def run_to_end(
     trainer: Trainer,
     run: RunFolder,
     identities: list[str],
-    validator: Validator,
+    validator: Scoring,
     note: Callable[[str], object] | None = None,
     label: str = "",
 ) -> bool:
@@ -59,7 +59,7 @@ def run_to_end(
 
 def go_back(
     trainer: Trainer,
-    validator: Validator,
+    validator: Scoring,
     run: RunFolder,
     why: str,
     note: Callable[[str], object] | None = None,
@@ -89,7 +89,7 @@ def _run(
     trainer: Trainer,
     run: RunFolder,
     identities: list[str],
-    validator: Validator,
+    validator: Scoring,
     note: Callable[[str], object] | None,
     label: str,
 ) -> bool:
@@ -110,9 +110,8 @@ def _run(
             due = validator.due()
             done = validator.validate_if_due(lambda: interruption.requested)
             if due and done:
-                for score in validator.scores.values():
-                    points = {"accuracy": score.accuracy, "auc": score.auc}
-                    log.add_points(f"validation/{score.name}", points, score.step)
+                for group, points, step in validator.points():
+                    log.add_points(group, points, step)
             return done
 
         try:

@@ -15,6 +15,7 @@ from nsface.device import pick_device, pick_precision
 from nsface.errors import NsfaceError, RecipeError, shown
 from nsface.images.batches.loader import BatchLoader
 from nsface.model import Description, save_model
+from nsface.networks.mean_image import MeanImage
 from nsface.ranks import ALONE, Ranks
 from nsface.recipe.schema import Recipe
 from nsface.run_folder import RunFolder
@@ -33,8 +34,10 @@ from nsface.training.initial import InitialModel
 from nsface.training.kept import Kept
 from nsface.training.loop import run_to_end
 from nsface.training.resuming import check_data, check_folder, claimed, finished, recorded_environment
+from nsface.training.scoring import Scoring
 from nsface.training.summary import record_peak_memory, run_summary
 from nsface.training.tensorboard import check_installed
+from nsface.training.testing import ClassificationTests
 from nsface.training.trainer import Trainer
 from nsface.training.validation import Validator
 from nsface.weightless import weightless
@@ -93,7 +96,11 @@ def train(
     with enough_memory(lambda _: advice_on_weights(recipe, len(identities))):
         trainer = make_trainer(recipe, len(identities), loader, device, ranks)
     description = describe_model(recipe, len(identities))
-    validator = Validator(trainer, run, sets, description, note)
+    validator: Scoring
+    if recipe.task == "classification":
+        validator = ClassificationTests(trainer, run, kept.test_images(recipe, identities))
+    else:
+        validator = Validator(trainer, run, sets, description, note)
     if initial is not None:
         data["init"] = initial.copy_into(trainer.network, trainer.head, identities, note)
     with enough_memory(lambda error: advice_on_batch(trainer, run.latest_checkpoint, error)):
@@ -121,7 +128,7 @@ def train(
     return run.model_file
 
 
-def restore(trainer: Trainer, validator: Validator, state: dict[str, Any]) -> None:
+def restore(trainer: Trainer, validator: Scoring, state: dict[str, Any]) -> None:
     """Let a training and its validations continue from the state in a checkpoint.
 
     Raises:
@@ -133,7 +140,7 @@ def restore(trainer: Trainer, validator: Validator, state: dict[str, Any]) -> No
 
 
 def check_possible(recipe: Recipe, ranks: Ranks) -> None:
-    """Refuse heads and batches that cannot be divided, and compilation on several ranks."""
+    """Refuse heads and batches that cannot be divided, and what is for a single process."""
     with weightless():
         build_head(recipe, ranks.count + 1, ranks)
     if recipe.accumulate > 1 and recipe.batch_size % (ranks.count * recipe.accumulate):
@@ -147,6 +154,10 @@ def check_possible(recipe: Recipe, ranks: Ranks) -> None:
             f"compile: a network is compiled where one process trains it, not {ranks.count} ranks; give "
             "compile: auto, or off"
         )
+    if recipe.task == "classification" and ranks.count > 1:
+        raise RecipeError(
+            f"task: a classification trains in one process, not in {ranks.count} ranks; leave torchrun out"
+        )
     check_batch(recipe)
 
 
@@ -158,7 +169,22 @@ def make_trainer(
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
     network, head = recipe.network.build(recipe.input), build_head(recipe, identities, ranks)
     auxiliary = build_auxiliary(recipe, identities)
+    set_mean_image(recipe, network, loader)
     return Trainer(recipe, network, head, auxiliary, loader, device, dtype, ranks)
+
+
+def set_mean_image(recipe: Recipe, network: nn.Module, loader: BatchLoader) -> None:
+    """Give a network that subtracts the mean image that of the training images.
+
+    Raises:
+        RecipeError: they are decoded while the training runs.
+    """
+    for module in network.modules():
+        if isinstance(module, MeanImage):
+            mean = loader.mean_image()
+            if mean is None:
+                raise RecipeError("network.mean_image: needs all images in memory; leave streaming out")
+            module.image.copy_(recipe.input.normalise(mean[None])[0])
 
 
 def record_start(

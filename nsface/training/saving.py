@@ -19,8 +19,8 @@ from nsface.training.guards.returning import GOOD
 from nsface.training.host_copy import HostCopy, may_be_copied, size_of
 from nsface.training.initial import IDENTITIES
 from nsface.training.log import Log
+from nsface.training.scoring import Scoring
 from nsface.training.trainer import Diverged, Trainer
-from nsface.training.validation import Validator
 
 
 class Saver:
@@ -50,7 +50,7 @@ class Saver:
         run: RunFolder,
         log: Log,
         identities: list[str],
-        validator: Validator,
+        validator: Scoring,
         note: Callable[[str], object] | None = None,
     ) -> None:
         self._validator = validator

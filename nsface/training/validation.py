@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -156,6 +156,11 @@ class Validator:
     def text(self) -> str:
         """The last scores, for the progress: `, lfw 88.51 ± 0.42 %`; '' before the first."""
         return "".join(f", {score}" for score in self._in_order())
+
+    def points(self) -> Iterator[tuple[str, dict[str, float], int]]:
+        """The last scores for curves: group, numbers by name, step."""
+        for score in self.scores.values():
+            yield f"validation/{score.name}", {"accuracy": score.accuracy, "auc": score.auc}, score.step
 
     def summary(self) -> list[str]:
         """A line about the scores of the last and of the best state; none without validations."""

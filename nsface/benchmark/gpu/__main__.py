@@ -25,8 +25,9 @@ loss against float64 on the CPU, in float32, TF32 and bfloat16; no step waits fo
 from every form of the data, whose weights must have the same bits; a resumed run has the same bits; memory of
 the classifier in blocks at a million identities. The numbers beside the tolerances are relative L2 errors.
 
-Stage `compile`: two networks, compiled and not, against float64; no step of a compiled training waits for the
-device; a compiled run that is stopped and resumed has the same bits. Most of its three minutes are compilations.
+Stage `compile`: two networks, compiled and not, against float64; no step of a compiled training waits for
+the device; a compiled run that is stopped and resumed has the same bits. Most of its three minutes are
+compilations.
 
 Stage `speed`: trainings of CASIA-WebFace's size, SphereFace-20 and iResNet-50 in bfloat16 and float32 at
 three batch sizes, compiled and not, as `nsface bench train` measures them; their steps beside those of a loop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,8 +17,9 @@ class Augmentation(BaseModel):
 
     Attributes:
         mirror: left and right are exchanged with a probability of one half.
-        shift: the image moves by a whole number of pixels, uniform in [−shift, shift] on either axis; what
-            enters at an edge repeats the edge.
+        shift: the image moves by a whole number of pixels, uniform in [−shift, shift] on either axis.
+        padding: what enters at an edge then: "edge" repeats the edge, "zero" is black, as a random crop from
+            an image that is padded with zeros.
         rotation: the image turns about its middle by an angle uniform in [−rotation, rotation] degrees.
         zoom: the image grows by a factor uniform in [1 − zoom, 1 + zoom]. Rotation and zoom together are one
             bilinear resampling; what enters at an edge repeats the edge.
@@ -34,6 +36,7 @@ class Augmentation(BaseModel):
 
     mirror: bool = True
     shift: int = Field(default=0, ge=0, le=1024)
+    padding: Literal["edge", "zero"] = "edge"
     rotation: float = Field(default=0.0, ge=0, le=180)
     zoom: float = Field(default=0.0, ge=0, lt=1)
     brightness: float = Field(default=0.0, ge=0, lt=1)
@@ -100,11 +103,14 @@ def _mirror_and_shift(images: Tensor, settings: Augmentation, generator: torch.G
         offsets = torch.randint(
             -settings.shift, settings.shift + 1, (2, batch, 1), device=device, generator=generator
         )
-        rows = (rows + offsets[0]).clamp(0, height - 1)
-        columns = (columns + offsets[1]).clamp(0, width - 1)
+        rows, columns = rows + offsets[0], columns + offsets[1]
+    inside_rows, inside_columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
     # one gather does both: pixel (i, r, c) of the result is pixel (i, rows[i, r], columns[i, c])
     which = torch.arange(batch, device=device)
-    moved: Tensor = images[which[:, None, None], rows[:, :, None], columns[:, None, :]]
+    moved: Tensor = images[which[:, None, None], inside_rows[:, :, None], inside_columns[:, None, :]]
+    if settings.shift and settings.padding == "zero":
+        outside = (rows != inside_rows)[:, :, None] | (columns != inside_columns)[:, None, :]
+        moved.masked_fill_(outside[..., None], 0)
     return moved
 
 

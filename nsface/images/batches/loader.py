@@ -76,6 +76,10 @@ class BatchLoader(ABC):
             labels = self._labels[chosen.to(self._device, non_blocking=True)]
             yield augment(images, self._augmentation, self._generator), labels
 
+    def mean_image(self) -> Tensor | None:
+        """The mean of all images, float32, 3 × H × W in [0, 255], on the CPU; None if they are not kept."""
+        return None
+
     @abstractmethod
     def _pixels(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield for each batch the indices of its images, and the pixels of its part.
@@ -123,6 +127,12 @@ class Loader(BatchLoader):
     def _pixels(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         for chosen in self._sampler.epoch(epoch, first):
             yield chosen, self._gathered(self._rows[chosen[self._part]])
+
+    def mean_image(self) -> Tensor:
+        total = torch.zeros((), dtype=torch.int64, device=self._labels.device)
+        for rows in self._rows.split(_BLOCK):
+            total = total + self._gathered(rows).sum(dim=0, dtype=torch.int64)  # exact in any order
+        return (total.double() / len(self._rows)).permute(2, 0, 1).float().cpu()
 
     def _gathered(self, rows: Tensor) -> Tensor:
         store, pinned = self._store, self._device.type == "cuda"

@@ -198,3 +198,25 @@ def test_rotation_repeats_the_edge() -> None:
     images = torch.full((50, HEIGHT, WIDTH, 3), 90, dtype=torch.uint8)
     result = run(images, Augmentation(mirror=False, rotation=45, zoom=0.5))
     assert torch.allclose(result, torch.tensor(90.0))
+
+
+def test_what_enters_is_black_as_in_a_crop_of_a_padded_image() -> None:
+    images = torch.randint(1, 256, (40, 5, 7, 3), dtype=torch.uint8)
+    settings = Augmentation(mirror=False, shift=2, padding="zero")
+    found = augment(images, settings, torch.Generator().manual_seed(0)).permute(0, 2, 3, 1)
+    padded = torch.nn.functional.pad(images, (0, 0, 2, 2, 2, 2))
+    crops = [(top, left) for top in range(5) for left in range(5)]
+    seen = set()
+    for image, result in zip(padded, found, strict=True):
+        matching = [
+            (top, left)
+            for top, left in crops
+            if torch.equal(image[top : top + 5, left : left + 7].float(), result)
+        ]
+        assert len(matching) == 1
+        seen |= set(matching)
+    assert len(seen) > 15  # of 25 places
+    # the same numbers are drawn as where the edge is repeated
+    edge = augment(images, Augmentation(mirror=False, shift=2), torch.Generator().manual_seed(0))
+    inside = found.permute(0, 3, 1, 2) != 0
+    assert torch.equal(edge[inside], found.permute(0, 3, 1, 2)[inside])

@@ -47,6 +47,7 @@ COMMANDS = {
     "saturation": "Show how far the samples saturated in training runs.",
     "runs": "List training runs: what differs, scores, means over seeds, and tests.",
     "report": "Write an HTML page about runs and their scores.",
+    "reproduce": "Train a table of the Noisy Softmax paper anew, beside the published one.",
     "bench": "Measure how fast trainings are on this machine, and where their time goes.",
     "demo": "Run the whole job once on rendered faces: train twice, extract, score, report.",
     "doctor": "Show versions and devices, and whether PyTorch computes correctly here.",

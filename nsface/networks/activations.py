@@ -221,9 +221,19 @@ def _relu(channels: int) -> nn.Module:
     return nn.ReLU(inplace=True)
 
 
+def _tanh(channels: int) -> nn.Module:
+    return nn.Tanh()
+
+
+def _hard_tanh(channels: int) -> nn.Module:
+    return nn.Hardtanh()
+
+
 ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "relu": _relu,
     "prelu": PReLU,
+    "tanh": _tanh,
+    "hard-tanh": _hard_tanh,
     "nan-tanh": partial(OutputNoise, hard=TANH, half_normal=False),
     "nan-sigmoid": partial(OutputNoise, hard=SIGMOID, half_normal=False),
     "nah-tanh": partial(OutputNoise, hard=TANH, half_normal=True),

@@ -11,9 +11,9 @@ import numpy as np
 
 from nsface.benchmark.gpu.frame import described
 from nsface.benchmark.gpu.place import Found, Place
-from nsface.benchmark.gpu.pool import at_once
 from nsface.images.sources import open_source
 from nsface.images.store.packing import pack
+from nsface.pool import at_once
 
 BASELINE = "softmax"
 ARMS: dict[str, dict[str, Any]] = {

@@ -1,10 +1,11 @@
-"""Jobs in several processes at once, which one GPU serves by turns: a small network leaves it idle mostly."""
+"""Jobs in several processes at once: on the cores of a CPU, or on a GPU that a small network leaves idle."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import partial
@@ -18,12 +19,15 @@ Outcome = Callable[[], Result]
 
 
 def at_once(
-    function: Callable[[Given], Result], jobs: Mapping[str, Given], processes: int
+    function: Callable[[Given], Result], jobs: Mapping[str, Given], processes: int, patience: float = 0.0
 ) -> Generator[tuple[str, Outcome[Result]], None, None]:
     """Call `function` with what each of `jobs` gives, in their order, so many at a time.
 
     With one process, everything is done in this one. Otherwise `function` must be importable by its name, and
-    the processes are ended when the iteration ends or is closed.
+    the processes are ended when the iteration ends or is closed before that.
+
+    Args:
+        patience: seconds that processes have to end by themselves after SIGTERM, before they are killed.
 
     Yields:
         The name of each job that has ended, and what returns its result or raises its error.
@@ -43,8 +47,14 @@ def at_once(
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 yield names[future], future.result
-    except BaseException:  # the time is over: nobody waits for what is being computed
-        for worker in list((pool._processes or {}).values()):
+    except BaseException:  # nobody waits for what is being computed
+        workers = list((pool._processes or {}).values())
+        end = time.monotonic() + patience
+        for worker in workers:
+            if patience:
+                worker.terminate()
+        for worker in workers:
+            worker.join(max(0.0, end - time.monotonic()))
             worker.kill()
         raise
     finally:

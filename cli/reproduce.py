@@ -1,0 +1,117 @@
+"""`nsface reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nsface.cli.completion import complete_key
+from nsface.cli.output import command_line, emit, json_option, say, terminal_width
+from nsface.cli.seeds import parsed_seeds
+
+if TYPE_CHECKING:
+    from nsface.reproduce.tables import ScaleName
+
+
+@click.group(name="reproduce")
+def command() -> None:
+    """Train a table of the Noisy Softmax paper anew, and show it beside the published one.
+
+    All arms of a table have the same budget, seeds, order of images and augmentation. The same command goes
+    on where it was stopped.
+
+    \b
+    Examples:
+      nsface reproduce mnist --data MNIST --out runs/mnist --quick
+      nsface reproduce cifar10+ --data cifar10.tar --out runs/cifar10 --seeds 0-4
+    """
+
+
+def _parsed_arms(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def _table_command(name: str, title: str) -> click.Command:
+    """The command of a table of images in classes."""
+
+    @click.option(
+        "--data",
+        metavar="PATH",
+        required=True,
+        help="The folder of the data set as torchvision keeps it, or images in train/CLASS/ and test/CLASS/.",
+    )
+    @click.option(
+        "--out", metavar="DIR", required=True, type=click.Path(path_type=Path), help="Folder of all runs."
+    )
+    @click.option("--quick", "scale", flag_value="quick", help="A narrow network and few steps: minutes.")
+    @click.option(
+        "--full", "scale", flag_value="full", help="Network and schedule at the size of the paper's: a GPU."
+    )
+    @click.option(
+        "--seeds", metavar="LIST", callback=parsed_seeds, help="Train with these seeds: 0-4, or 0,3,7."
+    )
+    @click.option(
+        "--arms", metavar="NAMES", callback=_parsed_arms, help="Train these arms, with commas between them."
+    )
+    @click.option(
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(1, 256),
+        help="Trainings at once.  [default: one for each core, at most four; with CUDA four]",
+    )
+    @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to train.")
+    @click.option(
+        "--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16"]), help="Arithmetic of the network."
+    )
+    @click.option(
+        "--set",
+        "settings",
+        metavar="KEY=VALUE",
+        multiple=True,
+        shell_complete=complete_key,
+        help="Change any key of the recipe, for all arms.",
+    )
+    @json_option
+    def run(
+        data: str,
+        out: Path,
+        scale: ScaleName | None,
+        seeds: tuple[int, ...] | None,
+        arms: tuple[str, ...] | None,
+        jobs: int | None,
+        settings: tuple[str, ...],
+        json_to: str | None,
+        **options: str | None,
+    ) -> None:
+        from nsface.recipe.text import parse_setting
+        from nsface.reproduce.running import reproduce
+        from nsface.training.loop import Interrupted
+
+        given = {key: value for key, value in {"data": data, **options}.items() if value is not None}
+        given |= dict(map(parse_setting, settings))
+        try:
+            found = reproduce(
+                name, out, given, scale=scale or "reduced", seeds=seeds, arms=arms, processes=jobs,
+                note=say, command=command_line(),
+            )  # fmt: skip
+        except Interrupted as interruption:
+            raise click.Abort(str(interruption)) from interruption
+        emit(found.to_json(), found.text(terminal_width()), json_to)
+
+    run.__doc__ = f"""Errors on {title}.
+
+    Without --quick or --full, a reduced size is trained, which takes hours on a CPU. The results are in DIR:
+    results.json, results.md, results.html, and a run folder for each training.
+    """
+    return click.command(name=name)(run)
+
+
+for _name, _title in (
+    ("mnist", "MNIST"),
+    ("cifar10", "CIFAR-10"),
+    ("cifar10+", "CIFAR-10+ (mirrored and shifted images)"),
+    ("cifar100", "CIFAR-100"),
+):
+    command.add_command(_table_command(_name, _title))

@@ -25,8 +25,8 @@ import nsface.training.run  # what is loaded here is not loaded by each process
 
 torch.optim.SGD([torch.zeros(1, requires_grad=True)])  # which loads the compiler, used or not
 
-LONGEST = 300.0
-"""Seconds in which a command, or a rank whose other rank was killed, must have ended."""
+LONGEST = 300.0  # seconds in which a command must have ended
+SURVIVING = 15.0  # seconds after the death of a rank in which others end by themselves, if they had met it
 SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -89,26 +89,39 @@ class Command:
         return time.monotonic() - begun
 
     def kill(self, ranks: Collection[int]) -> bool:
-        """Kill these ranks, and return when all have ended, in whichever way; false if nothing was killed."""
+        """Kill these ranks, and return when all have ended; false if they had ended by then.
+
+        Ranks that still wait for the dead one to come are stopped as their launcher would stop them.
+        """
         running = self.running()
         victims = [self.processes[rank] for rank in ranks if self.processes[rank] in running]
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
-        self.end()
+        self._wait(SURVIVING)
+        for waiting in self.running():
+            os.kill(waiting, signal.SIGTERM)
+        self._wait(SURVIVING)
         return any(self._ends.get(victim) == -signal.SIGKILL for victim in victims)
+
+    def hung(self) -> list[str]:
+        """A line for each process that has not ended."""
+        return [f"process {process} does not end" for process in self.running()]
 
     def end(self) -> list[str]:
         """Return when all processes have ended; a line for each that has not ended well."""
-        deadline = time.monotonic() + LONGEST
-        while self.running() and time.monotonic() < deadline:
-            time.sleep(0.005)
-        faults = [f"process {process} did not end in {LONGEST:g} seconds" for process in self.running()]
+        self._wait(LONGEST)
+        faults = self.hung()
         statuses = {status for status in self._ends.values() if status}
         if statuses:
             self._messages.seek(0)
             last = self._messages.read().strip().split("\n")[-1]
             faults.append(f"ended with {', '.join(map(str, sorted(statuses)))}: {last}")
         return faults
+
+    def _wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self.running() and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def __enter__(self) -> Command:
         return self

@@ -64,7 +64,7 @@ SETTINGS = {
     "one-process": Setting(),
     "two-ranks": Setting(ranks=2),
     "streaming": Setting({"streaming": 2}),
-    "validation": Setting({"validate": {"held_out": 4, "every": 0.5}}),
+    "validation-ema": Setting({"validate": {"held_out": 4, "every": 0.5}, "ema": 0.9}),
 }
 
 
@@ -163,6 +163,7 @@ class Killing:
                 if not self._kill(training, run, moment, start, total):
                     outcome.faults += training.end()
                     break
+                outcome.faults += training.hung()
             outcome.kills[moment] += 1
             outcome.half_written += being_written(run) and not before
             try:

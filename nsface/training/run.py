@@ -119,8 +119,9 @@ def train(
         with enough_memory(lambda error: advice_on_batch(trainer, run.latest_checkpoint, error)), loader:
             kept.stopped = run_to_end(trainer, run, identities, validator, note, kept.label)
         if ranks.first:
-            save_model(run.model_file, trainer.model(), description)
             record_peak_memory(run, device)
+            # last: where it is whole, nothing is left to be done by a run that was killed and is resumed
+            save_model(run.model_file, trainer.model(), description)
             if note is not None:
                 for line in [*run_summary(run), *validator.summary()]:
                     note(line)

@@ -138,3 +138,32 @@ def test_one_image_a_batch_cannot_be_normalised_over(faces: Path, tmp_path: Path
     assert train(
         recipe(faces, batch_size=1, iterations=1, epochs=None, network={"name": "sphereface-4"}), tmp_path
     )
+
+
+@pytest.mark.parametrize(
+    ("last", "name"), [("record_peak_memory", "environment.json"), ("save_model", "model.safetensors")]
+)
+def test_what_a_run_leaves_that_is_killed_as_it_ends_is_replaced(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, name: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*arguments: Any) -> None:
+        place = tmp_path / "killed" / name
+        (place.parent / f".{name}.part0{place.suffix}").write_text("half")
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, last, killed)
+        with pytest.raises(Killed):
+            train(recipe(faces), tmp_path / "killed")
+    train(recipe(faces), tmp_path / "killed", resume=True)
+    train(recipe(faces), tmp_path / "whole")
+    one, other = (
+        sorted(str(path.relative_to(tmp_path / run)) for path in (tmp_path / run).rglob("*"))
+        for run in ("killed", "whole")
+    )
+    assert one == other
+    whole = (tmp_path / "whole" / "model.safetensors").read_bytes()
+    assert (tmp_path / "killed" / "model.safetensors").read_bytes() == whole

@@ -20,9 +20,9 @@ from nsface.benchmark.gpu.data import Data, unpacked
 from nsface.benchmark.gpu.fast import curve
 from nsface.benchmark.gpu.frame import OutOfTime
 from nsface.benchmark.gpu.place import SMALL, Found, Place
-from nsface.pool import at_once
 from nsface.errors import DataError
 from nsface.images.sources import open_source
+from nsface.pool import at_once
 from nsface.recipe.schema import Recipe
 from nsface.training.run import train
 

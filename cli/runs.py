@@ -24,7 +24,8 @@ from nsface.errors import DataError, listing
     "--sort",
     metavar="COLUMN",
     shell_complete=complete_column,
-    help="Sort by this column: scores and speed with the highest first.  [default: by path]",
+    help="Sort by this column: scores and speed with the highest first, errors with the lowest.  "
+    "[default: by path]",
 )
 @json_option
 def command(folders: tuple[Path, ...], against: str | None, sort: str | None, json_to: str | None) -> None:

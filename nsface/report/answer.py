@@ -113,11 +113,13 @@ def _claims(pair: Pair, rendered: bool) -> list[str]:
 
 
 def _claim(row: Row, names: tuple[str, str], rendered: bool) -> str:
-    """One difference with its certainty, the higher system less the lower."""
+    """One difference with its certainty: the higher system less the lower, or by how much the better one is
+    better, be that less of an error."""
     found = row.difference
     higher = row.better if row.better is not None else int(found.difference < 0)
     points = f"{percent(abs(found.difference))} points"
-    certainty = _certainty(found, higher)
+    lower = row.better is not None and row.lower_is_better
+    certainty = _certainty(found, 1 - higher if lower else higher)
     values = found.values and (percent(found.values[higher]), percent(found.values[1 - higher]))
     if row.better is not None:
         figures = f"{values[0]} % against {values[1]} %; " if values else ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from nsface.report.classification import test_plots
 from nsface.report.plots import THRESHOLDS, Plot, System, result_plots
 from nsface.report.svg import render
 from nsface.report.training_plots import LOSS, SATURATION, training_plots
@@ -15,7 +16,10 @@ from nsface.results import Result
 if TYPE_CHECKING:
     from nsface.report.runs import Run
 
-__all__ = ["LOSS", "SATURATION", "Chart", "chart", "result_charts", "training_charts", "validation_charts"]
+__all__ = [
+    "LOSS", "SATURATION", "Chart", "chart", "result_charts", "test_charts", "training_charts",
+    "validation_charts",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,11 @@ def training_charts(runs: Sequence[Run], fields: Mapping[str, str]) -> list[Char
 def validation_charts(runs: Sequence[Run]) -> list[Chart]:
     """A chart against epochs for each validation."""
     return [chart(plot) for plot in validation_plots(runs)]
+
+
+def test_charts(runs: Sequence[Run]) -> list[Chart]:
+    """A chart of the error on the test images of classifications; none where no run has tests."""
+    return [chart(plot) for plot in test_plots(runs)]
 
 
 def result_charts(name: str, results: Mapping[int, tuple[str, Result]]) -> list[Chart]:

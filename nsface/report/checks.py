@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nsface.errors import listing
+from nsface.report.classification import KEY, is_classification
 from nsface.report.runs import Run
 from nsface.run_folder import troubles
 
@@ -20,14 +21,16 @@ def find_checks(runs: Sequence[Run]) -> list[str]:
 
 
 def _lines(run: Run) -> list[str]:
-    lines = _overlap(run)
+    classes = is_classification(run)
+    lines = [] if classes else _overlap(run)
+    whose = "classes" if classes else "identities"
     images, identities = (run.environment.get(key) for key in ("images", "identities"))
     excluded = len(run.recipe.get("exclude") or [])
     if images and identities:
         rendered = " rendered" if run.environment.get("rendered") else ""
         lines.insert(
             0,
-            f"trained on {images:,}{rendered} images of {identities:,} identities, {excluded} excluded"
+            f"trained on {images:,}{rendered} images of {identities:,} {whose}, {excluded} excluded"
             + (f", {run.held_out} held out to validate on" if run.held_out else ""),
         )
     lines += troubles(run.log, run.environment)
@@ -41,6 +44,7 @@ def _unofficial(run: Run) -> list[str]:
     found = {
         key: [figure.name for figure in result.headlines() if not figure.official]
         for key, result in run.results.items()
+        if key != KEY
     }
     return [f"{', '.join(names)} ({key}.json)" for key, names in found.items() if names]
 

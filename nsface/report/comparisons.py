@@ -21,7 +21,7 @@ from nsface.results import (
     TemplateVerification,
     Verification,
 )
-from nsface.results.official import RENDERED, TITLES, headline_differences
+from nsface.results.official import CHOSEN_BY_TEST, LOWER_IS_BETTER, RENDERED, TITLES, headline_differences
 from nsface.results.values import plain
 
 LEVEL = 0.05  # of the tests that an answer rests on
@@ -63,7 +63,12 @@ class Row:
             return None
         low, high = found.interval
         chance = low <= 0 <= high or high - low < _NO_WIDTH or (found.p is not None and found.p >= LEVEL)
-        return None if chance else 0 if low > 0 else 1
+        return None if chance else int((low > 0) == self.lower_is_better)
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the system with the smaller value is the better one."""
+        return self.difference.what in LOWER_IS_BETTER
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,7 @@ def _over_seeds(systems: Sequence[System]) -> list[Pair]:
 
 def _seed_rows(first: System, second: System, key: str) -> list[Row]:
     result = first.results(key)[0]
-    names = [figure.name for figure in result.figures()]
+    names = [figure.name for figure in result.figures() if figure.name not in CHOSEN_BY_TEST]
     chosen = headline_differences(names)
     rows = []
     for name in names:

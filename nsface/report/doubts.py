@@ -8,6 +8,7 @@ from typing import Any
 
 from nsface.errors import joined, listing
 from nsface.recipe.text import dotted
+from nsface.report.classification import is_classification
 from nsface.report.comparisons import Pair, can_be_compared
 from nsface.report.published import MEASURED_BY
 from nsface.report.runs import Run
@@ -128,7 +129,7 @@ def _overlap(systems: Sequence[System], pairs: Sequence[Pair]) -> Iterator[str]:
     """Whether people of the training set are known not to be in the test sets."""
     if not measured_keys(systems):
         return
-    if unchecked := _of(systems, lambda run: not run.overlap):
+    if unchecked := _of(systems, lambda run: not run.overlap and not is_classification(run)):
         yield (
             f"{_names(unchecked)}: it was never checked whether people of the training set are in the test "
             "sets too; if some are, scores are too high. To check, run nsface overlap."
@@ -161,10 +162,11 @@ def _tests(systems: Sequence[System], pairs: Sequence[Pair]) -> Iterator[str]:
             f"{_names(single)}: trained with one seed{' each' if len(systems) > 1 else ''}. A difference is "
             "one between these networks; whether other seeds would give it too is not known."
         )
+    classes = all(is_classification(run) for system in systems for run in system.runs)
     if any(row.over_seeds for row in rows):
         yield (
-            "Tests over seeds know the chance of training, not that of the test set: on other people the "
-            "difference may be another."
+            "Tests over seeds know the chance of training, not that of the test set: on other "
+            f"{'images' if classes else 'people'} the difference may be another."
         )
     if len(rows) > 1:
         yield (

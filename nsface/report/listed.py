@@ -11,6 +11,7 @@ from typing import Any
 
 from nsface.errors import DataError, shown
 from nsface.recipe.keys import with_defaults
+from nsface.report.classification import classification_results
 from nsface.report.runs import Run, read_results
 from nsface.results import Figure, Result
 from nsface.results.text import WIDTH, mean_and_spread, named_values
@@ -48,7 +49,8 @@ class Listed:
     """A run, read without torch and without the whole of its log.
 
     Attributes:
-        run: with the newest lines of its log alone; its results include the last of each validation.
+        run: with the newest lines of its log alone; its results include the last of each validation, and
+            the tests of a classification.
         state: `finished`, `running` (a process holds the folder), `diverged` or `interrupted`.
         step: steps done, as logged.
         total: steps of the whole run; None where no line of the log says yet how many an epoch has.
@@ -95,7 +97,7 @@ def read_listed(folder: Path, name: str, note: Callable[[str], object]) -> Liste
 
     Args:
         name: what to call it.
-        note: called with a line about each result, or file of validations, that cannot be read.
+        note: called with a line about each result, or file of validations or tests, that cannot be read.
 
     Raises:
         DataError: recipe, environment or log are damaged.
@@ -108,6 +110,7 @@ def read_listed(folder: Path, name: str, note: Callable[[str], object]) -> Liste
     results = read_results(place, lambda error: note(str(error)))
     try:
         results |= {one.protocol: one for one in map(_validated, place.read_validation())}  # the last counts
+        results |= classification_results(place.read_tests())
     except DataError as error:
         note(str(error))
     run = Run(folder, name, recipe, text, environment, log, results)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ from nsface.report.charts import (
     SATURATION,
     Chart,
     result_charts,
+    test_charts,
     training_charts,
     validation_charts,
 )
 from nsface.report.checks import find_checks
+from nsface.report.classification import is_classification
 from nsface.report.comparisons import find_pairs
 from nsface.report.inspections import Inspection, facts
 from nsface.report.provenance import find_provenance
@@ -119,6 +122,8 @@ def render(
         saturation=training_charts(drawn, SATURATION),
         validation=validation_scores(runs),
         validated=validation_charts(drawn),
+        tested=test_charts(drawn),
+        classes=all(is_classification(run) for run in runs),
         recipes=rows_of([_recipe(system) for system in systems], differing=True),
         environments=differing,
         common=common,
@@ -136,7 +141,8 @@ def render_page(template: str, **values: Any) -> str:
     return readable.encode("utf-8", "backslashreplace").decode()
 
 
-def _environment() -> Environment:
+@cache
+def _environment() -> Environment:  # which keeps its templates, once they are compiled
     environment = Environment(
         loader=PackageLoader("nsface", "report"),
         autoescape=True,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from nsface.report.classification import KEY
 from nsface.report.runs import Run
 from nsface.run_folder import RunFolder
 
@@ -37,7 +38,7 @@ def find_provenance(runs: Sequence[Run], command: str, now: datetime) -> Provena
 
 def _file_of(run: Run, key: str) -> Path:
     """The file in which the result called `key` lies."""
-    return run.folder / f"{key.partition(': ')[0]}.json"
+    return run.folder / (KEY if key == KEY else f"{key.partition(': ')[0]}.json")
 
 
 def _written(path: Path) -> datetime | None:

@@ -50,7 +50,7 @@ def fields(runs: Sequence[Listed], scores: Sequence[Column]) -> list[Field]:
     ]
     for column in scores:
         values = [value_of(one.run.results.get(column.key), column.figure) for one in runs]
-        found.append(Field(column.title, values, list(map(percent, values)), highest_first=True))
+        found.append(Field(column.title, values, list(map(percent, values)), column.highest_first))
     seconds = [one.run.environment.get("seconds") or None for one in runs]
     speeds = [one.images_per_second for one in runs]
     found += [
@@ -65,7 +65,8 @@ def fields(runs: Sequence[Listed], scores: Sequence[Column]) -> list[Field]:
 
 
 def sorted_by(title: str | None, runs: list[Listed], scores: Sequence[Column]) -> list[Listed]:
-    """`runs` sorted by the column `title`, scores and speeds with the highest first; those without it last.
+    """`runs` sorted by the column `title`, scores and speeds with the highest first, errors and all else with
+    the lowest; those without it last.
 
     Raises:
         RecipeError: no such column.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nsface.errors import DataError, joined, listing, shown
+from nsface.report.classification import ClassificationTest
 from nsface.report.comparisons import FEWEST_SEEDS
 from nsface.report.listed import DIVERGED, FINISHED, Listed, Validated, differing_keys, differs, read_listed
 from nsface.report.run_fields import fields, sorted_by
@@ -17,8 +18,10 @@ from nsface.report.scores import Column, score_columns
 from nsface.report.seed_tests import OverSeeds, SeedTest, find_baseline, tests_against
 from nsface.report.systems import System, find_systems, value_of
 from nsface.report.tables import DASH, ends, p_value, percent
+from nsface.results.official import CHOSEN_BY_TEST
 from nsface.results.text import columns, wrapped
 
+_IN_TRAINING = (Validated, ClassificationTest)
 _LEGEND = (
     "accuracy and scores in per cent; loss and accuracy are of the training, in the last line of its log"
 )
@@ -134,12 +137,12 @@ class RunTable:
     def _is_official(self, column: Column) -> bool:
         """Whether all runs have the score on official lists: only then may it be compared with others'.
 
-        Of validations while training this is not known.
+        Of validations and tests while training this is not known.
         """
         return all(
             figure.official
             for one in self.runs
-            if (result := one.run.results.get(column.key)) and not isinstance(result, Validated)
+            if (result := one.run.results.get(column.key)) and not isinstance(result, _IN_TRAINING)
             for figure in result.figures()
             if figure.name == column.figure
         )
@@ -231,7 +234,8 @@ def read_run_table(
     scores = score_columns(groups)
     several = len(groups) > 1 and any(len(group.runs) > 1 for group in groups)
     baseline = find_baseline(groups, against) if several or against is not None else None
-    tests = tests_against(baseline, groups, scores) if baseline else []
+    tested = [column for column in scores if column.figure not in CHOSEN_BY_TEST]
+    tests = tests_against(baseline, groups, tested) if baseline else []
     return RunTable(sorted_by(sort, runs, scores), unreadable, groups, scores, baseline, tests)
 
 

@@ -1,9 +1,9 @@
 """What a report reads: run folders, and the results of evaluations in them.
 
 Of a folder that `nsface train` wrote (`nsface.run_folder`) the recipe, the environment, the log, the scores
-of validations and the record of `nsface overlap --run`; and every `*.json` that has the key `protocol`, as
-`eval-*` and `compare` write with `--json`. Curves and the worst errors are in those results too
-(`nsface.results.curves`), so neither embeddings nor images are needed.
+of validations, the tests of a classification and the record of `nsface overlap --run`; and every `*.json`
+that has the key `protocol`, as `eval-*` and `compare` write with `--json`. Curves and the worst errors are in
+those results too (`nsface.results.curves`), so neither embeddings nor images are needed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from nsface.errors import DataError, shown
 from nsface.recipe.keys import held_out
+from nsface.report.classification import classification_results
 from nsface.results import AllProtocols, Result, read_result
 from nsface.run_folder import OverlapEntry, RunFolder
 from nsface.untrusted import parse_json
@@ -36,6 +37,8 @@ class Run:
             their title.
         overlap: what `nsface overlap --run` recorded, an entry a test set that was compared.
         validation: what the network scored while it was trained (`nsface.run_folder.content.ValidationLine`).
+        tests: the tests of a classification (`nsface.run_folder.content.TestLine`), whose last and best are a
+            result too.
     """
 
     folder: Path
@@ -47,6 +50,7 @@ class Run:
     results: dict[str, Result]
     overlap: list[OverlapEntry] = field(default_factory=list)
     validation: list[dict[str, Any]] = field(default_factory=list)
+    tests: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def held_out(self) -> int:
@@ -82,6 +86,7 @@ def _read(folder: Path, name: str) -> Run:
     run = RunFolder(folder)
     text, recipe = run.read_recipe()
     environment = run.read_environment()
+    tests = run.read_tests()
     return Run(
         folder=folder,
         name=name,
@@ -89,9 +94,10 @@ def _read(folder: Path, name: str) -> Run:
         text=text,
         environment=environment,
         log=run.read_log(),
-        results=read_results(run),
+        results=read_results(run) | classification_results(tests),
         overlap=list(run.read_overlap().values()),
         validation=run.read_validation(),
+        tests=tests,
     )
 
 

@@ -10,7 +10,7 @@ from nsface.report.published import MEASURED_BY, PUBLISHED, Published
 from nsface.report.systems import System, measured_keys
 from nsface.report.tables import EMPTY, Cell, Table, cell_of, what_spread_is
 from nsface.results import Figure, VerificationSets
-from nsface.results.official import HEADLINES
+from nsface.results.official import HEADLINES, LOWER_IS_BETTER
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,11 @@ class Column:
     key: str
     figure: str
     title: str
+
+    @property
+    def highest_first(self) -> bool:
+        """Whether more of it is better."""
+        return self.figure not in LOWER_IS_BETTER
 
     def cell(self, system: System) -> Cell:
         """What `system` reached."""
@@ -60,7 +65,7 @@ def find_scores(systems: Sequence[System]) -> Scores:
 def score_columns(systems: Sequence[System]) -> list[Column]:
     """A column for each headline with a value, called by its protocol too where the name is not its own."""
     found: dict[tuple[str, str], str] = {}
-    own_names = set(HEADLINES)
+    own_names = {*HEADLINES, *LOWER_IS_BETTER}
     for key in measured_keys(systems):
         for result in (result for system in systems for result in system.results(key)):
             sets = isinstance(result, VerificationSets)  # all of which papers compare, by their names

@@ -52,6 +52,7 @@ class SeedTest:
         seeds: how many both have in common; of each, where the test is not paired.
         found: the difference with the test of the means over seeds; None where there are too few seeds.
         p_holm: its p, corrected for all tests against the baseline; None where there is no p.
+        highest_first: whether more of the score is better.
     """
 
     group: str
@@ -59,6 +60,7 @@ class SeedTest:
     seeds: tuple[int, ...]
     found: Difference | None
     p_holm: float | None = None
+    highest_first: bool = True
 
     @property
     def verdict(self) -> str:
@@ -69,7 +71,7 @@ class SeedTest:
             return "no spread"
         if self.p_holm >= LEVEL:
             return "chance"
-        return "better" if self.found.difference > 0 else "worse"
+        return "better" if (self.found.difference > 0) == self.highest_first else "worse"
 
     def to_json(self) -> dict[str, Any]:
         """The object in `differences` of `nsface runs --json`."""
@@ -132,4 +134,4 @@ def _test(group: System, baseline: System, column: Column) -> SeedTest | None:
         (common,) if common >= FEWEST_SEEDS or first.keys() == second.keys() else (len(first), len(second))
     )
     found = compare_seeds(column.title, first, second) if min(seeds) >= FEWEST_SEEDS else None
-    return SeedTest(group.name, column.title, seeds, found)
+    return SeedTest(group.name, column.title, seeds, found, highest_first=column.highest_first)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from nsface.report.axis import Axis
+from nsface.report.axis import Axis, ratio_axis
 from nsface.report.plots import FEW, Plot, Series
 from nsface.reproduce.arms import ARMS
 from nsface.reproduce.outcomes import Line, Outcome, Reproduction
@@ -140,9 +140,8 @@ def _axis(curve: Curve, series: Sequence[Series]) -> Axis:
     edges = [edge for one in series for band in one.band for edge in band] or means
     if curve.scale == "whole":
         return Axis("", 0.0, 1.0, per_cent=True)
-    positive = [y for y in means if y > 0]
-    if curve.scale == "log" and positive:
-        return Axis("", 0.9 * min(positive), 1.1 * max(positive), log=True, per_cent=curve.share)
+    if curve.scale == "log":
+        return ratio_axis("", means, per_cent=curve.share)
     low, high = min(0.0, *edges), max(*edges, *means)
     if curve.share:
         low, high = 0.0, min(1.0, high)

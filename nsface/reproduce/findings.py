@@ -40,10 +40,10 @@ def claims(found: Reproduction) -> list[str]:
     for arm in found.arms:
         if seeds := found.diverged(arm):
             of = f"{len(seeds)} of {counted(len(found.of(arm)), 'training')}"
-            named = joined([str(seed) for seed in seeds])
+            one = len(seeds) == 1
+            named = f"{'seed' if one else 'seeds'} {joined([str(seed) for seed in seeds])}"
             made.append(
-                f"{ARMS[arm].title}: {of} diverged ({'seed' if len(seeds) == 1 else 'seeds'} {named}), and "
-                "are in no mean."
+                f"{ARMS[arm].title}: {of} diverged ({named}), and {'is' if one else 'are'} in no mean."
             )
     return made
 

@@ -128,6 +128,19 @@ def _is_decided(key: str, decided: set[str]) -> bool:
     return any(f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.") for other in decided)
 
 
+def check_folders(jobs: Sequence[Job]) -> None:
+    """Refuse folders that could not be written, or that hold runs by other recipes.
+
+    Raises:
+        NsfaceError: with the folder.
+    """
+    for job in jobs:
+        try:
+            check_folder(job.recipe, RunFolder(job.folder), resume=True)
+        except RecipeError as error:  # nobody has given --resume
+            raise RecipeError(str(error).removeprefix("--resume: ")) from error
+
+
 def train_all(
     jobs: Sequence[Job],
     processes: int = 1,
@@ -147,8 +160,7 @@ def train_all(
         NsfaceError: as by `train`; a folder that cannot be used is refused before anything is trained.
         Interrupted: a signal came; every run that was going on has saved its state.
     """
-    for job in jobs:
-        check_folder(job.recipe, RunFolder(job.folder), resume=True)
+    check_folders(jobs)
     todo = [job for job in jobs if not job.ended]
     processes = min(processes, len(jobs))
     threads = _threads_of_each(jobs, processes)

@@ -16,11 +16,12 @@ from nsface.files import check_folder, make_folder, reason, write_text
 from nsface.recipe.schema import load_recipe
 from nsface.report.svg_file import document
 from nsface.reproduce.curves import plots
-from nsface.reproduce.jobs import Job, cores, jobs_of, train_all
+from nsface.reproduce.jobs import Job, check_folders, cores, jobs_of, train_all
 from nsface.reproduce.markdown import markdown
 from nsface.reproduce.outcomes import Reproduction, read_outcomes
 from nsface.reproduce.page import html
 from nsface.reproduce.tables import TABLES, ScaleName
+from nsface.results.values import plain
 from nsface.run_folder import RunFolder
 
 MOST_JOBS = 4  # at once, unless another number is given
@@ -88,6 +89,7 @@ def reproduce(
         write_results(folder, found(), command)
 
     check_folder(folder)
+    check_folders(jobs)
     with locked(folder):
         if any(job.ended for job in jobs):
             write()  # it may have been stopped between the end of a training and this
@@ -97,7 +99,7 @@ def reproduce(
 
 def write_results(folder: Path, found: Reproduction, command: str | None) -> None:
     """Write `results.json`, and the pages and figures about it."""
-    content = found.to_json() | ({"command": command} if command else {})
+    content = plain(found.to_json()) | ({"command": command} if command else {})
     figures = [("Errors", plots(found, "errors")), ("Saturation", plots(found, "saturation"))]
     make_folder(folder / FIGURES)
     for _, several in figures:

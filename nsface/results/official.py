@@ -17,12 +17,18 @@ TITLES = {
     "pairs": "Your own pairs",
     "threshold": "Calibrated threshold",
     "all": "All protocols",
+    "classification": "Classification",
 }
 
 RENDERED = ", rendered faces"  # the end of the title of what was measured on such
 
 HEADLINES = ("LFW", "Rank-1", "DIR at FAR 1 %", "FGLFW", "YTF")  # figures that papers compare
 DIFFERENCES = ("accuracy", "Rank-1", "DIR at FAR 1 %", "TAR at FAR 0.01 %")  # those that are spoken of
+TEST_ERROR, BEST_TEST_ERROR = "test error", "best test error"  # of a classification
+LOWER_IS_BETTER = (TEST_ERROR, BEST_TEST_ERROR, "ECE", "MCE")  # among the figures of results
+CHOSEN_BY_TEST = (
+    BEST_TEST_ERROR,
+)  # figures too low or too high to be tested: the test data have chosen them
 
 PAIRS = {"lfw": 6000, "fglfw": 6000, "ytf": 5000}
 

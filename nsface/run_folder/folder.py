@@ -190,6 +190,8 @@ class RunFolder:
             values = read_resolved(text, _MOST_ALIASED)
         except RecipeError as error:
             raise DataError(f"{where}: {shown(error)}; train again") from error
+        if not isinstance(values, dict):
+            raise DataError(f"{where}: not a recipe; train again")
         return text, checked(ResolvedRecipe, values, str(self.recipe_file), "train again")
 
     def write_recipe(self, recipe: Recipe) -> None:

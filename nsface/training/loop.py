@@ -77,6 +77,7 @@ def go_back(
     validator.restore(state)
     trainer.restore(state)
     trainer.returns.restore(before)
+    trainer.returns.at_good_state = False  # it is kept already, and the newest state may be a later one
     line = trainer.returns.add(step, trainer.step, why)
     if trainer.ranks.first:
         run.write_environment(run.read_environment() | {"returns": trainer.returns.made})

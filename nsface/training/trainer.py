@@ -138,7 +138,7 @@ class Trainer:
                 finite.
         """
         self.compile()
-        logged, since = self.step, time.perf_counter()
+        logged, since, self.seconds_beside = self.step, time.perf_counter(), 0.0
         while self.step < self.total_steps:
             epoch, first = divmod(self.step, self.loader.batches_per_epoch)
             for images, labels in self.loader.epoch(epoch, first):

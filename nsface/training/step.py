@@ -39,7 +39,8 @@ class Taken:
         losses = {"loss": self.output.loss.detach().mean()}
         losses |= {f"{name} loss": loss.detach() for name, loss in self.auxiliary_losses.items()}
         values = {name: float(x) for name, x in (losses | {"norm of the gradient": self.norm}).items()}
-        return next(f"the {name} is {x}" for name, x in values.items() if not math.isfinite(x))
+        broken = (f"the {name} is {x}" for name, x in values.items() if not math.isfinite(x))
+        return next(broken, "the sum of the losses is not finite")
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class Validator:
         if not self._sets or not self._trainer.ranks.first:
             return
         self._run.shorten_validation(self._trainer.step - self.due())
-        names = {one.name for one in self._sets}
+        names, self.scores = {one.name for one in self._sets}, {}
         for line in self._run.read_validation():
             if line["name"] in names:
                 self.scores[line["name"]] = Score(**{key: line[key] for key in line.keys() & _FIELDS})

@@ -26,8 +26,10 @@ from nsface.run_folder import RunFolder
 from nsface.training.best import Best
 from nsface.training.checkpoint import load_checkpoint
 from nsface.training.loop import Interrupted
+from nsface.training.progress import Progress
 from nsface.training.run import train
 from nsface.training.saving import Saver
+from nsface.training.trainer import Trainer
 from nsface.training.validation import Validator
 
 Line = dict[str, Any]
@@ -375,3 +377,20 @@ def test_embeddings_that_are_not_finite_end_the_training(
     with pytest.raises(NsfaceError, match="embeddings of the network are not finite at step 6; no state had"):
         train(recipe(faces, validate={"images": str(faces), "pairs": str(lfw_list)}), tmp_path)
     assert not RunFolder(tmp_path).best_model_file.exists()
+
+
+def test_scores_after_the_step_that_a_training_goes_back_to_are_forgotten(
+    faces: Path, lfw_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, shown = Trainer._train_step, list[str]()
+
+    def step(self: Trainer, images: Any, labels: Any) -> Any:
+        diverging = self.returns.rate == 1 and self.step in (3, 4)
+        return original(self, images * np.nan if diverging else images, labels)
+
+    monkeypatch.setattr(Trainer, "_train_step", step)
+    monkeypatch.setattr(Progress, "update", lambda self, count, state=None: shown.append(state or ""))
+    validate = {"images": str(faces), "pairs": str(lfw_list), "every": 0.5}
+    guard = {"skip": 2, "then": "lower-rate"}
+    train(recipe(faces, validate=validate, guard=guard, log_every=1, epochs=1, schedule={}), tmp_path)
+    assert [", lfw" in state for state in shown if state] == [False] * 2 + [True] + [False] * 2 + [True] * 4

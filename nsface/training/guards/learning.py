@@ -42,6 +42,8 @@ class Learning:
         self._recipe, self._head = recipe, head
         self.steps = first_steps(recipe, steps_per_epoch, total_steps)
         counts = torch.bincount(labels, minlength=head.identities).double()
+        if recipe.sampler is not None:  # which uses all identities about equally often
+            counts = (counts > 0).double()
         shares = counts / counts.sum()
         self._images = len(labels)
         self._sampled = head.sample_rate if isinstance(head, NormalisedHead) else 1.0

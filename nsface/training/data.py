@@ -123,8 +123,18 @@ def make_loader(
     """The loader of this rank's part of the batches; images are decoded now, or while the training runs.
 
     `decode` takes the place of `decoded`.
+
+    Raises:
+        RecipeError: a batch cannot be divided evenly among the ranks, or is to be computed in parts although
+            there are fewer images than it should have.
+        DataError: images cannot be used.
     """
     sampler = make_sampler(recipe, labels)
+    if recipe.accumulate > 1 and sampler.batch_size < recipe.batch_size:
+        raise RecipeError(
+            f"accumulate: there are only {sampler.batch_size} images, fewer than batch_size "
+            f"({recipe.batch_size}); give a smaller batch_size, or leave accumulate out"
+        )
     part = ranks.batch_slice(sampler.batch_size)
     settings = (labels, sampler, recipe.augmentation, recipe.seed, device)
     if recipe.streaming is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,9 +13,10 @@ from torch import Tensor, nn
 from nsface.auxiliary import AUXILIARY
 from nsface.errors import RecipeError
 from nsface.heads import HEADS
-from nsface.ranks import Ranks
+from nsface.ranks import ALONE, Ranks
 from nsface.recipe.finetuning import Freeze
 from nsface.recipe.schema import Recipe
+from nsface.training.data import make_loader
 from nsface.training.freezing import Freezing
 from nsface.training.run import check_possible
 from nsface.training.step import Step
@@ -124,3 +126,12 @@ def test_a_batch_that_cannot_be_divided_is_refused() -> None:
     single = Recipe.model_validate(SETTINGS | {"accumulate": 6})
     with pytest.raises(RecipeError, match="normalises over the images of a batch; give at least 12"):
         check_possible(single, Ranks())
+
+
+def test_fewer_images_than_a_batch_are_not_computed_in_parts() -> None:
+    recipe = Recipe.model_validate(SETTINGS | {"batch_size": 256, "accumulate": 4})
+    source: Any = None
+    with pytest.raises(
+        RecipeError, match=r"accumulate: there are only 5 images, fewer than batch_size \(256\)"
+    ):
+        make_loader(recipe, source, list(range(5)), np.arange(5), torch.device("cpu"), ALONE)

@@ -118,7 +118,8 @@ class RunFolder:
             self.held_out_file,
             self.held_out_pairs_file,
         )
-        for file in (*run_files, *written_with, self.latest_checkpoint, self.previous_checkpoint):
+        states = (self.latest_checkpoint, self.previous_checkpoint, self.good_checkpoint)
+        for file in (*run_files, *written_with, *states):
             if os.path.exists(file):
                 name = file.relative_to(self.path)
                 raise NsfaceError(

@@ -21,7 +21,7 @@ from nsface.device import tf32
 from nsface.heads import HEADS, DisturbLabel, Head, other_identities
 from nsface.heads.noise import Noise
 from nsface.networks import build
-from nsface.recipe.schema import Optimizer
+from nsface.recipe.sections import Optimizer
 from nsface.training.optimizer import make_optimizer
 
 GIB = 2**30

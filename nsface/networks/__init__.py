@@ -2,7 +2,8 @@
 
 A recipe names a network by its key in `NETWORKS`. Every network maps images (B, 3, H, W) to embeddings
 (B, D), is given height, width and D when it is built, and draws its weights from torch's global generator, so
-that a seed reproduces them. `activation` names the activation after its convolutions (`activations.py`).
+that a seed reproduces them. It ends where the classifier of its paper begins, because that is the head's.
+`activation` names the activation after its convolutions (`activations.py`); networks of maxima have none.
 """
 
 from __future__ import annotations

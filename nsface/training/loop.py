@@ -73,7 +73,7 @@ def go_back(
     """
     trainer.ranks.wait()  # until the first rank writes no state any more
     step, before = trainer.step, trainer.returns.state()
-    state = load_checkpoint(run.good_checkpoint, trainer.device)
+    state = load_checkpoint(run.good_checkpoint, trainer.device, trainer.head.shard)
     validator.restore(state)
     trainer.restore(state)
     trainer.returns.restore(before)

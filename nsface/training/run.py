@@ -112,7 +112,8 @@ def train(
         if begun != ranks.any(resume and bool(run.saved_checkpoints())):
             raise NsfaceError(f"{shown(out)}: another process has trained in this folder; repeat the command")
         if begun:
-            restore_newest(run, device, partial(restore, trainer, validator), note, mend=ranks.first)
+            shard = trainer.head.shard
+            restore_newest(run, device, partial(restore, trainer, validator), note, ranks=ranks, shard=shard)
         if ranks.any("optimizer.learning_rate" in recipe_changes):
             trainer.returns.begin_anew()
         record_start(trainer, run, data, command, recipe_changes if begun else {}, note)

@@ -24,6 +24,7 @@ from nsface.training.freezing import Freezing
 from nsface.training.guards.learning import Learning
 from nsface.training.guards.returning import GOOD, Returns
 from nsface.training.guards.skipping import Skipped
+from nsface.training.identity_rows import ROWS
 from nsface.training.meter import Meter
 from nsface.training.optimizer import make_optimizer, restore_optimizer, set_rate
 from nsface.training.schedule import learning_rate
@@ -254,10 +255,11 @@ class Trainer:
         modules = {"network": self.network, "head": self.head, "auxiliary": self.auxiliary}
         return modules if self.average is None else modules | {AVERAGE: self.average.network}
 
-    def state(self) -> dict[str, Any]:
+    def state(self, divided: bool = False) -> dict[str, Any]:
         """Everything that `restore` needs to continue from this step to the same bits.
 
-        All ranks must call it together; the first receives the state of all, as a single process has it.
+        All ranks must call it together; the first receives the state of all, as a single process has it. With
+        `divided`, each has its own rows of identities.
         """
         state = {name: module.state_dict() for name, module in self._modules().items()} | {
             "step": self.step,
@@ -265,7 +267,7 @@ class Trainer:
             "meter": self.meter.state(),
             "guard": self.take_step.skipping.state() | self.learning.state() | self.returns.state(),
         }
-        if self.head.shard is not None:
+        if self.head.shard is not None and not divided:
             gather = self.head.shard.gather_on_first_rank
             change_identity_rows(state, self.head, self.optimizer, gather)
         return state
@@ -279,7 +281,7 @@ class Trainer:
         """
         try:
             step = checked_step(state, self._modules(), self.optimizer)
-            if self.head.shard is not None:
+            if self.head.shard is not None and ROWS not in state:
                 change_identity_rows(state, self.head, self.optimizer, self.head.shard.own_part)
             for name, module in self._modules().items():
                 module.load_state_dict(state[name])

@@ -67,9 +67,11 @@ def training_set(
     chosen = [index for index, folder in enumerate(folders) if folder and folder not in excluded]
     labels, identities = numbered(folders[index] for index in chosen)
     if len(identities) < 2:
+        left = f" ({identities[0]})" if identities else ""
+        out = f" beside the {len(excluded):,} that are excluded or held out" if excluded else ""
         raise DataError(
-            f"{recipe.data}: {len(identities)} identity in use ({listing(identities)}); "
-            "training needs at least 2, each in a folder of its own"
+            f"{recipe.data}: {len(identities)} identity in use{left}{out}; training needs at least 2, each "
+            "in a folder of its own"
         )
     if note is not None and source.unread_note:
         note(f"note: {source.unread_note}")

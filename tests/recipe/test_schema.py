@@ -282,6 +282,8 @@ def test_a_sampler_gives_the_batch_size(tmp_path: Path) -> None:
         ("validate: {images: a}", ":11: .*give either images and pairs, or bin, or held_out"),
         ("validate: {bin: a, held_out: 9}", ":11: .*give either images and pairs, or bin, or held_out"),
         ("validate: {bin: []}", r":11: validate\.bin: input should be a valid string"),
+        ("validate: {bin: ''}", r":11: validate\.bin: string should have at least 1 character"),
+        ("validate: {images: '', pairs: a}", r":11: validate\.images: string should have at least 1 char"),
         ("validate: [{held_out: 9}, {held_out: 8}]", ":11: validate: held_out may stand once"),
         ("validate:\n  held_out: 9\n  every: 0", r":13: validate\.every: input should be greater than 0"),
         ("validate:\n- held_out: 9\n- bin: 3", r":13: validate\.1\.bin: input should be a valid string"),

@@ -187,6 +187,10 @@ def test_held_out_identities_are_not_trained_on(faces: Path, tmp_path: Path) -> 
         train(recipe(faces, epochs=1, schedule={}, validate={"held_out": 4}), tmp_path, resume=True)
     with pytest.raises(RecipeError, match=r"validate\.held_out: 13 identities cannot be .*; 12 have two"):
         train(recipe(faces, validate={"held_out": 13}), tmp_path / "other")
+    with pytest.raises(
+        DataError, match="0 identity in use beside the 12 that are excluded or held out"
+    ):
+        train(recipe(faces, validate={"held_out": 12}), tmp_path / "other")
 
 
 def die_in_the_third_validation(patch: pytest.MonkeyPatch) -> None:
@@ -335,11 +339,17 @@ def test_what_is_wrong_is_said_before_the_training(faces: Path, lfw_list: Path, 
     pairs.write_text("".join(f"{names[n]}\t{names[n + 1]}\t{n % 2}\t{n // 2}\n" for n in range(4)))
     no_folds = tmp_path / "no-folds.txt"
     no_folds.write_text("".join(f"{names[n]}\t{names[n + 1]}\t{n % 2}\n" for n in range(4)))
+    one_kind, one_image = tmp_path / "one-kind.txt", cv2.imencode(".png", np.zeros((16, 16, 3), np.uint8))[1]
+    one_kind.write_text("".join(f"{names[n]}\t{names[n + 1]}\t1\t{n // 2}\n" for n in range(4)))
+    all_alike = tmp_path / "all-alike.bin"
+    all_alike.write_bytes(pickle.dumps(([one_image.tobytes()] * 40, [False] * 20)))
     large = cv2.imencode(".png", np.zeros((20, 20, 3), np.uint8))[1].tobytes()
     wrong: list[tuple[Line, str]] = [
         ({"images": "nowhere", "pairs": str(pairs)}, "nowhere: .*no such file"),
         ({"images": str(faces), "pairs": "nowhere.txt"}, "nowhere.txt: cannot be read: no such file"),
         ({"images": str(faces), "pairs": str(no_folds)}, "without folds there is no accuracy; add a fold"),
+        ({"images": str(faces), "pairs": str(one_kind)}, "one-kind.txt: all pairs are of one person; add"),
+        ({"bin": str(all_alike)}, "all-alike.bin: all pairs are of different people; add"),
         ({"images": str(faces), "pairs": __file__}, "not a list of pairs with folds; give LFW's"),
         (
             {"images": str(faces / "Person_01"), "pairs": str(pairs)},

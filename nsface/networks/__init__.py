@@ -22,6 +22,7 @@ from nsface.networks.light_resnet import LightResNet
 from nsface.networks.sphereface import SphereFace
 from nsface.networks.vgg_cifar import VGGCifar
 from nsface.networks.vgg_face import VGGFace
+from nsface.networks.vgg_mnist import VGGMnist
 
 __all__ = ["NETWORKS", "Cost", "build", "count"]
 
@@ -42,6 +43,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "sphereface-64": partial(SphereFace, depth=64),
     "vgg-cifar": VGGCifar,
     "vgg-face": VGGFace,
+    "vgg-mnist": VGGMnist,
 }
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from nsface.arguments import check_arguments, unknown_name
 from nsface.errors import ModelError
+from nsface.networks.all_cnn import AllCNN
 from nsface.networks.cost import Cost, count
 from nsface.networks.ir import IR
 from nsface.networks.iresnet import IResNet
@@ -28,6 +29,7 @@ from nsface.networks.vgg_mnist import VGGMnist
 __all__ = ["NETWORKS", "Cost", "build", "count"]
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "all-cnn-c": AllCNN,
     "ir-18": partial(IR, depth=18),
     "ir-34": partial(IR, depth=34),
     "ir-50": partial(IR, depth=50),

@@ -20,6 +20,7 @@ from nsface.networks.cost import Cost, count
 from nsface.networks.ir import IR
 from nsface.networks.iresnet import IResNet
 from nsface.networks.light_resnet import LightResNet
+from nsface.networks.maxout import Maxout
 from nsface.networks.nin import NIN
 from nsface.networks.sphereface import SphereFace
 from nsface.networks.vgg_cifar import VGGCifar
@@ -39,6 +40,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "iresnet-50": partial(IResNet, depth=50),
     "iresnet-100": partial(IResNet, depth=100),
     "light-resnet": LightResNet,
+    "maxout": Maxout,
     "nin": NIN,
     "sphereface-4": partial(SphereFace, depth=4),
     "sphereface-10": partial(SphereFace, depth=10),

@@ -22,6 +22,7 @@ from nsface.networks.iresnet import IResNet
 from nsface.networks.light_resnet import LightResNet
 from nsface.networks.maxout import Maxout
 from nsface.networks.nin import NIN
+from nsface.networks.resnet_cifar import ResNetCifar
 from nsface.networks.sphereface import SphereFace
 from nsface.networks.vgg_cifar import VGGCifar
 from nsface.networks.vgg_face import VGGFace
@@ -42,6 +43,9 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "light-resnet": LightResNet,
     "maxout": Maxout,
     "nin": NIN,
+    "resnet-18": partial(ResNetCifar, depth=18),
+    "resnet-32": partial(ResNetCifar, depth=32),
+    "resnet-110": partial(ResNetCifar, depth=110),
     "sphereface-4": partial(SphereFace, depth=4),
     "sphereface-10": partial(SphereFace, depth=10),
     "sphereface-20": partial(SphereFace, depth=20),

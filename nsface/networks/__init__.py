@@ -24,6 +24,7 @@ from nsface.networks.maxout import Maxout
 from nsface.networks.nin import NIN
 from nsface.networks.resnet_cifar import ResNetCifar
 from nsface.networks.sphereface import SphereFace
+from nsface.networks.vgg16 import VGG16
 from nsface.networks.vgg_cifar import VGGCifar
 from nsface.networks.vgg_face import VGGFace
 from nsface.networks.vgg_mnist import VGGMnist
@@ -51,6 +52,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "sphereface-20": partial(SphereFace, depth=20),
     "sphereface-36": partial(SphereFace, depth=36),
     "sphereface-64": partial(SphereFace, depth=64),
+    "vgg-16": VGG16,
     "vgg-cifar": VGGCifar,
     "vgg-face": VGGFace,
     "vgg-mnist": VGGMnist,

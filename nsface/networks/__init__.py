@@ -20,6 +20,7 @@ from nsface.networks.cost import Cost, count
 from nsface.networks.ir import IR
 from nsface.networks.iresnet import IResNet
 from nsface.networks.light_resnet import LightResNet
+from nsface.networks.lightened_cnn import LightenedCNN
 from nsface.networks.maxout import Maxout
 from nsface.networks.nin import NIN
 from nsface.networks.resnet_cifar import ResNetCifar
@@ -42,6 +43,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "iresnet-50": partial(IResNet, depth=50),
     "iresnet-100": partial(IResNet, depth=100),
     "light-resnet": LightResNet,
+    "lightened-cnn": LightenedCNN,
     "maxout": Maxout,
     "nin": NIN,
     "resnet-18": partial(ResNetCifar, depth=18),

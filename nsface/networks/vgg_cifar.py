@@ -71,6 +71,6 @@ class VGGCifar(nn.Module):
         he_(self.fc)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.stages(self.mean(images))
+        maps: Tensor = self.stages(self.mean(images)[:, : self.inputs])
         embeddings: Tensor = self.activation(self.bn(self.fc(torch.flatten(maps, 1))))
         return embeddings

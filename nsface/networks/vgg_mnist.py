@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor
-
 from nsface.networks.vgg_cifar import VGGCifar
 
 
@@ -25,6 +23,3 @@ class VGGMnist(VGGCifar):
 
     inputs: ClassVar[int] = 1
     convolutions: ClassVar[tuple[int, ...]] = (4, 3, 3)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return super().forward(images[:, :1])

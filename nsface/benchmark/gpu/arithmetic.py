@@ -21,6 +21,7 @@ from nsface.device import tf32
 from nsface.heads import HEADS, DisturbLabel, Head, other_identities
 from nsface.heads.noise import Noise
 from nsface.networks import build
+from nsface.networks.soundness import without_dropout
 from nsface.recipe.sections import Optimizer
 from nsface.training.optimizer import make_optimizer
 
@@ -57,14 +58,6 @@ def networks(place: Place, found: Found) -> None:
         return result
 
     each(found, {name: partial(one, name) for name in place.scale.networks})
-
-
-def without_dropout(network: nn.Module) -> nn.Module:
-    """`network`, changed: no device draws the same elements as another."""
-    for module in network.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-    return network
 
 
 def passed(

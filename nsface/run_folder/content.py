@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Set
 from math import isfinite
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 
 from nsface.checked import Count, Share
-from nsface.errors import joined
+from nsface.errors import DataError, joined, shown
 
 Float32 = Annotated[float, Field(ge=-1e39, le=1e39)]  # every finite one; neither infinite nor NaN
 Way = Literal["names", "pictures", "embeddings"]
@@ -217,3 +218,17 @@ class OverlapEntry(BaseModel):
         return self.model_copy(
             update={"found_by": found_by, "found": found, "threshold": kept, "pictures": pictures}
         )
+
+
+def overlap_entries(content: Any, path: Path) -> dict[str, OverlapEntry]:
+    """The entries of an `overlap.json`, read from `path`, by the digest of each test set's names.
+
+    Raises:
+        DataError: `content` is no such record.
+    """
+    try:
+        if isinstance(content, dict):
+            return {digest: OverlapEntry.model_validate(entry) for digest, entry in content.items()}
+    except ValidationError:
+        pass
+    raise DataError(f"{shown(path)}: not a record of nsface overlap; remove it")

@@ -86,6 +86,7 @@ def _table_command(name: str, title: str) -> click.Command:
         **options: str | None,
     ) -> None:
         from nsface.recipe.text import parse_setting
+        from nsface.reproduce.content import text
         from nsface.reproduce.running import reproduce
         from nsface.training.loop import Interrupted
 
@@ -98,7 +99,7 @@ def _table_command(name: str, title: str) -> click.Command:
             )  # fmt: skip
         except Interrupted as interruption:
             raise click.Abort(str(interruption)) from interruption
-        emit(found.to_json(), found.text(terminal_width()), json_to)
+        emit(found.to_json(), text(found, terminal_width()), json_to)
 
     run.__doc__ = f"""Errors on {title}.
 

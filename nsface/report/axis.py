@@ -56,7 +56,19 @@ class Axis:
             powers = [10.0**power for power in range(first, last + 1)]
             if len(powers) > 2:
                 return powers[:: -math.ceil(len(powers) / MOST_POWERS)][::-1]
-            return [p * m for p in powers for m in (1, 2, 5) if p * m <= self.high * (1 + 1e-9)]
+            return self._few_decades(range(first - 1, last + 1))
+        return self._round_ticks()
+
+    def _few_decades(self, powers: range) -> list[float]:
+        """Round multiples of powers of ten on a logarithmic axis; as on any other where it is a short one."""
+        for multiples in ((1, 2, 5), (1, 2, 3, 5, 7)):
+            scaled = [10.0**power * multiple for power in powers for multiple in multiples]
+            ticks = [v for v in scaled if self.low * (1 - 1e-9) <= v <= self.high * (1 + 1e-9)]
+            if len(ticks) > 2:
+                return ticks
+        return self._round_ticks()
+
+    def _round_ticks(self) -> list[float]:
         values = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
         return [float(v) for v in values if self.low - 1e-9 <= v <= self.high + 1e-9]
 

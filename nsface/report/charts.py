@@ -15,7 +15,7 @@ from nsface.results import Result
 if TYPE_CHECKING:
     from nsface.report.runs import Run
 
-__all__ = ["LOSS", "SATURATION", "Chart", "result_charts", "training_charts", "validation_charts"]
+__all__ = ["LOSS", "SATURATION", "Chart", "chart", "result_charts", "training_charts", "validation_charts"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Chart:
 
 def training_charts(runs: Sequence[Run], fields: Mapping[str, str]) -> list[Chart]:
     """A chart against steps for each of `fields`, by its title, that the logs have."""
-    return [_chart(plot) for plot in training_plots(runs, fields)]
+    return [chart(plot) for plot in training_plots(runs, fields)]
 
 
 def validation_charts(runs: Sequence[Run]) -> list[Chart]:
     """A chart against epochs for each validation."""
-    return [_chart(plot) for plot in validation_plots(runs)]
+    return [chart(plot) for plot in validation_plots(runs)]
 
 
 def result_charts(name: str, results: Mapping[int, tuple[str, Result]]) -> list[Chart]:
@@ -49,15 +49,16 @@ def result_charts(name: str, results: Mapping[int, tuple[str, Result]]) -> list[
         for number, (run, result) in results.items()
         if (curves := getattr(result, "curves", None))
     ]
-    return [_chart(replace(plot, name=f"{name}-{plot.name}")) for plot in result_plots(systems)]
+    return [chart(replace(plot, name=f"{name}-{plot.name}")) for plot in result_plots(systems)]
 
 
-def _chart(plot: Plot) -> Chart:
+def chart(plot: Plot) -> Chart:
+    """The chart of one plot."""
     names = [(one.number, one.label) for one in plot.series]
-    return Chart(render(plot), _caption(plot), names if len(names) > 1 else [])
+    return Chart(render(plot), caption_of(plot), names if len(names) > 1 else [])
 
 
-def _caption(plot: Plot) -> str:
+def caption_of(plot: Plot) -> str:
     """The title, and what the shapes mean that the legend does not have."""
     parts = []
     if plot.area:
@@ -65,7 +66,7 @@ def _caption(plot: Plot) -> str:
     if plot.thresholds:
         parts.append(f"bar: {THRESHOLDS}")
     if any(one.spread for one in plot.series):
-        parts.append("band: ± the standard error")
+        parts.append(f"band: {plot.band}")
     if plot.rings:
         parts.append(f"ring: {BEST}")
     if plot.reference:

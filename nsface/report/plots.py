@@ -65,6 +65,7 @@ class Plot:
         reference: a line to compare the others with.
         notes: short texts below points: x, y, text.
         rings: points that are marked by a ring: x, y, and the number of the series.
+        band: what the bands around lines are.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Plot:
     reference: Series | None = None
     notes: Sequence[tuple[float, float, str]] = ()
     rings: Sequence[tuple[float, float, int]] = ()
+    band: str = "± the standard error"
 
     def points(self, series: Series) -> list[tuple[float, float]]:
         """The points of `series` that are drawn themselves: those within the axes, where it shows points."""

@@ -9,29 +9,31 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nsface.device import pick_device
-from nsface.errors import NsfaceError, RecipeError, listing
+from nsface.errors import NsfaceError, RecipeError, listing, shown
 from nsface.pool import at_once
 from nsface.recipe.schema import Recipe, load_recipe
-from nsface.reproduce.arms import ARMS
+from nsface.reproduce.arms import ARMS, Arm
+from nsface.reproduce.progress import Note, Progress
 from nsface.run_folder import RunFolder
 from nsface.training.kept import Kept
 from nsface.training.loop import Interrupted
-from nsface.training.progress import SECONDS_BETWEEN_LINES, duration
 from nsface.training.resuming import check_folder
 from nsface.training.run import train
 from nsface.training.series import has_diverged
 from nsface.training.trainer import Diverged
 
-Note = Callable[[str], object]
 PATIENCE = 30.0  # seconds in which a training that is stopped saves its state
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,20 @@ class Job:
     @property
     def ended(self) -> bool:
         """Whether the run is complete, or has diverged."""
+        return RunFolder(self.folder).has_model() or self.diverged
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its training by this recipe has diverged."""
+        return has_diverged(self.recipe, RunFolder(self.folder))
+
+    def outcome(self) -> str:
+        """What came out, in a few words: `test error 8.11 %`."""
         run = RunFolder(self.folder)
-        return run.has_model() or has_diverged(self.recipe, run)
+        if self.diverged:
+            return f"diverged: {shown(run.read_environment()['diverged'])}"
+        tests = run.read_tests()
+        return f"test error {100 * tests[-1]['error']:.2f} %" if tests else "done"
 
 
 def jobs_of(
@@ -79,37 +93,55 @@ def jobs_of(
     seeds: Sequence[int],
     out: Path,
     given: Mapping[str, Any],
+    known: Mapping[str, Arm] = ARMS,
 ) -> list[Job]:
     """The trainings of a table, the seeds outermost, so that all arms have the first seed first.
 
     Args:
         recipe: the name of the table's recipe.
         changes: for all arms, by dotted key.
-        arms: keys of `ARMS`.
+        arms: keys of `known`.
         out: the folder of the run folders.
         given: what the user has given in place of the recipe's values, for all arms, by dotted key.
+        known: the arms that the table may have.
 
     Raises:
-        RecipeError: no such arm, or `given` has what an arm or a seed decides.
+        RecipeError: no such arm, one is given twice, or `given` has what an arm or a seed decides.
     """
-    if unknown := [arm for arm in arms if arm not in ARMS]:
-        raise RecipeError(f"--arms {unknown[0]}: no such arm; there are {listing(list(ARMS), len(ARMS))}")
-    decided = {key for arm in arms for key in ARMS[arm].changes} | {"seed"}
-    if taken := sorted(decided & given.keys()):
+    if unknown := [arm for arm in arms if arm not in known]:
+        raise RecipeError(f"--arms {unknown[0]}: no such arm; there are {listing(list(known), len(known))}")
+    if twice := [arm for arm in dict.fromkeys(arms) if list(arms).count(arm) > 1]:
+        raise RecipeError(f"--arms {twice[0]}: given twice; give it once")
+    decided = {key for arm in arms for key in known[arm].changes} | {"seed"}
+    if taken := sorted(key for key in given if _is_decided(key, decided)):
         raise RecipeError(f"--set {taken[0]}: the arms and seeds decide that; leave it out")
     made = []
     for seed in seeds:
         for arm in arms:
-            loaded = load_recipe(recipe, {**changes, **ARMS[arm].changes, **given, "seed": seed})
+            loaded = load_recipe(recipe, {**changes, **known[arm].changes, **given, "seed": seed})
             made.append(Job(arm, loaded, out / f"{arm}-seed{seed}"))
     return made
 
 
-def train_all(jobs: Sequence[Job], processes: int = 1, note: Note | None = None) -> None:
+def _is_decided(key: str, decided: set[str]) -> bool:
+    """Whether one of the keys `decided` is `key`, lies below it, or has it below."""
+    return any(f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.") for other in decided)
+
+
+def train_all(
+    jobs: Sequence[Job],
+    processes: int = 1,
+    note: Note | None = None,
+    ended: Callable[[], object] | None = None,
+) -> None:
     """Train all `jobs`, so many at once; a run that diverges is recorded as such, and the others go on.
+
+    How many threads each has depends on `processes` alone, not on how many are left: so the same call ends
+    with the same bits, however often it was stopped.
 
     Args:
         note: called with lines about the progress.
+        ended: called whenever a training has ended.
 
     Raises:
         NsfaceError: as by `train`; a folder that cannot be used is refused before anything is trained.
@@ -118,84 +150,103 @@ def train_all(jobs: Sequence[Job], processes: int = 1, note: Note | None = None)
     for job in jobs:
         check_folder(job.recipe, RunFolder(job.folder), resume=True)
     todo = [job for job in jobs if not job.ended]
-    say: Note = note or (lambda line: None)
-    if len(todo) < len(jobs):
-        say(f"{len(jobs) - len(todo)} of {len(jobs)} trainings are done already")
-    clock = _Clock(jobs, todo)
-    if min(processes, len(todo)) <= 1:
-        kept = Kept()
-        for job in todo:
-            kept.label = f"{job.title} ({clock.text()})"
-            _train(job, kept, note)
-            if kept.stopped and job is not todo[-1]:
-                raise Interrupted(f"stopped after {job.title}; the same command goes on")
+    processes = min(processes, len(jobs))
+    threads = _threads_of_each(jobs, processes)
+    with Progress(jobs, processes, note) as progress:
+        if len(todo) < len(jobs):
+            progress.say(f"{len(jobs) - len(todo)} of {len(jobs)} trainings are done already")
+
+        def has_ended(job: Job) -> None:
+            progress.has_ended(job)
+            if ended is not None:
+                ended()
+
+        if processes > 1 and len(todo) > 1:
+            _train_at_once(todo, processes, threads, has_ended)
+        else:
+            with _threads(threads):
+                _train_in_turn(todo, has_ended)
+
+
+def _train_in_turn(todo: Sequence[Job], has_ended: Callable[[Job], object]) -> None:
+    kept = Kept()
+    for job in todo:
+        _train(job, kept)
+        has_ended(job)
+        if kept.stopped and job is not todo[-1]:
+            raise Interrupted(f"stopped after {job.title}; the same command goes on")
+
+
+def _train_at_once(
+    todo: Sequence[Job], processes: int, threads: int | None, has_ended: Callable[[Job], object]
+) -> None:
+    named = {job.title: job for job in todo}
+    outcomes = at_once(partial(_train_here, threads), named, processes, PATIENCE)
+    with _stopped_by_signals(), closing(outcomes):
+        for title, outcome in outcomes:
+            outcome()
+            has_ended(named[title])
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """While entered, SIGINT and SIGTERM raise `Interrupted`; nothing changes outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
-    _train_at_once(todo, processes, clock, say)
-
-
-def _train_at_once(todo: Sequence[Job], processes: int, clock: _Clock, say: Note) -> None:
-    """Train in several processes; a thread says from time to time how far they are."""
-    over = threading.Event()
-
-    def report() -> None:
-        while not over.wait(SECONDS_BETWEEN_LINES):
-            say(clock.text())
 
     def stop(number: int, frame: object) -> None:
         raise Interrupted("stopped; the same command goes on")
 
-    reporter = threading.Thread(target=report, name="progress", daemon=True)
-    usual = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    reporter.start()
-    if all(pick_device(job.recipe.device).type == "cpu" for job in todo):  # the processes share the cores
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    usual = {number: signal.signal(number, stop) for number in _SIGNALS}
     try:
-        named = {job.title: job for job in todo}
-        with closing(at_once(_train_here, named, processes, PATIENCE)) as ended:
-            for title, outcome in ended:
-                outcome()
-                say(f"{title} is done; {clock.text()}")
+        yield
     finally:
-        over.set()
         for number, handler in usual.items():
             signal.signal(number, handler)
+
+
+def _threads_of_each(jobs: Sequence[Job], processes: int) -> int | None:
+    """How many threads each of `processes` trainings gets, which share the cores; None: as many as usual."""
+    if processes == 1 or "OMP_NUM_THREADS" in os.environ:
+        return None
+    if any(pick_device(job.recipe.device).type != "cpu" for job in jobs):
+        return None
+    return max(1, cores() // processes)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 _kept = Kept()  # of a process that trains one job after another
 
 
-def _train_here(job: Job) -> None:
+def _train_here(threads: int | None, job: Job) -> None:
     try:
-        _train(job, _kept, None)
+        with _threads(threads):
+            _train(job, _kept)
     except Interrupted:
         os._exit(130)  # or the process would begin its next job
 
 
-def _train(job: Job, kept: Kept, note: Note | None) -> None:
+def _train(job: Job, kept: Kept) -> None:
     try:
-        train(job.recipe, job.folder, resume=True, note=note, kept=kept)
-    except Diverged as error:
-        if note is not None:
-            note(f"{job.title} diverged: {error.__cause__ or error}")
+        train(job.recipe, job.folder, resume=True, kept=kept)
+    except Diverged:
+        pass  # as its environment.json says
     except Interrupted as error:
         raise Interrupted(f"{job.title}: stopped; the same command goes on") from error
     except NsfaceError as error:
         raise type(error)(f"{job.title}: {error}") from error
-
-
-class _Clock:
-    """How much of the jobs is done, and how long the rest will take at the speed so far."""
-
-    def __init__(self, jobs: Sequence[Job], todo: Sequence[Job]) -> None:
-        self._jobs, self._todo = jobs, todo
-        self._began, self._before = time.monotonic(), sum(job.done for job in todo)
-
-    def text(self) -> str:
-        """`3 of 15 done, 25 min left`; without a time before anything is known."""
-        ended = sum(job.ended for job in self._todo)
-        line = f"{len(self._jobs) - len(self._todo) + ended} of {len(self._jobs)} trainings done"
-        now, spent = sum(job.done for job in self._todo), time.monotonic() - self._began
-        if now > self._before:
-            left = sum(job.length for job in self._todo) - now
-            line += f", {duration(left * spent / (now - self._before))} left"
-        return line

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
-from nsface.errors import counted
 from nsface.metrics.statistics import holm, student_interval
-from nsface.report.comparisons import compare_seeds
+from nsface.recipe.text import dotted
+from nsface.report.comparisons import FEWEST_SEEDS, LEVEL, compare_seeds
 from nsface.reproduce.arms import ARMS
 from nsface.reproduce.jobs import Job
-from nsface.reproduce.tables import SOURCE, Scale, ScaleName, Table
+from nsface.reproduce.size import size_in_words
+from nsface.reproduce.tables import SOURCE, ScaleName, Table
 from nsface.results import Difference
-from nsface.results.text import columns
-from nsface.run_folder import RunFolder
+from nsface.run_folder import RunFolder, troubles
 
-MEASURES = ("error", "best_error", "loss", "ece", "mce", "saturated")
+MEASURES = ("error", "best_error", "loss", "ece", "mce", "probability", "saturated")
+Verdict = Literal["better", "worse", "chance", "no spread", "too few seeds"]
+Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Outcome:
         measures: of the last test, by `MEASURES`; `best_error` is the lowest of all tests, chosen by the test
             images. None: the training has diverged.
         seconds: that it took.
+        log, tests: the lines of `log.jsonl` and of `test.jsonl`.
+        troubles: what went wrong on the way, a line each.
     """
 
     arm: str
@@ -39,6 +44,9 @@ class Outcome:
     folder: str
     measures: Mapping[str, float] | None
     seconds: float
+    log: Sequence[Line] = field(default=(), repr=False)
+    tests: Sequence[Line] = field(default=(), repr=False)
+    troubles: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -47,14 +55,40 @@ class Against:
 
     Attributes:
         arm, other: keys of `ARMS`.
+        seeds: how many both have.
         found: the paired test; None where the two have fewer than two seeds.
         p_holm: its p, corrected for all tests of the table; None where there is none.
     """
 
     arm: str
     other: str
+    seeds: int
     found: Difference | None
     p_holm: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the arm is `better` or `worse` than the other at 5 %, by Holm, or why that is not known."""
+        if self.seeds < FEWEST_SEEDS or self.found is None:
+            return "too few seeds"
+        if self.p_holm is None:
+            return "no spread"
+        if self.p_holm >= LEVEL:
+            return "chance"
+        return "better" if self.found.difference < 0 else "worse"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object `test` of an arm in `results.json`."""
+        found = self.found
+        return {
+            "against": self.other,
+            "test": found and found.test,
+            "difference": found and found.difference,
+            "interval": found and found.interval,
+            "p": found and found.p,
+            "p_holm": self.p_holm,
+            "verdict": self.verdict,
+        }
 
 
 @dataclass(frozen=True)
@@ -63,124 +97,111 @@ class Reproduction:
 
     Attributes:
         name: of the table.
-        table, scale: what was trained.
+        table: its recipe, and what was published.
         scale_name: "quick", "reduced" or "full".
-        recipe: what all arms have in common, resolved, with the head of the first.
+        recipes: of each arm the recipe as resolved, with the first seed.
+        full: the recipe of the table as it comes with nsface, resolved.
         outcomes: of every training that has ended.
         expected: how many there are to be.
-        environment: hardware, versions, commit and data, as the first run has them.
+        environment: hardware, versions, commit and data; a value is a list where the trainings differ.
     """
 
     name: str
     table: Table
-    scale: Scale
     scale_name: ScaleName
-    recipe: dict[str, Any]
+    recipes: Mapping[str, dict[str, Any]]
+    full: dict[str, Any]
     outcomes: Sequence[Outcome]
     expected: int
     environment: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def recipe(self) -> dict[str, Any]:
+        """The recipe of the first arm: what all have in common, and its head."""
+        return next(iter(self.recipes.values()))
+
+    @property
     def arms(self) -> list[str]:
-        """Keys of `ARMS`, in the order in which they were trained."""
-        return list(dict.fromkeys(outcome.arm for outcome in self.outcomes))
+        """Keys of `ARMS` of which a training has ended, in the order in which they are trained."""
+        ended = {outcome.arm for outcome in self.outcomes}
+        return [arm for arm in self.recipes if arm in ended]
+
+    @property
+    def about(self) -> list[str]:
+        """Sentences about the size of what was trained, computed from the recipe."""
+        return size_in_words(self.recipe, self.full, self.table.recipe, self.environment)
+
+    def of(self, arm: str) -> list[Outcome]:
+        """The trainings of `arm` that have ended, by seed."""
+        return sorted((one for one in self.outcomes if one.arm == arm), key=lambda one: one.seed)
 
     def by_seed(self, arm: str, measure: str = "error") -> dict[int, float]:
         """A measure of an arm by seed, of those trainings that have not diverged."""
-        return {
-            outcome.seed: outcome.measures[measure]
-            for outcome in sorted(self.outcomes, key=lambda one: one.seed)
-            if outcome.arm == arm and outcome.measures is not None
-        }
+        return {one.seed: one.measures[measure] for one in self.of(arm) if one.measures is not None}
 
-    def tests(self) -> list[Against]:
-        """Each arm tested against its baseline, p corrected for all by Holm."""
-        made = []
+    def diverged(self, arm: str) -> list[int]:
+        """The seeds of an arm whose training has diverged."""
+        return [one.seed for one in self.of(arm) if one.measures is None]
+
+    @cached_property
+    def tests(self) -> dict[str, Against]:
+        """By arm its test against its baseline, p corrected for all by Holm."""
+        made: dict[str, Against] = {}
         for arm in self.arms:
             other = ARMS[arm].against
             if other == arm or other not in self.arms:
                 continue
             first, second = self.by_seed(arm), self.by_seed(other)
-            common = first.keys() & second.keys()
+            common = sorted(first.keys() & second.keys())
             found = None
             if len(common) > 1:
                 pair = ({seed: one[seed] for seed in common} for one in (first, second))
                 found = compare_seeds("error", *pair)
-            made.append(Against(arm, other, found))
-        raw = {one.arm: one.found.p for one in made if one.found is not None and one.found.p is not None}
+            made[arm] = Against(arm, other, len(common), found)
+        raw = {arm: one.found.p for arm, one in made.items() if one.found and one.found.p is not None}
         corrected = dict(zip(raw, holm(list(raw.values())), strict=True))
-        return [Against(one.arm, one.other, one.found, corrected.get(one.arm)) for one in made]
+        return {arm: replace(one, p_holm=corrected.get(arm)) for arm, one in made.items()}
+
+    def changes(self, arm: str) -> dict[str, Any]:
+        """By dotted key what the recipe of an arm has other than its baseline's; '–': no such key.
+
+        Where the baseline is not trained, it is what makes the arm of the table's recipe.
+        """
+        if (against := self.recipes.get(ARMS[arm].against)) is None:
+            return dict(ARMS[arm].changes)
+        own, other = dotted(self.recipes[arm]), dotted(against)
+        keys = dict.fromkeys([*own, *other])
+        return {key: own.get(key, "–") for key in keys if own.get(key, "–") != other.get(key, "–")}
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `results.json`."""
-        tests = {test.arm: test for test in self.tests()}
+        """The content of `results.json`, but the command, which its writer adds."""
         return {
             "table": self.name,
             "scale": self.scale_name,
-            "about": self.scale.about,
+            "about": " ".join(self.about),
             "trainings": len(self.outcomes),
             "expected": self.expected,
             "recipe": self.recipe,
             "environment": dict(self.environment),
             "source": SOURCE,
             "doubts": list(self.table.doubts),
-            "arms": {arm: self._arm_json(arm, tests.get(arm)) for arm in self.arms},
+            "arms": {arm: self._arm_json(arm) for arm in self.arms},
             "published_others": {name: value / 100 for name, value in self.table.others.items()},
         }
 
-    def _arm_json(self, arm: str, test: Against | None) -> dict[str, Any]:
-        published = self.table.published.get(arm)
-        own = [outcome for outcome in self.outcomes if outcome.arm == arm]
-        found = test.found if test else None
+    def _arm_json(self, arm: str) -> dict[str, Any]:
+        published, test = self.table.published.get(arm), self.tests.get(arm)
         return {
             "title": ARMS[arm].title,
             "note": ARMS[arm].note,
+            "changes": self.changes(arm),
             "published": None if published is None else published / 100,
-            "diverged": sorted(one.seed for one in own if one.measures is None),
-            "seconds": {str(one.seed): one.seconds for one in own},
-            "folders": {str(one.seed): one.folder for one in own},
-            **{measure: _over_seeds(self.by_seed(arm, measure)) for measure in MEASURES},
-            "test": test
-            and {
-                "against": test.other,
-                "test": found and found.test,
-                "difference": found and found.difference,
-                "interval": found and found.interval,
-                "p": found and found.p,
-                "p_holm": test.p_holm,
-            },
+            "diverged": self.diverged(arm),
+            "seconds": {str(one.seed): one.seconds for one in self.of(arm)},
+            "folders": {str(one.seed): one.folder for one in self.of(arm)},
+            **{measure: over_seeds(self.by_seed(arm, measure)) for measure in MEASURES},
+            "test": test.to_json() if test else None,
         }
-
-    def text(self, width: int) -> str:
-        """The table for a terminal."""
-        head = ["", "error, %", "best, %", "published, %", "seeds"]
-        head += ["less baseline", "95 % interval", "p, Holm"]
-        tests = {test.arm: test for test in self.tests()}
-        rows = [head, *(self._row(arm, tests.get(arm)) for arm in self.arms)]
-        done = f"{len(self.outcomes)} of {counted(self.expected, 'training')}"
-        lines = [
-            f"{self.table.title}, {self.scale_name}: {self.scale.about}",
-            f"{done}; errors on {self.environment.get('test_images', 0):,} test images, mean ± std",
-            columns(rows, width=width),
-            "  error: after the last step; best: the lowest of all tests, which the test images have chosen",
-            "  less baseline: points, paired by seed, against Softmax (noisy activations: hard tanh)",
-            *(f"  {sentence}" for sentence in self.table.doubts),
-        ]
-        return "\n".join(lines)
-
-    def _row(self, arm: str, test: Against | None) -> list[str]:
-        published = self.table.published.get(arm)
-        errors, found = self.by_seed(arm), test.found if test else None
-        return [
-            ARMS[arm].title,
-            mean_and_std(errors),
-            mean_and_std(self.by_seed(arm, "best_error")),
-            "–" if published is None else f"{published:.2f}",
-            str(len(errors)),
-            "–" if found is None else f"{100 * found.difference:+.2f}",
-            "–" if found is None or found.interval is None else interval_text(found.interval),
-            "–" if test is None or test.p_holm is None else f"{test.p_holm:.2g}",
-        ]
 
 
 def mean_and_std(values: Mapping[int, float]) -> str:
@@ -192,13 +213,18 @@ def mean_and_std(values: Mapping[int, float]) -> str:
     return f"{mean} ± {np.std(given, ddof=1):.2f}" if len(given) > 1 else mean
 
 
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{round(100 * difference, 2) + 0.0:+.2f}".replace("-", "−")
+
+
 def interval_text(interval: tuple[float, float]) -> str:
     """An interval of differences, in points."""
-    low, high = (100 * end for end in interval)
-    return f"{low:+.2f} to {high:+.2f}"
+    return " to ".join(map(points, interval))
 
 
-def _over_seeds(values: Mapping[int, float]) -> dict[str, Any]:
+def over_seeds(values: Mapping[int, float]) -> dict[str, Any]:
+    """Mean, standard deviation and 95 % interval of a measure, with its value for each seed."""
     given = list(values.values())
     found: dict[str, Any] = {"by_seed": {str(seed): value for seed, value in values.items()}}
     found["mean"] = float(np.mean(given)) if given else None
@@ -219,10 +245,15 @@ def read_outcomes(jobs: Sequence[Job]) -> list[Outcome]:
 
 def _outcome(job: Job) -> Outcome:
     run = RunFolder(job.folder)
-    seconds = float(run.read_environment().get("seconds", 0.0))
-    tests = run.read_tests() if run.has_model() else []
+    environment, log, tests = run.read_environment(), run.read_log(), run.read_tests()
     measures: dict[str, float] | None = None
-    if tests:
+    if tests and not job.diverged:
         measures = {measure: tests[-1][measure] for measure in MEASURES if measure != "best_error"}
         measures["best_error"] = min(line["error"] for line in tests)
-    return Outcome(job.arm, job.recipe.seed, job.folder.name, measures, seconds)
+    wrong = troubles(log, environment)
+    if job.diverged:
+        wrong.append(f"diverged: {environment['diverged']}")
+    return Outcome(
+        job.arm, job.recipe.seed, job.folder.name, measures, float(environment.get("seconds", 0.0)),
+        log, tests, wrong,
+    )  # fmt: skip

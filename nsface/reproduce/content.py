@@ -77,7 +77,17 @@ def caption(found: Reproduction, source: str) -> str:
     return CAPTION.format(source=source, against=against(found))
 
 
-TITLES = ("error, last step", "best test", "published", "difference", "p by Holm", "ECE", "MCE", "seeds", "time")
+TITLES = (
+    "error, last step",
+    "best test",
+    "published",
+    "difference",
+    "p by Holm",
+    "ECE",
+    "MCE",
+    "seeds",
+    "time",
+)
 
 
 def rows(found: Reproduction) -> list[Row]:

@@ -211,7 +211,7 @@ def save_tensors(state: dict[str, Any], temporary: Path, path: Path) -> None:
         torch.save(state, temporary)
     except RuntimeError as error:  # PyTorch raises this when the disk is full
         raise DiskFull(
-            f"cannot write {shown(path)}: {str(error).splitlines()[0]}; is the disk full?"
+            f"cannot write {shown(path)}: PyTorch could not write all of it; is the disk full?"
         ) from error
 
 

@@ -133,6 +133,8 @@ class Saver:
             state = self._state(good=True)
             self._write_rows(state)
             if trainer.ranks.first:
+                if shortage := self._disk.shortage(self._size(state)):
+                    self._disk.full(shortage, self.saved_step, needed=True)
                 save_checkpoint(good, state.common, keep_former=False)
 
     def save(self, needed: bool = False, good: bool = False) -> None:

@@ -159,9 +159,14 @@ class Ranks:
         dist.all_gather_object(items, item, self.group)
         return items
 
-    def with_shared_batch_norm(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """`network`, whose batch normalisation is over the whole batch instead of over each slice of it."""
-        return network if self.count == 1 else share_batch_norm(network, device)
+    def with_shared_batch_norm(
+        self, network: nn.Module, device: torch.device, compiled: bool = False
+    ) -> nn.Module:
+        """`network`, whose batch normalisation is over the whole batch instead of over each slice of it.
+
+        With `compiled`, the rest of the network is going to be compiled.
+        """
+        return network if self.count == 1 else share_batch_norm(network, device, compiled)
 
     def gather(self, features: Tensor) -> Tensor:
         """The features of the whole batch, from those of all slices; float32 where there are several ranks.

@@ -151,11 +151,6 @@ def check_possible(recipe: Recipe, ranks: Ranks) -> None:
     """Refuse heads and batches that cannot be divided, and what is for a single process."""
     with weightless():
         build_head(recipe, ranks.count + 1, ranks)
-    if recipe.compile == "on" and ranks.count > 1:
-        raise RecipeError(
-            f"compile: a network is compiled where one process trains it, not {ranks.count} ranks; give "
-            "compile: auto, or off"
-        )
     if recipe.task == "classification" and ranks.count > 1:
         raise RecipeError(
             f"task: a classification trains in one process, not in {ranks.count} ranks; leave torchrun out"

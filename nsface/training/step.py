@@ -95,7 +95,6 @@ class Step:
         self.reached: Callable[[str], object] = lambda part: None
         self.tf32 = may_use_tf32(recipe.precision, head.weight.device)
         self.replica = Replica(network, ranks.count)
-        self.embed: Callable[[Tensor], Tensor] = self.replica
 
     def __call__(self, images: Tensor, labels: Tensor) -> Taken:
         """Take a step.
@@ -146,7 +145,7 @@ class Step:
         """The embeddings of a batch."""
         device = images.device.type
         with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
-            features = self.embed(self.recipe.input.normalise(images))
+            features = self.replica(self.recipe.input.normalise(images))
         return features
 
     def parameters(self) -> list[nn.Parameter]:

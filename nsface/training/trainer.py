@@ -19,7 +19,7 @@ from nsface.ranks import ALONE, Ranks
 from nsface.recipe.schema import Recipe
 from nsface.seeds import derived_seed
 from nsface.training.average import Average
-from nsface.training.compiling import Compilation, compile_network, is_wanted
+from nsface.training.compiling import Compilation, compile_network, is_wanted, random_images
 from nsface.training.freezing import Freezing
 from nsface.training.guards.learning import Learning
 from nsface.training.guards.returning import GOOD, Returns
@@ -77,7 +77,7 @@ class Trainer:
         ranks: Ranks = ALONE,
     ) -> None:
         self.recipe = recipe
-        network = ranks.with_shared_batch_norm(network, device)
+        network = ranks.with_shared_batch_norm(network, device, recipe.compile == "on")
         self.network = network.to(device).to(memory_format=torch.channels_last).train()
         self.head = head.to(device).train()
         self.auxiliary = auxiliary.to(device).train()
@@ -111,22 +111,19 @@ class Trainer:
         if self._compilation is None:
             self._compilation = self._compiled()
             if self._compilation.embed is not None:
-                self.take_step.embed = self._compilation.embed
+                self.take_step.replica.embed = self._compilation.embed
         return self._compilation
 
     def _compiled(self) -> Compilation:
         recipe = self.recipe
         if not is_wanted(recipe.compile, self.device, self.total_steps):
             return Compilation()
-        if self.ranks.count > 1:
-            return Compilation(why_not="several ranks train together")
-        size = recipe.batch_size // recipe.accumulate
-        shape = (size, 3, recipe.input.height, recipe.input.width)
-        pixels = 255 * torch.rand(shape, generator=torch.Generator().manual_seed(0))
-        pixels = pixels.to(self.device).contiguous(memory_format=torch.channels_last)
-        images = recipe.input.normalise(pixels)
+        if self.ranks.count > 1 and recipe.compile == "auto":  # whether it would gain anything is not known
+            return Compilation(why_not="several ranks train together; give compile: on to compile on each")
+        parts = recipe.accumulate
+        images = random_images(recipe, recipe.batch_size // (parts * self.ranks.count), self.device)
         with tf32(self.take_step.tf32, self.device):
-            return compile_network(self.network, recipe.compile, images, self.dtype, recipe.accumulate)
+            return compile_network(self.network, recipe.compile, images, self.dtype, parts, self.ranks)
 
     def run(self) -> Iterator[Line | None]:
         """Train from the present step to the end; yield after every step: a line to log where due, or None.

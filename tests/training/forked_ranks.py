@@ -45,7 +45,7 @@ def run_on(count: int, messages: Path, function: Callable[..., None], *arguments
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(300)
     statuses = [process.exitcode for process in processes]
     for process in processes:
         process.kill()

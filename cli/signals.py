@@ -88,7 +88,7 @@ def interruption_reported() -> None:
 
 
 def raise_no_more() -> None:
-    """Let no signal raise an exception from now on: the process is about to end, and is still ended in time."""
+    """Let no signal raise an exception from now on: the process is about to end, and still ends in time."""
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             if signal.getsignal(number) is interrupt:

@@ -13,8 +13,8 @@ from nsface.metrics.statistics import holm, student_interval
 from nsface.report.comparisons import compare_seeds
 from nsface.reproduce.arms import BASELINE
 from nsface.reproduce.face_scores import Scored
-from nsface.reproduce.face_table import ENSEMBLES, FACE_ARMS, PAIRING, TABLE_5
-from nsface.reproduce.tables import SOURCE, Scale
+from nsface.reproduce.face_table import ENSEMBLES, FACE_ARMS, PAIRING, TABLE_5, FaceScale
+from nsface.reproduce.tables import SOURCE
 from nsface.results import BlufrRates, Difference, Figure, Result, Verification
 from nsface.results.all_protocols import NotRun
 from nsface.results.official import HEADLINES, headline_differences
@@ -116,7 +116,7 @@ class FaceReproduction:
     """
 
     scale_name: str
-    scale: Scale
+    scale: FaceScale
     recipe_name: str
     recipe: Mapping[str, Any]
     trainings: Sequence[Training]

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from nsface.report.published import PUBLISHED, Published
 from nsface.reproduce.arms import ARMS, BASELINE, BIAS, Arm
-from nsface.reproduce.tables import Scale
 
 FaceScaleName = Literal["quick", "reduced"]
+
+
+@dataclass(frozen=True)
+class FaceScale:
+    """How much of the table is trained.
+
+    Attributes:
+        about: a sentence about it.
+        changes: of the recipe, by dotted key, for all arms alike.
+        seeds: 0, 1, …, so many.
+        arms: keys of `FACE_ARMS`, the most telling first.
+    """
+
+    about: str
+    changes: Mapping[str, Any]
+    seeds: int
+    arms: tuple[str, ...]
 
 
 def _without_bias(arm: Arm) -> Arm:
@@ -25,14 +41,14 @@ FACE_ARMS: dict[str, Arm] = {
     if all(key.startswith("head.") for key in arm.changes)
 }
 
-SCALES: dict[FaceScaleName, Scale] = {
-    "quick": Scale(
+SCALES: dict[FaceScaleName, FaceScale] = {
+    "quick": FaceScale(
         "A narrow network and two epochs: it shows that everything works, and nothing about the methods.",
         {"epochs": 2, "log_every": 20},
         2,
         (BASELINE, "noisy-0.1"),
     ),
-    "reduced": Scale(
+    "reduced": FaceScale(
         "Every arm has the recipe's network, schedule and augmentation; the arms differ in the head alone.",
         {},
         3,

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nsface.metrics.statistics import holm, student_interval
+from nsface.metrics.statistics import student_interval
 from nsface.report.comparisons import compare_seeds
 from nsface.reproduce.arms import BASELINE
 from nsface.reproduce.face_scores import Scored
-from nsface.reproduce.face_table import ENSEMBLES, FACE_ARMS, PAIRING, TABLE_5, FaceScale
+from nsface.reproduce.face_table import FACE_ARMS, PAIRING, TABLE_5, FaceScale
+from nsface.reproduce.face_tests import ENSEMBLES_BY_NAME, Row, Tested, corrected, figures_of, value_of
 from nsface.reproduce.tables import SOURCE
-from nsface.results import BlufrRates, Difference, Figure, Result, Verification
+from nsface.results import BlufrRates
 from nsface.results.all_protocols import NotRun
 from nsface.results.official import HEADLINES, headline_differences
-
-ENSEMBLES_BY_NAME = {one.name: one for one in ENSEMBLES}
 
 
 @dataclass(frozen=True)
@@ -43,63 +42,6 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A figure of a protocol.
-
-    Attributes:
-        title: of the lists.
-        figure: its name.
-        tested: whether arms are tested by it: it is one that papers compare.
-    """
-
-    title: str
-    figure: str
-    tested: bool
-
-    @property
-    def label(self) -> str:
-        """The title, and the figure where it is not accuracy."""
-        return self.title if self.figure == "accuracy" else f"{self.title}, {self.figure}"
-
-
-@dataclass(frozen=True)
-class Test:
-    """A figure of a system less that of the baseline.
-
-    Attributes:
-        seed: of both, for a test over pairs or probes; None for a test over seeds.
-        found: the difference, with the test.
-        p_holm: its p, corrected for all tests of its kind; None where there is none.
-    """
-
-    system: str
-    row: Row
-    seed: int | None
-    found: Difference
-    p_holm: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        where = {
-            "system": self.system,
-            "against": BASELINE,
-            "list": self.row.title,
-            "figure": self.row.figure,
-        }
-        return (
-            where
-            | ({} if self.seed is None else {"seed": self.seed})
-            | {
-                "test": self.found.test,
-                "values": self.found.values,
-                "difference": self.found.difference,
-                "interval": self.found.interval,
-                "p": self.found.p,
-                "p_holm": self.p_holm,
-            }
-        )
-
-
-@dataclass(frozen=True)
 class FaceReproduction:
     """The table on faces, or a part of it.
 
@@ -109,6 +51,7 @@ class FaceReproduction:
         trainings: all that have ended.
         scored: all systems, networks first.
         expected: how many trainings there are to be.
+        images: where LFW and the frames lie.
         lists: the files of each list that was scored, by title.
         not_run: what was not scored, with the reason.
         environment: hardware, versions, commit and data, as the first run has them.
@@ -122,6 +65,7 @@ class FaceReproduction:
     trainings: Sequence[Training]
     scored: Sequence[Scored]
     expected: int
+    images: Mapping[str, str]
     lists: Mapping[str, Sequence[str]]
     not_run: Sequence[NotRun]
     environment: Mapping[str, Any]
@@ -137,7 +81,7 @@ class FaceReproduction:
         found: dict[tuple[str, str], Row] = {}
         for one in self.scored:
             for title, result in one.results.items():
-                for name, tested in _figures(result):
+                for name, tested in figures_of(result):
                     found.setdefault((title, name), Row(title, name, tested))
         order = list(self.lists)
         return sorted(found.values(), key=lambda row: order.index(row.title))
@@ -147,13 +91,14 @@ class FaceReproduction:
         found = {}
         for one in self.scored:
             if one.system.name == system and row.title in one.results:
-                value = _value(one.results[row.title], row.figure)
+                value = value_of(one.results[row.title], row.figure)
                 if value is not None:
                     found[one.system.seed] = value
         return dict(sorted(found.items()))
 
-    def tests(self) -> list[Test]:
-        """Each arm, and each ensemble of two arms, tested against the baseline over seeds; p by Holm."""
+    def tests(self) -> list[Tested]:
+        """Each arm, and each ensemble of two arms, tested against the baseline over seeds; p by Holm, for
+        arms and for ensembles."""
         found = []
         for system in self.systems:
             ensemble = ENSEMBLES_BY_NAME.get(system)
@@ -164,19 +109,22 @@ class FaceReproduction:
                 common = both[0].keys() & both[1].keys()
                 if len(common) > 1:
                     pair = ({seed: one[seed] for seed in common} for one in both)
-                    found.append(Test(system, row, None, compare_seeds(row.figure, *pair)))
-        return _corrected(found)
+                    found.append(Tested(system, row, None, compare_seeds(row.figure, *pair)))
+        return corrected(found)
 
-    def over_pairs(self) -> list[Test]:
-        """Each system against the baseline of its seed, over pairs or probes; p by Holm."""
-        found = []
+    def over_pairs(self) -> list[Tested]:
+        """Each system against the baseline of its seed, over pairs or probes, in the order of the lists; p by
+        Holm, for networks and for ensembles."""
+        found: list[Tested] = []
         for one in self.scored:
             for title, comparison in one.comparisons.items():
                 differences = [each for each in comparison.differences() if each.p is not None]
                 for what in headline_differences(list(dict.fromkeys(each.what for each in differences))):
                     chosen = next(each for each in differences if each.what == what)
-                    found.append(Test(one.system.name, Row(title, what, True), one.system.seed, chosen))
-        return _corrected(found)
+                    found.append(Tested(one.system.name, Row(title, what, True), one.system.seed, chosen))
+        order, systems = list(self.lists), self.systems
+        found.sort(key=lambda test: (order.index(test.row.title), systems.index(test.system)))
+        return corrected(found)
 
     def of_table_5(self) -> dict[str, list[dict[int, float]]]:
         """By system its figures in the columns of the published table, by seed; none where the official list
@@ -221,6 +169,7 @@ class FaceReproduction:
             "source": SOURCE,
             "doubts": list(self.doubts),
             "pairing": PAIRING,
+            "images": dict(self.images),
             "lists": {title: list(files) for title, files in self.lists.items()},
             "not_run": [{"title": one.title, "reason": one.reason} for one in self.not_run],
             "arms": {arm: self._arm_json(arm) for arm in dict.fromkeys(one.arm for one in self.trainings)},
@@ -258,32 +207,6 @@ class FaceReproduction:
             "seconds": {str(one.system.seed): round(one.seconds, 3) for one in own},
             "scores": scores,
         }
-
-
-def _figures(result: Result) -> list[tuple[str, bool]]:
-    """The names of the figures that a table has of `result`, and whether arms are tested by them."""
-    if isinstance(result, Verification):
-        return [("accuracy", True)]
-    if isinstance(result, BlufrRates):  # mean − std is its custom
-        names = [one.name for one in result.figures()]
-        return [(name, True) for name in names] + [(f"{name}, mean − std", False) for name in names]
-    return [(one.name, one.name in HEADLINES) for one in result.figures()]
-
-
-def _value(result: Result, figure: str) -> float | None:
-    if isinstance(result, Verification):
-        return result.accuracy
-    name, _, _ = figure.partition(", mean − std")
-    found: Figure | None = next((one for one in result.figures() if one.name == name), None)
-    if found is None or found.value is None or not figure.endswith("mean − std"):
-        return found.value if found else None
-    return None if found.spread is None else found.value - found.spread
-
-
-def _corrected(tests: Sequence[Test]) -> list[Test]:
-    raw = [one.found.p for one in tests if one.found.p is not None]
-    corrected = iter(holm(raw))
-    return [one if one.found.p is None else replace(one, p_holm=next(corrected)) for one in tests]
 
 
 def _over_seeds(values: Mapping[int, float]) -> dict[str, Any]:

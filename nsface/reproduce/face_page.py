@@ -12,7 +12,7 @@ from nsface.report.page import render_page
 from nsface.report.runs import Run
 from nsface.reproduce.face_outcomes import FaceReproduction
 from nsface.reproduce.face_table import FACE_ARMS, NOT_COMPARABLE, PAIRING, TABLE_5
-from nsface.reproduce.face_text import mean_and_std, score_cells, test_cells
+from nsface.reproduce.face_text import difference_cells, mean_and_std, score_cells
 from nsface.reproduce.tables import SOURCE
 from nsface.results.official import HEADLINES
 from nsface.training.progress import duration
@@ -45,16 +45,17 @@ def grids(found: FaceReproduction) -> list[Grid]:
     ]
     if tests := found.tests():
         about = (
-            "Percentage points, paired by seed. The last p is corrected by Holm's method for all "
-            f"{len(tests)} tests of this table."
+            "Percentage points, paired by seed. The last p is corrected by Holm's method for all tests of "
+            "single networks in this table, or for all of ensembles."
         )
-        made.append(Grid("Less Softmax, over seeds", about, test_cells(tests)))
+        made.append(Grid("Less Softmax, over seeds", about, difference_cells(tests)))
     if tests := found.over_pairs():
         about = (
-            "Percentage points, two networks of one seed on the same pairs or probes. The last p is "
-            f"corrected by Holm's method for all {len(tests)} tests of this table."
+            "Percentage points, two networks of one seed on the same pairs or probes, and ensembles against "
+            "the network of their first seed. The last p is corrected by Holm's method for all tests of "
+            "single networks in this table, or for all of ensembles."
         )
-        made.append(Grid("Less Softmax, over pairs", about, test_cells(tests)))
+        made.append(Grid("Less Softmax, over pairs", about, difference_cells(tests)))
     made.append(_each(found))
     made.append(_trainings(found))
     if found.not_run:
@@ -66,11 +67,13 @@ def grids(found: FaceReproduction) -> list[Grid]:
 def _table_5(found: FaceReproduction) -> Grid:
     rows = [["", *HEADLINES]]
     rows += [[one.system, *("–" if x is None else f"{x:.2f}" for x in one.figures)] for one in TABLE_5]
-    for system, ours in found.of_table_5().items():
+    ours_by_system = {system: ours for system, ours in found.of_table_5().items() if any(ours)}
+    for system, ours in ours_by_system.items():
         rows.append([f"{found.title(system)}, {found.recipe_name}, this run", *map(mean_and_std, ours)])
     about = (
         f"Per cent; the table on faces as collected by {SOURCE}, and below it ours, mean ± standard "
-        f"deviation over seeds, where the official list was scored. {NOT_COMPARABLE}"
+        f"deviation over seeds, where the official list was scored"
+        f"{'' if ours_by_system else ': here none was'}. {NOT_COMPARABLE}"
     )
     return Grid("Beside the published table", about, rows)
 
@@ -107,11 +110,9 @@ def _trainings(found: FaceReproduction) -> Grid:
 
 def introduction(found: FaceReproduction) -> list[str]:
     """What was trained, and what the tables do not show; a paragraph each."""
-    excluded = len(found.recipe["exclude"])
     return [
         f"Recipe {found.recipe_name}. {found.scale.about}",
-        f"{len(found.trainings)} of {counted(found.expected, 'training')} are done. "
-        f"Identities left out of the training: {excluded}.",
+        f"{len(found.trainings)} of {counted(found.expected, 'training')} are done.",
         *found.doubts,
     ]
 

@@ -13,31 +13,28 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 from nsface.device import DeviceChoice, PrecisionChoice
 from nsface.embeddings.extraction import extract
 from nsface.embeddings.file import Embeddings, load
 from nsface.embeddings.fusion import fuse
 from nsface.embeddings.overlap import names_digest
-from nsface.errors import DataError, counted, shown
-from nsface.files import digest, write_text
+from nsface.errors import counted, shown
+from nsface.files import digest
 from nsface.images.sources import Source
 from nsface.protocols.planning import Planned
 from nsface.protocols.protocol import Measurement
+from nsface.reproduce.face_record import Record, is_comparable, lists_digest, slug_of
 from nsface.reproduce.face_sets import FaceSets
-from nsface.results import Comparison, Result, read_result
+from nsface.results import Comparison, Result
 from nsface.run_folder import RunFolder
-from nsface.untrusted import parse_json
 
 Note = Callable[[str], object]
-RECORD = "scored.json"
 LFW, YTF = "lfw.npz", "ytf.npz"
 
 
@@ -116,7 +113,7 @@ class _Work:
         self._sets, self._how, self._note = sets, how, note
         self._loaded: dict[Path, Embeddings] = {}
         self._digests: dict[Path, str] = {}
-        self._records: dict[Path, _Record] = {}
+        self._records: dict[Path, Record] = {}
         self._said: set[str] = set()
 
     def forget_embeddings(self) -> None:
@@ -175,8 +172,8 @@ class _Work:
                 self._said.add(sentence)
                 self._note(f"note: {sentence}")
 
-    def _record(self, folder: Path) -> _Record:
-        return self._records.setdefault(folder, _Record(folder))
+    def _record(self, folder: Path) -> Record:
+        return self._records.setdefault(folder, Record(folder))
 
     def _key(self, system: System, planned: Planned, lists: str) -> str:
         """Tells what a score is made of: networks, names of images, and lists."""
@@ -243,71 +240,3 @@ class _Work:
         )
         self._say_once(made.notes)
         self._record(run.path).spend(time.monotonic() - began)
-
-
-class _Record:
-    """The results in a folder, and of what each was made."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._file = folder, folder / RECORD
-        self._keys: dict[str, str] = {}
-        self.seconds = 0.0
-        if self._file.exists():
-            content = parse_json(self._file.read_bytes(), str(self._file))
-            try:
-                self._keys = {str(name): str(key) for name, key in content["made_of"].items()}
-                self.seconds = float(content["seconds"])
-            except (TypeError, KeyError, AttributeError, ValueError) as error:
-                raise DataError(f"{shown(self._file)}: not what was written; remove it") from error
-
-    def get(self, name: str, key: str, make: Callable[[], Result]) -> tuple[Result, bool]:
-        """The result in the file `name`, and whether it was made anew: unless it was made of `key`."""
-        path = self._folder / name
-        if self._keys.get(name) == key and path.exists():
-            result = read_result(parse_json(path.read_bytes(), str(path)), path)
-            if result is None:
-                raise DataError(f"{shown(path)}: no result in it; remove it")
-            return result, False
-        began, before = time.monotonic(), self.seconds
-        result = make()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n")
-        self._keys[name] = key
-        self.spend(time.monotonic() - began - (self.seconds - before))  # the extraction has counted itself
-        return result, True
-
-    def spend(self, seconds: float) -> None:
-        """Add `seconds`, and write the record."""
-        self.seconds += seconds
-        content = {"made_of": self._keys, "seconds": round(self.seconds, 3)}
-        write_text(self._file, json.dumps(content, indent=2) + "\n")
-
-
-def is_comparable(planned: Planned) -> bool:
-    """Whether two systems can be compared on these lists: not over several trials."""
-    fields = planned.protocol.comparable.values()
-    return bool(fields) and all(getattr(planned.protocol, name) is not None for name in fields)
-
-
-def slug_of(title: str) -> str:
-    """`LFW View 2` → `lfw-view-2`: the name of a file."""
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-
-
-def lists_digest(planned: Planned) -> str:
-    """SHA-256 of all files that the protocol reads, and of its other options."""
-    found = hashlib.sha256(type(planned.protocol).__name__.encode())
-    for one in dataclasses.fields(planned.protocol):  # type: ignore[arg-type]
-        value = getattr(planned.protocol, one.name)
-        for part in value if isinstance(value, tuple) else (value,):
-            found.update(f"{one.name}={_content(part)}\n".encode())
-    return found.hexdigest()
-
-
-def _content(value: Any) -> str:
-    """The digest of a file, or of the files in a folder; of another value itself."""
-    if not isinstance(value, Path):
-        return repr(value)
-    if value.is_dir():
-        return " ".join(digest(path) for path in sorted(value.iterdir()) if path.is_file())
-    return digest(value)

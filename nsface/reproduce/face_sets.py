@@ -12,7 +12,10 @@ import numpy as np
 
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, shown
+from nsface.images.fitting import Fit
+from nsface.images.pixels import OTHER_SIZE, read_image
 from nsface.images.sources import Source, open_source
+from nsface.preprocessing import Preprocessing
 from nsface.protocols import load_protocol
 from nsface.protocols.list_files import Contents, ListFile, contents, list_file
 from nsface.protocols.planning import KNOWN, Findings, Plan, Planned, System, find_among, plan_found
@@ -48,6 +51,24 @@ class FaceSets:
     planned: Sequence[Planned]
     not_run: Sequence[NotRun]
     notes: Sequence[str]
+
+    def check_sizes(self, wanted: Preprocessing) -> None:
+        """Refuse images that are not as large as the network takes them, by the first of each source.
+
+        Raises:
+            DataError: it is unreadable, or of another size.
+        """
+        places = {self.lfw: 0 if len(self.lfw) else None}
+        if self.frames is not None:
+            videos = enumerate(self.templates())
+            places[self.frames] = next((place for place, video in videos if video is not None), None)
+        for source, place in places.items():
+            if place is not None:
+                try:
+                    read_image(source, place, wanted.height, wanted.width, Fit(wanted))
+                except DataError as error:
+                    remedy = "; `nsface align` makes such images" if str(error).endswith(OTHER_SIZE) else ""
+                    raise DataError(f"{shown(source.location)}: {error}{remedy}") from error
 
     def uses_frames(self, one: Planned) -> bool:
         """Whether `one` is scored on templates of videos."""

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nsface.errors import counted
-from nsface.reproduce.face_outcomes import FaceReproduction, Test
+from nsface.reproduce.face_outcomes import FaceReproduction
 from nsface.reproduce.face_table import PAIRING
+from nsface.reproduce.face_tests import Tested
 from nsface.results.text import columns, p_value, wrapped
 
 
@@ -28,7 +29,7 @@ def score_cells(found: FaceReproduction) -> list[list[str]]:
     return [["", *found.systems], *body]
 
 
-def test_cells(tests: Sequence[Test]) -> list[list[str]]:
+def difference_cells(tests: Sequence[Tested]) -> list[list[str]]:
     """A row a test, below titles; differences in points."""
     cells = [["", "system", "seed", "difference", "95 % interval", "p", "p, Holm", "test"]]
     for one in tests:
@@ -59,7 +60,7 @@ def text(found: FaceReproduction, width: int) -> str:
     tests = [test for test in found.tests() if test.row.title == "LFW View 2"] or found.tests()
     if tests:
         lines.append("less Softmax, paired by seed, in points (the other tests are in results.md)")
-        lines.append(columns(test_cells(tests), width=width))
+        lines.append(columns(difference_cells(tests), width=width))
     lines += [wrapped(f"  not run: {one.title}: {one.reason}", width) for one in found.not_run]
     lines += [wrapped(f"  {sentence}", width) for sentence in (PAIRING, *found.doubts)]
     return "\n".join(lines)

@@ -27,6 +27,7 @@ from nsface.reproduce.face_table import (
     NOT_COMPARABLE,
     RECIPES,
     SCALES,
+    SOME_EXCLUDED,
     FaceScaleName,
 )
 from nsface.reproduce.jobs import Job, jobs_of, train_all
@@ -93,6 +94,7 @@ def reproduce_faces(
     jobs = jobs_of(name, chosen.changes, arms or chosen.arms, all_seeds, folder, given, FACE_ARMS)
     say: Callable[[str], object] = note or (lambda line: None)
     sets = open_sets(lfw, frames, lists, single_lists or {})
+    sets.check_sizes(jobs[0].recipe.input)
     for sentence in sets.notes:
         say(f"note: {sentence}")
     check_folder(folder)
@@ -106,6 +108,7 @@ def reproduce_faces(
         trainings=[_training(job) for job in jobs if job.ended],
         scored=scored,
         expected=len(jobs),
+        images={"lfw": sets.lfw.location} | ({"ytf": sets.frames.location} if sets.frames else {}),
         lists={one.title: tuple(map(str, one.found.lists)) for one in sets.planned},
         not_run=sets.not_run,
         environment=_environment(jobs),
@@ -163,8 +166,8 @@ def _doubts(recipe: str, job: Job, sets: FaceSets) -> list[str]:
     found = [NOT_COMPARABLE, *DOUBTS]
     if recipe == "lfw-small":
         found.append(CHOSEN_ON_LFW)
-    if not job.recipe.exclude:
-        found.append(NOBODY_EXCLUDED)
+    excluded = len(job.recipe.exclude)
+    found.append(SOME_EXCLUDED.format(excluded) if excluded else NOBODY_EXCLUDED)
     found += [f"{one.title} is not FGLFW." for one in sets.planned if one.title.startswith("FGLFW-like")]
     return found
 

@@ -229,6 +229,22 @@ def test_a_list_or_a_model_that_has_changed_is_scored_anew(faces: Faces, out: Pa
     assert results[3]["folds"] == results[5]["folds"], "it is the same model"
 
 
+def test_quick_is_two_arms_with_two_seeds(faces: Faces, tmp_path: Path) -> None:
+    settings = [word for word in faces.small if word not in ("--recipe", "lfw-quick")]
+    sets = (*faces.images, "--pairs", faces.lfw.pairs, "--out", tmp_path / "out")
+    called = nsface("reproduce", "faces", "--quick", *settings, *sets, "--json", "-")
+    assert called.status == 0, called.err
+    content = called.json
+    assert (content["scale"], content["recipe_name"], content["expected"]) == ("quick", "lfw-quick", 4)
+    assert content["recipe"]["iterations"] == 4, "a length that is given takes the place of the scale's"
+    assert content["systems"].keys() == {
+        "softmax", "noisy-0.1", "softmax+noisy-0.1", "noisy-0.1+noisy-0.1", "softmax+softmax",
+    }  # fmt: skip
+    assert list(content["systems"]["softmax+softmax"]["members"].values()) == [
+        ["softmax-seed0", "softmax-seed1"]
+    ]
+
+
 def test_pairs_of_ensembles() -> None:
     one = Ensemble(("noisy-0.1", "noisy-0.1"))
     assert one.pairs([4, 7, 9]) == {4: (4, 7), 7: (7, 9), 9: (9, 4)}

@@ -25,7 +25,8 @@ from small_faces import RECIPE, markdown
 from torch import nn
 
 from nsface.heads import HEADS, Head, other_identities
-from nsface.recipe.schema import Optimizer, Recipe, load_recipe
+from nsface.recipe.schema import Recipe, load_recipe
+from nsface.recipe.sections import Optimizer
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.optimizer import make_optimizer
 

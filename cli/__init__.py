@@ -159,8 +159,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = run(args, options)
         if options.verbose:
             print(f"nsface: {time_and_memory(time.monotonic() - start)}", file=sys.stderr)
-    if own_process and status == signals.STATUS:
-        signals.exit_early()
+    if own_process:
+        signals.raise_no_more()
+        if status == signals.STATUS:
+            signals.exit_early()
     sys.exit(status)
 
 

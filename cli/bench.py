@@ -65,7 +65,7 @@ def command() -> None:
     "precisions",
     metavar="NAMES",
     callback=several(click.Choice(["auto", "fp32", "tf32", "bf16"])),
-    help="Arithmetic of the network: auto, fp32, bf16.",
+    help="Arithmetic of the network: auto, fp32, tf32, bf16.",
 )
 @click.option(
     "--compile",

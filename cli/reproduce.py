@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nsface.cli.completion import complete_key
-from nsface.cli.output import command_line, emit, json_option, say, terminal_width
-from nsface.cli.seeds import parsed_seeds
+from nsface.cli.output import command_line, emit, say, terminal_width
+from nsface.cli.reproduce_faces import faces
+from nsface.cli.reproduce_options import table_options
 
 if TYPE_CHECKING:
     from nsface.reproduce.tables import ScaleName
@@ -26,11 +26,8 @@ def command() -> None:
     Examples:
       nsface reproduce mnist --data MNIST --out runs/mnist --quick
       nsface reproduce cifar10+ --data cifar10.tar --out runs/cifar10 --seeds 0-4
+      nsface reproduce faces --train faces.tar --lfw lfw.tar --lists lists/ --out runs/faces
     """
-
-
-def _parsed_arms(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
 def _table_command(name: str, title: str) -> click.Command:
@@ -42,38 +39,11 @@ def _table_command(name: str, title: str) -> click.Command:
         required=True,
         help="The folder of the data set as torchvision keeps it, or images in train/CLASS/ and test/CLASS/.",
     )
-    @click.option(
-        "--out", metavar="DIR", required=True, type=click.Path(path_type=Path), help="Folder of all runs."
-    )
     @click.option("--quick", "scale", flag_value="quick", help="A narrow network and few steps: minutes.")
     @click.option(
         "--full", "scale", flag_value="full", help="Network and schedule at the size of the paper's: a GPU."
     )
-    @click.option(
-        "--seeds", metavar="LIST", callback=parsed_seeds, help="Train with these seeds: 0-4, or 0,3,7."
-    )
-    @click.option(
-        "--arms", metavar="NAMES", callback=_parsed_arms, help="Train these arms, with commas between them."
-    )
-    @click.option(
-        "--jobs",
-        metavar="N",
-        type=click.IntRange(1, 256),
-        help="Trainings at once.  [default: one for each core, at most four; with CUDA four]",
-    )
-    @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to train.")
-    @click.option(
-        "--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16"]), help="Arithmetic of the network."
-    )
-    @click.option(
-        "--set",
-        "settings",
-        metavar="KEY=VALUE",
-        multiple=True,
-        shell_complete=complete_key,
-        help="Change any key of the recipe, for all arms.",
-    )
-    @json_option
+    @table_options
     def run(
         data: str,
         out: Path,
@@ -116,3 +86,4 @@ for _name, _title in (
     ("cifar100", "CIFAR-100"),
 ):
     command.add_command(_table_command(_name, _title))
+command.add_command(faces)

@@ -77,9 +77,22 @@ def handled_by(handler: Handler) -> Iterator[None]:
             signal.signal(number, before)
 
 
+def pass_over(number: int, frame: FrameType | None) -> None:
+    """Handle a signal to a process that is ending: nothing is raised, which would be a traceback."""
+
+
 def interruption_reported() -> None:
     """To be called before the program says that it was interrupted, so that it is not said twice."""
     _reported.set()
+    raise_no_more()
+
+
+def raise_no_more() -> None:
+    """Let no signal raise an exception from now on: the process is about to end, and still ends in time."""
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, pass_over)
 
 
 def exit_early() -> None:
@@ -105,7 +118,7 @@ def _watch(receiving: int) -> None:
     """End the process `PATIENCE` seconds after a signal; the system writes its number into the pipe."""
     with open(receiving, "rb", buffering=0) as pipe:
         while number := pipe.read(1):
-            if number[0] in _SIGNALS and signal.getsignal(number[0]) is interrupt:
+            if number[0] in _SIGNALS and signal.getsignal(number[0]) in (interrupt, pass_over):
                 time.sleep(PATIENCE)
                 _end()
 

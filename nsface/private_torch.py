@@ -104,3 +104,13 @@ def bfloat16_product(left: Tensor, right: Tensor, out: Tensor | None = None) -> 
     mm: Any = torch.mm
     result: Tensor = mm(left, right, out_dtype=torch.float32, out=out)
     return result
+
+
+def compile_whole_graphs() -> None:
+    """From now on let the compiler take graphs as they are.
+
+    Uses `torch._dynamo.config.optimize_ddp`. By it the compiler divides graphs where
+    `DistributedDataParallel` has its buckets, if it happens to run inside of it: the numbers of a network
+    would depend on when it is compiled.
+    """
+    torch._dynamo.config.optimize_ddp = False

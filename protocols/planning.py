@@ -13,7 +13,7 @@ from typing import Any
 from nsface.embeddings.file import Embeddings
 from nsface.errors import DataError, ModelError, NsfaceError, listing, shown
 from nsface.protocols import PROTOCOLS, load_protocol
-from nsface.protocols.list_files import contents
+from nsface.protocols.list_files import Contents, contents
 from nsface.protocols.numbered_images import of_other_images
 from nsface.protocols.protocol import Found, Protocol
 from nsface.protocols.verification import VerificationProtocol
@@ -104,11 +104,16 @@ def find_lists(folder: str | os.PathLike[str]) -> Findings:
     Raises:
         DataError: there is no such folder, or no list in it.
     """
-    here = contents(folder)
+    found = find_among(contents(folder))
+    if not found.lists and not found.unreadable:
+        raise DataError(f"{shown(folder)}: no list of a protocol in it; those known are {KNOWN}")
+    return found
+
+
+def find_among(here: Contents) -> Findings:
+    """All lists among the files of `here`."""
     found = [(name, one) for name in PROTOCOLS for one in load_protocol(name).found_among(here.files)]
     unreadable = [NotRun(title=str(path), reason=f"cannot be read: {why}") for path, why in here.unreadable]
-    if not found and not unreadable:
-        raise DataError(f"{shown(folder)}: no list of a protocol in it; those known are {KNOWN}")
     used = {path for _, one in found for path in (*one.lists, *one.copies)}
     other_files = [str(file.path) for file in here.files if not used & {file.path, file.path.parent}]
     return Findings(found, unreadable, other_files, here.more)
@@ -120,7 +125,12 @@ def plan(folder: str | os.PathLike[str], system: System) -> Plan:
     Raises:
         DataError: there is no such folder, or no list in it.
     """
-    found = find_lists(folder)
+    return plan_found(find_lists(folder), folder, system)
+
+
+def plan_found(found: Findings, folder: str | os.PathLike[str], system: System) -> Plan:
+    """As `plan`, of lists that were found; those that lie elsewhere than in `folder` have their whole path in
+    titles."""
     several = _repeated([one.title or title_of(name) for name, one in found.lists])
     planned, notes, not_run = [], [], list(found.unreadable)
     if found.more:
@@ -131,7 +141,7 @@ def plan(folder: str | os.PathLike[str], system: System) -> Plan:
             copies = listing([str(path) for path in one.copies], 3)
             notes.append(f"{copies}: the same as {shown(one.lists[0])}, which is scored once")
         title = one.title or title_of(name)
-        where = f" ({one.lists[0].relative_to(folder)})" if title in several else ""
+        where = f" ({_place(one.lists[0], Path(folder))})" if title in several else ""
         about: dict[str, Any] = {"title": title + where, "lists": tuple(map(str, one.lists))}
         if one.protocol is None:
             not_run.append(NotRun(reason=one.problem, **about))
@@ -146,6 +156,10 @@ def plan(folder: str | os.PathLike[str], system: System) -> Plan:
                 planned.append(Planned(one.protocol, lists, one, about["title"]))
     planned, doubtful = of_other_images(planned, system.names)
     return Plan(Path(folder), planned, [*not_run, *doubtful], found.other_files, notes)
+
+
+def _place(path: Path, folder: Path) -> Path:
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
 def _repeated(titles: Sequence[str]) -> set[str]:

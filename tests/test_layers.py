@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # The small shared modules beside the folders; they import each other at most.
 SHARED = {
     "arguments", "checked", "device", "errors", "files", "finite", "groups", "lifeline", "meeting", "names",
-    "norms", "pool", "preprocessing", "presets", "private_torch", "processes", "ranges", "ranks", "row_file", "seeds",
-    "stored_rows", "text", "unfinished", "untrusted", "vectors", "weightless",
+    "norms", "pool", "preprocessing", "presets", "private_torch", "processes", "ranges", "ranks", "row_file",
+    "seeds", "stored_rows", "text", "unfinished", "untrusted", "vectors", "weightless",
 }  # fmt: skip
 
 # Each folder, or larger module beside the folders, and the others that it may import besides the shared ones.

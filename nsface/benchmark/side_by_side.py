@@ -158,7 +158,7 @@ def by_turns(
     """Images a second of each way, and why others have none.
 
     Each way takes a few steps first. Then all take blocks of steps by turns, each block for about the same
-    share of the `budget` of seconds, and at least one step.
+    share of the `budget` of seconds, and at least one step. A way that fails has no rate, whenever it does.
     """
     begun: dict[str, tuple[Steps, int]] = {}
     errors: dict[str, str] = {}
@@ -168,14 +168,19 @@ def by_turns(
             steps(3 if device.type == "cuda" else 1)
             once = seconds(device, lambda steps=steps: steps(1))  # type: ignore[misc]
             begun[name] = steps, max(1, int(budget / (len(ways) * pairs * once)))
-        except (RuntimeError, MemoryError) as error:  # which others need not have
+        except Exception as error:  # whatever it is, others need not have it
             errors[name] = one_line(error)
     rates: dict[str, list[float]] = {name: [] for name in begun}
     for _ in range(pairs):
         for name, (steps, count) in begun.items():
-            spent = seconds(device, lambda steps=steps, count=count: steps(count))  # type: ignore[misc]
-            rates[name].append(count * batch / spent)
-    return {name: Rate.of(values) for name, values in rates.items()}, errors
+            if name in errors:
+                continue
+            try:
+                spent = seconds(device, lambda steps=steps, count=count: steps(count))  # type: ignore[misc]
+                rates[name].append(count * batch / spent)
+            except Exception as error:
+                errors[name] = one_line(error)
+    return {name: Rate.of(values) for name, values in rates.items() if name not in errors}, errors
 
 
 def agreement(recipe: Recipe, identities: int, pixels: Tensor, labels: Any) -> Agreement:

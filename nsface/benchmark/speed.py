@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from nsface.benchmark.generated import CASIA_IDENTITIES, CASIA_IMAGES, default_images, generated_loader
-from nsface.benchmark.memory import peak_memory
 from nsface.benchmark.roofline import TRAINING, Roofline, measure_roofline
 from nsface.benchmark.timing import Clock, Rate, seconds
 from nsface.device import may_use_tf32, pick_device, pick_precision, tf32
@@ -24,6 +23,7 @@ from nsface.images.batches.loader import Loader
 from nsface.networks.cost import LayerCost, layer_costs
 from nsface.ranks import ALONE
 from nsface.recipe.schema import Recipe
+from nsface.training.peak_memory import peak_memory
 from nsface.training.run import make_trainer
 
 EPOCHS = 20  # of CASIA-WebFace, whose time is computed

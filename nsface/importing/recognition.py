@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nsface.errors import ModelError, listing
 from nsface.networks import NETWORKS, build
+from nsface.networks.embedding import GlobalAverage
 from nsface.networks.sizes import REDUCTION
 from nsface.weightless import weightless
 
@@ -45,6 +46,7 @@ class _Match:
     """The tensors whose names begin with `prefix`, held against the names of a network's weights."""
 
     network: str
+    plan: nn.Module
     prefix: str
     missing: list[str]
     surplus: list[str]
@@ -66,8 +68,13 @@ def recognise(tensors: Mapping[str, Tensor], where: str, network: str | None = N
     Raises:
         ModelError: no network has these weights, or several parts of the file are a network.
     """
-    plans = {name: _plan(name) for name in ([network] if network else NETWORKS)}
-    matches = [match for name, plan in plans.items() for match in _matches(name, plan, tensors, where)]
+    plans = {name: _plans(name) for name in ([network] if network else NETWORKS)}
+    matches = [
+        match
+        for name, of_name in plans.items()
+        for plan in of_name
+        for match in _matches(name, plan, tensors, where)
+    ]
     exact = [match for match in matches if match.exact]
     if not exact:
         raise ModelError(
@@ -76,29 +83,48 @@ def recognise(tensors: Mapping[str, Tensor], where: str, network: str | None = N
     if len({match.prefix for match in exact}) > 1:
         places = listing(sorted(match.prefix.rstrip(".") or "the file itself" for match in exact), _TO_SHOW)
         raise ModelError(f"{where}: several networks are in it ({places}); save the state dict of one")
-    return _recognised(exact[0], plans[exact[0].network], tensors)
+    return _recognised(exact[0], tensors)
 
 
-def _recognised(match: _Match, plan: nn.Module, tensors: Mapping[str, Tensor]) -> Recognised:
-    own = plan.state_dict()
+def _recognised(match: _Match, tensors: Mapping[str, Tensor]) -> Recognised:
+    own = match.plan.state_dict()
     weights = {name: tensors[match.prefix + name] for name in own if match.prefix + name in tensors}
-    linear = [name for name, tensor in own.items() if tensor.ndim == 2]
-    first, last = weights[linear[0]], weights[linear[-1]]
-    cells = first.shape[1] / own[linear[0]].shape[1] if first.ndim == 2 else 0
     used = {match.prefix + name for name in weights}
+    embedding_size, size = _sizes(match.plan, own, weights)
     return Recognised(
         network=match.network,
-        embedding_size=last.shape[0] if last.ndim else 0,
-        size=SIZES.get(int(cells)) if cells == int(cells) else None,
+        embedding_size=embedding_size,
+        size=size,
         weights={name: tensor for name, tensor in weights.items() if not name.endswith(COUNTER)},
         left_out=[name for name in tensors if name not in used],
     )
 
 
-def _plan(name: str) -> nn.Module:
-    """The network for images so small that its last map has one cell."""
+def _sizes(
+    plan: nn.Module, own: Mapping[str, Tensor], weights: Mapping[str, Tensor]
+) -> tuple[int, tuple[int, int] | None]:
+    """Embedding size, or 0, and the size of the images, or None, that the linear layers tell."""
+    linear = [name for name, tensor in own.items() if tensor.ndim == 2]
+    averages = [module.features for module in plan.modules() if isinstance(module, GlobalAverage)]
+    if not linear:  # the mean over the map is the embedding
+        return averages[-1], None
+    first, last = weights[linear[0]], weights[linear[-1]]
+    # a network of maxima has several rows for each number of the embedding
+    embedding_size = last.shape[0] // own[linear[-1]].shape[0] if last.ndim else 0
+    cells = first.shape[1] / own[linear[0]].shape[1] if first.ndim == 2 and not averages else 0
+    return embedding_size, SIZES.get(int(cells)) if cells == int(cells) else None
+
+
+def _plans(name: str) -> list[nn.Module]:
+    """The network for images so small that its last map has one cell.
+
+    With it the one without a linear layer where the mean over the map may be the embedding.
+    """
     with weightless():
-        return build(name, height=REDUCTION, width=REDUCTION, embedding_size=1)
+        plan = build(name, height=REDUCTION, width=REDUCTION, embedding_size=1)
+        features = [module.features for module in plan.modules() if isinstance(module, GlobalAverage)]
+        sizes = {"height": REDUCTION, "width": REDUCTION}
+        return [plan, *(build(name, **sizes, embedding_size=number) for number in features)]
 
 
 def _matches(name: str, plan: nn.Module, tensors: Mapping[str, Tensor], where: str) -> list[_Match]:
@@ -110,7 +136,7 @@ def _matches(name: str, plan: nn.Module, tensors: Mapping[str, Tensor], where: s
         given = {key.removeprefix(prefix) for key in tensors if key.startswith(prefix)}
         missing, surplus = needed - given, given - expected
         share = len(needed & given) / len(needed | surplus)
-        found.append(_Match(name, prefix, sorted(missing), sorted(surplus), share))
+        found.append(_Match(name, plan, prefix, sorted(missing), sorted(surplus), share))
     return found
 
 

@@ -2,7 +2,8 @@
 
 A recipe names a network by its key in `NETWORKS`. Every network maps images (B, 3, H, W) to embeddings
 (B, D), is given height, width and D when it is built, and draws its weights from torch's global generator, so
-that a seed reproduces them. `activation` names the activation after its convolutions (`activations.py`).
+that a seed reproduces them. It ends where the classifier of its paper begins, because that is the head's.
+`activation` names the activation after its convolutions (`activations.py`); networks of maxima have none.
 """
 
 from __future__ import annotations
@@ -14,17 +15,25 @@ from torch import nn
 
 from nsface.arguments import check_arguments, unknown_name
 from nsface.errors import ModelError
+from nsface.networks.all_cnn import AllCNN
 from nsface.networks.cost import Cost, count
 from nsface.networks.ir import IR
 from nsface.networks.iresnet import IResNet
 from nsface.networks.light_resnet import LightResNet
+from nsface.networks.lightened_cnn import LightenedCNN
+from nsface.networks.maxout import Maxout
+from nsface.networks.nin import NIN
+from nsface.networks.resnet_cifar import ResNetCifar
 from nsface.networks.sphereface import SphereFace
+from nsface.networks.vgg16 import VGG16
 from nsface.networks.vgg_cifar import VGGCifar
 from nsface.networks.vgg_face import VGGFace
+from nsface.networks.vgg_mnist import VGGMnist
 
 __all__ = ["NETWORKS", "Cost", "build", "count"]
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "all-cnn-c": AllCNN,
     "ir-18": partial(IR, depth=18),
     "ir-34": partial(IR, depth=34),
     "ir-50": partial(IR, depth=50),
@@ -34,13 +43,21 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "iresnet-50": partial(IResNet, depth=50),
     "iresnet-100": partial(IResNet, depth=100),
     "light-resnet": LightResNet,
+    "lightened-cnn": LightenedCNN,
+    "maxout": Maxout,
+    "nin": NIN,
+    "resnet-18": partial(ResNetCifar, depth=18),
+    "resnet-32": partial(ResNetCifar, depth=32),
+    "resnet-110": partial(ResNetCifar, depth=110),
     "sphereface-4": partial(SphereFace, depth=4),
     "sphereface-10": partial(SphereFace, depth=10),
     "sphereface-20": partial(SphereFace, depth=20),
     "sphereface-36": partial(SphereFace, depth=36),
     "sphereface-64": partial(SphereFace, depth=64),
+    "vgg-16": VGG16,
     "vgg-cifar": VGGCifar,
     "vgg-face": VGGFace,
+    "vgg-mnist": VGGMnist,
 }
 
 

@@ -13,6 +13,8 @@ from collections import Counter
 import torch
 from torch import fx, nn
 
+from nsface.networks.embedding import GlobalAverage
+
 _LAYERS = (nn.Conv2d, nn.Linear)
 _NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
@@ -58,10 +60,15 @@ def fold_batch_norms(network: nn.Module) -> int:
 
 
 class _Tracer(fx.Tracer):
-    """Looks into all modules but those that a backbone may have subclasses of, which may do anything."""
+    """Looks into all modules but those that a backbone may have subclasses of, which may do anything.
+
+    Nor into the mean over the map, which asks for the device of its input.
+    """
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (*_LAYERS, nn.PReLU)) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, (*_LAYERS, nn.PReLU, GlobalAverage)) or super().is_leaf_module(
+            m, module_qualified_name
+        )
 
 
 @torch.no_grad()

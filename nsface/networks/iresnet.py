@@ -17,7 +17,7 @@ from nsface.errors import ModelError
 from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.embedding import EmbeddingLayer
 from nsface.networks.shortcut import SubsampledConv2d
-from nsface.networks.sizes import strided_map
+from nsface.networks.sizes import check_dropout, strided_map
 
 CHANNELS = (64, 128, 256, 512)
 BLOCKS = {  # residual blocks in each of the four stages
@@ -36,8 +36,7 @@ def check_arguments(kind: str, blocks: Mapping[int, tuple[int, ...]], depth: int
     """
     if depth not in blocks:
         raise ModelError(f"no {kind} of depth {depth}; give one of {', '.join(map(str, blocks))}")
-    if not 0 <= dropout < 1:
-        raise ModelError(f"dropout is {dropout}; give a share from 0 up to, but not including, 1")
+    check_dropout(dropout)
 
 
 class IResNet(nn.Module):

@@ -15,20 +15,30 @@ from nsface.errors import ModelError
 from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.embedding import EmbeddingLayer
 from nsface.networks.shortcut import SubsampledConv2d
-from nsface.networks.sizes import strided_map
+from nsface.networks.sizes import check_channels, check_dropout, strided_map
 
-# These bounds are far beyond what can be trained; larger values would end in an error of PyTorch.
-MOST_CHANNELS = 4096
-MOST_EXTRA_UNITS = 256
+MOST_EXTRA_UNITS = 256  # far beyond what can be trained
 
 
 class Unit(nn.Module):
     """Two 3×3 convolutions, the first of stride 2, added to a 1×1 convolution of stride 2.
 
     With as many outputs as inputs the strides are 1, and the input itself is added.
+
+    Args:
+        inputs, outputs: channels.
+        choice: the activation, after the first convolution and after the sum.
+        project: what the input passes through before it is added where the stride is 2, in place of the 1×1
+            convolution and its batch normalisation.
     """
 
-    def __init__(self, inputs: int, outputs: int, choice: ActivationChoice = "relu") -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        choice: ActivationChoice = "relu",
+        project: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         stride = 1 if inputs == outputs else 2
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
@@ -38,7 +48,9 @@ class Unit(nn.Module):
         self.activation1 = make_activation(choice, outputs)
         self.activation2 = make_activation(choice, outputs)
         self.project: nn.Module = nn.Identity()
-        if stride == 2:
+        if stride == 2 and project is not None:
+            self.project = project
+        elif stride == 2:
             self.project = nn.Sequential(SubsampledConv2d(inputs, outputs), nn.BatchNorm2d(outputs))
         else:
             nn.init.zeros_(self.bn2.weight)  # begins as the identity (https://arxiv.org/abs/1706.02677)
@@ -81,12 +93,10 @@ class LightResNet(nn.Module):
         activation: ActivationChoice = "relu",
     ) -> None:
         super().__init__()
-        if not 1 <= channels <= MOST_CHANNELS:
-            raise ModelError(f"channels is {channels}; give 1 to {MOST_CHANNELS}")
+        check_channels(channels)
         if not 0 <= extra_units <= MOST_EXTRA_UNITS:
             raise ModelError(f"extra_units is {extra_units}; give 0 to {MOST_EXTRA_UNITS}")
-        if not 0 <= dropout < 1:
-            raise ModelError(f"dropout is {dropout:g}; give a number in [0, 1)")
+        check_dropout(dropout)
         rows, columns = strided_map(height, width)
         self.stem = nn.Sequential(
             nn.Conv2d(3, channels, 3, 2, 1, bias=False),

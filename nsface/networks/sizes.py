@@ -1,10 +1,31 @@
-"""Sizes of images: which ones a network takes, and the size of its last feature map."""
+"""Sizes of images and layers: which ones a network takes, and the size of its last feature map."""
 
 from __future__ import annotations
 
 from nsface.errors import ModelError
 
 REDUCTION = 16  # networks here halve their images up to four times
+MOST_CHANNELS = 4096  # far beyond what can be trained; larger values would end in an error of PyTorch
+
+
+def check_channels(channels: int) -> None:
+    """Refuse a width out of its range.
+
+    Raises:
+        ModelError: `channels` is not in 1 to 4096.
+    """
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise ModelError(f"channels is {channels}; give 1 to {MOST_CHANNELS}")
+
+
+def check_dropout(dropout: float, name: str = "dropout") -> None:
+    """Refuse a share of dropout out of its range.
+
+    Raises:
+        ModelError: `dropout` is not in [0, 1).
+    """
+    if not 0 <= dropout < 1:
+        raise ModelError(f"{name} is {dropout:g}; give a share from 0 up to, but not including, 1")
 
 
 def strided_map(height: int, width: int) -> tuple[int, int]:
@@ -15,7 +36,7 @@ def strided_map(height: int, width: int) -> tuple[int, int]:
     Raises:
         ModelError: the images are too small.
     """
-    _check(height, width)
+    check_size(height, width)
     return -(-height // REDUCTION), -(-width // REDUCTION)
 
 
@@ -27,11 +48,16 @@ def pooled_map(height: int, width: int, pools: int = 4) -> tuple[int, int]:
     Raises:
         ModelError: the images are too small.
     """
-    _check(height, width)
+    check_size(height, width)
     return height >> pools, width >> pools
 
 
-def _check(height: int, width: int) -> None:
+def check_size(height: int, width: int) -> None:
+    """Refuse images that are too small.
+
+    Raises:
+        ModelError: they are.
+    """
     # Smaller images would pass through strided convolutions, but the last map would be mostly padding.
     if min(height, width) < REDUCTION:
         raise ModelError(

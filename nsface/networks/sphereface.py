@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nsface.errors import ModelError
 from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.embedding import EmbeddingLayer
+from nsface.networks.initialisation import caffe_xavier_
 from nsface.networks.sizes import strided_map
 
 CHANNELS = (64, 128, 256, 512)
@@ -99,14 +100,3 @@ class Unit(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         change: Tensor = self.prelu2(self.conv2(self.prelu1(self.conv1(maps))))
         return maps + change
-
-
-def caffe_xavier_(layer: nn.Conv2d | nn.Linear) -> None:
-    """Caffe's "xavier" filler, uniform in ±√(3/fan_in), with zero bias.
-
-    Not torch's `xavier_uniform_`, which divides by the mean of fan-in and fan-out (BVLC/caffe: filler.hpp,
-    whose default `variance_norm` is FAN_IN).
-    """
-    nn.init.kaiming_uniform_(layer.weight, nonlinearity="linear")
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)

@@ -9,20 +9,17 @@ batch normalisation and ReLU after each, MSRA initialisation, no dropout. No pub
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from nsface.errors import ModelError
 from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.embedding import EmbeddingLayer
+from nsface.networks.initialisation import he_
 from nsface.networks.mean_image import MeanImage
-from nsface.networks.sizes import pooled_map
+from nsface.networks.sizes import check_channels, pooled_map
 from nsface.networks.vgg_face import stage
-
-CONVOLUTIONS = 4  # in each stage
-STAGES = 3  # each is twice as wide as the one before, and half as large
-MOST_CHANNELS = 4096  # far beyond what can be trained; larger values would end in an error of PyTorch
 
 
 class VGGCifar(nn.Module):
@@ -43,6 +40,10 @@ class VGGCifar(nn.Module):
         ModelError: no such activation, images too small, or `channels` out of its range.
     """
 
+    inputs: ClassVar[int] = 3  # channels that the first convolution reads
+    # in each stage, which is twice as wide as the one before, and half as large
+    convolutions: ClassVar[tuple[int, ...]] = (4, 4, 4)
+
     def __init__(
         self,
         *,
@@ -54,20 +55,22 @@ class VGGCifar(nn.Module):
         mean_image: bool = False,
     ) -> None:
         super().__init__()
-        if not 1 <= channels <= MOST_CHANNELS:
-            raise ModelError(f"channels is {channels}; give 1 to {MOST_CHANNELS}")
-        rows, columns = pooled_map(height, width, STAGES)
+        check_channels(channels)
+        rows, columns = pooled_map(height, width, len(self.convolutions))
         self.mean = MeanImage(height, width) if mean_image else nn.Identity()
-        widths = [3, *(channels * 2**number for number in range(STAGES))]
+        widths = [self.inputs, *(channels * 2**number for number in range(len(self.convolutions)))]
         self.stages = nn.Sequential(
-            *(stage(inputs, outputs, CONVOLUTIONS, activation) for inputs, outputs in pairwise(widths))
+            *(
+                stage(*pair, number, activation)
+                for pair, number in zip(pairwise(widths), self.convolutions, strict=True)
+            )
         )
         self.fc = EmbeddingLayer(widths[-1] * rows * columns, embedding_size, bias=False)
         self.bn = nn.BatchNorm1d(embedding_size)
         self.activation = make_activation(activation, embedding_size)
-        nn.init.kaiming_normal_(self.fc.weight, nonlinearity="relu")
+        he_(self.fc)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.stages(self.mean(images))
+        maps: Tensor = self.stages(self.mean(images)[:, : self.inputs])
         embeddings: Tensor = self.activation(self.bn(self.fc(torch.flatten(maps, 1))))
         return embeddings

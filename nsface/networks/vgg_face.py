@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.embedding import EmbeddingLayer
+from nsface.networks.initialisation import he_
 from nsface.networks.sizes import pooled_map
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3))  # channels and convolutions; a max-pool ends each
@@ -44,8 +45,7 @@ class VGGFace(nn.Module):
             inputs = channels
         self.stages = nn.Sequential(*stages)
         self.fc = EmbeddingLayer(inputs * rows * columns, embedding_size)
-        nn.init.kaiming_normal_(self.fc.weight, nonlinearity="relu")
-        nn.init.zeros_(self.fc.bias)
+        he_(self.fc)
 
     def forward(self, images: Tensor) -> Tensor:
         maps: Tensor = self.stages(images)
@@ -61,7 +61,7 @@ class Block(nn.Module):
         self.conv = nn.Conv2d(inputs, channels, 3, padding=1, bias=False)  # BN's own bias serves
         self.bn = nn.BatchNorm2d(channels)
         self.activation = make_activation(choice, channels)
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+        he_(self.conv)
 
     def forward(self, maps: Tensor) -> Tensor:
         maps = self.activation(self.bn(self.conv(maps)))

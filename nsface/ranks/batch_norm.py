@@ -5,6 +5,8 @@ PyTorch's `SyncBatchNorm` is for GPUs alone; `SharedBatchNorm` does the same for
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -12,8 +14,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+_alone = False  # whether nothing is exchanged
 
-def share_batch_norm(network: nn.Module, device: torch.device) -> nn.Module:
+
+def share_batch_norm(network: nn.Module, device: torch.device, compiled: bool = False) -> nn.Module:
     """`network`, changed so that it normalises over the slices of all ranks together while it trains.
 
     Its parameters and buffers stay the same tensors, of the same names.
@@ -21,14 +25,32 @@ def share_batch_norm(network: nn.Module, device: torch.device) -> nn.Module:
     Args:
         network: has no batch normalisation but `BatchNorm1d` and `BatchNorm2d`, and is none by itself.
         device: where it is going to be.
+        compiled: whether the rest of it is going to be compiled.
     """
-    if device.type == "cuda":
+    if device.type == "cuda" and not compiled:
         return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(network))
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             parent, _, child = name.rpartition(".")
-            setattr(network.get_submodule(parent), child, SharedBatchNorm(module))
+            kind = _uncompiled() if compiled else SharedBatchNorm
+            setattr(network.get_submodule(parent), child, kind(module))
     return network
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within this context nothing is exchanged: each rank normalises over its own slice of a batch."""
+    global _alone
+    _alone = True
+    try:
+        yield
+    finally:
+        _alone = False
+
+
+def _ranks() -> int:
+    """How many ranks normalise together."""
+    return 1 if _alone else dist.get_world_size()
 
 
 class SharedBatchNorm(nn.Module):
@@ -59,7 +81,7 @@ class SharedBatchNorm(nn.Module):
             statistics = self.running_mean, self.running_var
             return nn.functional.batch_norm(values, *statistics, self.weight, self.bias, eps=self.eps)
         normalised, mean, variance = _Normalise.apply(values, self.weight, self.bias, self.eps)
-        self._track(mean, variance, dist.get_world_size() * values.numel() // values.shape[1])
+        self._track(mean, variance, _ranks() * values.numel() // values.shape[1])
         return cast(Tensor, normalised)
 
     @torch.no_grad()
@@ -71,6 +93,18 @@ class SharedBatchNorm(nn.Module):
         self.running_var.lerp_((variance * (count / (count - 1))).to(self.running_var), share)
 
 
+class _UncompiledBatchNorm(SharedBatchNorm):
+    """The same, which stays outside of compiled graphs: the compiler knows nothing of other ranks."""
+
+
+def _uncompiled() -> type[SharedBatchNorm]:
+    """The class, made ready here: what it needs loads the compiler, which takes seconds."""
+    if _UncompiledBatchNorm.forward is SharedBatchNorm.forward:
+        uncompiled = torch.compiler.disable(SharedBatchNorm.forward)
+        _UncompiledBatchNorm.forward = uncompiled  # type: ignore[method-assign]
+    return _UncompiledBatchNorm
+
+
 class _Normalise(torch.autograd.Function):
     """The normalised values, and the mean and variance of the batch, without gradients."""
 
@@ -80,8 +114,10 @@ class _Normalise(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         exact = _exact(values)
         own_variance, own_mean = torch.var_mean(exact, _all_but_channels(values), correction=0)
-        parts = [torch.stack((own_mean, own_variance)) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, parts[0].clone())
+        parts = [torch.stack((own_mean, own_variance)) for _ in range(_ranks())]
+        if len(parts) > 1:
+            dist.all_gather(parts, parts[0].clone())
+        ctx.ranks = len(parts)
         means, variances = torch.stack(parts).unbind(1)
         mean = means.mean(0)
         variance = (variances + (means - mean).square()).mean(0)
@@ -97,8 +133,9 @@ class _Normalise(torch.autograd.Function):
         centred = _exact(values) - _by_channel(mean, values)
         own = torch.stack((exact.sum(dims), (exact * centred).sum(dims)))
         means = own.clone()
-        dist.all_reduce(means)
-        means /= dist.get_world_size() * values.numel() // values.shape[1]
+        if ctx.ranks > 1:
+            dist.all_reduce(means)
+        means /= ctx.ranks * values.numel() // values.shape[1]
         along = centred.mul_(_by_channel(means[1] * scale.square(), values))
         factor = scale if weight is None else scale * weight
         for_values = (exact - _by_channel(means[0], values)).sub_(along).mul_(_by_channel(factor, values))

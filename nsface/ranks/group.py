@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ from nsface.lifeline import Lifeline
 from nsface.ranks.batch_norm import share_batch_norm
 
 Item = TypeVar("Item")
+# One rank may have millions of images to decode for all. Who hangs or has ended, the lifeline finds out.
+TIMEOUT = timedelta(days=7)
 BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")  # the same in all containers of a machine
 
 
@@ -34,12 +37,14 @@ class Ranks:
         count: the number of ranks.
         local: the number of this rank among those on its machine, from 0.
         lifeline: watches the other ranks.
+        group: the connections over which all but tensors on devices is exchanged; None: PyTorch's default.
     """
 
     rank: int = 0
     count: int = 1
     local: int = 0
     lifeline: Lifeline | None = field(default=None, repr=False, compare=False)
+    group: Any = field(default=None, repr=False, compare=False)
 
     @property
     def first(self) -> bool:
@@ -95,7 +100,7 @@ class Ranks:
         if self.count == 1:
             return here
         anywhere = torch.tensor([int(value) for value in here])
-        dist.all_reduce(anywhere, dist.ReduceOp.MAX)
+        dist.all_reduce(anywhere, dist.ReduceOp.MAX, self.group)
         return tuple(map(bool, anywhere.tolist()))
 
     def wait(self) -> None:
@@ -106,13 +111,24 @@ class Ranks:
         """What the first rank has given here."""
         return self.gathered(item)[0]
 
+    def beside(self) -> Ranks:
+        """The same ranks with connections of their own, so that a thread can exchange something meanwhile."""
+        if self.count == 1:
+            return self
+        group = dist.new_group(backend="gloo", timeout=TIMEOUT)
+        return replace(self, group=group)
+
     def first_on_machine(self) -> int:
         """The lowest rank on the machine of this one, in the same container."""
+        return self.on_machine()[0]
+
+    def on_machine(self) -> list[int]:
+        """The ranks on the machine of this one, in the same container."""
         boot = ""
         with suppress(OSError):
             boot = BOOT_FILE.read_text()
         machines = self.gathered((boot, socket.gethostname()))
-        return machines.index(machines[self.rank])
+        return [rank for rank, machine in enumerate(machines) if machine == machines[self.rank]]
 
     def interleaved(self, own: Iterator[Item]) -> Iterator[Item]:
         """The first item of each rank, then the second of each, and so on, until no rank has another.
@@ -140,12 +156,17 @@ class Ranks:
         if self.count == 1:
             return [item]
         items: list[Any] = [None] * self.count
-        dist.all_gather_object(items, item)
+        dist.all_gather_object(items, item, self.group)
         return items
 
-    def with_shared_batch_norm(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """`network`, whose batch normalisation is over the whole batch instead of over each slice of it."""
-        return network if self.count == 1 else share_batch_norm(network, device)
+    def with_shared_batch_norm(
+        self, network: nn.Module, device: torch.device, compiled: bool = False
+    ) -> nn.Module:
+        """`network`, whose batch normalisation is over the whole batch instead of over each slice of it.
+
+        With `compiled`, the rest of the network is going to be compiled.
+        """
+        return network if self.count == 1 else share_batch_norm(network, device, compiled)
 
     def gather(self, features: Tensor) -> Tensor:
         """The features of the whole batch, from those of all slices; float32 where there are several ranks.

@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import torch
@@ -17,10 +16,8 @@ from nsface.lifeline import Lifeline, step_limit
 from nsface.meeting import meet
 from nsface.private_torch import meet_ranks
 from nsface.processes import end_with_parent, started_by_torchrun
-from nsface.ranks.group import ALONE, Ranks
+from nsface.ranks.group import ALONE, TIMEOUT, Ranks
 
-# One rank may have millions of images to decode for all. Who hangs or has ended, the lifeline finds out.
-TIMEOUT = timedelta(days=7)
 _CLOSING = 2.0  # seconds that Gloo may take to close its connections after a failure
 
 

@@ -38,10 +38,12 @@ class Replica:
 
     Attributes:
         network: the same.
+        embed: what is called: the network, or the same compiled. To be set before the first call, if at all.
     """
 
     def __init__(self, network: nn.Module, ranks: int) -> None:
         self.network, self._ranks = network, ranks
+        self.embed: Callable[[Tensor], Tensor] = network
         self._summed: list[nn.Parameter] = []
         self._parallel: DistributedDataParallel | None = None
 
@@ -49,8 +51,9 @@ class Replica:
         """The embeddings of this rank's `images`."""
         if self._ranks > 1 and torch.is_grad_enabled():
             self._follow_freezing()
-        network: Callable[[Tensor], Tensor] = self._parallel or self.network
-        return network(images)
+        embed = self.embed if self._parallel is None else self._parallel
+        embeddings: Tensor = embed(images)
+        return embeddings
 
     @contextmanager
     def unsummed(self) -> Iterator[None]:
@@ -73,20 +76,20 @@ class Replica:
             return
         self._summed, self._parallel = trained, None  # the former one lets go of the parameters
         if trained:
-            self._parallel = _parallel(self.network, trained)
+            self._parallel = _parallel(_Forward(self.network, self.embed), trained)
 
 
 class _Forward(nn.Module):
-    """Calls a network, or without images each of its parameters, the last one first in the backward pass."""
+    """Calls `embed`; without images, each parameter of `network`, in the backward pass the last one first."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, embed: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.network = network
+        self._embed = (embed,)  # in a tuple, since its parameters must not be there twice
 
     def forward(self, images: Tensor | None) -> Tensor:
         if images is not None:
-            embeddings: Tensor = self.network(images)
-            return embeddings
+            return self._embed[0](images)
         trained = [p for p in self.network.parameters() if p.requires_grad]
         total = trained[0].sum()
         for parameter in trained[1:]:
@@ -94,13 +97,13 @@ class _Forward(nn.Module):
         return total
 
 
-def _parallel(network: nn.Module, trained: list[nn.Parameter]) -> DistributedDataParallel:
+def _parallel(network: _Forward, trained: list[nn.Parameter]) -> DistributedDataParallel:
     """`network` with its buckets laid out for good. The gradients of `trained` stay what they are."""
     gradients = [parameter.grad for parameter in trained]
     for parameter in trained:
         parameter.grad = None
     off: dict[str, Any] = {_BUFFERS: False}
-    parallel = DistributedDataParallel(_Forward(network), gradient_as_bucket_view=True, **off)
+    parallel = DistributedDataParallel(network, gradient_as_bucket_view=True, **off)
     # a lambda, because PyTorch compares annotations with types, and not with their names
     parallel.register_comm_hook(None, lambda _, bucket: _summed(bucket))
     with torch.enable_grad():

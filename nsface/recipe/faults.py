@@ -44,7 +44,8 @@ def problem(
         places: file and line of each key; of a recipe with a base they lie in several files.
         given: what the command line gives, by dotted key.
     """
-    key = _as_written([str(part) for part in details["loc"]], {*places, *given})
+    above = {".".join(path[:n]) for path in (name.split(".") for name in given) for n in range(1, len(path))}
+    key = _as_written([str(part) for part in details["loc"]], {*places, *given, *above})
     parts = key.split(".")
     message = details["msg"].removeprefix("Value error, ")
     if not key:  # what concerns several keys names the one to look at first
@@ -54,7 +55,7 @@ def problem(
         return f"{_place(f'{key}.{_first(message)}', path, places, given)}: {key}: {message}"
     if details["type"] == "extra_forbidden":
         known = keys_beside(parts, model)
-        if len(parts) == 1 and key not in given:
+        if len(parts) == 1 and key in places:  # of a file, which may have a base
             known = [BASE, *known]
         return f"{place}: {key}: no such key{known_names(parts[-1], known)}"
     if details["type"] == "missing":

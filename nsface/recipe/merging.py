@@ -19,6 +19,8 @@ _STAYING: dict[Keys, Keys] = {("network",): ("embedding_size",), ("schedule",): 
 _WHOLE: tuple[Keys, ...] = (("validate",),)
 # The sections in which `epochs` and `iterations` exclude each other.
 _WITH_LENGTH: tuple[Keys, ...] = ((), ("freeze",))
+# Sections that are one value with a key of its own where they are no section, and that key.
+_IN_SHORT: dict[Keys, str] = {("freeze",): "parts"}
 
 
 def put(section: Content, parents: Keys, key: str, value: Any) -> None:
@@ -53,6 +55,7 @@ def override(content: Content, given: Mapping[str, Any]) -> None:
             if not isinstance(section, dict):
                 raise RecipeError(shown(f"{'.'.join((*parents, key))}: {parent} holds a value, not keys"))
         put(section, parents, key, paths[(*parents, key)])
+        _restore_lengths(section, parents, {path[-1]: paths[path] for path in paths if path[:-1] == parents})
     drop_batch_size(content, {path[0] for path in paths})
 
 
@@ -76,12 +79,13 @@ def merge(base: Content, own: Mapping[str, Any], place: Callable[[str], str], pa
             del base[key]
         elif added and isinstance(former, dict):
             merge(former, value, place, path)
-        elif added and _naming(path) not in value:
+        elif added and _IN_SHORT.get(path, _naming(path)) not in value:
             dotted = ".".join(map(str, path))
             fault = f"keys cannot be added to what the base has, {brief(former)}; give all of it"
             raise RecipeError(shown(f"{place(dotted)}: {dotted}: {fault}"))
         else:
             put(base, parents, key, value)
+    _restore_lengths(base, parents, own)
     if not parents:
         drop_batch_size(base, own)
 
@@ -90,6 +94,13 @@ def drop_batch_size(content: Content, given: Iterable[str]) -> None:
     """Leave the size of the batch to a sampler that is `given` without one."""
     if "sampler" in given and "batch_size" not in given and content.get("sampler"):
         content.pop("batch_size", None)
+
+
+def _restore_lengths(section: Content, parents: Keys, given: Mapping[str, Any]) -> None:
+    """Put both lengths back where both are `given` at once, which is a fault: neither drops the other."""
+    both = {unit: given[unit] for unit in LENGTHS if given.get(unit) is not None}
+    if parents in _WITH_LENGTH and len(both) > 1:
+        section.update(both)
 
 
 def _naming(parents: Keys) -> str | None:

@@ -18,52 +18,23 @@ import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from nsface.arguments import own_arguments
-from nsface.auxiliary import AUXILIARY
 from nsface.device import DeviceChoice, TrainingPrecision
 from nsface.errors import DataError, ModelError, RecipeError, shown
 from nsface.heads import HEADS
 from nsface.images.batches.augmentation import Augmentation
 from nsface.preprocessing import Preprocessing
 from nsface.recipe.choices import LARGEST_COUNT, AuxiliaryChoice, HeadChoice, NetworkChoice, Section
+from nsface.recipe.consistency import check_together
 from nsface.recipe.faults import BASE, dotted_keys, problem
 from nsface.recipe.finetuning import Freeze, Init, completed, take_from_former
 from nsface.recipe.inheritance import read_written
-from nsface.recipe.keys import KEYS_WITHOUT_EFFECT
+from nsface.recipe.keys import KEYS_WITHOUT_EFFECT, LATER_DEFAULTS
 from nsface.recipe.length import LENGTHS, fit_schedule, length
 from nsface.recipe.merging import override
 from nsface.recipe.sections import CompileChoice, Guard, Optimizer, Sampler, Schedule
-from nsface.recipe.text import Dumper, parse_value
+from nsface.recipe.text import Dumper
 from nsface.recipe.validation import Validation, identities_held_out, listed
 from nsface.text import text_lines
-
-__all__ = [
-    "KEYS_WITHOUT_EFFECT",
-    "Guard",
-    "Optimizer",
-    "Recipe",
-    "Sampler",
-    "Schedule",
-    "load_recipe",
-    "parse_value",
-]
-
-# keys that came after nsface 0.3, left out of the digest where they have their default: digests stay
-LATER_KEYS = (
-    "init",
-    "freeze",
-    "optimizer.backbone_rate",
-    "guard.skip",
-    "guard.then",
-    "guard.factor",
-    "guard.returns",
-    "accumulate",
-    "ema",
-    "classifier_precision",
-    "compile",
-    "task",
-    "augmentation.padding",
-)
-
 
 # pydantic keeps a method of that name, of its first version, which nothing here calls
 warnings.filterwarnings("ignore", message='Field name "validate" in "Recipe"')
@@ -184,57 +155,7 @@ class Recipe(Section):
         return identities_held_out(self.validate)
 
     @model_validator(mode="after")
-    def _held_out_once(self) -> Recipe:
-        identities_held_out(self.validate)
-        return self
-
-    @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        if (self.epochs is None) == (self.iterations is None):
-            raise ValueError("give either epochs or iterations")
-        if self.cache is not None and self.streaming is not None:
-            raise ValueError("give either cache or streaming: what is streamed is not kept")
-        end = self.epochs or self.iterations or 0
-        milestones = self.schedule.milestones
-        if milestones != sorted(set(milestones)) or any(not 0 < m < end for m in milestones):
-            raise ValueError(f"schedule.milestones must rise and lie between 0 and {end}, not {milestones}")
-        if (self.schedule.kind == "step") != bool(milestones):
-            raise ValueError("schedule.milestones belong to the step schedule, and it needs them")
-        if self.schedule.warmup >= end:
-            raise ValueError(f"schedule.warmup must be shorter than the run ({end})")
-        if self.optimizer.nesterov and self.optimizer.momentum == 0:
-            raise ValueError("optimizer.nesterov needs optimizer.momentum above 0")
-        return self
-
-    @model_validator(mode="after")
-    def _classifiable(self) -> Recipe:
-        if self.task == "classification":
-            for key, what in (("validate", "pairs of faces"), ("exclude", "identities")):
-                if getattr(self, key):
-                    raise ValueError(f"{key}: a classification has no {what}; leave it out")
-        return self
-
-    @model_validator(mode="after")
-    def _freezable(self) -> Recipe:
-        if self.freeze is not None:
-            if self.init is None:
-                raise ValueError("freeze: without init the parts would keep random weights; give init too")
-            network = self.network.plan(self.input)
-            self.freeze.check(self.network.name, network, {unit: getattr(self, unit) for unit in LENGTHS})
-        return self
-
-    @model_validator(mode="after")
-    def _batches(self) -> Recipe:
-        names = [choice.name for choice in self.auxiliary]
-        if len(set(names)) < len(names):
-            raise ValueError(f"auxiliary: each loss may stand once, not {', '.join(names)}")
-        if self.sampler is None or self.sampler.images < 2:
-            needing = [name for name in names if AUXILIARY[name].needs_pairs]
-            if needing:
-                raise ValueError(
-                    f"auxiliary: {needing[0]} needs several images of an identity in a batch: give "
-                    "sampler: {identities: P, images: K} with K of at least 2"
-                )
         if self.sampler is not None:
             product = self.sampler.identities * self.sampler.images
             if "batch_size" in self.model_fields_set and self.batch_size != product:
@@ -243,11 +164,7 @@ class Recipe(Section):
                     f"({product}): leave it out"
                 )
             self.__dict__["batch_size"] = product  # the model is frozen for everyone else
-        if self.batch_size % self.accumulate:
-            raise ValueError(
-                f"batch_size: {self.batch_size} images a step cannot be divided evenly into accumulate "
-                f"({self.accumulate}) parts; give a multiple of {self.accumulate}"
-            )
+        check_together(self)
         return self
 
     def to_yaml(self) -> str:
@@ -261,19 +178,18 @@ class Recipe(Section):
         digests of those recipes stay.
         """
         values = self.model_dump()
-        for key in (*KEYS_WITHOUT_EFFECT, *LATER_KEYS):
+        for key in KEYS_WITHOUT_EFFECT | LATER_DEFAULTS.keys():
             *parents, last = key.split(".")
-            section, kind = values, type(self)
+            section = values
             for parent in parents:
-                section, kind = section[parent], type(getattr(self, parent))
-            default = kind.model_fields[last].get_default(call_default_factory=True)
-            if key in KEYS_WITHOUT_EFFECT or section[last] == default:
+                section = section[parent]
+            if key in KEYS_WITHOUT_EFFECT or section[last] == LATER_DEFAULTS[key]:
                 del section[last]
         if not values["guard"]:
             del values["guard"]
         if self.init is not None:
             values["init"] = self.init.digest
-        del values["validate"]  # which says when weights are looked at
+        values.pop("validate", None)  # which says when weights are looked at
         if self.held_out:
             values["validate"] = {"held_out": self.held_out}
         return values

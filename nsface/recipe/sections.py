@@ -49,7 +49,7 @@ class Guard(Section):
             finite.
         factor, returns: see `then`.
         learning: after so many steps a line says so if nothing has been learned; null: after the warm-up and
-            an epoch, or a tenth of the run where this is longer.
+            the longest of an epoch, a tenth of the run, and 100 steps; not at all in shorter runs.
     """
 
     skip: int = Field(default=10, ge=1, le=LARGEST_COUNT)

@@ -23,9 +23,9 @@ class Validation(Section):
         every: epochs from one validation to the next, rounded to whole steps; the last step has one as well.
     """
 
-    images: str | None = None
-    pairs: str | None = None
-    bin: str | None = None
+    images: str | None = Field(default=None, min_length=1)
+    pairs: str | None = Field(default=None, min_length=1)
+    bin: str | None = Field(default=None, min_length=1)
     held_out: int | None = Field(default=None, ge=FEWEST_HELD_OUT, le=LARGEST_COUNT)
     every: float = Field(default=1.0, gt=0, le=LARGEST_COUNT)
 

@@ -91,9 +91,9 @@ class RunTable:
 
     def _over_seeds(self, group: System) -> dict[str, OverSeeds | None]:
         """By title what the finished runs of `group` reached in training, and its scores."""
-        finished = [one for one in self.runs if one.state == FINISHED and one.run in group.runs]
+        finished = [one for one in self.runs if one.state == FINISHED and one.run in group.seeded]
         found = {
-            key: {one.run.recipe["seed"]: value for one in finished if (value := one.last(key)) is not None}
+            key: {one.run.recipe["seed"]: v for one in finished if (v := one.last(key)) is not None}
             for key in ("loss", "accuracy")
         } | {column.title: group.by_seed(column.key, column.figure) for column in self.scores}
         return {title: OverSeeds(values) if values else None for title, values in found.items()}

@@ -30,6 +30,11 @@ class System:
     runs: tuple[Run, ...]
 
     @property
+    def seeded(self) -> list[Run]:
+        """Its runs whose recipes say the seed, as all do that nsface has written."""
+        return [run for run in self.runs if run.recipe.get("seed") is not None]
+
+    @property
     def seeds(self) -> str:
         """`5 seeds: 0, 1, 2, 3, 4`, or '' where there is one run."""
         if len(self.runs) == 1:
@@ -53,7 +58,7 @@ class System:
     def by_seed(self, key: str, figure: str) -> dict[int, float]:
         """By seed the value of a figure in files called `key`, where it was measured."""
         found = {}
-        for run in self.runs:
+        for run in self.seeded:
             value = value_of(run.results.get(key), figure)
             if value is not None:
                 found[run.recipe["seed"]] = value

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from math import isfinite
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 
 from nsface.checked import Count, Share
-from nsface.errors import joined
+from nsface.errors import DataError, joined, shown
 
 Float32 = Annotated[float, Field(ge=-1e39, le=1e39)]  # every finite one; neither infinite nor NaN
 Way = Literal["names", "pictures", "embeddings"]
@@ -92,6 +94,8 @@ class Environment(_Content):
     """`environment.json`; all of it that is not named here is for people.
 
     Attributes:
+        nsface, commit, torch: versions.
+        device, precision: what it was computed on, and with which arithmetic.
         command: the command that began or continued the run.
         started: when it began, ISO 8601 in UTC.
         seconds: how long it took up to its newest checkpoint, over all its parts.
@@ -104,6 +108,11 @@ class Environment(_Content):
         diverged: how the training diverged, where it did.
     """
 
+    nsface: str | None = None
+    commit: str | None = None
+    torch: str | None = None
+    device: str | None = None
+    precision: str | None = None
     command: str | None = None
     started: str | None = None
     seconds: Annotated[float, Field(ge=0, le=1e10)] = 0.0
@@ -134,8 +143,24 @@ class ResolvedRecipe(_Content):
     head: _Named
     network: _Named
     init: _Init | None = None
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
     exclude: list[str] | None = None
     validations: list[_Validation] | None = Field(default=None, alias="validate")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _finite(cls, content: dict[str, Any]) -> dict[str, Any]:
+        for key, value in content.items():
+            if not _is_finite(value):
+                raise ValueError(f"{key}: a number is not finite")
+        return content
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no float in `value`, or in what is inside it, is infinite or NaN."""
+    if isinstance(value, dict | list):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or isfinite(value)
 
 
 class OverlapEntry(BaseModel):
@@ -193,3 +218,17 @@ class OverlapEntry(BaseModel):
         return self.model_copy(
             update={"found_by": found_by, "found": found, "threshold": kept, "pictures": pictures}
         )
+
+
+def overlap_entries(content: Any, path: Path) -> dict[str, OverlapEntry]:
+    """The entries of an `overlap.json`, read from `path`, by the digest of each test set's names.
+
+    Raises:
+        DataError: `content` is no such record.
+    """
+    try:
+        if isinstance(content, dict):
+            return {digest: OverlapEntry.model_validate(entry) for digest, entry in content.items()}
+    except ValidationError:
+        pass
+    raise DataError(f"{shown(path)}: not a record of nsface overlap; remove it")

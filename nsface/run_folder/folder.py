@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from nsface import files
 from nsface.checked import checked
 from nsface.errors import DataError, NsfaceError, RecipeError, shown
 from nsface.files import reason, write_text
+from nsface.run_folder import lock
 from nsface.run_folder.content import (
     Environment,
     LogLine,
@@ -23,8 +23,9 @@ from nsface.run_folder.content import (
     ResolvedRecipe,
     TestLine,
     ValidationLine,
+    overlap_entries,
 )
-from nsface.run_folder.json_lines import finished_lines
+from nsface.run_folder.json_lines import finished_lines, newest_lines
 from nsface.untrusted import parse_json
 
 if TYPE_CHECKING:
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
 LATEST, PREVIOUS, GOOD = "latest.pt", "previous.pt", "good.pt"
 _LONGEST_RECIPE = 1 << 20  # characters
 _MOST_ALIASED = 10  # values, each of which may be long
-_NEWEST = 1 << 14  # bytes of a log's end: some forty lines
-_TRIES, _PAUSE = (
-    5,
-    0.02,
-)  # to lock a folder, and the seconds between two: `in_use` holds the lock for a moment
 
 
 class RunFolder:
@@ -110,15 +106,11 @@ class RunFolder:
             files.check_folder(self.path)
         except NsfaceError as error:
             raise NsfaceError(f"{error}; choose another --out") from error
-        run_files = (self.recipe_file, self.model_file, self.environment_file, self.log_file, self.csv_file)
-        written_with = (
-            self.best_model_file,
-            self.validation_file,
-            self.test_file,
-            self.held_out_file,
-            self.held_out_pairs_file,
-        )
-        for file in (*run_files, *written_with, self.latest_checkpoint, self.previous_checkpoint):
+        made = [self.recipe_file, self.environment_file, self.model_file, self.best_model_file]
+        made += [self.log_file, self.csv_file, self.validation_file, self.test_file]
+        made += [self.held_out_file, self.held_out_pairs_file]
+        made += [self.latest_checkpoint, self.previous_checkpoint, self.good_checkpoint]
+        for file in made:
             if os.path.exists(file):
                 name = file.relative_to(self.path)
                 raise NsfaceError(
@@ -139,27 +131,12 @@ class RunFolder:
             raise NsfaceError(
                 f"cannot make the run folder {shown(self.path)}: {reason(error)}; choose another --out"
             ) from error
-        try:
-            if not _locked_soon(handle):
-                raise NsfaceError(
-                    f"{shown(self.path)}: another process is training in this folder; wait for it, or choose "
-                    "another --out"
-                )
-            with files.not_inherited(handle):
-                yield
-        finally:
-            os.close(handle)
+        with lock.held(handle, self.path):
+            yield
 
     def in_use(self) -> bool:
         """Whether a process is training in the folder; false too where the file system has no locks."""
-        try:
-            handle = os.open(self.path, os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            return not files.lock(handle, shared=True)
-        finally:
-            os.close(handle)
+        return lock.is_held(self.path)
 
     def load_recipe(self) -> Recipe:
         """The recipe, validated as for a training: its head and network must exist here.
@@ -190,6 +167,8 @@ class RunFolder:
             values = read_resolved(text, _MOST_ALIASED)
         except RecipeError as error:
             raise DataError(f"{where}: {shown(error)}; train again") from error
+        if not isinstance(values, dict):
+            raise DataError(f"{where}: not a recipe; train again")
         return text, checked(ResolvedRecipe, values, str(self.recipe_file), "train again")
 
     def write_recipe(self, recipe: Recipe) -> None:
@@ -232,18 +211,7 @@ class RunFolder:
         Raises:
             DataError: a line is damaged.
         """
-        try:
-            with self.log_file.open("rb") as file:
-                length = file.seek(0, os.SEEK_END)
-                start = file.seek(max(0, length - _NEWEST))
-                lines = file.read(_NEWEST).split(b"\n")[:-1]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise DataError(f"{shown(self.log_file)}: cannot be read: {reason(error)}") from error
-        where = f"{self.log_file}, near its end"
-        whole = lines[1:] if start else lines
-        return [checked(LogLine, parse_json(text, where), where, "remove the line") for text in whole]
+        return newest_lines(self.log_file, LogLine)
 
     def shorten_log(self, step: int) -> None:
         """Remove from the log what came after `step`, and a line without an end; make it if it is not there.
@@ -259,9 +227,7 @@ class RunFolder:
         Raises:
             DataError: a line is damaged; file and line are named.
         """
-        if not os.path.lexists(self.validation_file):
-            return []
-        return [line for line, _ in self._lines(self.validation_file, ValidationLine)]
+        return self._read_if_there(self.validation_file, ValidationLine)
 
     def shorten_validation(self, step: int) -> None:
         """Remove from the lines of the validations what came after `step`, as `shorten_log`."""
@@ -273,9 +239,7 @@ class RunFolder:
         Raises:
             DataError: a line is damaged; file and line are named.
         """
-        if not os.path.lexists(self.test_file):
-            return []
-        return [line for line, _ in self._lines(self.test_file, TestLine)]
+        return self._read_if_there(self.test_file, TestLine)
 
     def shorten_tests(self, step: int) -> None:
         """Remove from the lines of the tests what came after `step`, as `shorten_log`."""
@@ -291,6 +255,9 @@ class RunFolder:
         """Write the identities that are held out of the training, and the list of their pairs."""
         write_text(self.held_out_file, "".join(f"{identity}\n" for identity in identities))
         write_text(self.held_out_pairs_file, pairs)
+
+    def _read_if_there(self, file: Path, kind: type[BaseModel]) -> list[dict[str, Any]]:
+        return [line for line, _ in self._lines(file, kind)] if os.path.lexists(file) else []
 
     def _shorten(self, file: Path, kind: type[BaseModel], step: int) -> None:
         lines = self._lines(file, kind) if os.path.lexists(file) else []
@@ -311,13 +278,7 @@ class RunFolder:
         path = self.overlap_file
         if not os.path.exists(path):
             return {}
-        content = parse_json(self.read_bytes(path), str(path))
-        try:
-            if isinstance(content, dict):
-                return {digest: OverlapEntry.model_validate(entry) for digest, entry in content.items()}
-        except ValidationError:
-            pass
-        raise DataError(f"{shown(path)}: not a record of nsface overlap; remove it")
+        return overlap_entries(parse_json(self.read_bytes(path), str(path)), path)
 
     def write_overlap(self, entries: Mapping[str, OverlapEntry]) -> None:
         """Write how the training set was compared with test sets."""
@@ -339,12 +300,3 @@ class RunFolder:
             ) from error
         except OSError as error:
             raise DataError(f"{shown(file)}: cannot be read: {reason(error)}") from error
-
-
-def _locked_soon(handle: int) -> bool:
-    """Lock an open folder; false where another process goes on holding it."""
-    for _ in range(_TRIES):
-        if files.lock(handle):
-            return True
-        time.sleep(_PAUSE)
-    return False

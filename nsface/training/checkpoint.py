@@ -15,10 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nsface.errors import DiskFull, ModelError, shown
+from nsface.errors import ModelError, shown
 from nsface.files import reason, replacing, sync
 from nsface.finite import not_finite
+from nsface.heads.shard import Shard
+from nsface.ranks import ALONE, Ranks
 from nsface.run_folder import PREVIOUS, RunFolder
+from nsface.training.identity_rows import ROWS, RowFiles, put_rows, save_tensors
 from nsface.training.state import AVERAGE
 from nsface.untrusted import check_stored_archive
 
@@ -34,12 +37,7 @@ def save_checkpoint(path: Path, state: dict[str, Any], keep_former: bool = True)
         DiskFull, NsfaceError: the file cannot be written.
     """
     with replacing(path) as temporary:
-        try:
-            torch.save(state, temporary)
-        except RuntimeError as error:  # PyTorch raises this when the disk is full
-            raise DiskFull(
-                f"cannot write {shown(path)}: {str(error).splitlines()[0]}; is the disk full?"
-            ) from error
+        save_tensors(state, temporary, path)
         sync(temporary)  # so that a disk that turns out to be full now leaves both older states
         if keep_former and path.exists() and not _also_named(path, path.with_name(PREVIOUS)):
             # without links `path` is free for a moment; the new file takes it at once
@@ -78,30 +76,26 @@ def restore_newest(
     restore: Callable[[dict[str, Any]], object],
     note: Callable[[str], object] | None = None,
     *,
-    mend: bool = True,
+    ranks: Ranks = ALONE,
+    shard: Shard | None = None,
 ) -> None:
-    """Call `restore` with the newest state of `run` that can be used.
+    """Call `restore` with the newest state of `run` that can be used on all `ranks`.
 
     If the newest state is damaged, the one before it is used, and `note` is called with a line that says why.
-    With `mend` it also replaces the newest one, since otherwise the next save would keep the damaged state
-    and drop the good one.
+    The first rank also lets it replace the newest one, since otherwise the next save would keep the damaged
+    state and drop the good one. All ranks must call this together; `shard` is as in `load_checkpoint`.
 
     Raises:
         ModelError: there is no state, or `restore` refused all.
         NsfaceError: the folder cannot be written.
     """
     faults: list[ModelError] = []
-    for path in run.saved_checkpoints():
-        try:
-            state = load_checkpoint(path, device)
-            try:
-                restore(state)
-            except ModelError as error:
-                raise ModelError(f"{shown(path)}: {error}") from error
-        except ModelError as error:
-            faults.append(error)
+    for path in ranks.from_first(run.saved_checkpoints()):
+        own = _fault(path, restore, device, shard)
+        if found := [fault for fault in ranks.gathered(own) if fault is not None]:
+            faults.append(found[0])
             continue
-        if path == run.previous_checkpoint and mend:
+        if path == run.previous_checkpoint and ranks.first:
             if faults and note is not None:
                 note(f"note: {faults[0]}; going on from the state before it, {path.name}")
             with replacing(run.latest_checkpoint) as temporary:
@@ -112,11 +106,31 @@ def restore_newest(
     raise ModelError(f"{faults[0]}, and no state before it can be used; begin again in another folder, --out")
 
 
-def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+def _fault(
+    path: Path, restore: Callable[[dict[str, Any]], object], device: torch.device, shard: Shard | None
+) -> ModelError | None:
+    """Call `restore` with the state at `path`; returns why that cannot be used."""
+    try:
+        state = load_checkpoint(path, device, shard)
+        try:
+            restore(state)
+        except ModelError as error:
+            raise ModelError(f"{shown(path)}: {error}") from error
+    except ModelError as error:
+        return error
+    return None
+
+
+def load_checkpoint(path: Path, device: torch.device, shard: Shard | None = None) -> dict[str, Any]:
     """Read a file of `save_checkpoint`. Only tensors and plain values are unpickled.
 
+    Where the rows of identities are in files of their own, they are read into the state: all rows, which
+    makes it the state of a single process, or with `shard` those of its identities alone, which the key
+    `ROWS` says.
+
     Raises:
-        ModelError: the file is missing, damaged (even by one bit), or has numbers that are not finite.
+        ModelError: the file, or one that it names, is missing, damaged (even by one bit), or has numbers that
+            are not finite.
     """
     try:
         check_stored_archive(path)
@@ -132,6 +146,10 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         if sum(tensor.nbytes for tensor in found.values()) > path.stat().st_size:
             raise ValueError("tensors that repeat a few bytes")
         broken = not_finite(found)
+        if files := RowFiles.named_in(state):
+            put_rows(state, files.load(path.parent, shard, device))
+            if shard is None:
+                del state[ROWS]
     except (AttributeError, TypeError, ValueError, RuntimeError, KeyError) as error:
         raise ModelError(f"{shown(path)}: not a checkpoint of nsface, or a damaged one") from error
     if broken:

@@ -3,6 +3,11 @@
 The network is compiled, forward and backward; on a GPU its kernels are recorded in CUDA graphs, which start
 them all at once. Normalisation of the pixels, head, loss and optimiser are not: they are a small part of the
 time of a step, the head has random numbers and blocks of its own, and the optimiser is one fused kernel.
+
+On several ranks each compiles the network, inside the engine that sums gradients while the backward pass goes
+on, and without CUDA graphs, whose memory that engine cannot use. Batch normalisation over the ranks stays
+uncompiled, so that a graph ends before each. In the trial every rank normalises over its own images: nothing
+is exchanged, and a rank that cannot compile keeps none of the others waiting.
 """
 
 from __future__ import annotations
@@ -17,6 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from nsface.errors import RecipeError
+from nsface.private_torch import compile_whole_graphs
+from nsface.ranks import ALONE, Ranks
+from nsface.ranks.batch_norm import alone
+from nsface.recipe.schema import Recipe
 from nsface.recipe.sections import CompileChoice
 
 Embed = Callable[[Tensor], Tensor]
@@ -56,44 +65,62 @@ def is_wanted(choice: CompileChoice, device: torch.device, steps: int) -> bool:
     return choice == "on" or (choice == "auto" and device.type == "cuda" and steps >= LONG_RUN)
 
 
+def random_images(recipe: Recipe, count: int, device: torch.device) -> Tensor:
+    """So many normalised images of random pixels, always the same, on `device`."""
+    shape = (count, 3, recipe.input.height, recipe.input.width)
+    pixels = 255 * torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    return recipe.input.normalise(pixels.to(device).contiguous(memory_format=torch.channels_last))
+
+
 def compile_network(
-    network: nn.Module, choice: CompileChoice, images: Tensor, dtype: torch.dtype, parts: int
+    network: nn.Module,
+    choice: CompileChoice,
+    images: Tensor,
+    dtype: torch.dtype,
+    parts: int,
+    ranks: Ranks = ALONE,
 ) -> Compilation:
     """Compile `network`, and compare it with what it computes uncompiled.
 
-    Nothing but its gradients, which are removed, is changed.
+    Nothing but its gradients, which are removed, is changed. All ranks must call this together: the network
+    is compiled on all of them or on none.
 
     Args:
         network: on its device, in the mode in which it is trained.
         choice: "on", or "auto", which goes on without a compilation where that fails.
-        images: normalised, of the shape of those that are trained on at once.
+        images: normalised, of the shape of those that are trained on at once on this rank.
         dtype: the type of its convolutions.
         parts: into how many a batch is divided (`nsface.training.parts`).
+        ranks: those that train the network.
 
     Raises:
-        RecipeError: it cannot be compiled, and `choice` is "on".
+        RecipeError: it cannot be compiled, on whichever rank, and `choice` is "on".
         torch.OutOfMemoryError: the memory does not suffice for a step.
     """
     began = time.perf_counter()
     options: dict[str, Any] = {"fallback_random": True}  # random numbers are those of the uncompiled network
     if images.device.type == "cuda":
         # a second backward pass would overwrite the gradients of the first, which are memory of the graph
-        options["triton.cudagraphs"] = parts == 1
+        options["triton.cudagraphs"] = parts == 1 and ranks.count == 1
+    reason, compiled = "", None
     try:
-        compiled: Embed = torch.compile(network, dynamic=False, options=options)
-        if options.get("triton.cudagraphs"):
-            compiled = partial(_in_graphs, compiled)
-        _compare(network, compiled, images, dtype, parts)
+        if ranks.count > 1:
+            compile_whole_graphs()
+        with alone():
+            compiled = torch.compile(network, dynamic=False, options=options)
+            if options.get("triton.cudagraphs"):
+                compiled = partial(_in_graphs, compiled)
+            _compare(network, compiled, images, dtype, parts)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # compilers, and what they call, raise nearly anything
         reason = _first_line(error)
-        if choice == "on":
-            raise RecipeError(
-                f"compile: the network cannot be compiled here: {reason}; give compile: auto, or off"
-            ) from error
-        return Compilation(None, reason, time.perf_counter() - began)
-    return Compilation(compiled, "", time.perf_counter() - began)
+    why_not = next((reason for reason in ranks.gathered(reason) if reason), "")
+    if why_not and choice == "on":
+        raise RecipeError(
+            f"compile: the network cannot be compiled here: {why_not}; give compile: auto, or off"
+        )
+    return Compilation(None if why_not else compiled, why_not, time.perf_counter() - began)
 
 
 def _in_graphs(compiled: Embed, images: Tensor) -> Tensor:

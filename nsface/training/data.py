@@ -67,9 +67,11 @@ def training_set(
     chosen = [index for index, folder in enumerate(folders) if folder and folder not in excluded]
     labels, identities = numbered(folders[index] for index in chosen)
     if len(identities) < 2:
+        left = f" ({identities[0]})" if identities else ""
+        out = f" beside the {len(excluded):,} that are excluded or held out" if excluded else ""
         raise DataError(
-            f"{recipe.data}: {len(identities)} identity in use ({listing(identities)}); "
-            "training needs at least 2, each in a folder of its own"
+            f"{recipe.data}: {len(identities)} identity in use{left}{out}; training needs at least 2, each "
+            "in a folder of its own"
         )
     if note is not None and source.unread_note:
         note(f"note: {source.unread_note}")
@@ -123,8 +125,18 @@ def make_loader(
     """The loader of this rank's part of the batches; images are decoded now, or while the training runs.
 
     `decode` takes the place of `decoded`.
+
+    Raises:
+        RecipeError: a batch cannot be divided evenly among the ranks, or is to be computed in parts although
+            there are fewer images than it should have.
+        DataError: images cannot be used.
     """
     sampler = make_sampler(recipe, labels)
+    if recipe.accumulate > 1 and sampler.batch_size < recipe.batch_size:
+        raise RecipeError(
+            f"accumulate: there are only {sampler.batch_size} images, fewer than batch_size "
+            f"({recipe.batch_size}); give a smaller batch_size, or leave accumulate out"
+        )
     part = ranks.batch_slice(sampler.batch_size)
     settings = (labels, sampler, recipe.augmentation, recipe.seed, device)
     if recipe.streaming is not None:

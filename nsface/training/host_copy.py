@@ -60,9 +60,9 @@ class HostCopy:
         return copy.copy_(tensor, non_blocking=True)
 
 
-def may_be_copied(state: dict[str, Any]) -> bool:
-    """Whether the tensors of `state` take at most `SHARE` of the host memory that is free."""
-    return size_of(state) <= SHARE * free_memory()
+def may_be_copied(size: int) -> bool:
+    """Whether so many bytes are at most `SHARE` of the host memory that is free."""
+    return size <= SHARE * free_memory()
 
 
 def size_of(value: Any) -> int:

@@ -73,10 +73,11 @@ def go_back(
     """
     trainer.ranks.wait()  # until the first rank writes no state any more
     step, before = trainer.step, trainer.returns.state()
-    state = load_checkpoint(run.good_checkpoint, trainer.device)
+    state = load_checkpoint(run.good_checkpoint, trainer.device, trainer.head.shard)
     validator.restore(state)
     trainer.restore(state)
     trainer.returns.restore(before)
+    trainer.returns.at_good_state = False  # it is kept already, and the newest state may be a later one
     line = trainer.returns.add(step, trainer.step, why)
     if trainer.ranks.first:
         run.write_environment(run.read_environment() | {"returns": trainer.returns.made})

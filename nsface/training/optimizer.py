@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nsface.recipe.schema import Optimizer
+from nsface.recipe.sections import Optimizer
 
 RATE_FACTOR = "rate_factor"  # of a group of parameters: its learning rate as a share of the schedule's
 

@@ -22,7 +22,7 @@ from nsface.run_folder import RunFolder
 from nsface.seeds import derived_seed
 from nsface.training.build import build_auxiliary, build_head
 from nsface.training.checkpoint import restore_newest
-from nsface.training.data import make_loader, training_set
+from nsface.training.data import make_loader, make_sampler, training_set
 from nsface.training.environment import describe_data, describe_environment, describe_parts, utc_now
 from nsface.training.guards.memory import (
     advice_on_batch,
@@ -85,6 +85,12 @@ def train(
     initial = None if begun or recipe.init is None else InitialModel(recipe.init, recipe)
     kept = kept or Kept()
     source, chosen, labels, identities = training_set(recipe, note, kept.source)
+    if (size := make_sampler(recipe, labels).batch_size) < recipe.batch_size:
+        check_batch(recipe, ranks, size)
+        if note is not None:
+            note(
+                f"note: batch_size is {recipe.batch_size:,}, and there are {size:,} images: a step takes all"
+            )
     data = describe_data(source, len(chosen), len(identities))
     if begun or complete:
         check_data(run, data["data"])
@@ -112,7 +118,8 @@ def train(
         if begun != ranks.any(resume and bool(run.saved_checkpoints())):
             raise NsfaceError(f"{shown(out)}: another process has trained in this folder; repeat the command")
         if begun:
-            restore_newest(run, device, partial(restore, trainer, validator), note, mend=ranks.first)
+            shard = trainer.head.shard
+            restore_newest(run, device, partial(restore, trainer, validator), note, ranks=ranks, shard=shard)
         if ranks.any("optimizer.learning_rate" in recipe_changes):
             trainer.returns.begin_anew()
         record_start(trainer, run, data, command, recipe_changes if begun else {}, note)
@@ -144,22 +151,11 @@ def check_possible(recipe: Recipe, ranks: Ranks) -> None:
     """Refuse heads and batches that cannot be divided, and what is for a single process."""
     with weightless():
         build_head(recipe, ranks.count + 1, ranks)
-    if recipe.accumulate > 1 and recipe.batch_size % (ranks.count * recipe.accumulate):
-        raise RecipeError(
-            f"batch_size: {recipe.batch_size} images a step cannot be divided evenly among {ranks.count} "
-            f"ranks that compute {recipe.accumulate} parts each (accumulate); "
-            f"give a multiple of {ranks.count * recipe.accumulate}"
-        )
-    if recipe.compile == "on" and ranks.count > 1:
-        raise RecipeError(
-            f"compile: a network is compiled where one process trains it, not {ranks.count} ranks; give "
-            "compile: auto, or off"
-        )
     if recipe.task == "classification" and ranks.count > 1:
         raise RecipeError(
             f"task: a classification trains in one process, not in {ranks.count} ranks; leave torchrun out"
         )
-    check_batch(recipe)
+    check_batch(recipe, ranks, recipe.batch_size)
 
 
 def make_trainer(
@@ -244,18 +240,33 @@ def describe_model(recipe: Recipe, identities: int) -> Description:
     )
 
 
-def check_batch(recipe: Recipe) -> None:
-    """Refuse one image a part of a batch, where the network normalises over the images of a part.
+def check_batch(recipe: Recipe, ranks: Ranks, size: int) -> None:
+    """Refuse batches of `size` images that cannot be divided, and parts of one where the network normalises.
+
+    Args:
+        size: `recipe.batch_size`, or the number of training images where this is smaller.
 
     Raises:
-        RecipeError: the batch is too small.
+        RecipeError: the batch cannot be divided evenly, or is too small.
     """
-    if recipe.batch_size >= 2 * recipe.accumulate:
+    images, most = f"{size} images a step", ""
+    if size < recipe.batch_size:
+        images, most = f"{size} images a step, all that there are,", f" up to {size}"
+    parts = ranks.count * recipe.accumulate
+    if recipe.accumulate > 1 and size % parts:
+        into = f"into {parts} parts (accumulate)"
+        if ranks.count > 1:
+            into = f"among {ranks.count} ranks that compute {recipe.accumulate} parts each (accumulate)"
+        raise RecipeError(
+            f"batch_size: {images} cannot be divided evenly {into}; give a multiple of {parts}{most}"
+        )
+    if size >= 2 * recipe.accumulate:
         return
     if any(isinstance(m, nn.BatchNorm1d) for m in recipe.network.plan(recipe.input).modules()):
+        less = f", and accumulate at most {size // 2}" if most else ""
         raise RecipeError(
             f"batch_size: {recipe.network.name} normalises over the images of a batch; "
-            f"give at least {2 * recipe.accumulate}"
+            f"give at least {2 * recipe.accumulate}{less}"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nsface.recipe.schema import Schedule
+from nsface.recipe.sections import Schedule
 
 
 def learning_rate(schedule: Schedule, base: float, time: float, length: float) -> float:

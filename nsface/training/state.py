@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nsface.heads import Head
+from nsface.training.identity_rows import ROWS
 
 AVERAGE = "ema"  # the key of the average of the network's weights, in the state of a run that has one
 
@@ -19,7 +20,8 @@ def checked_step(
     """The step of `state`.
 
     Args:
-        state: of a training whose head is not divided among ranks.
+        state: of a training whose head is not divided among ranks, or with the rows of this rank alone, which
+            the key `ROWS` says.
         modules: what it is to be restored into, by the key of `state`; "head" is a `Head`.
         optimizer: over them.
 
@@ -30,7 +32,7 @@ def checked_step(
     head = modules["head"]
     assert isinstance(head, Head)
     shapes: dict[str, torch.Size] = {}
-    shard, per_identity = head.shard, head.parameters_by_identity()
+    shard, per_identity = None if ROWS in state else head.shard, head.parameters_by_identity()
     for part, module in modules.items():
         shapes |= {f"{part}.{name}": t.shape for name, t in module.state_dict().items()}
         for name, tensor in state[part].items():

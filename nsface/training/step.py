@@ -39,7 +39,8 @@ class Taken:
         losses = {"loss": self.output.loss.detach().mean()}
         losses |= {f"{name} loss": loss.detach() for name, loss in self.auxiliary_losses.items()}
         values = {name: float(x) for name, x in (losses | {"norm of the gradient": self.norm}).items()}
-        return next(f"the {name} is {x}" for name, x in values.items() if not math.isfinite(x))
+        broken = (f"the {name} is {x}" for name, x in values.items() if not math.isfinite(x))
+        return next(broken, "the sum of the losses is not finite")
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,6 @@ class Step:
         self.reached: Callable[[str], object] = lambda part: None
         self.tf32 = may_use_tf32(recipe.precision, head.weight.device)
         self.replica = Replica(network, ranks.count)
-        self.embed: Callable[[Tensor], Tensor] = self.replica
 
     def __call__(self, images: Tensor, labels: Tensor) -> Taken:
         """Take a step.
@@ -145,7 +145,7 @@ class Step:
         """The embeddings of a batch."""
         device = images.device.type
         with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
-            features = self.embed(self.recipe.input.normalise(images))
+            features = self.replica(self.recipe.input.normalise(images))
         return features
 
     def parameters(self) -> list[nn.Parameter]:

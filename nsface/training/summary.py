@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +10,7 @@ import torch
 
 from nsface.errors import counted
 from nsface.run_folder import RunFolder, troubles
+from nsface.training.peak_memory import peak_memory
 from nsface.training.progress import duration
 
 PEAK_MEMORY = "peak_memory"  # the key of environment.json
@@ -22,14 +21,6 @@ def record_peak_memory(run: RunFolder, device: torch.device) -> None:
     environment = run.read_environment()
     peak = max(peak_memory(device), environment.get(PEAK_MEMORY, 0))
     run.write_environment(environment | {PEAK_MEMORY: peak})
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes that this process has needed at most: of the GPU for tensors, or of main memory on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def run_summary(run: RunFolder) -> list[str]:

@@ -25,7 +25,7 @@ from nsface.metrics.calibration_error import calibration_errors
 from nsface.recipe.schema import Recipe
 from nsface.run_folder import RunFolder
 from nsface.training.meter import SATURATED
-from nsface.training.trainer import Trainer
+from nsface.training.trainer import Diverged, Trainer
 from nsface.training.whole_lines import WholeLines
 
 BATCH = 500  # images that are classified at once
@@ -133,6 +133,7 @@ class ClassificationTests:
             stopped: whether to give up; asked before each batch.
 
         Raises:
+            Diverged: logits are not finite.
             DiskFull: the line cannot be written.
         """
         if not self.due():
@@ -142,6 +143,8 @@ class ClassificationTests:
         if logits is None:
             return False
         trainer = self._trainer
+        if not logits.isfinite().all():
+            raise Diverged(f"the logits of the test images are not finite at step {trainer.step}")
         made = result_of(logits, torch.from_numpy(self._images.labels))
         seconds = time.perf_counter() - began
         epoch = trainer.step / trainer.loader.batches_per_epoch

@@ -19,11 +19,12 @@ from nsface.ranks import ALONE, Ranks
 from nsface.recipe.schema import Recipe
 from nsface.seeds import derived_seed
 from nsface.training.average import Average
-from nsface.training.compiling import Compilation, compile_network, is_wanted
+from nsface.training.compiling import Compilation, compile_network, is_wanted, random_images
 from nsface.training.freezing import Freezing
 from nsface.training.guards.learning import Learning
 from nsface.training.guards.returning import GOOD, Returns
 from nsface.training.guards.skipping import Skipped
+from nsface.training.identity_rows import ROWS
 from nsface.training.meter import Meter
 from nsface.training.optimizer import make_optimizer, restore_optimizer, set_rate
 from nsface.training.schedule import learning_rate
@@ -76,7 +77,7 @@ class Trainer:
         ranks: Ranks = ALONE,
     ) -> None:
         self.recipe = recipe
-        network = ranks.with_shared_batch_norm(network, device)
+        network = ranks.with_shared_batch_norm(network, device, recipe.compile == "on")
         self.network = network.to(device).to(memory_format=torch.channels_last).train()
         self.head = head.to(device).train()
         self.auxiliary = auxiliary.to(device).train()
@@ -110,22 +111,19 @@ class Trainer:
         if self._compilation is None:
             self._compilation = self._compiled()
             if self._compilation.embed is not None:
-                self.take_step.embed = self._compilation.embed
+                self.take_step.replica.embed = self._compilation.embed
         return self._compilation
 
     def _compiled(self) -> Compilation:
         recipe = self.recipe
         if not is_wanted(recipe.compile, self.device, self.total_steps):
             return Compilation()
-        if self.ranks.count > 1:
-            return Compilation(why_not="several ranks train together")
-        size = recipe.batch_size // recipe.accumulate
-        shape = (size, 3, recipe.input.height, recipe.input.width)
-        pixels = 255 * torch.rand(shape, generator=torch.Generator().manual_seed(0))
-        pixels = pixels.to(self.device).contiguous(memory_format=torch.channels_last)
-        images = recipe.input.normalise(pixels)
+        if self.ranks.count > 1 and recipe.compile == "auto":  # whether it would gain anything is not known
+            return Compilation(why_not="several ranks train together; give compile: on to compile on each")
+        parts = recipe.accumulate
+        images = random_images(recipe, recipe.batch_size // (parts * self.ranks.count), self.device)
         with tf32(self.take_step.tf32, self.device):
-            return compile_network(self.network, recipe.compile, images, self.dtype, recipe.accumulate)
+            return compile_network(self.network, recipe.compile, images, self.dtype, parts, self.ranks)
 
     def run(self) -> Iterator[Line | None]:
         """Train from the present step to the end; yield after every step: a line to log where due, or None.
@@ -138,7 +136,7 @@ class Trainer:
                 finite.
         """
         self.compile()
-        logged, since = self.step, time.perf_counter()
+        logged, since, self.seconds_beside = self.step, time.perf_counter(), 0.0
         while self.step < self.total_steps:
             epoch, first = divmod(self.step, self.loader.batches_per_epoch)
             for images, labels in self.loader.epoch(epoch, first):
@@ -254,10 +252,11 @@ class Trainer:
         modules = {"network": self.network, "head": self.head, "auxiliary": self.auxiliary}
         return modules if self.average is None else modules | {AVERAGE: self.average.network}
 
-    def state(self) -> dict[str, Any]:
+    def state(self, divided: bool = False) -> dict[str, Any]:
         """Everything that `restore` needs to continue from this step to the same bits.
 
-        All ranks must call it together; the first receives the state of all, as a single process has it.
+        All ranks must call it together; the first receives the state of all, as a single process has it. With
+        `divided`, each has its own rows of identities.
         """
         state = {name: module.state_dict() for name, module in self._modules().items()} | {
             "step": self.step,
@@ -265,7 +264,7 @@ class Trainer:
             "meter": self.meter.state(),
             "guard": self.take_step.skipping.state() | self.learning.state() | self.returns.state(),
         }
-        if self.head.shard is not None:
+        if self.head.shard is not None and not divided:
             gather = self.head.shard.gather_on_first_rank
             change_identity_rows(state, self.head, self.optimizer, gather)
         return state
@@ -279,7 +278,7 @@ class Trainer:
         """
         try:
             step = checked_step(state, self._modules(), self.optimizer)
-            if self.head.shard is not None:
+            if self.head.shard is not None and ROWS not in state:
                 change_identity_rows(state, self.head, self.optimizer, self.head.shard.own_part)
             for name, module in self._modules().items():
                 module.load_state_dict(state[name])

@@ -77,7 +77,8 @@ class Validator:
         description: Description,
         note: Callable[[str], object] | None = None,
     ) -> None:
-        self._note, self._written = note, True  # what is the best so far, into best.safetensors
+        self._note, self._said = note, False  # that there is no room for the best model
+        self._written = True  # what is the best so far, into best.safetensors
         self._trainer, self._run, self._sets, self._description = trainer, run, sets, description
         self._validated_step = 0
         self.scores: dict[str, Score] = {}
@@ -88,7 +89,7 @@ class Validator:
         if not self._sets or not self._trainer.ranks.first:
             return
         self._run.shorten_validation(self._trainer.step - self.due())
-        names = {one.name for one in self._sets}
+        names, self.scores = {one.name for one in self._sets}, {}
         for line in self._run.read_validation():
             if line["name"] in names:
                 self.scores[line["name"]] = Score(**{key: line[key] for key in line.keys() & _FIELDS})
@@ -248,6 +249,9 @@ class Validator:
             self._written = True
         except DiskFull as error:
             if self._trainer.step == self._trainer.total_steps:
-                raise
-            if self._note is not None:
+                raise DiskFull(
+                    f"{error}; free some space and go on with the same command and --resume"
+                ) from error
+            if self._note is not None and not self._said:
+                self._said = True
                 self._note(f"note: {error}; the training goes on, and the best model is written later")

@@ -144,12 +144,14 @@ def _opened(
     if lists.folds < 2:
         raise DataError(f"{shown(lists.source)}: without folds there is no accuracy; add a fold column")
     chosen = _in_lists(source, protocol, lists)
+    names = [source.names[index] for index in chosen]
+    _check_pairs(protocol, lists, names, source)
     return ValidationSet(
         name=_another(name, taken),
         every=validation.every,
         protocol=protocol,
         lists=lists,
-        names=[source.names[index] for index in chosen],
+        names=names,
         source=source.location,
         list_digest=listed,
         held_out=held_out,
@@ -184,6 +186,18 @@ def _in_lists(source: Source, protocol: VerificationProtocol[Any], lists: Trials
             + (f"; a name there is '{shown(source.names[0])}'" if len(source) else "")
         )
     return sorted(set(names.rows(lists.left + lists.right).tolist()))
+
+
+def _check_pairs(
+    protocol: VerificationProtocol[Any], lists: Trials, names: Sequence[str], source: Source
+) -> None:
+    """Score vectors that mean nothing.
+
+    Raises:
+        DataError: no embeddings can be scored on these pairs, such as where all are of one person.
+    """
+    vectors = np.random.default_rng(0).standard_normal((len(names), 2), np.float32)
+    protocol.measure(Embeddings(names, vectors, source=source.location), lists)
 
 
 def _decoded(source: Source, chosen: Sequence[int], fit: Fit, ranks: Ranks) -> npt.NDArray[np.uint8]:

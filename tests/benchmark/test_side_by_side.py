@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
@@ -18,6 +19,7 @@ from nsface.benchmark.speed import endless
 from nsface.errors import RecipeError
 from nsface.networks import build
 from nsface.recipe.schema import Recipe
+from nsface.training.trainer import Diverged
 
 CPU = torch.device("cpu")
 
@@ -93,8 +95,22 @@ def test_a_way_that_fails_leaves_the_others() -> None:
     def broken(stack: ExitStack) -> Steps:
         raise RuntimeError("no kernel\nfor this")
 
-    rates, errors = by_turns(CPU, {"broken": broken, "sound": sound}, ExitStack(), 8, 0.0, 3)
-    assert errors == {"broken": "RuntimeError: no kernel"}
+    def broken_later(stack: ExitStack) -> Steps:
+        taken = iter(range(3))
+
+        def steps(count: int) -> None:
+            if next(taken, None) is None:
+                raise Diverged("the loss is nan")
+
+        return steps
+
+    ways: dict[str, Callable[[ExitStack], Steps]] = {
+        "broken": broken,
+        "sound": sound,
+        "broken later": broken_later,
+    }
+    rates, errors = by_turns(CPU, ways, ExitStack(), 8, 0.0, 3)
+    assert errors == {"broken": "RuntimeError: no kernel", "broken later": "the loss is nan"}
     assert list(rates) == ["sound"]
     assert len(rates["sound"].blocks) == 3
     assert done == ["step"] * 5  # one for a start, one to see how long it takes, and the blocks

@@ -19,7 +19,8 @@ from nsface.cli import group
 from nsface.heads import HEADS
 from nsface.networks import NETWORKS
 from nsface.recipe.names import shipped
-from nsface.recipe.schema import Schedule, load_recipe
+from nsface.recipe.schema import load_recipe
+from nsface.recipe.sections import Schedule
 
 Run = Callable[..., Any]
 

@@ -93,6 +93,24 @@ def test_exit_handlers_run_and_what_was_printed_arrives() -> None:
 
 
 @pytest.mark.parametrize(
+    ("work", "status", "error"), [("while True: pass", 130, "nsface: interrupted\n"), ("pass", 0, "")]
+)
+def test_keys_that_are_held_down_make_no_traceback(work: str, status: int, error: str) -> None:
+    """Signals go on to come while the process ends, in exit handlers too."""
+    again = "[os.kill(os.getpid(), signal.SIGINT) or time.sleep(0.01) for _ in range(10)]"
+    prepare = f"import atexit, os, signal, time; atexit.register(lambda: {again})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(prepare=prepare, work=work)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    if status:
+        process.send_signal(signal.SIGINT)
+    assert (process.communicate(timeout=30)[1], process.returncode) == (error, status)
+
+
+@pytest.mark.parametrize(
     ("before", "program", "expected"),
     [
         (  # at once, without a traceback

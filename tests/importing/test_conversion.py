@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,9 @@ from torch import Tensor, nn
 
 import nsface
 from nsface.errors import ModelError, NsfaceError
-from nsface.importing import import_model
+from nsface.importing import import_model, recognition
 from nsface.model import HEADER, read_description, read_model
-from nsface.networks import build
+from nsface.networks import NETWORKS, build
 from tests.importing.networks_of_others import AdaFaceNetwork, ArcFaceNetwork, shuffled
 
 Weights = dict[str, Tensor]
@@ -43,6 +44,7 @@ def legacy(weights: Weights, path: Path) -> None:
     torch.save(weights, path, _use_new_zipfile_serialization=False)
 
 
+PLANS = functools.cache(recognition._plans)  # each network is planned once for all tests that use it
 # name: how it is saved, and how many tensors are not the network's
 SAVED: dict[str, tuple[Save, int]] = {
     "plain": (lambda weights, path: torch.save(weights, path), 0),
@@ -165,6 +167,23 @@ def test_own_networks_fit_too(tmp_path: Path) -> None:
     options: dict[str, Any] = {"colour": "RGB", "mean": 127.5, "std": 128.0, "template": "sphereface"}
     made = import_model(tmp_path / "w.pth", tmp_path / "m", **options)
     assert (made.description.network, made.description.input.width) == ("sphereface-4", 96)
+
+
+@pytest.mark.parametrize(
+    ("name", "embedding_size"),
+    [*((name, 7) for name in NETWORKS), ("nin", 192), ("resnet-32", 64), ("vgg-16", 512)],
+)
+def test_every_network_is_told_from_its_weights(
+    name: str, embedding_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From names and shapes; with some D there is no linear layer."""
+    monkeypatch.setattr(recognition, "_plans", PLANS)
+    with torch.device("meta"):
+        weights = build(name, height=28, width=28, embedding_size=embedding_size).state_dict()
+    found = recognition.recognise(weights, "it")
+    # 28×28 pixels do not tell 112×96 ones
+    assert (found.network, found.embedding_size, found.size) == (name, embedding_size, None)
+    assert found.left_out == []
 
 
 @pytest.mark.parametrize(

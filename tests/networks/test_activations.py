@@ -199,7 +199,21 @@ def test_c_falls_as_one_over_the_root_of_the_step() -> None:
     assert constant.c.item() == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("network", ["ir-18", "iresnet-18", "light-resnet", "sphereface-10", "vgg-face"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        "all-cnn-c",
+        "ir-18",
+        "iresnet-18",
+        "light-resnet",
+        "nin",
+        "resnet-18",
+        "sphereface-10",
+        "vgg-16",
+        "vgg-face",
+        "vgg-mnist",
+    ],
+)
 def test_every_network_takes_every_activation(network: str) -> None:
     for choice in [*ACTIVATIONS, {"name": "nah-tanh", "c": 0.3}]:
         with torch.device("meta"):
@@ -215,11 +229,16 @@ def test_every_network_takes_every_activation(network: str) -> None:
 @pytest.mark.parametrize(
     ("network", "default"),
     [
+        ("all-cnn-c", "relu"),
         ("ir-18", "prelu"),
         ("iresnet-18", "prelu"),
         ("light-resnet", "relu"),
+        ("nin", "relu"),
+        ("resnet-32", "relu"),
         ("sphereface-10", "prelu"),
+        ("vgg-16", "relu"),
         ("vgg-face", "relu"),
+        ("vgg-mnist", "relu"),
     ],
 )
 def test_the_default_is_the_network_s_own(network: str, default: str) -> None:

@@ -145,24 +145,6 @@ def test_convolutions_start_as_gaussians_of_a_tenth() -> None:
             assert weight.abs().max() > 0.25, name  # a uniform of that spread ends at 0.173
 
 
-def test_dropout_acts_in_training_alone() -> None:
-    torch.manual_seed(0)
-    network = build("iresnet-18", height=16, width=16, dropout=0.5)
-    images = torch.randn(4, 3, 16, 16)
-    with torch.no_grad():
-        assert not torch.equal(network(images), network(images))
-        network.eval()
-        assert torch.equal(network(images), network(images))
-        without = build("iresnet-18", height=16, width=16)
-        assert torch.equal(without(images), without(images))
-
-
-@pytest.mark.parametrize("dropout", [-0.1, 1.0, float("nan")])
-def test_dropout_out_of_range(dropout: float) -> None:
-    with pytest.raises(ModelError, match="dropout is"):
-        IResNet(height=112, width=112, depth=18, dropout=dropout)
-
-
 def test_unknown_depth() -> None:
     with pytest.raises(ModelError, match="depth 101; give one of 18, 34, 50, 100"):
         IResNet(height=112, width=112, depth=101)

@@ -1,23 +1,50 @@
 """The registry, and what every network in it promises."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from nsface.arguments import ArgumentError
+from nsface.arguments import ArgumentError, own_arguments
 from nsface.errors import ModelError
 from nsface.networks import NETWORKS, build
 
+# Networks for images of 28×28 or 32×32, one of each family; larger images cost them much.
+FOR_SMALL_IMAGES = [
+    "all-cnn-c",
+    "maxout",
+    "nin",
+    "resnet-18",
+    "resnet-32",
+    "vgg-16",
+    "vgg-cifar",
+    "vgg-mnist",
+]
 # One of each family, SphereFace also without residual units: enough for what does not depend on depth.
 REPRESENTATIVES = [
+    *FOR_SMALL_IMAGES,
     "ir-18",
     "iresnet-18",
     "light-resnet",
+    "lightened-cnn",
     "sphereface-4",
     "sphereface-20",
-    "vgg-cifar",
     "vgg-face",
 ]
+WITH_CHANNELS = [*FOR_SMALL_IMAGES, "light-resnet", "lightened-cnn", "resnet-110"]
+WITH_STATISTICS = [
+    "ir-18",
+    "iresnet-18",
+    "light-resnet",
+    "resnet-18",
+    "resnet-32",
+    "vgg-16",
+    "vgg-cifar",
+    "vgg-face",
+    "vgg-mnist",
+]
+WITH_DROPOUT = ["all-cnn-c", "ir-18", "iresnet-18", "light-resnet", "lightened-cnn", "maxout", "nin"]
 SIZES = [(112, 112), (112, 96)]
 ODD_SIZES = [(16, 16), (17, 31), (97, 113), (224, 192)]
 
@@ -45,9 +72,10 @@ def test_gives_one_embedding_an_image(name: str, height: int, width: int) -> Non
 
 @pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_gives_finite_embeddings_of_512_that_differ(name: str) -> None:
-    network = seeded(name, height=112, width=96).eval()
+    height, width = (32, 32) if name in FOR_SMALL_IMAGES else (112, 96)
+    network = seeded(name, height=height, width=width).eval()
     with torch.no_grad():
-        embeddings = network(images(2, 112, 96))
+        embeddings = network(images(2, height, width))
     assert embeddings.shape == (2, 512)
     assert embeddings.dtype == torch.float32
     assert embeddings.isfinite().all()
@@ -96,7 +124,7 @@ def test_in_evaluation_an_embedding_depends_on_its_image_alone(name: str) -> Non
         assert torch.equal(value, before[key]), key
 
 
-@pytest.mark.parametrize("name", ["ir-18", "iresnet-18", "light-resnet", "vgg-cifar", "vgg-face"])
+@pytest.mark.parametrize("name", WITH_STATISTICS)
 def test_in_training_batch_statistics_move(name: str) -> None:
     network = seeded(name).train()
     before = {key: value.clone() for key, value in network.state_dict().items() if "running" in key}
@@ -127,11 +155,55 @@ def test_an_embedding_needs_a_dimension() -> None:
         build("sphereface-4", height=112, width=96, embedding_size=0)
 
 
-@pytest.mark.parametrize("name", ["light-resnet", "vgg-cifar"])
-@pytest.mark.parametrize("channels", [0, -8, 4097, 10**20])
-def test_a_width_is_1_to_4096_channels(name: str, channels: int) -> None:
-    with pytest.raises(ModelError, match=f"channels is {channels}; give 1 to 4096"):
-        build(name, height=32, width=32, channels=channels)
+@pytest.mark.parametrize("name", WITH_CHANNELS)
+def test_a_width_is_1_to_4096_channels(name: str) -> None:
+    for channels in (0, -8, 4097, 10**20):
+        with pytest.raises(ModelError, match=f"channels is {channels}; give 1 to 4096"):
+            build(name, height=32, width=32, channels=channels)
+    with torch.device("meta"):
+        for channels in (1, 4096):
+            network = build(name, height=16, width=16, channels=channels, embedding_size=1)
+            assert network(torch.empty(2, 3, 16, 16)).shape == (2, 1)
+
+
+@pytest.mark.parametrize("name", WITH_DROPOUT)
+def test_a_share_of_dropout_is_below_1(name: str) -> None:
+    arguments = [p for p in ("dropout", "input_dropout") if p in own_arguments(NETWORKS[name])]
+    assert arguments
+    for argument in arguments:
+        for share in (-0.1, 1.0, float("nan")):
+            given: dict[str, Any] = {argument: share}
+            with pytest.raises(ModelError, match=f"^{argument} is {share:g}; give a share from 0"):
+                build(name, height=32, width=32, **given)
+
+
+@pytest.mark.parametrize("name", WITH_DROPOUT)
+def test_dropout_acts_in_training_alone(name: str) -> None:
+    for argument in ("dropout", "input_dropout"):
+        if argument not in own_arguments(NETWORKS[name]):
+            continue
+        shares = {"dropout": 0.0, "input_dropout": 0.0} | {argument: 0.5}
+        given: dict[str, Any] = {
+            key: share for key, share in shares.items() if key in own_arguments(NETWORKS[name])
+        }
+        torch.manual_seed(0)
+        network = build(name, height=16, width=16, embedding_size=8, **given).train()
+        batch = images(4, 16, 16)
+        with torch.no_grad():
+            assert not torch.equal(network(batch), network(batch))
+            network.eval()
+            assert torch.equal(network(batch), network(batch))
+            without: dict[str, Any] = dict.fromkeys(given, 0.0)
+            none = build(name, height=16, width=16, embedding_size=8, **without).train()
+            assert torch.equal(none(batch), none(batch))
+
+
+def test_the_lists_above_are_complete() -> None:
+    for name, factory in NETWORKS.items():
+        own = own_arguments(factory)
+        assert ("channels" in own) == (name in WITH_CHANNELS), name
+        family = name.rstrip("0123456789") if name[-1].isdigit() and name != "resnet-18" else name
+        assert ("dropout" in own) == any(other.startswith(family) for other in WITH_DROPOUT), name
 
 
 @pytest.mark.parametrize("units", [-1, 257, 10**20])

@@ -47,6 +47,16 @@ def test_forward_equals_a_second_writing_of_it() -> None:
     torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_counts_at_the_width_for_cifar_100() -> None:
+    """Stages of 96, 192 and 384 channels."""
+    widths = [3, *[96] * 4, *[192] * 4, *[384] * 4]
+    weights = [9 * one * two for one, two in pairwise(widths)]
+    with torch.device("meta"):
+        network = build("vgg-cifar", height=32, width=32, channels=96)
+    parameters = sum(weights) + 2 * sum(widths[1:]) + 384 * 16 * 512 + 2 * 512
+    assert count(network, 32, 32).parameters == parameters == 9_209_632
+
+
 def test_weights_start_by_he_s_rule() -> None:
     torch.manual_seed(0)
     for name, weight in VGGCifar(height=32, width=32).state_dict().items():

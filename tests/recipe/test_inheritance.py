@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nsface.errors import RecipeError
+from nsface.recipe.inheritance import read_written
 from nsface.recipe.schema import load_recipe
 
 BASE = """\
@@ -93,6 +94,24 @@ def test_the_command_line_comes_last(base: Path) -> None:
         load_recipe(own, {"base": "demo"})
 
 
+@pytest.mark.parametrize("first", ["all", "[stem]", "{parts: stem, iterations: 3}"])
+@pytest.mark.parametrize(
+    ("own", "merged"),
+    [
+        ("{parts: all, epochs: 1}", {"parts": "all", "epochs": 1}),
+        ("{parts: all, epochs: 1, iterations: 2}", {"parts": "all", "epochs": 1, "iterations": 2}),
+        ("[stages.0]", ["stages.0"]),
+    ],
+)
+def test_parts_that_are_frozen_take_the_place_of_those_of_the_base_however_written(
+    base: Path, first: str, own: str, merged: Any
+) -> None:
+    write(base, f"freeze: {first}\n")
+    assert read_written(write(base.with_name("own.yaml"), f"base: base.yaml\nfreeze: {own}")).content == {
+        "freeze": merged
+    }
+
+
 def test_a_batch_size_of_the_base_yields_to_a_sampler(tmp_path: Path) -> None:
     write(tmp_path / "base.yaml", BASE.replace("sampler: {identities: 8, images: 4}", "batch_size: 96"))
     own = write(tmp_path / "own.yaml", "base: base.yaml\nsampler: {identities: 6, images: 2}\n")
@@ -147,6 +166,8 @@ def test_what_was_scaled_is_said_once_for_each_file(base: Path) -> None:
             "exclude: {c: 1}",
             r"^own\.yaml:2: exclude: keys cannot be added to what the base has, \['a', 'b'\]",
         ),
+        ("epochs: 20\niterations: 100", r"^own\.yaml: give either epochs or iterations"),
+        ("iterations: 100\nepochs: 20", r"^own\.yaml: give either epochs or iterations"),
         ("epochs: [", r"^own\.yaml: line 3: not valid YAML"),
         ("<<: {seed: -1}", r"^own\.yaml:2: seed: "),
     ],

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsface.errors import RecipeError
+from nsface.recipe.merging import override
 from nsface.recipe.schema import load_recipe
 from nsface.recipe.text import parse_value
 
@@ -250,6 +251,10 @@ def test_overrides(tmp_path: Path) -> None:
     assert (iterations.iterations, iterations.epochs) == (28000, None)
     with pytest.raises(RecipeError, match=r"given on the command line: seed: .*\(got -1\)"):
         load_recipe(path, {"seed": -1})
+    with pytest.raises(RecipeError, match=r"^given on the command line: validate\.0: no such key; there are"):
+        load_recipe(path, {"validate.0.held_out": 5})
+    with pytest.raises(RecipeError, match=r"^given on the command line: bas: no such key.*there are: data, "):
+        load_recipe(path, {"bas.x": 5})
     with pytest.raises(RecipeError, match="epochs holds a value"):
         load_recipe(path, {"epochs.x": 1})
 
@@ -277,6 +282,8 @@ def test_a_sampler_gives_the_batch_size(tmp_path: Path) -> None:
         ("validate: {images: a}", ":11: .*give either images and pairs, or bin, or held_out"),
         ("validate: {bin: a, held_out: 9}", ":11: .*give either images and pairs, or bin, or held_out"),
         ("validate: {bin: []}", r":11: validate\.bin: input should be a valid string"),
+        ("validate: {bin: ''}", r":11: validate\.bin: string should have at least 1 character"),
+        ("validate: {images: '', pairs: a}", r":11: validate\.images: string should have at least 1 char"),
         ("validate: [{held_out: 9}, {held_out: 8}]", ":11: validate: held_out may stand once"),
         ("validate:\n  held_out: 9\n  every: 0", r":13: validate\.every: input should be greater than 0"),
         ("validate:\n- held_out: 9\n- bin: 3", r":13: validate\.1\.bin: input should be a valid string"),
@@ -447,6 +454,14 @@ def test_an_unknown_key_lists_those_there_are(
     message = str(error.value)
     assert (f"did you mean '{near}'?" in message) == (near is not None)
     assert re.search(rf"there are: .*\b{beside}\b", message)
+
+
+def test_two_lengths_of_frozen_parts_are_two() -> None:
+    content: dict[str, Any] = {"freeze": {"parts": ["stem"], "epochs": 3}}
+    override(content, {"freeze.epochs": 1, "freeze.iterations": 5})
+    assert content["freeze"] == {"parts": ["stem"], "epochs": 1, "iterations": 5}
+    override(content, {"freeze.iterations": 7})
+    assert content["freeze"] == {"parts": ["stem"], "iterations": 7}
 
 
 SHORT = GOOD.replace("  kind: step\n  milestones: [8, 12]\n", "  kind: cosine\n  warmup: 1\n")

@@ -120,6 +120,40 @@ def test_damaged_runs_are_lines_and_damaged_results_notes(tmp_path: Path) -> Non
     assert [one["run"] for one in found.to_json()["unreadable"]] == list(map(str, bad))
 
 
+@pytest.mark.parametrize("seed", [None, [1], "a", True, -1, 1 << 63])
+def test_odd_seeds_are_no_seeds(tmp_path: Path, seed: Any) -> None:
+    folders = [write_run(tmp_path / f"a{n}", seed=n, lfw=lfw(0.9)) for n in range(2)]
+    folders.append(write_run(tmp_path / "odd", recipe={"seed": seed}, lfw=lfw(0.8)))
+    if seed is None:
+        recipe = (folders[2] / "recipe.yaml").read_text()
+        (folders[2] / "recipe.yaml").write_text(recipe.replace("seed: null\n", ""))
+    found = read_run_table(folders, print)
+    assert found.groups[0].seeds == "2 seeds: 0, 1"
+    assert "odd" in found.table(100)
+    content = found.to_json()
+    if seed is None:
+        assert content["groups"][1]["scores"] == {}
+    else:
+        assert "odd/recipe.yaml: 'seed': " in content["unreadable"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs: .inf", "epochs: a number is not finite"),
+        ("guard: {a: [1, {b: .nan}]}", "guard: a number is not finite"),
+        ("- a", "not a recipe"),
+    ],
+)
+def test_what_no_recipe_holds_is_a_line(tmp_path: Path, text: str, message: str) -> None:
+    folder = write_run(tmp_path / "a")
+    before = "" if text.startswith("-") else "head: {name: a}\nnetwork: {name: b}\nseed: 1\n"
+    (folder / "recipe.yaml").write_text(before + text)
+    found = read_run_table([folder], print)
+    assert message in found.unreadable[str(folder)]
+    json.dumps(found.to_json(), allow_nan=False)
+
+
 def test_groups_have_mean_and_deviation_and_are_tested_by_scipys_numbers(tmp_path: Path) -> None:
     runs = [*seeds(tmp_path / "runs", "noisy", NOISY), *seeds(tmp_path / "runs", "softmax", SOFTMAX)]
     found = read(*runs, against="softmax")

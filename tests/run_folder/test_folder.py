@@ -138,6 +138,13 @@ def test_the_environment_reads_back(run: RunFolder) -> None:
         run.read_environment()
 
 
+@pytest.mark.parametrize("key", ["nsface", "commit", "torch", "device", "precision", "data"])
+def test_an_environment_of_other_kinds_of_values_is_damaged(run: RunFolder, key: str) -> None:
+    run.environment_file.write_text(json.dumps({key: {"a": [1]}}))
+    with pytest.raises(DataError, match=f"environment.json: '{key}': Input should be a valid string"):
+        run.read_environment()
+
+
 def test_the_record_of_overlap_reads_back(run: RunFolder) -> None:
     assert run.read_overlap() == {}
     run.write_overlap({"digest": ENTRY})

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nsface.errors import RecipeError
 from nsface.ranks import Ranks
 from nsface.recipe.schema import Recipe, load_recipe
+from nsface.run_folder import RunFolder
 from nsface.training.compiling import Compilation, compile_network, is_wanted
-from nsface.training.run import check_possible
-from tests.training.small_trainer import SETTINGS, small_trainer
+from nsface.training.run import train
+from tests.training.forked_ranks import run_on, settings, write_faces
+from tests.training.small_trainer import small_trainer
 
+COMPILE = torch.compile
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 IMAGES = torch.rand(4, 3, generator=torch.Generator().manual_seed(0))
 
@@ -33,6 +39,12 @@ def compiled(choice: Any = "auto", parts: int = 1, made: nn.Module | None = None
 def give(monkeypatch: pytest.MonkeyPatch, make: Callable[[nn.Module], Callable[[Tensor], Tensor]]) -> None:
     """Let torch.compile return what `make` makes of a network."""
     monkeypatch.setattr(torch, "compile", lambda module, **_: make(module))
+
+
+def in_part(module: Any, *, options: dict[str, Any], **settings: Any) -> Any:
+    """`torch.compile` without its last stage, which needs a C++ compiler and half a minute."""
+    assert options == {"fallback_random": True}
+    return COMPILE(module, backend="aot_eager", **settings)
 
 
 def unchanged(module: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -96,13 +108,6 @@ def test_too_little_memory_is_no_fault_of_the_compiler(monkeypatch: pytest.Monke
 
 
 def test_a_run_that_is_compiled_and_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With all of PyTorch's compiler but the last stage, which needs a C++ compiler and half a minute."""
-    compile_whole = torch.compile
-
-    def in_part(module: Any, *, options: dict[str, Any], **settings: Any) -> Any:
-        assert options == {"fallback_random": True}
-        return compile_whole(module, backend="aot_eager", **settings)
-
     monkeypatch.setattr(torch, "compile", in_part)
     changes: dict[str, Any] = {
         "network": {"name": "sphereface-4", "embedding_size": 8, "activation": "nan-tanh"},
@@ -123,15 +128,62 @@ def test_a_run_that_is_compiled_and_resumed(monkeypatch: pytest.MonkeyPatch) -> 
     torch.testing.assert_close(whole.network.state_dict(), state, rtol=1e-4, atol=1e-5)
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(second.network.state_dict()[name], tensor)
-    assert whole.take_step.embed is not whole.take_step.replica
+    assert whole.take_step.replica.embed is not whole.network
+    assert eager.take_step.replica.embed is eager.network
 
 
-def test_the_words_of_yaml_and_what_ranks_do_not_compile(tmp_path: Any) -> None:
+def test_the_words_of_yaml(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(
         "network: {name: light-resnet, embedding_size: 8}\nhead: {name: softmax}\nepochs: 1\ncompile: on\n"
     )
     assert load_recipe(tmp_path / "recipe.yaml").compile == "on"
     assert load_recipe(tmp_path / "recipe.yaml", {"compile": False}).compile == "off"
-    recipe = Recipe.model_validate(SETTINGS | {"compile": "on"})
-    with pytest.raises(RecipeError, match="one process trains it, not 2 ranks; give compile: auto, or off"):
-        check_possible(recipe, Ranks(0, 2))
+
+
+def compiled_on(ranks: Ranks, faces: Path, out: Path) -> None:
+    """A network with batch normalisation."""
+    network = {"name": "light-resnet", "embedding_size": 8, "channels": 2}
+    changes: dict[str, Any] = {"network": network}
+    calls = 0
+
+    def counted(module: nn.Module, **options: Any) -> Callable[[Tensor], Tensor]:
+        embed = in_part(module, **options)
+
+        def called(images: Tensor) -> Tensor:
+            nonlocal calls
+            calls += 1
+            result: Tensor = embed(images)
+            return result
+
+        return called
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "compile", counted)
+        for name, choice in {"eager": "off", "auto": "auto", "whole": "on"}.items():
+            train(Recipe.model_validate(settings(faces, **changes, compile=choice)), out / name, ranks=ranks)
+        assert calls == 3 + 6, "in the trial, and once in each step"
+        chosen = Recipe.model_validate(settings(faces, **changes, compile="on"))
+        if ranks.first:
+            shutil.copytree(out / "whole", out / "resumed")
+            (out / "resumed" / "model.safetensors").unlink()
+            (out / "resumed" / "checkpoints" / "latest.pt").unlink()  # and with it the second epoch
+        ranks.wait()
+        train(chosen, out / "resumed", ranks=ranks, resume=True)
+        make = unchanged if ranks.first else raising(RuntimeError("none here"))
+        patch.setattr(torch, "compile", lambda module, **_: make(module))
+        with pytest.raises(RecipeError, match="cannot be compiled here: none here; give compile: auto"):
+            train(chosen, out / "failed", ranks=ranks)
+
+
+def test_ranks_compile_together_or_not_at_all(tmp_path: Path) -> None:
+    faces, messages = write_faces(tmp_path / "faces"), tmp_path / "messages"
+    assert run_on(2, messages, compiled_on, faces, tmp_path) == [0, 0], messages.read_text()
+    runs = ("eager", "auto", "whole", "resumed")
+    eager, auto, whole, resumed = (load_file(tmp_path / run / "model.safetensors") for run in runs)
+    for name, tensor in eager.items():
+        torch.testing.assert_close(whole[name], tensor, rtol=1e-4, atol=1e-5)
+        assert torch.equal(auto[name], tensor), "auto compiles nothing on a CPU"
+        assert torch.equal(resumed[name], whole[name])
+    environments = [RunFolder(tmp_path / run).read_environment()["compiled"] for run in runs]
+    assert environments == [False, False, True, True]
+    assert not (tmp_path / "failed").exists()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nsface.training import host_memory
-from nsface.training.host_copy import SHARE, HostCopy, may_be_copied
+from nsface.training.host_copy import SHARE, HostCopy, may_be_copied, size_of
 from nsface.training.host_memory import free_memory
 
 
@@ -59,8 +59,10 @@ def test_a_copy_of_a_gpu_is_of_the_moment_it_was_asked_for() -> None:
 def test_what_takes_more_than_its_share_of_memory_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nsface.training.host_copy.free_memory", lambda: int(80 / SHARE))
     numbers = torch.zeros(10)  # 40 bytes
-    assert may_be_copied({"a": numbers, "b": [{"c": numbers}], "step": 5})
-    assert not may_be_copied({"a": numbers, "b": [{"c": numbers}], "d": torch.zeros(1, dtype=torch.uint8)})
+    assert may_be_copied(size_of({"a": numbers, "b": [{"c": numbers}], "step": 5}))
+    assert not may_be_copied(
+        size_of({"a": numbers, "b": [{"c": numbers}], "d": torch.zeros(1, dtype=torch.uint8)})
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from nsface.training.log import Log
 from nsface.training.run import train
 from nsface.training.summary import run_summary
 from nsface.training.trainer import Line
+from tests.training.small_trainer import small_trainer
 
 
 def line(step: int, **more: float) -> Line:
@@ -131,3 +132,25 @@ def test_a_run_writes_all_three_and_sums_itself_up(small: Any, tmp_path: Path) -
     log[1]["skipped"] = 3
     run.log_file.write_text("".join(json.dumps(row) + "\n" for row in log))
     assert "3 steps skipped, which were not finite" in run_summary(run)
+
+
+def test_the_speed_leaves_out_what_was_done_beside_the_steps_of_the_line_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A validation that a stop has prevented is made before the first step of the run that goes on."""
+    trainer, now = small_trainer(log_every=2), [0.0]
+    monkeypatch.setattr("nsface.training.trainer.time.perf_counter", lambda: now[0])
+
+    def step(*arguments: Any) -> Any:
+        now[0] += 3.0
+        return original(*arguments)
+
+    original = trainer._train_step
+    monkeypatch.setattr(trainer, "_train_step", step)
+    trainer.seconds_beside = 1000.0
+    run = trainer.run()
+    lines = [next(run) for _ in range(2)]
+    trainer.seconds_beside += 50.0
+    now[0] += 50.0
+    lines += [next(run) for _ in range(2)]
+    assert [line["images_per_second"] for line in lines if line] == [pytest.approx(2.0)] * 2

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nsface.heads import Softmax
-from nsface.recipe.schema import Optimizer
+from nsface.recipe.sections import Optimizer
 from nsface.training.optimizer import make_optimizer, restore_optimizer, set_rate
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,12 +14,18 @@ from torch import Tensor, nn
 from nsface.auxiliary import AUXILIARY
 from nsface.errors import RecipeError
 from nsface.heads import HEADS
-from nsface.ranks import Ranks
+from nsface.ranks import ALONE, Ranks
+from nsface.ranks.batch_norm import share_batch_norm
+from nsface.ranks.replica import Replica
 from nsface.recipe.finetuning import Freeze
 from nsface.recipe.schema import Recipe
+from nsface.training.checkpoint import load_checkpoint, tensors
+from nsface.training.data import make_loader
 from nsface.training.freezing import Freezing
-from nsface.training.run import check_possible
+from nsface.training.parts import backward_in_parts
+from nsface.training.run import check_possible, train
 from nsface.training.step import Step
+from tests.training.forked_ranks import run_on, settings, stop_after, write_faces
 from tests.training.small_trainer import SETTINGS, small_trainer
 
 PLAIN = {"name": "sphereface-4", "embedding_size": 8}
@@ -124,3 +132,61 @@ def test_a_batch_that_cannot_be_divided_is_refused() -> None:
     single = Recipe.model_validate(SETTINGS | {"accumulate": 6})
     with pytest.raises(RecipeError, match="normalises over the images of a batch; give at least 12"):
         check_possible(single, Ranks())
+
+
+def test_fewer_images_than_a_batch_are_not_computed_in_parts() -> None:
+    recipe = Recipe.model_validate(SETTINGS | {"batch_size": 256, "accumulate": 4})
+    source: Any = None
+    with pytest.raises(
+        RecipeError, match=r"accumulate: there are only 5 images, fewer than batch_size \(256\)"
+    ):
+        make_loader(recipe, source, list(range(5)), np.arange(5), torch.device("cpu"), ALONE)
+
+
+TOGETHER: dict[str, Any] = {
+    "head": {"name": "normface", "learn_scale": True},
+    "auxiliary": [{"name": "center", "weight": 0.1}, {"name": "triplet"}],
+    "optimizer": {"learning_rate": 0.01, "clip_norm": 1.0},
+    "sampler": {"identities": 3, "images": 4},
+}
+
+
+def parts_on_ranks(ranks: Ranks, faces: Path, out: Path) -> None:
+    chosen = Recipe.model_validate(settings(faces, **TOGETHER, accumulate=3))
+    train(chosen, out / "parts", ranks=ranks)
+    stop_after(3, ranks, chosen, out / "resumed")
+    train(chosen, out / "resumed", ranks=ranks, resume=True)
+    check_normalised_parts(ranks)
+
+
+def check_normalised_parts(ranks: Ranks) -> None:
+    """Batch normalisation in parts is over what all ranks compute at once, as one process does in parts."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2)).double()
+    draw = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, generator=draw)
+    # by part, then by rank: two parts of three images on each rank
+    images = torch.randn(2, ranks.count, 3, 3, 4, 4, dtype=torch.float64, generator=draw)
+    found = []
+    for own, count in ((images, 1), (images[:, ranks.rank], ranks.count)):
+        copy = deepcopy(network)
+        used = share_batch_norm(copy, torch.device("cpu")) if count > 1 else copy
+        replica = Replica(used, count)
+        backward_in_parts(
+            replica, own.reshape(-1, 3, 4, 4), 2, replica, lambda x: (x.sin() ** 2).sum().backward()
+        )
+        found.append([*(p.grad for p in used.parameters()), *used.buffers()])
+    torch.testing.assert_close(found[1], found[0], rtol=1e-9, atol=1e-9)
+
+
+def test_ranks_in_parts_have_the_weights_of_one_process_at_once(tmp_path: Path) -> None:
+    faces, messages = write_faces(tmp_path / "faces"), tmp_path / "messages"
+    assert run_on(2, messages, parts_on_ranks, faces, tmp_path) == [0, 0], messages.read_text()
+    train(Recipe.model_validate(settings(faces, **TOGETHER)), tmp_path / "whole")
+    states = [
+        load_checkpoint(tmp_path / run / "checkpoints" / "latest.pt", torch.device("cpu"))
+        for run in ("whole", "parts", "resumed")
+    ]
+    whole, parts, resumed = map(tensors, states)
+    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=2e-6)
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in parts.items())

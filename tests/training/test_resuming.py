@@ -67,7 +67,14 @@ def test_a_run_that_began_while_images_were_read_is_not_overwritten(
 
 
 @pytest.mark.parametrize(
-    "name", ["model.safetensors", "log.jsonl", "checkpoints/latest.pt", "checkpoints/previous.pt"]
+    "name",
+    [
+        "model.safetensors",
+        "log.jsonl",
+        "checkpoints/latest.pt",
+        "checkpoints/previous.pt",
+        "checkpoints/good.pt",
+    ],
 )
 def test_a_folder_with_files_of_a_run_but_no_recipe_is_left_alone(
     faces: Path, tmp_path: Path, name: str

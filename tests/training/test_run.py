@@ -303,6 +303,14 @@ def learning_rate_of_cosine(base: float, step: int, total: int) -> float:
             r"sampler\.identities is 9, but .* 4",
         ),
         ({"data": None}, "give --data PATH"),
+        (
+            {"batch_size": 70, "accumulate": 7},
+            r"^batch_size: 60 images a step, all that there are, cannot be .* into 7 parts .* of 7 up to 60",
+        ),
+        (
+            {"batch_size": 120, "accumulate": 60},
+            "normalises over the images of a batch; give at least 120, and accumulate at most 30",
+        ),
         ({"exclude": ["nobody"]}, "exclude: no such identity in .*: nobody"),
     ],
 )
@@ -312,6 +320,13 @@ def test_wrong_recipes_are_refused_before_training(
     with pytest.raises(RecipeError, match=message):
         train(recipe(faces, **changes), tmp_path / "run")
     assert not (tmp_path / "run").exists(), "nothing is left behind"
+
+
+def test_a_batch_larger_than_the_training_set_is_said(faces: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    train(recipe(faces, batch_size=80, accumulate=4, epochs=2), tmp_path, note=said.append)
+    assert "note: batch_size is 80, and there are 60 images: a step takes all" in said
+    assert log(tmp_path)[-1]["step"] == 2
 
 
 def test_unusable_images(faces: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from nsface.recipe.schema import Schedule
+from nsface.recipe.sections import Schedule
 from nsface.training.schedule import learning_rate
 
 

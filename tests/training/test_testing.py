@@ -24,6 +24,7 @@ from nsface.training import testing
 from nsface.training.loop import Interrupted
 from nsface.training.run import check_possible, train
 from nsface.training.testing import ClassificationTests, result_of
+from nsface.training.trainer import Diverged
 
 CLASSES = ("bird", "cat", "dog")
 
@@ -147,6 +148,15 @@ def test_a_stopped_run_ends_with_the_same_bits_and_tests(data: Path, tmp_path: P
     ]
     assert lines[0] == lines[1]
     assert len(lines[0]) == 8
+
+
+def test_logits_that_are_not_finite_end_the_training(data: Path, tmp_path: Path) -> None:
+    overflowing = mock.patch.object(
+        ClassificationTests, "_logits", return_value=torch.full((15, 3), float("inf"))
+    )
+    with overflowing, pytest.raises(Diverged, match="the logits of the test images are not finite at step 4"):
+        train(recipe(data), tmp_path / "run")
+    assert RunFolder(tmp_path / "run").read_tests() == []
 
 
 def test_a_class_that_is_not_trained_is_refused(data: Path) -> None:

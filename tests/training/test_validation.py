@@ -26,8 +26,10 @@ from nsface.run_folder import RunFolder
 from nsface.training.best import Best
 from nsface.training.checkpoint import load_checkpoint
 from nsface.training.loop import Interrupted
+from nsface.training.progress import Progress
 from nsface.training.run import train
 from nsface.training.saving import Saver
+from nsface.training.trainer import Trainer
 from nsface.training.validation import Validator
 
 Line = dict[str, Any]
@@ -185,6 +187,10 @@ def test_held_out_identities_are_not_trained_on(faces: Path, tmp_path: Path) -> 
         train(recipe(faces, epochs=1, schedule={}, validate={"held_out": 4}), tmp_path, resume=True)
     with pytest.raises(RecipeError, match=r"validate\.held_out: 13 identities cannot be .*; 12 have two"):
         train(recipe(faces, validate={"held_out": 13}), tmp_path / "other")
+    with pytest.raises(
+        DataError, match="0 identity in use beside the 12 that are excluded or held out"
+    ):
+        train(recipe(faces, validate={"held_out": 12}), tmp_path / "other")
 
 
 def die_in_the_third_validation(patch: pytest.MonkeyPatch) -> None:
@@ -294,27 +300,24 @@ def test_another_list_and_another_time_may_be_chosen_when_a_run_goes_on(
 def test_a_best_model_for_which_there_is_no_room_is_written_later(
     faces: Path, lfw_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, room, said = Best.save, [False], list[str]()
+    original, failing, said = Best.save, [2], list[str]()
 
     def save(*arguments: Any) -> None:
-        if not room[0]:
+        if failing[0]:
+            failing[0] -= 1
             raise DiskFull("cannot write best.safetensors: no space left on device")
         original(*arguments)
 
-    def note(line: str) -> None:
-        said.append(line)
-        room[0] = room[0] or "the best model is written later" in line
-
     monkeypatch.setattr(Best, "save", save)
     validate = {"images": str(faces), "pairs": str(lfw_list), "every": 0.5}
-    train(recipe(faces, validate=validate), tmp_path / "later", note=note)
+    train(recipe(faces, validate=validate), tmp_path / "later", note=said.append)
     run = RunFolder(tmp_path / "later")
     chosen = read_description(run.best_model_file).selection
     assert chosen is not None
     assert chosen.step == next(line["step"] for line in reversed(lines(run.path)) if line["best"])
     assert sum("no space left on device; the training goes on" in line for line in said) == 1
-    room[0] = False
-    with pytest.raises(DiskFull, match="no space left"):
+    failing[0] = 1000
+    with pytest.raises(DiskFull, match="no space left on device; free some space and go on with the same"):
         train(recipe(faces, validate=validate | {"every": 2}), tmp_path / "never", note=print)
 
 
@@ -333,11 +336,17 @@ def test_what_is_wrong_is_said_before_the_training(faces: Path, lfw_list: Path, 
     pairs.write_text("".join(f"{names[n]}\t{names[n + 1]}\t{n % 2}\t{n // 2}\n" for n in range(4)))
     no_folds = tmp_path / "no-folds.txt"
     no_folds.write_text("".join(f"{names[n]}\t{names[n + 1]}\t{n % 2}\n" for n in range(4)))
+    one_kind, one_image = tmp_path / "one-kind.txt", cv2.imencode(".png", np.zeros((16, 16, 3), np.uint8))[1]
+    one_kind.write_text("".join(f"{names[n]}\t{names[n + 1]}\t1\t{n // 2}\n" for n in range(4)))
+    all_alike = tmp_path / "all-alike.bin"
+    all_alike.write_bytes(pickle.dumps(([one_image.tobytes()] * 40, [False] * 20)))
     large = cv2.imencode(".png", np.zeros((20, 20, 3), np.uint8))[1].tobytes()
     wrong: list[tuple[Line, str]] = [
         ({"images": "nowhere", "pairs": str(pairs)}, "nowhere: .*no such file"),
         ({"images": str(faces), "pairs": "nowhere.txt"}, "nowhere.txt: cannot be read: no such file"),
         ({"images": str(faces), "pairs": str(no_folds)}, "without folds there is no accuracy; add a fold"),
+        ({"images": str(faces), "pairs": str(one_kind)}, "one-kind.txt: all pairs are of one person; add"),
+        ({"bin": str(all_alike)}, "all-alike.bin: all pairs are of different people; add"),
         ({"images": str(faces), "pairs": __file__}, "not a list of pairs with folds; give LFW's"),
         (
             {"images": str(faces / "Person_01"), "pairs": str(pairs)},
@@ -375,3 +384,20 @@ def test_embeddings_that_are_not_finite_end_the_training(
     with pytest.raises(NsfaceError, match="embeddings of the network are not finite at step 6; no state had"):
         train(recipe(faces, validate={"images": str(faces), "pairs": str(lfw_list)}), tmp_path)
     assert not RunFolder(tmp_path).best_model_file.exists()
+
+
+def test_scores_after_the_step_that_a_training_goes_back_to_are_forgotten(
+    faces: Path, lfw_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, shown = Trainer._train_step, list[str]()
+
+    def step(self: Trainer, images: Any, labels: Any) -> Any:
+        diverging = self.returns.rate == 1 and self.step in (3, 4)
+        return original(self, images * np.nan if diverging else images, labels)
+
+    monkeypatch.setattr(Trainer, "_train_step", step)
+    monkeypatch.setattr(Progress, "update", lambda self, count, state=None: shown.append(state or ""))
+    validate = {"images": str(faces), "pairs": str(lfw_list), "every": 0.5}
+    guard = {"skip": 2, "then": "lower-rate"}
+    train(recipe(faces, validate=validate, guard=guard, log_every=1, epochs=1, schedule={}), tmp_path)
+    assert [", lfw" in state for state in shown if state] == [False] * 2 + [True] + [False] * 2 + [True] * 4

@@ -15,13 +15,15 @@ from torch import Tensor, nn
 
 from nsface.arguments import own_arguments
 from nsface.auxiliary import AUXILIARY
+from nsface.benchmark.classifier import Form, forced
 from nsface.benchmark.gpu.frame import each
 from nsface.benchmark.gpu.place import Found, Place, compared
 from nsface.device import tf32
-from nsface.heads import HEADS, DisturbLabel, Head, other_identities
+from nsface.heads import HEADS, DisturbLabel, Head
 from nsface.heads.noise import Noise
 from nsface.networks import build
-from nsface.recipe.schema import Optimizer
+from nsface.networks.soundness import without_dropout
+from nsface.recipe.sections import Optimizer
 from nsface.training.optimizer import make_optimizer
 
 GIB = 2**30
@@ -31,6 +33,7 @@ GIB = 2**30
 NETWORK_TOLERANCES = {"fp32": (1e-4, 2e-2), "tf32": (2e-2, 0.3), "bf16": (0.15, 0.9)}
 # The same of a head's losses, and of its gradients by features (which are bfloat16 there) and class weights.
 HEAD_TOLERANCES = {"fp32": (1e-4, 1e-3), "bf16": (1e-4, 1e-2)}
+FORMS: tuple[Form, ...] = ("plain", "blocked")
 MOST_EXTRA = 2 * GIB  # of memory, beyond weights, gradient and momentum, at a million identities
 
 
@@ -59,14 +62,6 @@ def networks(place: Place, found: Found) -> None:
     each(found, {name: partial(one, name) for name in place.scale.networks})
 
 
-def without_dropout(network: nn.Module) -> nn.Module:
-    """`network`, changed: no device draws the same elements as another."""
-    for module in network.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-    return network
-
-
 def passed(
     network: nn.Module, embed: Callable[[Tensor], Tensor], images: Tensor, classifier: Tensor
 ) -> dict[str, list[Tensor]]:
@@ -81,7 +76,7 @@ def passed(
 def heads(place: Place, found: Found) -> None:
     """Losses and gradients of every head, in both forms of the classifier, and of every auxiliary loss."""
 
-    def one(module: nn.Module, precision: str, classifier_form: str) -> Found:
+    def one(module: nn.Module, precision: str, classifier_form: Form) -> Found:
         torch.manual_seed(1)
         features = torch.randn(12, 16).to(torch.bfloat16 if precision == "bf16" else torch.float32)
         labels = torch.arange(12) % 5
@@ -95,11 +90,9 @@ def heads(place: Place, found: Found) -> None:
             return {"losses": [losses], "gradients": [g for g in (features.grad, *weights) if g is not None]}
 
         with given_draws():
-            with mock.patch.object(other_identities, "PLAIN_LIMIT", 2**62):
+            with forced("plain"):
                 exact = passed(deepcopy(module).double(), features.double(), labels)
-            with mock.patch.object(
-                other_identities, "PLAIN_LIMIT", 0 if classifier_form == "blocked" else 2**62
-            ):
+            with forced(classifier_form):
                 there, places = features.to(place.device), labels.to(place.device)
                 mine = passed(deepcopy(module).to(place.device), there, places)
         losses, gradients = HEAD_TOLERANCES[precision]
@@ -115,7 +108,7 @@ def heads(place: Place, found: Found) -> None:
         modules[name] = head.train()
     modules |= {name: loss(16, 9, weight=1.0) for name, loss in AUXILIARY.items()}
     for precision in HEAD_TOLERANCES:
-        for classifier_form in ("plain", "blocked"):
+        for classifier_form in FORMS:
             jobs = {
                 name: partial(one, module, precision, classifier_form) for name, module in modules.items()
             }
@@ -147,11 +140,11 @@ def classifier(place: Place, found: Found) -> None:
             features = torch.randn(batch, size, requires_grad=True)
             labels = torch.randint(identities, (batch,))
         weights = sum(p.numel() * p.element_size() for p in head.parameters())
-        with torch.no_grad(), mock.patch.object(other_identities, "PLAIN_LIMIT", 2**62):
+        with torch.no_grad(), forced("plain"):
             plain = head(features, labels).loss
         optimizer = make_optimizer(Optimizer(), [head])
         losses, seconds = [], []
-        with mock.patch.object(other_identities, "PLAIN_LIMIT", 0):
+        with forced("blocked"):
             if place.cuda:
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()

@@ -18,7 +18,7 @@ from nsface.images.batches.loader import Loader
 from nsface.images.pixels import load_pixels
 from nsface.images.sources import numbered, open_source
 from nsface.ranks import ALONE
-from nsface.recipe.schema import Recipe
+from nsface.recipe.schema import Recipe, load_recipe
 from nsface.training.data import make_sampler
 from nsface.training.run import make_trainer
 from nsface.training.trainer import Trainer
@@ -41,7 +41,7 @@ class Training:
 
 
 def cifar10_plus(place: Place, found: Found) -> None:
-    """CIFAR-10+: training images are mirrored and shifted by up to 4 pixels; what enters repeats the edge."""
+    """CIFAR-10+: training images are mirrored and shifted by up to 4 pixels; what enters is black."""
     _table(place, found, augmented=True)
 
 
@@ -61,23 +61,18 @@ def _table(place: Place, found: Found, augmented: bool) -> None:
 
 
 def recipe_of(job: Training) -> Recipe:
-    """What is trained: for every arm the same but the head, after the solver of Large-Margin Softmax."""
+    """What is trained: nsface's recipe for the table, for every arm the same but the head."""
     scale = job.scale
-    return Recipe.model_validate(
-        {
-            "network": {"name": "vgg-cifar", "embedding_size": 512, "channels": scale.channels},
-            "head": {**ARMS[job.arm], "bias": True},
-            "input": {"height": SIDE, "width": SIDE, "std": 64.0},
-            "augmentation": {"mirror": job.augmented, "shift": 4 if job.augmented else 0},
-            "optimizer": {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4},
-            "schedule": {"kind": "step", "milestones": [scale.steps // 2, 3 * scale.steps // 4]},
-            "iterations": scale.steps,
-            "batch_size": scale.batch,
-            "seed": job.seed,
-            "device": job.device,
-            "log_every": max(1, scale.steps // 4),
-        }
-    )
+    head = {f"head.{key}": value for key, value in {**ARMS[job.arm], "bias": True}.items()}
+    own = {
+        "network.channels": scale.channels,
+        "iterations": scale.steps,
+        "batch_size": scale.batch,
+        "seed": job.seed,
+        "device": job.device,
+        "log_every": max(1, scale.steps // 4),
+    }
+    return load_recipe("cifar10-plus" if job.augmented else "cifar10", {**head, **own})
 
 
 def train_and_test(job: Training) -> Found:

@@ -26,12 +26,10 @@ from nsface.model import Description, save_model
 from nsface.preprocessing import Preprocessing
 from nsface.ranks import ALONE
 from nsface.run_folder import RunFolder
-from nsface.training.build import build_auxiliary, build_head
 from nsface.training.data import make_loader, training_set
 from nsface.training.loop import Interrupted
-from nsface.training.run import train
+from nsface.training.run import make_trainer, train
 from nsface.training.step import Step
-from nsface.training.trainer import Trainer
 
 
 def waits(place: Place, found: Found) -> None:
@@ -49,10 +47,7 @@ def unwaiting(place: Place, form: str = "", **changes: Any) -> Found:
     source, images, labels, identities = training_set(chosen)
     with placed(form, place):
         loader = make_loader(chosen, source, images, labels, place.device, ALONE)
-    network, head = chosen.network.build(chosen.input), build_head(chosen, len(identities))
-    auxiliary = build_auxiliary(chosen, len(identities))
-    dtype = torch.bfloat16 if place.cuda else torch.float32
-    trainer = Trainer(chosen, network, head, auxiliary, loader, place.device, dtype)
+    trainer = make_trainer(chosen, len(identities), loader, place.device, ALONE)
     with loader:
         run = trainer.run()
         for _ in range(3):  # what is made once may wait

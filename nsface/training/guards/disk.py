@@ -29,7 +29,7 @@ class Disk:
         needed, free = size + size // 100 + _SPARE, shutil.disk_usage(self._path.parent).free
         if needed <= free:
             return None
-        return f"a state takes {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free"
+        return f"a state takes {amount(needed)}, and {amount(free)} are free"
 
     def full(self, why: str, saved_step: int, needed: bool) -> None:
         """Remember that a state could not be written, for `say`.
@@ -58,3 +58,8 @@ class Disk:
         if self._line is not None and not self._said and self._note is not None:
             self._said = True
             self._note(self._line)
+
+
+def amount(size: int) -> str:
+    """`size` bytes in words: `1.9 MiB`, `4.21 GiB`."""
+    return f"{size / 2**30:.2f} GiB" if size >= 2**27 else f"{size / 2**20:.1f} MiB"

@@ -42,6 +42,8 @@ class Learning:
         self._recipe, self._head = recipe, head
         self.steps = first_steps(recipe, steps_per_epoch, total_steps)
         counts = torch.bincount(labels, minlength=head.identities).double()
+        if recipe.sampler is not None:  # which uses all identities about equally often
+            counts = (counts > 0).double()
         shares = counts / counts.sum()
         self._images = len(labels)
         self._sampled = head.sample_rate if isinstance(head, NormalisedHead) else 1.0
@@ -66,7 +68,7 @@ class Learning:
         It is for the end of `steps`, and waits for the device.
         """
         samples, correct, surprise = self._sums.tolist()
-        if not samples:
+        if not samples or self.steps is None:
             return []
         share, surprise = correct / samples, surprise / samples
         # Images come back in every epoch: there are no more independent samples than there are images.
@@ -76,8 +78,9 @@ class Learning:
         if plain and surprise < self._entropy - BELOW:
             return []
         causes = likely_causes(self._recipe, self._head, self._images)
+        steps = "step" if self.steps == 1 else "steps"
         return [
-            f"note: nothing has been learned in {self.steps:,} steps: {100 * share:.3g} % of the training "
+            f"note: nothing has been learned in {self.steps:,} {steps}: {100 * share:.3g} % of the training "
             f"images are recognised ({100 * self._chance:.3g} % would be by chance), and without noise or "
             f"margin the loss is {surprise:.2f} (log C is {math.log(self._classes):.2f}); likely causes: "
             f"{'; '.join(causes)}"
@@ -95,8 +98,8 @@ class Learning:
 def first_steps(recipe: Recipe, steps_per_epoch: int, total_steps: int) -> int | None:
     """After how many steps a run ought to have learned something; None where that is not asked.
 
-    If the recipe does not say, that is after the warm-up and an epoch, or a tenth of the run where this is
-    longer.
+    If the recipe does not say, that is after the warm-up and the longest of an epoch, a tenth of the run, and
+    `FEWEST_STEPS`.
     """
     if recipe.guard.learning is not None:
         return recipe.guard.learning if recipe.guard.learning <= total_steps else None

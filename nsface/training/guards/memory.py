@@ -14,6 +14,7 @@ import torch
 
 from nsface.errors import NsfaceError, shown
 from nsface.recipe.schema import Recipe
+from nsface.training.guards.disk import amount
 from nsface.training.trainer import Trainer
 
 # how PyTorch and the libraries below it say that there is no memory, where they raise a RuntimeError
@@ -57,7 +58,7 @@ def advice_on_pixels(images: int, recipe: Recipe) -> str:
     """What to do where the decoded pixels of the training images do not fit."""
     size = images * recipe.input.height * recipe.input.width * 3
     return (
-        f"the decoded pixels of {images:,} images take {_gib(size)}; give --set cache=FOLDER, which keeps "
+        f"the decoded pixels of {images:,} images take {amount(size)}; give --set cache=FOLDER, which keeps "
         "them on disk, or --set streaming=N, by which N processes decode during the training"
     )
 
@@ -66,8 +67,8 @@ def advice_on_weights(recipe: Recipe, identities: int) -> str:
     """What to do where a network and a classifier do not fit even before the first step."""
     size = identities * recipe.network.embedding_size * 4
     return (
-        f"{recipe.network.name} and the class weights of {identities:,} identities ({_gib(size)}, with "
-        f"gradient and momentum {_gib(3 * size)}) do not fit; give a smaller network.embedding_size or "
+        f"{recipe.network.name} and the class weights of {identities:,} identities ({amount(size)}, with "
+        f"gradient and momentum {amount(3 * size)}) do not fit; give a smaller network.embedding_size or "
         "--network, or divide the classifier among several devices (docs/scaling.md)"
     )
 
@@ -155,9 +156,5 @@ def _amount(error: BaseException) -> str:
     if found := re.search(r"[Tt]ried to allocate ([\d.]+ [KMGT]?i?B)|Unable to allocate ([\d.]+ \wiB)", text):
         return f" (tried to allocate {found[1] or found[2]})"
     if found := re.search(r"tried to allocate (\d+) bytes", text):
-        return f" (tried to allocate {_gib(int(found[1]))})"
+        return f" (tried to allocate {amount(int(found[1]))})"
     return ""
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.2f} GiB" if size >= 2**27 else f"{size / 2**20:.1f} MiB"

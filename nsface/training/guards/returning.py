@@ -24,7 +24,7 @@ class Returns:
             seen to have diverged, the step `to` which it went back, the `learning_rate` from there on as a
             share of the recipe's, and `why`.
         rate: the learning rate as a share of the recipe's.
-        at_good_state: whether the state that was restored last is one to go back to.
+        at_good_state: whether the newest state, from which the training goes on, is one to go back to.
     """
 
     def __init__(self, guard: Guard) -> None:

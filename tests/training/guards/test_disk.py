@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -76,8 +77,7 @@ def test_without_room_for_a_state_the_training_goes_on_and_says_so_once(
         train(small(checkpoint_minutes=1e-9), tmp_path / "run", note=said.append)
     notes = [line for line in said if "disk" in line]
     assert len(notes) == 1
-    assert "a state takes 0.00" in notes[0]
-    assert "GiB, and 9.31e-07 GiB are free; the state of step " in notes[0]
+    assert re.search(r"a state takes \d+\.\d MiB, and 0\.0 MiB are free; the state of step ", notes[0])
     assert steps(tmp_path / "run")[0] == 15
     assert_same_run(tmp_path / "run", whole, logged)
 
@@ -95,7 +95,9 @@ def test_a_disk_that_is_full_in_the_middle_of_a_state(
         after_step(patched, 9, lambda: stack.enter_context(full_disk(40_000)))
         after_step(patched, 14, stack.close)
         train(small(), tmp_path / "run", note=said.append)
-    assert ["the disk is nearly full: cannot write" in line for line in said].count(True) == 1
+    lines = [line for line in said if "the disk is nearly full: cannot write" in line]
+    assert len(lines) == 1
+    assert "inline_container" not in lines[0], "no file of PyTorch's"
     assert steps(tmp_path / "run") == [15, 5]
     assert_same_run(tmp_path / "run", whole, logged)
 
@@ -123,6 +125,15 @@ def test_a_run_that_ends_without_room_says_what_stays(
     assert steps(tmp_path / "run") == ([5] if stop == 15 else [])
     train(small(), tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", whole, logged)
+
+
+def test_a_run_without_room_for_a_state_to_go_back_to_does_not_begin(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_room(monkeypatch)
+    with pytest.raises(DiskFull, match=r"a state takes .* free; no state has been saved yet; free some"):
+        train(small(guard={"then": "lower-rate"}), tmp_path / "run")
+    assert steps(tmp_path / "run") == []
 
 
 def test_a_log_on_a_full_disk_has_whole_lines(

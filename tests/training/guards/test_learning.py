@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from scipy.stats import binom
 
-from nsface.heads import HEADS
+from nsface.heads import HEADS, HeadOutput
 from nsface.recipe.schema import Recipe
-from nsface.training.guards.learning import divergence, first_steps, likely_causes
+from nsface.training.guards.learning import Learning, divergence, first_steps, likely_causes
 from nsface.training.run import train
 from nsface.training.trainer import Trainer
 
@@ -105,3 +106,17 @@ def test_causes_that_need_other_recipes(make: Make) -> None:
     ]
     low = make(head={"name": "cosface", "scale": 0.3}, schedule={"warmup": 1})
     assert "head.scale (0.3) too low for 4 identities" in likely_causes(low.recipe, low.head, images=60)
+
+
+@pytest.mark.parametrize(("sampler", "learned"), [(None, False), ({"identities": 2, "images": 3}, True)])
+def test_chance_is_that_of_the_batches(make: Make, sampler: dict[str, int] | None, learned: bool) -> None:
+    """Nine of ten images are of one identity, and half are recognised: far more than batches explain that
+    are balanced over the identities."""
+    changes: dict[str, Any] = {} if sampler is None else {"sampler": sampler}
+    made = make(guard={"learning": 10}, **changes)
+    labels = torch.tensor([0] * 270 + [1, 2, 3] * 10)
+    learning = Learning(made.recipe, made.head, labels, 50, 100)
+    half = torch.arange(300) % 2 == 0
+    nothing = torch.full((300,), 1e-3)
+    learning.add(7, HeadOutput(nothing, half, nothing, nothing), torch.tensor(True))
+    assert (learning.remarks() == []) == learned

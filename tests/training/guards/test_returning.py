@@ -119,6 +119,16 @@ def test_killed_anywhere_it_ends_with_the_same_bits(
         }
 
 
+def test_every_return_is_to_the_end_of_an_epoch_also_where_states_are_saved_in_between(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverging(monkeypatch, {7: 0.25, 8: 0.25})
+    # a state is being written for no longer than a step, so that one is saved after every step
+    monkeypatch.setattr("nsface.training.saving.may_be_copied", lambda state: False)
+    train(small(guard=GUARD, checkpoint_minutes=1e-9), tmp_path / "run")
+    assert [one["to"] for one in environment(tmp_path / "run")["returns"]] == [5, 5]
+
+
 def test_it_stops_where_no_return_is_left_and_takes_another_rate_as_it_stands(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from nsface.heads import HeadOutput
 from nsface.training import freezing
 from nsface.training.guards.skipping import Skipping
+from nsface.training.step import Taken
 from nsface.training.trainer import Diverged, Line, Trainer
 
 Make = Callable[..., Trainer]
@@ -174,3 +176,10 @@ def test_a_state_without_counts_can_be_restored(make: Make) -> None:
     again.restore(copy.deepcopy(state))
     assert again.step == 1
     assert not again.in_doubt()
+
+
+def test_losses_that_are_finite_while_their_sum_is_not() -> None:
+    one = torch.tensor([1.0])
+    output = HeadOutput(loss=one, correct=one > 0, probability=one, gradient=one)
+    taken = Taken(output, {"center": torch.tensor(3e38)}, torch.tensor(1.0), torch.tensor(False))
+    assert taken.not_finite() == "the sum of the losses is not finite"

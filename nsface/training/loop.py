@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from nsface.errors import DiskFull, shown
+from nsface.errors import DiskFull, ModelError, NsfaceError, shown
 from nsface.run_folder import RunFolder
 from nsface.training.checkpoint import load_checkpoint
 from nsface.training.interruption import Interruption
@@ -49,12 +50,27 @@ def run_to_end(
         Diverged: the loss or a weight is not finite, as environment.json then says. Earlier checkpoints stay,
             and the message names one.
         Interrupted: a SIGINT or SIGTERM came; the state after the last step is saved.
+        NsfaceError: a file cannot be written, or something has removed one, or the folder.
     """
     while True:
         try:
             return _run(trainer, run, identities, validator, note, label)
         except _GoingBack as failure:
             go_back(trainer, validator, run, str(failure), note)
+        except FileNotFoundError as error:
+            if (gone := removed(error, run.path)) is None:
+                raise
+            raise NsfaceError(
+                f"{shown(gone)}: something has removed it during the training; the same command with "
+                "--resume goes on from the newest state that is left"
+            ) from error
+
+
+def removed(error: FileNotFoundError, folder: Path) -> str | None:
+    """The path that is not there, where it is `folder` or lies in it; None otherwise."""
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    below = Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))
+    return path if path and below else None
 
 
 def go_back(
@@ -73,7 +89,10 @@ def go_back(
     """
     trainer.ranks.wait()  # until the first rank writes no state any more
     step, before = trainer.step, trainer.returns.state()
-    state = load_checkpoint(run.good_checkpoint, trainer.device, trainer.head.shard)
+    try:
+        state = load_checkpoint(run.good_checkpoint, trainer.device, trainer.head.shard)
+    except ModelError as error:
+        raise ModelError(f"{why}; the state to go back to cannot be used: {error}") from error
     validator.restore(state)
     trainer.restore(state)
     trainer.returns.restore(before)

@@ -9,6 +9,7 @@ from typing import Any
 from nsface.errors import DataError, ModelError, NsfaceError, RecipeError, listing, shown
 from nsface.model import read_description
 from nsface.ranks import Ranks
+from nsface.recipe.keys import LATER_DEFAULTS
 from nsface.recipe.length import LENGTHS
 from nsface.recipe.schema import Recipe
 from nsface.recipe.text import dotted
@@ -108,7 +109,8 @@ def differences(one: Recipe, other: Recipe) -> list[str]:
 
 def changes(before: Recipe, recipe: Recipe) -> dict[str, Any]:
     """By dotted key, what differs: the value before and after."""
-    left, right = dotted(before.decisive()), dotted(recipe.decisive())
+    # which leave out keys that came later, where they have their default
+    left, right = (LATER_DEFAULTS | dotted(one.decisive()) for one in (before, recipe))
     return {key: [left.get(key), right.get(key)] for key in left | right if left.get(key) != right.get(key)}
 
 

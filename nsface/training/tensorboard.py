@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from nsface.errors import RecipeError
+from nsface.training.whole_lines import full_disk_is_an_error
 
 
 def check_installed() -> None:
@@ -29,17 +30,22 @@ class TensorBoard:
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
+        self._folder = folder
+        with full_disk_is_an_error(folder):
+            self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(self, group: str, values: Mapping[str, float], step: int) -> None:
         """Add a point to the curve of each of `values`, which TensorBoard shows together as a `group`."""
-        for name, value in values.items():
-            self._writer.add_scalar(f"{group}/{name}", value, step)
+        with full_disk_is_an_error(self._folder):  # which may be that of values before these
+            for name, value in values.items():
+                self._writer.add_scalar(f"{group}/{name}", value, step)
 
     def flush(self) -> None:
         """Return when the points are in the file."""
-        self._writer.flush()
+        with full_disk_is_an_error(self._folder):
+            self._writer.flush()
 
     def close(self) -> None:
         """Write what is left, and close the file."""
-        self._writer.close()
+        with full_disk_is_an_error(self._folder):
+            self._writer.close()

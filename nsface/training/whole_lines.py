@@ -29,7 +29,7 @@ class WholeLines:
             DiskFull: it cannot be written; the file is as it was.
         """
         left = memoryview(text.encode())
-        with self._full_disk_is_an_error():
+        with full_disk_is_an_error(self._path):
             before = os.fstat(self._file.fileno()).st_size
             try:
                 while left:
@@ -44,21 +44,23 @@ class WholeLines:
         Raises:
             DiskFull: they cannot be written.
         """
-        with self._full_disk_is_an_error():
+        with full_disk_is_an_error(self._path):
             sync(self._path)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    @contextmanager
-    def _full_disk_is_an_error(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            raise DiskFull(
-                f"cannot write {shown(self._path)}: {reason(error)}; free some space and go on with the same "
-                "command and --resume"
-            ) from error
+
+@contextmanager
+def full_disk_is_an_error(path: Path) -> Iterator[None]:
+    """Turn the error of a full disk into a `DiskFull` about `path`, with the remedy of a training."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise DiskFull(
+            f"cannot write {shown(path)}: {reason(error)}; free some space and go on with the same command "
+            "and --resume"
+        ) from error

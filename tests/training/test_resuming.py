@@ -17,6 +17,7 @@ from nsface.recipe.schema import Recipe
 from nsface.synthetic import write_training_set
 from nsface.training import run as run_module
 from nsface.training.data import make_loader
+from nsface.training.resuming import changes
 from nsface.training.run import train
 
 SETTINGS: dict[str, Any] = {
@@ -174,3 +175,19 @@ def test_what_a_run_leaves_that_is_killed_as_it_ends_is_replaced(
     assert one == other
     whole = (tmp_path / "whole" / "model.safetensors").read_bytes()
     assert (tmp_path / "killed" / "model.safetensors").read_bytes() == whole
+
+
+def test_changes_have_the_values_of_keys_left_at_their_defaults(small: Callable[..., Recipe]) -> None:
+    settings: dict[str, Any] = {"accumulate": 4, "classifier_precision": "bf16", "compile": "off"}
+    rate = {"learning_rate": 0.05, "nesterov": True, "backbone_rate": 0.5}
+    expected: dict[str, list[Any]] = {
+        "accumulate": [1, 4],
+        "classifier_precision": ["fp32", "bf16"],
+        "compile": ["auto", "off"],
+        "guard.then": ["stop", "lower-rate"],
+        "optimizer.backbone_rate": [1.0, 0.5],
+    }
+    one, other = small(), small(**settings, optimizer=rate, guard={"then": "lower-rate"})
+    assert changes(one, other) == expected
+    assert changes(other, one) == {key: values[::-1] for key, values in expected.items()}
+    assert changes(one, small(checkpoint_minutes=1, tensorboard=True)) == {}

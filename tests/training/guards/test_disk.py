@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -16,11 +18,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nsface.errors import DiskFull
+from nsface.errors import DiskFull, NsfaceError
 from nsface.recipe.schema import Recipe
 from nsface.run_folder import RunFolder
 from nsface.training.guards import disk
+from nsface.training.loop import removed
 from nsface.training.run import train
+from nsface.training.tensorboard import TensorBoard
 from nsface.training.trainer import Trainer
 
 Small = Callable[..., Recipe]
@@ -177,3 +181,38 @@ def test_a_run_that_cannot_write_its_first_files(
             train(small(), tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").rglob("*")} <= {"checkpoints", "recipe.yaml"}
     assert train(small(epochs=1, schedule={}), tmp_path / "run", resume=True, changed=True).exists()
+
+
+def test_curves_on_a_full_disk_are_an_error_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    board = TensorBoard(tmp_path / "curves", 0)
+
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(board._writer, "add_scalar", full)
+    with pytest.raises(DiskFull, match=r"curves: no space left on device; free some space and go on with"):
+        board.write("training", {"loss": 1.0}, 1)
+
+
+@pytest.mark.parametrize("gone", ["", "checkpoints", "log.jsonl"])
+def test_what_is_removed_during_a_training_is_named(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    out = tmp_path / "run"
+    path = out / gone
+    with monkeypatch.context() as patched:
+        after_step(patched, 3, lambda: shutil.rmtree(path) if path.is_dir() else path.unlink())
+        with pytest.raises(NsfaceError, match="something has removed it during the") as caught:
+            train(small(), out)
+    assert str(caught.value).startswith(f"{path}")
+    train(small(), out, resume=True)
+
+
+def test_what_is_missing_elsewhere_is_no_fault_of_the_user(tmp_path: Path) -> None:
+    error = FileNotFoundError(errno.ENOENT, "No such file or directory", str(tmp_path / "other" / "x"))
+    assert removed(error, tmp_path / "run") is None
+    assert removed(FileNotFoundError("no path"), tmp_path / "run") is None
+    assert removed(error, tmp_path / "other") == error.filename

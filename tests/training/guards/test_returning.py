@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from nsface.errors import ModelError
 from nsface.recipe.schema import Recipe
 from nsface.report.checks import find_checks
 from nsface.report.runs import read_runs
@@ -127,6 +128,24 @@ def test_every_return_is_to_the_end_of_an_epoch_also_where_states_are_saved_in_b
     monkeypatch.setattr("nsface.training.saving.may_be_copied", lambda state: False)
     train(small(guard=GUARD, checkpoint_minutes=1e-9), tmp_path / "run")
     assert [one["to"] for one in environment(tmp_path / "run")["returns"]] == [5, 5]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"damaged"])
+def test_it_says_that_it_cannot_go_back_to_a_state_that_is_damaged(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    original = Trainer._train_step
+
+    def step(self: Trainer, images: Tensor, labels: Tensor) -> Any:
+        good = tmp_path / "checkpoints" / "good.pt"
+        good.unlink(missing_ok=True) if content is None else good.write_bytes(content)
+        return original(self, images * torch.nan, labels)
+
+    monkeypatch.setattr(Trainer, "_train_step", step)
+    with pytest.raises(
+        ModelError, match=r"in 2 steps in a row; the state to go back to cannot be used: .*good"
+    ):
+        train(small(guard=GUARD), tmp_path)
 
 
 def test_it_stops_where_no_return_is_left_and_takes_another_rate_as_it_stands(

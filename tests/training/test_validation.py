@@ -187,9 +187,7 @@ def test_held_out_identities_are_not_trained_on(faces: Path, tmp_path: Path) -> 
         train(recipe(faces, epochs=1, schedule={}, validate={"held_out": 4}), tmp_path, resume=True)
     with pytest.raises(RecipeError, match=r"validate\.held_out: 13 identities cannot be .*; 12 have two"):
         train(recipe(faces, validate={"held_out": 13}), tmp_path / "other")
-    with pytest.raises(
-        DataError, match="0 identity in use beside the 12 that are excluded or held out"
-    ):
+    with pytest.raises(DataError, match="0 identity in use beside the 12 that are excluded or held out"):
         train(recipe(faces, validate={"held_out": 12}), tmp_path / "other")
 
 

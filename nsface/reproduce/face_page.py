@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nsface import __version__
 from nsface.errors import counted
@@ -142,12 +142,11 @@ def html(found: FaceReproduction, runs: Sequence[Run], command: str) -> str:
     Args:
         runs: one of each arm, whose saturation is drawn.
     """
-    named = [replace(run, name=f"{run.name}") for run in runs if run.log]
     return render_page(
         "faces.html",
         version=__version__,
         introduction=introduction(found),
         grids=grids(found),
-        saturation=training_charts(named, SATURATION),
+        saturation=training_charts([run for run in runs if run.log], SATURATION),
         command=command,
     )

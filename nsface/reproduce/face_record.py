@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,15 @@ RECORD = "scored.json"
 class Record:
     """The results in a folder, and of what each was made.
 
+    Args:
+        clock: seconds, by which the making of results is measured.
+
     Attributes:
         seconds: spent on them so far.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._folder, self._file = folder, folder / RECORD
         self._keys: dict[str, str] = {}
         self.seconds = 0.0
@@ -44,12 +47,12 @@ class Record:
         path = self._folder / name
         made = self._keys.get(name) != key or not path.exists()
         if made:
-            began, before = time.monotonic(), self.seconds
+            began = self._clock()
             content = make().to_json()
             self._folder.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
             self._keys[name] = key
-            self.spend(time.monotonic() - began - (self.seconds - before))  # an extraction has counted itself
+            self.spend(self._clock() - began)
         result = read_result(
             parse_json(path.read_bytes(), str(path)), path
         )  # with the digits that files have

@@ -54,10 +54,6 @@ class System:
     members: tuple[RunFolder, ...]
     folder: Path
 
-    @property
-    def title(self) -> str:
-        return f"{self.name}, seed {self.seed}"
-
 
 @dataclass(frozen=True)
 class Scored:
@@ -115,6 +111,7 @@ class _Work:
         self._digests: dict[Path, str] = {}
         self._records: dict[Path, Record] = {}
         self._said: set[str] = set()
+        self._extracting = 0.0  # seconds so far
 
     def forget_embeddings(self) -> None:
         self._loaded.clear()
@@ -155,7 +152,7 @@ class _Work:
                 continue
 
             def compare(one: System = system, other: System = baseline) -> Result:
-                names = [self._source(own, planned) for own in (one, other)]
+                names = [self._file_of(own, planned) for own in (one, other)]
                 return planned.protocol.compare(measure(one), measure(other)).named(names[0], names[1])
 
             both = f"{key}{self._key(baseline, planned, lists)}"
@@ -173,13 +170,19 @@ class _Work:
                 self._note(f"note: {sentence}")
 
     def _record(self, folder: Path) -> Record:
-        return self._records.setdefault(folder, Record(folder))
+        if folder not in self._records:
+            self._records[folder] = Record(folder, self._clock)
+        return self._records[folder]
+
+    def _clock(self) -> float:
+        """Seconds, without those of extractions, which may be of another system's network."""
+        return time.monotonic() - self._extracting
 
     def _key(self, system: System, planned: Planned, lists: str) -> str:
         """Tells what a score is made of: networks, names of images, and lists."""
-        source = self._source_of(planned)
+        names = self._frame_names if self._sets.uses_frames(planned) else self._lfw_names
         models = [self._digest(run.model_file) for run in system.members]
-        text = json.dumps([models, names_digest(source.names), lists])
+        text = json.dumps([models, names, lists])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _digest(self, model: Path) -> str:
@@ -187,12 +190,20 @@ class _Work:
             self._digests[model] = digest(model)
         return self._digests[model]
 
-    def _source_of(self, planned: Planned) -> Source:
-        source = self._sets.frames if self._sets.uses_frames(planned) else self._sets.lfw
-        assert source is not None, "lists of frames are planned only where there are frames"
-        return source
+    @cached_property
+    def _lfw_names(self) -> str:
+        return names_digest(self._sets.lfw.names)
 
-    def _source(self, system: System, planned: Planned) -> str:
+    @cached_property
+    def _frame_names(self) -> str:
+        return names_digest(self._frames.names)
+
+    @property
+    def _frames(self) -> Source:
+        assert self._sets.frames is not None, "lists of frames are planned only where there are frames"
+        return self._sets.frames
+
+    def _file_of(self, system: System, planned: Planned) -> str:
         """What a comparison calls a system: its embeddings file, by which the report knows the run."""
         name = YTF if self._sets.uses_frames(planned) else LFW
         return str(system.folder / name)
@@ -224,8 +235,7 @@ class _Work:
         return self._sets.templates()
 
     def _extract(self, run: RunFolder, frames: bool, path: Path) -> None:
-        source = self._sets.frames if frames else self._sets.lfw
-        assert source is not None
+        source = self._frames if frames else self._sets.lfw
         templates = self._templates if frames else None
         count = len(source) if templates is None else len(templates) - templates.count(None)
         self._note(f"extracting {count:,} images of {shown(source.location)} with {shown(run.path.name)}")
@@ -239,4 +249,6 @@ class _Work:
             output=path,
         )
         self._say_once(made.notes)
-        self._record(run.path).spend(time.monotonic() - began)
+        seconds = time.monotonic() - began
+        self._extracting += seconds
+        self._record(run.path).spend(seconds)

@@ -19,7 +19,8 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--lists", type=PATH, metavar="DIR", help="A folder with lists of benchmarks, as of eval-all.")
 @click.option("--pairs", type=PATH, metavar="FILE", help="LFW's pairs.txt, where it is not in --lists.")
-@click.option("--fglfw", type=PATH, metavar="FILE", help="FGLFW's list, or one like it.")
+@click.option("--fglfw", type=PATH, metavar="FILE", help="FGLFW's list, where it is not in --lists.")
+@click.option("--fglfw-like", type=PATH, metavar="FILE", help="A list in FGLFW's form, of other pairs.")
 @click.option("--ytf", metavar="PATH", help="Frames of YouTube Faces, aligned in the same way.")
 @click.option("--splits", type=PATH, metavar="FILE", help="YTF's splits.txt, where it is not in --lists.")
 @click.option(
@@ -34,6 +35,7 @@ def faces(
     lists: Path | None,
     pairs: Path | None,
     fglfw: Path | None,
+    fglfw_like: Path | None,
     ytf: str | None,
     splits: Path | None,
     exclude: Path | None,
@@ -75,9 +77,10 @@ def faces(
         if key in given:
             raise click.UsageError(f"--set {key}: it has an option of its own, which is given too")
         given[key] = value
+    single = {"pairs": pairs, "fglfw": fglfw, "fglfw-like": fglfw_like, "splits": splits}
     try:
         found = reproduce_faces(
-            out, lfw, given, lists=lists, single_lists={"pairs": pairs, "fglfw": fglfw, "splits": splits},
+            out, lfw, given, lists=lists, single_lists=single,
             frames=ytf, scale="quick" if quick else "reduced", recipe=recipe, seeds=seeds, arms=arms,
             processes=jobs, note=say, command=command_line(),
         )  # fmt: skip

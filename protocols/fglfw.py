@@ -8,20 +8,21 @@ fold is read too, but is not FGLFW, and its results say so.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import groupby
 from statistics import median
 
 from nsface.protocols.list_files import ListFile
 from nsface.protocols.lists import Line, read_lines
-from nsface.protocols.protocol import AnyPath, OptionsError, option
+from nsface.protocols.protocol import AnyPath, Found, OptionsError, option
 from nsface.protocols.trials import Trials, identity, trials
 from nsface.protocols.verification import VerificationProtocol
 from nsface.results.official import PAIRS as OFFICIAL
 
 FOLDS = 10
 NAME = "fglfw"
+LIKE = f"{NAME}-like"
 PAIRS = OFFICIAL[NAME] // (2 * FOLDS)  # of each kind in a fold
 _RUN = 20  # pairs of one kind in a row: in a list of images they are a few, of a person with very many
 
@@ -54,6 +55,14 @@ class Fglfw(VerificationProtocol[Trials]):
         runs = [len(list(run)) for _, run in groupby(same)]
         alike = len(set(runs[:-1])) == 1 and len(runs) > 2 * FOLDS - 2
         return bool(same) and same[0] and len(runs) > 1 and (alike or median(runs) >= _RUN)
+
+    @classmethod
+    def found_among(cls, files: Sequence[ListFile]) -> Iterator[Found]:
+        """A file called `fglfw-like…` is no FGLFW, whatever its size."""
+        for found in super().found_among(files):
+            path = found.lists[0]
+            called = path.name.lower().replace("_", "-")
+            yield replace(found, protocol=cls(path, name=LIKE)) if LIKE in called else found
 
     def read(self) -> Trials:
         read = read_pairs(self.pairs)
@@ -109,7 +118,7 @@ def read_pairs(path: str | os.PathLike[str]) -> Trials:
 
 def protocol_name(wanted: Trials) -> str:
     """`fglfw` for a list of FGLFW's size, `fglfw-like` for any other."""
-    return NAME if len(wanted) == OFFICIAL[NAME] else f"{NAME}-like"
+    return NAME if len(wanted) == OFFICIAL[NAME] else LIKE
 
 
 def _path(line: Line) -> str:

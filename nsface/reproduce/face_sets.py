@@ -17,13 +17,19 @@ from nsface.images.pixels import OTHER_SIZE, read_image
 from nsface.images.sources import Source, open_source
 from nsface.preprocessing import Preprocessing
 from nsface.protocols import load_protocol
+from nsface.protocols.fglfw import LIKE, Fglfw
 from nsface.protocols.list_files import Contents, ListFile, contents, list_file
 from nsface.protocols.planning import KNOWN, Findings, Plan, Planned, System, find_among, plan_found
 from nsface.results.all_protocols import NotRun
 from nsface.results.official import title_of
 
 Path_ = str | os.PathLike[str]
-GIVEN = {"pairs": "lfw", "fglfw": "fglfw", "splits": "ytf"}  # the option of a list, and its protocol
+GIVEN = {
+    "pairs": "lfw",
+    "fglfw": "fglfw",
+    "fglfw-like": "fglfw",
+    "splits": "ytf",
+}  # the option of a list, and its protocol
 # The beginning of the title of what the paper and the field measure on these images, and its lists.
 EXPECTED = {
     "LFW View 2": "pairs.txt",
@@ -102,6 +108,8 @@ def open_sets(
     found = _find(lists, list(single.values()))
     for option, file in single.items():
         _check_kind(option, file, found)
+    if "fglfw-like" in single:
+        found = _called_like(single["fglfw-like"], found)
     opened = open_source(os.fspath(lfw))
     videos = open_source(os.fspath(frames)) if frames is not None else None
     names = [*opened.names, *(videos.names if videos else ())]
@@ -133,6 +141,16 @@ def _check_kind(option: str, file: ListFile, found: Findings) -> None:
     if not any(isinstance(one.protocol, wanted) and file.path in one.lists for _, one in found.lists):
         title = title_of(GIVEN[option])
         raise DataError(f"{shown(file.path)}: not a list of {title}; give another --{option}")
+
+
+def _called_like(file: ListFile, found: Findings) -> Findings:
+    """`found` with the list in `file` under the name fglfw-like, whatever its size."""
+    protocol = Fglfw(file.path, name=LIKE)
+    lists = [
+        (name, replace(one, protocol=protocol) if file.path in one.lists else one)
+        for name, one in found.lists
+    ]
+    return replace(found, lists=lists)
 
 
 def _check_planned(made: Plan, single: Mapping[str, ListFile], frames: Source | None) -> None:

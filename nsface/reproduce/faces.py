@@ -67,7 +67,7 @@ def reproduce_faces(
         lfw: the images of LFW, aligned as those of the training.
         given: in place of the recipe's values, by dotted key; `data` must be there.
         lists: a folder of lists, which are known by their content.
-        single_lists: lists by `pairs`, `fglfw` and `splits`.
+        single_lists: lists by `pairs`, `fglfw`, `fglfw-like` and `splits`.
         frames: those of YouTube Faces.
         scale: how much is trained.
         recipe: in place of that of the scale: a name, or a file.

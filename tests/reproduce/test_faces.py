@@ -16,10 +16,11 @@ from nsface.embeddings import Embeddings, load, save
 from nsface.reproduce.arms import ARMS
 from nsface.reproduce.face_outcomes import FaceReproduction
 from nsface.reproduce.face_scores import Scored, System
+from nsface.reproduce.face_sets import open_sets
 from nsface.reproduce.face_table import FACE_ARMS, SCALES, Ensemble
 from nsface.reproduce.faces import systems_of
 from nsface.reproduce.jobs import jobs_of
-from nsface.results import read_result
+from nsface.results import official, read_result
 from tests.reproduce.faces_run import Called, Faces, nsface
 
 ON_CPU = ("--device", "cpu", "--precision", "fp32")
@@ -271,6 +272,24 @@ def test_networks_that_are_not_there_are_in_no_ensemble(tmp_path: Path) -> None:
     assert [one for one in named if one[0] == "noisy-0.1+noisy-0.1"] == [
         ("noisy-0.1+noisy-0.1", 0, ("noisy-0.1-seed0", "noisy-0.1-seed2"))
     ]
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "title"),
+    [
+        ("fglfw", "pair_FGLFW.txt", "FGLFW: look-alikes"),
+        ("fglfw", "fglfw_like.txt", "FGLFW-like look-alikes"),
+        ("fglfw-like", "alike.txt", "FGLFW-like look-alikes"),
+    ],
+)
+def test_a_list_of_the_size_of_fglfw_that_is_called_like_it(
+    faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, file: str, title: str
+) -> None:
+    shutil.copy(faces.lfw.look_alikes, tmp_path / file)
+    pairs = len(faces.lfw.look_alikes.read_text(encoding="utf-8").splitlines()) // 2
+    monkeypatch.setitem(official.PAIRS, "fglfw", pairs)  # as if FGLFW were as small
+    (planned,) = open_sets(faces.lfw.images, None, None, {option: tmp_path / file}).planned
+    assert planned.title == title
 
 
 def test_official_figures_stand_below_the_published_ones(out: Path, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ def command(json_to: str | None) -> None:
     """Show versions and devices, what is usable here and what is missing.
 
     Every network takes a training step on the CPU, in float32 and in bfloat16, each in a separate process,
-    because PyTorch has crashed on some processors with some numbers of channels. This takes half a minute on
-    two cores. The exit status is 1 if a step crashes or gives wrong numbers.
+    because PyTorch has crashed on some processors with some numbers of channels. This takes less than a
+    minute on two cores. The exit status is 1 if a step crashes or gives wrong numbers.
 
     \b
     Examples:

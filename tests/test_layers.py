@@ -55,10 +55,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"images", "recipe", "results", "run_folder"},
     "reproduce": {
         "embeddings",
-        "evaluate",
         "images",
         "metrics",
-        "model",
         "protocols",
         "recipe",
         "report",

@@ -13,15 +13,19 @@ _NORMAL = NormalDist()
 # Decades up to 1 %, and above it what is about as far apart.
 _NORMAL_TICKS = [*(10.0**-power for power in range(12, 2, -1)), 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99]
 _CHARACTER = 0.02  # of the length of an axis, beside the next
+MOST_DECADES = 4  # of an axis of ratios that is made for its values
 MOST_POWERS = 6  # of ten that are written at one axis; more stand too close
 
 
 def ratio_axis(title: str, values: Iterable[float], per_cent: bool = False) -> Axis:
-    """An axis on which equal ratios are equally long, from a little below the lowest of `values` above 0."""
+    """An axis on which equal ratios are equally long, from a little below the lowest of `values` above 0, but
+    at most `MOST_DECADES` below the highest."""
     positive = [value for value in values if value > 0]
     if not positive:
         return Axis(title, 0.0, 1.0, per_cent=per_cent)
-    return Axis(title, 0.9 * min(positive), 1.1 * max(positive), log=True, per_cent=per_cent)
+    high = 1.1 * max(positive)
+    low = max(0.9 * min(positive), high / 10**MOST_DECADES)
+    return Axis(title, low, high, log=True, per_cent=per_cent)
 
 
 @dataclass(frozen=True)

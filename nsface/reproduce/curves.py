@@ -29,7 +29,8 @@ class Curve:
         key: of the lines of the log, or of the tests.
         of: whether the log or the tests have it.
         section: where it is shown.
-        scale: in equal ratios (`log`), from 0 to 1 (`whole`), or from 0 to the highest (`linear`).
+        scale: in equal ratios (`log`) unless it is negative somewhere, from 0 to 1 (`whole`), or from 0 to the
+            highest (`linear`).
         share: whether it is written in per cent.
         complement: the quantity is 1 less what the lines have.
     """
@@ -46,19 +47,21 @@ class Curve:
 
 CURVES = (
     Curve("test-error", "test error", "error", "tests", "errors", "log"),
-    Curve("training-error", "training error", "accuracy", "log", "errors", complement=True),
+    Curve("training-error", "training error", "accuracy", "log", "errors", "log", complement=True),
     Curve(
         "training-loss", "training loss, with the noise or margin of each arm", "loss", "log", "errors",
-        share=False,
+        "log", share=False,
     ),
-    Curve("test-loss", "test loss, cross entropy without noise", "loss", "tests", "errors", share=False),
+    Curve(
+        "test-loss", "test loss, cross entropy without noise", "loss", "tests", "errors", "log", share=False,
+    ),
     Curve("training-saturated", "share of training images with p > 0.999", "saturated", "log", "saturation"),
     Curve("test-saturated", "share of test images with p > 0.999", "saturated", "tests", "saturation"),
     Curve("training-probability", "mean p of training images", "probability", "log", "saturation", "whole"),
     Curve("test-probability", "mean p of test images", "probability", "tests", "saturation", "whole"),
     Curve(
         "training-gradient", "mean gradient on the target logit, training", "gradient", "log", "saturation",
-        share=False,
+        "log", share=False,
     ),
 )  # fmt: skip
 
@@ -140,7 +143,7 @@ def _axis(curve: Curve, series: Sequence[Series]) -> Axis:
     edges = [edge for one in series for band in one.band for edge in band] or means
     if curve.scale == "whole":
         return Axis("", 0.0, 1.0, per_cent=True)
-    if curve.scale == "log":
+    if curve.scale == "log" and min(means) >= 0:  # the loss of gradient decay falls below 0
         return ratio_axis("", means, per_cent=curve.share)
     low, high = min(0.0, *edges), max(*edges, *means)
     if curve.share:

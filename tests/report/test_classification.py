@@ -123,13 +123,19 @@ def test_which_sign_is_better(what: str, better: tuple[int, int]) -> None:
         ((0.31, 0.72), ["30 %", "50 %", "70 %"]),
         ((0.120, 0.131), ["11 %", "12 %", "13 %", "14 %"]),
         ((0.0, 0.0), ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]),
-        ((0.00002, 0.5), ["0.01 %", "0.1 %", "1 %", "10 %"]),
+        ((0.00006, 0.5), ["0.01 %", "0.1 %", "1 %", "10 %"]),
     ],
 )
 def test_an_axis_of_ratios_has_round_ticks(values: tuple[float, float], ticks: list[str]) -> None:
     axis = ratio_axis("", values, per_cent=True)
     assert [axis.text(tick) for tick in axis.ticks()] == ticks
     assert all(axis.holds(value) for value in values)
+
+
+def test_a_single_tiny_value_does_not_press_the_others_together() -> None:
+    axis = ratio_axis("", [1e-9, 0.01, 0.1])
+    assert axis.place(1e-9) == 0
+    assert axis.place(0.01) > 0.5
 
 
 def test_ratios_are_equally_long() -> None:

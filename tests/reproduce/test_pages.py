@@ -188,6 +188,16 @@ def test_many_arms_stand_in_several_figures_each_with_the_baseline() -> None:
     assert all(line.number == place for plot in drawn for place, line in enumerate(plot.series))
 
 
+def test_axes_are_of_ratios_where_that_can_be() -> None:
+    table = found()
+    log = {plot.name for kind in ("errors", "saturation") for plot in plots(table, kind) if plot.y.log}
+    assert log == {"test-error", "training-error", "training-loss", "test-loss", "training-gradient"}
+    negative = replace(table.outcomes[0], log=[{"step": 250, "loss": -0.5, "accuracy": 1.0}])
+    lines = {plot.name: plot for plot in plots(made([negative]), "errors")}
+    assert not lines["training-loss"].y.log
+    assert lines["training-loss"].y.holds(-0.5)
+
+
 def test_a_diverged_training_is_in_no_curve() -> None:
     lost: Outcome = replace(outcome("free", 0, 0.4), measures=None, troubles=("diverged: loss",))
     table = made([outcome("softmax", 0, 0.1), lost])

@@ -106,11 +106,9 @@ class RunFolder:
             files.check_folder(self.path)
         except NsfaceError as error:
             raise NsfaceError(f"{error}; choose another --out") from error
-        made = [self.recipe_file, self.environment_file, self.model_file, self.best_model_file]
-        made += [self.log_file, self.csv_file, self.validation_file, self.test_file]
-        made += [self.held_out_file, self.held_out_pairs_file]
-        made += [self.latest_checkpoint, self.previous_checkpoint, self.good_checkpoint]
-        for file in made:
+        of_others = (self.overlap_file, self.report_file)  # which other commands write, and a run does not
+        files_of_runs = [f for name, f in vars(self).items() if name.endswith(("_file", "_checkpoint"))]
+        for file in (file for file in files_of_runs if file not in of_others):
             if os.path.exists(file):
                 name = file.relative_to(self.path)
                 raise NsfaceError(

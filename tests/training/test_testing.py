@@ -25,6 +25,7 @@ from nsface.training.loop import Interrupted
 from nsface.training.run import check_possible, train
 from nsface.training.testing import ClassificationTests, result_of
 from nsface.training.trainer import Diverged
+from tests.training.small_trainer import small_trainer
 
 CLASSES = ("bird", "cat", "dog")
 
@@ -148,6 +149,22 @@ def test_a_stopped_run_ends_with_the_same_bits_and_tests(data: Path, tmp_path: P
     ]
     assert lines[0] == lines[1]
     assert len(lines[0]) == 8
+
+
+@pytest.mark.parametrize(("made", "kept"), [(0, []), (4, [4])])
+def test_a_test_that_the_state_does_not_know_of_is_made_again(
+    tmp_path: Path, made: int, kept: list[int]
+) -> None:
+    """A run that was stopped before a test, went on with it, and was killed before its next state."""
+    trainer, run = small_trainer(), RunFolder(tmp_path)
+    trainer.step = 4
+    line = {"step": 4, "epoch": 1.0, "images": 9, "error": 0.5, "loss": 1.0, "probability": 0.5}
+    run.test_file.write_text(json.dumps({**line, "saturated": 0.0, "ece": 0.1, "mce": 0.2}) + "\n")
+    images = testing.LabelledImages("", np.zeros((0, 16, 16, 3), np.uint8), np.zeros(0, np.int64))
+    tests = ClassificationTests(trainer, run, images)
+    tests.restore({"test": made})
+    tests.begin()
+    assert [test.step for test in tests.tests] == [line["step"] for line in run.read_tests()] == kept
 
 
 def test_logits_that_are_not_finite_end_the_training(data: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import os
 import pickle
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -27,10 +27,12 @@ from nsface.training.best import Best
 from nsface.training.checkpoint import load_checkpoint
 from nsface.training.loop import Interrupted
 from nsface.training.progress import Progress
-from nsface.training.run import train
+from nsface.training.run import describe_model, train
 from nsface.training.saving import Saver
 from nsface.training.trainer import Trainer
 from nsface.training.validation import Validator
+from nsface.training.validation_sets import ValidationSet
+from tests.training.small_trainer import small_trainer
 
 Line = dict[str, Any]
 IDENTITIES, IMAGES = 12, 6
@@ -399,3 +401,21 @@ def test_scores_after_the_step_that_a_training_goes_back_to_are_forgotten(
     guard = {"skip": 2, "then": "lower-rate"}
     train(recipe(faces, validate=validate, guard=guard, log_every=1, epochs=1, schedule={}), tmp_path)
     assert [", lfw" in state for state in shown if state] == [False] * 2 + [True] + [False] * 2 + [True] * 4
+
+
+@pytest.mark.parametrize(("made", "kept"), [(0, []), (4, [4])])
+def test_a_validation_that_the_state_does_not_know_of_is_made_again(
+    tmp_path: Path, made: int, kept: list[int]
+) -> None:
+    """A run that was stopped before a validation, went on with it, and was killed before its next state."""
+    trainer, run, nothing = small_trainer(), RunFolder(tmp_path), cast(Any, None)
+    trainer.step = 4
+    line = {"step": 4, "epoch": 1.0, "name": "lfw", "accuracy": 0.9, "standard_error": 0.0, "auc": 0.9}
+    run.validation_file.write_text(json.dumps(line) + "\n")
+    pixels = np.zeros((0, SIDE, SIDE, 3), np.uint8)
+    one = ValidationSet("lfw", 1.0, nothing, nothing, [], "", "", None, pixels)
+    validator = Validator(trainer, run, [one], describe_model(trainer.recipe, 4))
+    validator.restore({"validation": {"step": made, "best": None}})
+    validator.begin()
+    assert [score.step for score in validator.scores.values()] == kept
+    assert [line["step"] for line in run.read_validation()] == kept

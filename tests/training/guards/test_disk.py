@@ -216,3 +216,12 @@ def test_what_is_missing_elsewhere_is_no_fault_of_the_user(tmp_path: Path) -> No
     assert removed(error, tmp_path / "run") is None
     assert removed(FileNotFoundError("no path"), tmp_path / "run") is None
     assert removed(error, tmp_path / "other") == error.filename
+
+
+def test_a_state_needs_more_than_the_bytes_of_its_tensors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 10**9
+    for free, short in ((size, True), (size + size // 100, True), (size + size // 50, False)):
+        no_room(monkeypatch, free)
+        assert (disk.Disk(tmp_path / "latest.pt", None).shortage(size) is not None) == short

@@ -148,6 +148,14 @@ def test_it_says_that_it_cannot_go_back_to_a_state_that_is_damaged(
         train(small(guard=GUARD), tmp_path)
 
 
+def test_an_epoch_whose_last_step_was_skipped_counts_from_the_next_step_on(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverging(monkeypatch, {9: 0.5, 12: 0.5, 13: 0.5})
+    train(small(guard=GUARD), tmp_path / "run")
+    assert [one["to"] for one in environment(tmp_path / "run")["returns"]] == [11]
+
+
 def test_it_stops_where_no_return_is_left_and_takes_another_rate_as_it_stands(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,8 +29,8 @@ class Curve:
         key: of the lines of the log, or of the tests.
         of: whether the log or the tests have it.
         section: where it is shown.
-        scale: in equal ratios (`log`) unless it is negative somewhere, from 0 to 1 (`whole`), or from 0 to the
-            highest (`linear`).
+        scale: in equal ratios (`log`) unless it is negative somewhere, from 0 to 1 (`whole`), or from 0 to
+            the highest (`linear`).
         share: whether it is written in per cent.
         complement: the quantity is 1 less what the lines have.
     """

@@ -13,7 +13,7 @@ from nsface.errors import ModelError
 from nsface.networks import build
 from nsface.networks.activations import ACTIVATIONS, NoisyActivation, make_activation
 
-NOISY = [name for name in ACTIVATIONS if name not in ("relu", "prelu")]
+NOISY = [name for name in ACTIVATIONS if name not in ("relu", "prelu", "tanh", "hard-tanh")]
 OUTPUT = [name for name in NOISY if name.startswith(("nan-", "nah-"))]
 INPUT = [name for name in NOISY if name not in OUTPUT]
 DEFAULTS = {  # α, c
@@ -277,3 +277,9 @@ def test_the_default_is_the_network_s_own(network: str, default: str) -> None:
 def test_wrong_choices(choice: Any, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         build("light-resnet", height=32, width=32, embedding_size=8, activation=choice)
+
+
+def test_saturating_functions_without_noise() -> None:
+    x = inputs()
+    assert torch.equal(make_activation("tanh", 3)(x), torch.tanh(x))
+    assert torch.equal(make_activation("hard-tanh", 3)(x), x.clamp(-1, 1))

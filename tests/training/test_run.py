@@ -324,7 +324,7 @@ def test_wrong_recipes_are_refused_before_training(
 
 def test_a_batch_larger_than_the_training_set_is_said(faces: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    train(recipe(faces, batch_size=80, accumulate=4, epochs=2), tmp_path, note=said.append)
+    train(recipe(faces, batch_size=80, epochs=2), tmp_path, note=said.append)
     assert "note: batch_size is 80, and there are 60 images: a step takes all" in said
     assert log(tmp_path)[-1]["step"] == 2
 

@@ -28,6 +28,7 @@ torch.optim.SGD([torch.zeros(1, requires_grad=True)])  # which loads the compile
 LONGEST = 300.0  # seconds in which a command must have ended
 SURVIVING = 15.0  # seconds after the death of a rank in which others end by themselves, if they had met it
 SHARED_MEMORY = Path("/dev/shm")
+SECONDS_TO_VANISH = 10.0  # from shared memory, for what others make
 
 
 class Command:
@@ -152,9 +153,18 @@ def _of_sessions(sessions: Collection[int]) -> Iterator[str]:
 
 
 def left_in_shared_memory(before: Collection[str]) -> list[str]:
-    """What is in shared memory that was not there `before`, and that no process uses."""
-    new = {path.name for path in SHARED_MEMORY.iterdir()} - set(before)
-    return sorted(new - _used_shared_memory()) if new else []
+    """What is in shared memory that was not there `before`, and that no process uses.
+
+    What others on the machine make may stand there unused for a moment, as their processes begin and end, and
+    does not stay.
+    """
+    left = shared_memory() - set(before)
+    deadline = time.monotonic() + SECONDS_TO_VANISH
+    while left := (left & shared_memory()) - _used_shared_memory():
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    return sorted(left)
 
 
 def _used_shared_memory() -> set[str]:

@@ -8,10 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import killing
 import pytest
 import torch
 from kills import differences
@@ -97,3 +99,17 @@ def test_every_difference_is_named(
     shutil.copytree(whole, run)
     change(run)
     assert differences(whole, run) == found
+
+
+def test_what_stays_in_shared_memory_is_found_and_what_vanishes_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(killing, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(killing, "SECONDS_TO_VANISH", 1.0)
+    (tmp_path / "before").touch()
+    before = killing.shared_memory()
+    (tmp_path / "stays").touch()
+    (tmp_path / "vanishes").touch()
+    with (tmp_path / "used").open("w"):
+        threading.Timer(0.3, (tmp_path / "vanishes").unlink).start()
+        assert killing.left_in_shared_memory(before) == ["stays"]

@@ -168,14 +168,14 @@ def left_in_shared_memory(before: Collection[str]) -> list[str]:
 
 
 def _used_shared_memory() -> set[str]:
-    used = set()
+    paths: list[str] = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            lines = (folder / "maps").read_text().splitlines()
-            targets = [os.readlink(link) for link in (folder / "fd").iterdir()]
-            paths = [Path(line.split()[-1]) for line in lines if "/" in line] + [Path(t) for t in targets]
-            used |= {path.name for path in paths if path.parent == SHARED_MEMORY}
-    return used
+            paths += [line.split()[-1] for line in (folder / "maps").read_text().splitlines() if "/" in line]
+            for link in (folder / "fd").iterdir():
+                with suppress(OSError):  # a file that is closed meanwhile
+                    paths.append(os.readlink(link))
+    return {Path(path).name for path in paths if Path(path).parent == SHARED_MEMORY}
 
 
 def shared_memory() -> set[str]:

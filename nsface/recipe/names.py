@@ -43,6 +43,8 @@ def recipe_text(name_or_path: str | PurePath, folder: str = "") -> tuple[str, st
         stem = PurePath(given).stem
         if stem in known:
             hint = f"; the recipe of that name comes with nsface: give {stem}"
+        elif os.path.isfile(f"{path}.yaml"):
+            hint = f"; did you mean {where}.yaml?"
         elif PurePath(given).name == given and "." not in given:
             raise RecipeError(unknown_name("recipe or file", given, known)) from error
         else:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from nsface import files
 from nsface.checked import checked
-from nsface.errors import DataError, NsfaceError, RecipeError, shown
+from nsface.errors import DataError, NsfaceError, RecipeError, listing, shown
 from nsface.files import reason, write_text
 from nsface.run_folder import lock
 from nsface.run_folder.content import (
@@ -292,9 +292,11 @@ class RunFolder:
         try:
             return file.read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
+            below = sorted(folder.parent.name for folder in self.path.glob("*/recipe.yaml"))
+            others = f"; there are run folders below it: {listing(below, 3)}" if below else ""
             raise DataError(
                 f"{shown(self.path)}: no {shown(file.name)} in it; give a folder that "
-                "`nsface train --out` made"
+                f"'nsface train --out' made{others}"
             ) from error
         except OSError as error:
             raise DataError(f"{shown(file)}: cannot be read: {reason(error)}") from error

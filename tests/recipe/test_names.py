@@ -125,3 +125,10 @@ def test_runs_of_recipes_that_got_a_base_can_be_resumed(name: str, digest: str) 
 def test_a_base_is_a_name(name: str) -> None:
     base = yaml.safe_load(shipped()[name]).get("base")
     assert base is None or base in shipped()
+
+
+def test_a_file_whose_ending_was_left_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("base: demo\n")
+    with pytest.raises(RecipeError, match=r"^mine: No such file or directory; did you mean mine\.yaml\?$"):
+        load_recipe("mine")

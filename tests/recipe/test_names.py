@@ -130,5 +130,5 @@ def test_a_base_is_a_name(name: str) -> None:
 def test_a_file_whose_ending_was_left_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text("base: demo\n")
-    with pytest.raises(RecipeError, match=r"^mine: No such file or directory; did you mean mine\.yaml\?$"):
+    with pytest.raises(RecipeError, match=r"^mine: no such file or directory; did you mean mine\.yaml\?$"):
         load_recipe("mine")

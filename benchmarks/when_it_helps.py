@@ -189,7 +189,8 @@ def main(data: Path, out: Path, seeds: int, processes: int, variants: str | None
         write_text(out / "when.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         write_text(out / "when.md", table(found))
 
-    train_all([job for of_it in todo.values() for job in of_it], processes, click.echo, write)
+    titled = [replace(job, arm=f"{name}: {job.arm}") for name, of_it in todo.items() for job in of_it]
+    train_all(titled, processes, click.echo, write)
     write()
     click.echo((out / "when.md").read_text())
 

@@ -6,8 +6,9 @@
     python benchmarks/gpu_data.py …all of these… --quality 70 --out all.tar.gz
 
 CIFAR-10 is a folder or tar with `train/CLASS/IMAGE` and `test/CLASS/IMAGE`. Of LFW only the images in the
-pairs are packed, and of the faces no identity that --exclude names. Images stay as they are, byte for byte,
-unless --quality encodes the faces anew. The file belongs to no repository: the images have their own terms.
+pairs are packed; what --exclude names is left out of trainings, not of the file. Images stay as they are,
+byte for byte, unless --quality encodes the faces anew. The file belongs to no repository: the images have
+their own terms.
 """
 
 from __future__ import annotations
@@ -62,22 +63,15 @@ def chosen(source: Source, quality: int | None, names: Iterable[str]) -> Iterato
 def cifar(path: Path, add: Any) -> None:
     """Add both halves of CIFAR-10."""
     source = open_source(str(path))
-    for half in ("train", "test"):
-        names = [name for name in source.names if name.startswith(f"{half}/")]
-        files = ((name.removeprefix(f"{half}/"), data) for name, data in chosen(source, None, names))
-        add(f"cifar-{half}.tar", files, f"{half} of {path.name}")
+    names = [name for name in source.names if name.startswith(("train/", "test/"))]
+    add("cifar.tar", chosen(source, None, names), path.name)
 
 
 def faces(options: argparse.Namespace, add: Any) -> None:
     """Add the training faces, LFW's images in the pairs, and the pairs."""
     source = open_source(str(options.faces))
-    lines = options.exclude.read_text().splitlines() if options.exclude else []
-    excluded = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
-    pairs = zip(source.names, source.identities, strict=True)
-    names = [name for name, identity in pairs if identity not in excluded]
     quality = "" if options.quality is None else f", encoded anew with quality {options.quality}"
-    what = f"{options.faces.name} without {len(excluded)} identities{quality}"
-    add("faces.tar", chosen(source, options.quality, names), what)
+    add("faces.tar", chosen(source, options.quality, source.names), f"{options.faces.name}{quality}")
     lfw, trials = open_source(str(options.lfw)), Lfw(options.pairs).read()
     wanted = {name.rsplit(".", 1)[0] for name in [*trials.left, *trials.right]}
     names = [name for name in lfw.names if name.rsplit(".", 1)[0] in wanted]
@@ -111,6 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.faces:
             faces(options, add)
             parts["pairs.txt"] = options.pairs.read_bytes()
+            parts["exclude.txt"] = options.exclude.read_bytes() if options.exclude else b""
         with replacing(options.out) as temporary, tarfile.open(temporary, "w:gz") as archive:
             for name, data in {ABOUT: json.dumps(about).encode(), **parts}.items():
                 member = tarfile.TarInfo(name)

@@ -21,7 +21,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -39,7 +40,8 @@ from torch.utils.data import DataLoader, Dataset
 from nsface.benchmark.arcface_style import with_own_prelu
 from nsface.benchmark.generated import generated_labels, generated_loader
 from nsface.benchmark.grid import hardware
-from nsface.benchmark.side_by_side import Steps, steps_of
+from nsface.benchmark.side_by_side import Steps, by_turns, steps_of
+from nsface.benchmark.timing import Rate
 from nsface.images.batches.loader import Loader
 from nsface.images.pixels import load_pixels
 from nsface.images.sources import open_source
@@ -104,40 +106,22 @@ def speed(
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             files = write_images(Path(folder), pixels)
-            ways = all_ways(name, files, pixels, labels, batch_size, workers, compiled)
-            taken = by_turns(ways, seconds, pairs, clock)
-        click.echo(table(name, batch_size, taken))
+            every = all_ways(name, files, pixels, labels, batch_size, workers, compiled)
+            ways = {way: lambda stack, steps=steps: steps for way, steps in every.items()}
+            rates, errors = by_turns(CPU, ways, ExitStack(), batch_size, seconds, pairs, clock)
+        if errors:
+            raise click.ClickException("; ".join(f"{name}, {way}: {why}" for way, why in errors.items()))
+        click.echo(table(name, rates))
 
 
-def by_turns(
-    ways: dict[str, Steps], budget: float, pairs: int, clock: Callable[[], float]
-) -> dict[str, list[float]]:
-    """Seconds of a step of each way, in blocks by turns that take the `budget` of seconds together."""
-
-    def once(steps: Steps, count: int) -> float:
-        start = clock()
-        steps(count)
-        return (clock() - start) / count
-
-    counts = {}
-    for name, steps in ways.items():
-        steps(1)
-        counts[name] = max(1, int(budget / (len(ways) * pairs * once(steps, 1))))
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(pairs):
-        for name, steps in ways.items():
-            taken[name].append(once(steps, counts[name]))
-    return taken
-
-
-def table(name: str, batch_size: int, taken: dict[str, list[float]]) -> str:
+def table(name: str, rates: dict[str, Rate]) -> str:
     """A row for each way of a network; the last column is the median over the turns."""
     rows = []
-    for way, seconds in taken.items():
-        rates = sorted(batch_size / one for one in seconds)
-        ratio = statistics.median(plain / own for plain, own in zip(taken[PLAIN], seconds, strict=True))
-        spread = f"{rates[0]:.1f} to {rates[-1]:.1f}"
-        rows.append(f"| {name} | {way} | {statistics.median(rates):.1f} | {spread} | {ratio:.2f} |")
+    for way, rate in rates.items():
+        pairs = zip(rate.blocks, rates[PLAIN].blocks, strict=True)
+        ratio = statistics.median(own / plain for own, plain in pairs)
+        spread = f"{rate.lowest:.1f} to {rate.highest:.1f}"
+        rows.append(f"| {name} | {way} | {rate.median:.1f} | {spread} | {ratio:.2f} |")
     return "\n".join(rows)
 
 

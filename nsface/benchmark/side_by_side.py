@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -149,25 +150,29 @@ def kernels_tried() -> Iterator[None]:
 
 def by_turns(
     device: torch.device,
-    ways: dict[str, Callable[[ExitStack], Steps]],
+    ways: Mapping[str, Callable[[ExitStack], Steps]],
     stack: ExitStack,
     batch: int,
     budget: float,
     pairs: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[dict[str, Rate], dict[str, str]]:
-    """Images a second of each way, and why others have none.
+    """Images a second of each way, by `clock`, and why others have none.
 
     Each way takes a few steps first. Then all take blocks of steps by turns, each block for about the same
     share of the `budget` of seconds, and at least one step. A way that fails has no rate, whenever it does.
     """
+
+    def spent(steps: Steps, count: int) -> float:
+        return seconds(device, lambda: steps(count), clock)
+
     begun: dict[str, tuple[Steps, int]] = {}
     errors: dict[str, str] = {}
     for name, begin in ways.items():
         try:
             steps = begin(stack)
             steps(3 if device.type == "cuda" else 1)
-            once = seconds(device, lambda steps=steps: steps(1))  # type: ignore[misc]
-            begun[name] = steps, max(1, int(budget / (len(ways) * pairs * once)))
+            begun[name] = steps, max(1, int(budget / (len(ways) * pairs * spent(steps, 1))))
         except Exception as error:  # whatever it is, others need not have it
             errors[name] = one_line(error)
     rates: dict[str, list[float]] = {name: [] for name in begun}
@@ -176,8 +181,7 @@ def by_turns(
             if name in errors:
                 continue
             try:
-                spent = seconds(device, lambda steps=steps, count=count: steps(count))  # type: ignore[misc]
-                rates[name].append(count * batch / spent)
+                rates[name].append(count * batch / spent(steps, count))
             except Exception as error:
                 errors[name] = one_line(error)
     return {name: Rate.of(values) for name, values in rates.items() if name not in errors}, errors

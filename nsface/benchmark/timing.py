@@ -31,13 +31,15 @@ class Rate:
         return cls(statistics.median(rates), min(rates), max(rates), tuple(rates))
 
 
-def seconds(device: torch.device, work: Callable[[], object]) -> float:
-    """Seconds that `work` takes, from an idle device until the device is idle again."""
+def seconds(
+    device: torch.device, work: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """Seconds by `clock` that `work` takes, from an idle device until the device is idle again."""
     synchronise(device)
-    start = time.perf_counter()
+    start = clock()
     work()
     synchronise(device)
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def synchronise(device: torch.device) -> None:

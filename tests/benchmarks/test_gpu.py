@@ -34,7 +34,7 @@ FORMS = ["in device memory", "in host memory", "cache", "packed pixels", "stream
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place(torch.device("cpu"), SMALL, tmp_path)
+    return Place(torch.device("cpu"), SMALL, tmp_path, tmp_path)
 
 
 def test_the_whole_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,7 +270,7 @@ def test_a_stage_that_needs_more_than_is_left_is_for_another_time(tmp_path: Path
     assert [round(60 * record["minutes"]) for record in records] == [200, 400]
 
 
-def test_a_record_of_other_versions_is_not_completed(tmp_path: Path) -> None:
+def test_a_record_of_other_versions_is_kept_and_not_completed(tmp_path: Path) -> None:
     stage = Stage((Check(fine, 1), Check(partly, 1)), 1)
     record = frame.run_stage("one", stage, tmp_path, torch.device("cpu"), 60)
     record["checks"]["partly"]["status"] = "not run"
@@ -282,6 +282,10 @@ def test_a_record_of_other_versions_is_not_completed(tmp_path: Path) -> None:
     frame.write(tmp_path / "one.json", record)
     anew = frame.run_stage("one", stage, tmp_path, torch.device("cpu"), 60, go_on=True)
     assert anew["checks"]["fine"]["found"]["folder"] != before
+    assert frame.read(tmp_path / "one-1.json") == record
+    frame.run_stage("one", stage, tmp_path, torch.device("cpu"), 60)
+    assert frame.read(tmp_path / "one-1.json") == record
+    assert frame.read(tmp_path / "one-2.json") == anew
 
 
 def test_a_wrong_head_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

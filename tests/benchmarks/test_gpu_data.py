@@ -14,16 +14,17 @@ import pytest
 import torch
 from gpu import main
 
-from nsface.benchmark.gpu import arms, cifar, fast
-from nsface.benchmark.gpu.arms import ARMS, summarised
+from nsface.benchmark.gpu import fast, tables
 from nsface.benchmark.gpu.data import Data, unpacked
 from nsface.benchmark.gpu.fast import curve
 from nsface.benchmark.gpu.frame import OutOfTime
-from nsface.benchmark.gpu.place import SMALL, Found, Place
+from nsface.benchmark.gpu.place import SMALL, Found, Place, TableScale
 from nsface.errors import DataError
 from nsface.images.sources import open_source
 from nsface.pool import at_once
 from nsface.recipe.schema import Recipe
+from nsface.reproduce import jobs
+from nsface.training.loop import Interrupted
 from nsface.training.run import train
 
 PAIRS = "2\t2\n" + "".join(
@@ -68,12 +69,6 @@ def packed(folder: Path) -> Path:
 
 
 @pytest.fixture
-def two_arms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Softmax and Noisy Softmax with α² = 1 only, to save time."""
-    monkeypatch.setattr(arms, "ARMS", {arm: ARMS[arm] for arm in ("softmax", "noisy 1")})
-
-
-@pytest.fixture
 def data(packed: Path, tmp_path: Path) -> Data:
     (tmp_path / "data").mkdir()
     return unpacked(packed, tmp_path / "data")
@@ -82,14 +77,16 @@ def data(packed: Path, tmp_path: Path) -> Data:
 def test_the_data_file_has_what_the_stages_need_byte_for_byte(data: Data, folder: Path) -> None:
     assert data.parts == {"cifar", "faces"}
     faces = open_source(str(data.path("faces.tar")))
-    assert sorted(set(faces.identities)) == [f"{number:02d}" for number in range(8)]
     index = list(faces.names).index("03/1.jpg")
     assert faces.read(index) == (folder / "faces/03/1.jpg").read_bytes()
     lfw = open_source(str(data.path("lfw.tar")))
     assert sorted({name.split("/")[0] for name in lfw.names}) == list("ABCD")
-    assert len(open_source(str(data.path("cifar-train.tar")))) == 12
-    assert data.about["cifar-test.tar"]["images"] == 6
-    assert data.about["faces.tar"]["from"] == "faces without 1 identities"
+    cifar = open_source(str(data.path("cifar.tar")))
+    assert sorted({name.rsplit("/", 1)[0] for name in cifar.names}) == [
+        "test/cat", "test/dog", "train/cat", "train/dog",
+    ]  # fmt: skip
+    assert data.about["cifar.tar"] == {"images": 18, "from": "cifar"}
+    assert data.path("exclude.txt").read_text().endswith("08\n")
 
 
 def test_what_is_no_data_file_is_refused(
@@ -111,89 +108,81 @@ def test_what_is_no_data_file_is_refused(
 
 
 def run(stage: str, out: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    status = main(["--stage", stage, "--out", str(out), "--device", "cpu", "--data", str(data)])
+    runs = ["--runs", str(out / "runs")]
+    status = main(["--stage", stage, "--out", str(out), "--device", "cpu", "--data", str(data), *runs])
     assert status == 0, capsys.readouterr().out
     record = json.loads((out / f"{stage}.json").read_text())
     return {name: entry["found"] for name, entry in record["checks"].items()}
 
 
-@pytest.mark.usefixtures("two_arms")
-def test_the_stage_of_cifar_and_what_is_done_again(
+def test_a_stage_of_tables_that_is_cut_has_what_was_found_and_goes_on(
     tmp_path: Path, packed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    usual, trained = cifar.train_and_test, list[tuple[bool, str, int]]()
+    usual, trained = jobs._train, list[str]()
 
-    def killed(job: cifar.Training) -> Found:
-        if len(trained) == 3:
-            raise KeyboardInterrupt
-        trained.append((job.augmented, job.arm, job.seed))
-        return usual(job)
+    def late(job: jobs.Job, kept: Any) -> None:
+        trained.append(job.folder.name)
+        usual(job, kept)
+        if len(trained) == 4:  # the second of CIFAR-10
+            (job.folder / "model.safetensors").unlink()  # as before its end
+            raise OutOfTime
 
-    monkeypatch.setattr(cifar, "train_and_test", killed)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(jobs, "_train", late)
+    with pytest.raises(AssertionError):  # the status
         run("cifar", tmp_path, packed, capsys)
-    record = json.loads((tmp_path / "cifar.json").read_text())["checks"]["cifar10_plus"]
-    assert record["status"] == "running"
-    assert record["found"]["summary"]["noisy 1"]["seeds"] == 1
-    before = record["found"]["seed 0, softmax"]
-    trained.append((True, "", 0))  # so that it is not killed again
-    found = run("cifar", tmp_path, packed, capsys)
-    assert found["cifar10_plus"]["seed 0, softmax"] == before
-    del trained[3]
-    seeds = range(SMALL.cifar.seeds)
-    assert trained == [(plus, arm, seed) for plus in (True, False) for seed in seeds for arm in arms.ARMS]
-    for table in found.values():
-        summary = table["summary"]
-        assert summary["softmax"]["seeds"] == len(seeds)
-        errors = [table[f"seed {seed}, softmax"]["test_error"] for seed in seeds]
-        assert summary["softmax"]["mean"] == pytest.approx(sum(errors) / len(errors))
-        assert summary["noisy 1"]["minus_softmax"]["seeds"] == len(seeds)
-        assert table["data"]["cifar-train.tar"]["images"] == 12
-    assert found["cifar10_plus"]["recipe"]["augmentation"]["shift"] == 4
-    assert found["cifar10"]["recipe"]["augmentation"]["mirror"] is False
+    check = json.loads((tmp_path / "cifar.json").read_text())["checks"]["cifar"]
+    assert check["status"] == "out of time"
+    cut, whole = check["found"]["cifar10"], check["found"]["cifar10-plus"]
+    assert whole["results"]["trainings"] == 2
+    assert cut["results"]["trainings"] == 1
+    assert list(cut["trainings"]) == ["noisy-1-seed0", "softmax-seed0"]
+    assert cut["trainings"]["noisy-1-seed0"]["tests"]["step"][-1] == 4
+    assert "Noisy Softmax" in (tmp_path / "cifar10-plus.html").read_text()
+
+    del trained[:]
+    trained += ["again"] * 4
+    found = run("cifar", tmp_path, packed, capsys)["cifar"]
+    assert trained[4:] == ["noisy-1-seed0"]
+    assert found["data"]["cifar.tar"]["images"] == 18
+    for name, shift in (("cifar10-plus", 4), ("cifar10", 0)):
+        results = found[name]["results"]
+        assert results["recipe"]["augmentation"]["shift"] == shift
+        assert results["recipe"]["compile"] == "off"
+        assert results["arms"]["noisy-1"]["error"]["by_seed"].keys() == {"0"}
+        assert results["arms"]["noisy-1"]["test"]["against"] == "softmax"
 
 
-def test_only_the_head_differs_between_arms() -> None:
-    def decisive(arm: str) -> dict[str, Any]:
-        return cifar.recipe_of(cifar.Training(Path(), Path(), "cpu", SMALL.cifar, True, arm, 3)).decisive()
+def test_a_stage_of_tables_that_is_stopped_by_a_signal_is_not_at_its_end(
+    tmp_path: Path, packed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(job: jobs.Job, kept: Any) -> None:
+        raise Interrupted("stopped; the same command goes on")
 
-    heads = {arm: decisive(arm).pop("head") for arm in ARMS}
-    assert [heads[arm].get("alpha2", 0) for arm in ARMS] == [0, 0.1, 0.05, 0.5, 1]
-    others = [{key: value for key, value in decisive(arm).items() if key != "head"} for arm in ARMS]
-    assert others == [others[0]] * len(ARMS)
-
-
-def test_an_error_rate_is_that_of_the_largest_logit(tmp_path: Path, data: Data) -> None:
-    place = Place(torch.device("cpu"), SMALL, tmp_path, data)
-    stores = arms.stored(place, "cifar-train.tar"), arms.stored(place, "cifar-test.tar")
-    job = cifar.Training(*stores, "cpu", SMALL.cifar, False, "noisy 1", 0)
-    pixels, labels, _ = cifar._images(stores[1])
-    seen: Found = {}
-
-    def known(trainer: Any, *rest: Any) -> float:
-        rate = usual(trainer, *rest)
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
-        with torch.no_grad():
-            features = trainer.take_step.features(images).float()
-            logits = features @ trainer.head.weight.T + trainer.head.bias
-        seen["expected"] = float((logits.argmax(1).numpy() != labels).mean())
-        assert not trainer.network.training
-        return rate
-
-    usual = cifar.error_rate
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cifar, "error_rate", known)
-        assert cifar.train_and_test(job)["test_error"] == pytest.approx(seen["expected"])
+    monkeypatch.setattr(jobs, "_train", stopped)
+    with pytest.raises(AssertionError):
+        run("cifar", tmp_path, packed, capsys)
+    assert json.loads((tmp_path / "cifar.json").read_text())["checks"]["cifar"]["status"] == "running"
 
 
-@pytest.mark.usefixtures("two_arms")
+def test_a_round_has_the_seeds_of_those_before() -> None:
+    rounds = [list(seeds) for seeds in tables._rounds(TableScale(5, 2, 1))]
+    assert rounds == [[0, 1], [0, 1, 2, 3], [0, 1, 2, 3, 4]]
+
+
+def test_the_record_thins_what_was_logged() -> None:
+    lines = [{"step": step, "other": 0} for step in range(1, 101)]
+    (steps,) = tables._columns(lines, ["step"]).values()
+    assert steps == list(range(4, 101, 4))
+    assert tables._columns([], ["step"]) == {"step": []}
+
+
 def test_the_stage_of_faces(tmp_path: Path, packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = run("faces", tmp_path, packed, capsys)["lfw"]
-    for seed in range(SMALL.faces_table.seeds):
-        for arm in arms.ARMS:
-            assert 0 <= found[f"seed {seed}, {arm}"]["accuracy"] <= 1
-    assert found["summary"]["measure"] == "accuracy"
-    assert found["recipe"]["augmentation"]["erase"] == 0.4
+    results = run("faces", tmp_path, packed, capsys)["lfw"]["lfw-small"]["results"]
+    assert results["recipe"]["exclude"] == ["08"]
+    assert results["recipe"]["augmentation"]["erase"] == 0.4
+    (scores,) = results["systems"]["noisy-1"]["scores"].values()
+    assert 0 <= scores["accuracy"]["by_seed"]["0"] <= 1
+    assert (tmp_path / "lfw-small.html").exists()
 
 
 def test_the_stage_of_casia_fast(tmp_path: Path, packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -220,7 +209,7 @@ def test_a_training_whose_time_is_over_leaves_its_curve(
     monkeypatch.setattr(fast, "train", late)
     found: Found = {}
     with pytest.raises(OutOfTime):
-        fast.real(Place(torch.device("cpu"), SMALL, tmp_path, data), found)
+        fast.real(Place(torch.device("cpu"), SMALL, tmp_path, tmp_path, data), found)
     assert found["2 epochs"]["error"] == "the training did not end"
     assert len(found["2 epochs"]["validations"]["held-out"]["curve"]) == 2
 
@@ -241,23 +230,6 @@ def test_a_curve_has_the_minutes_of_training_before_each_validation() -> None:
     assert found["validations"]["held-out"]["minutes_to"] == {
         "90 %": pytest.approx(3), "95 %": pytest.approx(3), "98 %": None, "99 %": None,
     }  # fmt: skip
-
-
-def test_differences_are_between_trainings_of_one_seed() -> None:
-    found: dict[str, Found] = {
-        "seed 0, softmax": {"m": 1.0},
-        "seed 1, softmax": {"m": 3.0},
-        "seed 2, softmax": {"error": "killed"},
-        "seed 0, noisy 1": {"m": 0.5},
-        "seed 1, noisy 1": {"m": 3.5},
-        "seed 2, noisy 1": {"m": 9.0},
-    }
-    summary = summarised(found, "m", seeds=3)
-    assert summary["noisy 1"]["mean"] == pytest.approx(13 / 3)
-    assert summary["noisy 1"]["minus_softmax"] == {
-        "seeds": 2, "mean": 0.0, "std": pytest.approx(math.sqrt(0.5)), "standard_error": pytest.approx(0.5),
-    }  # fmt: skip
-    assert summary["noisy 0.1"] == {"seeds": 0, "by_seed": {}, "minus_softmax": {"seeds": 0}}
 
 
 def test_jobs_in_other_processes_give_their_results_and_errors() -> None:

@@ -5,8 +5,9 @@
 
 The first form does, in their order, all stages that have no complete record in DIR yet, as far as the time
 allows; repeated, it goes on where it was. The second does one stage: the rest of it where it was not
-completed, otherwise from its beginning. FILE has real images; `benchmarks/gpu_data.py` writes it, and what
-needs it is left for another time where it is not given.
+completed, otherwise from its beginning. A record that it does not go on with, because it is complete or of
+another commit or machine, is kept as `STAGE-1.json`. FILE has real images; `benchmarks/gpu_data.py` writes
+it, and what needs it is left for another time where it is not given.
 
 nsface must be importable: installed, or, with the dependencies that the machine has or is given, as a wheel,
 which has everything that is needed:
@@ -37,10 +38,15 @@ within 1 %.
 Stage `classifier`: steps of a head alone with ten thousand to four million identities, plain, in blocks and
 sampled; with a million in blocks, memory must stay within weights, gradient, momentum and 2 GiB.
 
-Stage `cifar`, needs FILE with CIFAR-10: the paper's table, the error of Softmax and of Noisy Softmax with
-four α² on CIFAR-10+ and CIFAR-10, with the same budget and order of images for all, for up to ten seeds.
+Stage `cifar`, needs FILE with CIFAR-10: the paper's tables of CIFAR-10+ and CIFAR-10, by `nsface reproduce`
+in full size, eight arms, up to five seeds, a seed of the one and then of the other.
 
-Stage `faces`, needs FILE with faces: the same objectives by the recipe lfw-small, ten seeds, accuracy on LFW.
+Stage `faces`, needs FILE with faces: the table of `nsface reproduce faces`, recipe lfw-small, scored on LFW's
+pairs, ten seeds, two by two.
+
+The trainings of both are in the folder --runs; a training that was cut goes on there. The tables are in the
+record, with what each training has logged and tested so far, and as pages in `DIR/TABLE.html`. Both are
+written twice a minute, and whenever a training ends.
 
 Stage `casia-fast`: minutes of training to an accuracy on identities held out, with the recipe of that name,
 on real faces (with FILE) and on as many rendered identities, of the 10,572 of CASIA-WebFace, as the time is
@@ -55,7 +61,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
@@ -63,7 +68,9 @@ import torch
 from nsface.benchmark.gpu.data import unpacked
 from nsface.benchmark.gpu.frame import read, run_missing, run_stage, summary, unfinished
 from nsface.benchmark.gpu.stages import STAGES
-from nsface.errors import DataError
+from nsface.errors import NsfaceError
+from nsface.files import make_folder
+from nsface.training.loop import Interrupted
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,19 +82,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where STAGE.json is written")
     parser.add_argument("--minutes", type=float, help="for everything; 8, or 4 with --stage, by default")
     parser.add_argument("--data", type=Path, metavar="FILE", help="real images, by benchmarks/gpu_data.py")
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        metavar="DIR",
+        help="for FILE's content and its trainings; runs/gpu/NAME of --out",
+    )
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("no usable CUDA device here; --device cpu tries the script itself")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic algorithms need it
-    options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            data = None if options.data is None else unpacked(options.data, Path(folder))
-        except DataError as error:
-            parser.error(str(error))
-        device, name = torch.device(options.device), options.stage
-        seconds = 60 * (options.minutes or (4 if name else 8))
+    data, device, name = None, torch.device(options.device), options.stage
+    try:
+        make_folder(options.out)
+        if options.data is not None:
+            folder = options.runs or Path("runs", "gpu", options.out.resolve().name)
+            make_folder(folder)
+            data = unpacked(options.data, folder)
+    except NsfaceError as error:
+        parser.error(str(error))
+    seconds = 60 * (options.minutes or (4 if name else 8))
+    try:
         if name is None:
             records = run_missing(STAGES, options.out, device, seconds, data)
         elif not any(check.possible(data) for check in STAGES[name].checks):
@@ -96,6 +112,9 @@ def main(arguments: list[str] | None = None) -> int:
             before = read(options.out / f"{name}.json")
             go_on = bool(unfinished(STAGES[name], before, data))
             records = [run_stage(name, STAGES[name], options.out, device, seconds, go_on, data)]
+    except Interrupted as interruption:
+        print(interruption, file=sys.stderr)
+        return 130
     for record in records:
         print(summary(record))
     statuses = {entry["status"] for record in records for entry in record["checks"].values()}

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from nsface.errors import DataError, shown
+from nsface.files import replacing
 
 ABOUT = "about.json"
 CIFAR, FACES = "cifar", "faces"
 PARTS = {
-    CIFAR: ("cifar-train.tar", "cifar-test.tar"),
-    FACES: ("faces.tar", "lfw.tar", "pairs.txt"),
+    CIFAR: ("cifar.tar",),
+    FACES: ("faces.tar", "lfw.tar", "pairs.txt", "exclude.txt"),
 }
 
 
@@ -40,7 +41,7 @@ class Data:
 
 
 def unpacked(file: Path, folder: Path) -> Data:
-    """The content of the data file `file`, in `folder`, which is there and empty.
+    """The content of the data file `file`, in `folder`, in place of what an earlier one had there.
 
     Raises:
         DataError: it cannot be read, or is no such file.
@@ -52,7 +53,7 @@ def unpacked(file: Path, folder: Path) -> Data:
                 content = archive.extractfile(member) if member.name in known else None
                 if content is None:
                     raise DataError(f"{shown(file)}: {shown(member.name)} does not belong into a data file")
-                with (folder / member.name).open("wb") as copy:
+                with replacing(folder / member.name) as temporary, temporary.open("wb") as copy:
                     shutil.copyfileobj(content, copy)
     except (OSError, EOFError, tarfile.TarError) as error:
         raise DataError(f"{shown(file)}: {error}") from error

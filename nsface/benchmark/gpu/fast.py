@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from nsface.benchmark.gpu.arms import stored
 from nsface.benchmark.gpu.frame import each
 from nsface.benchmark.gpu.place import Found, Place
 from nsface.recipe.schema import load_recipe
@@ -63,17 +62,18 @@ def real(place: Place, found: Found) -> None:
     """The small set of real faces, which is a 35th of CASIA, with the recipe's epochs and with more."""
     assert place.data is not None
     scale = place.scale.fast
-    faces, lfw = stored(place, "faces.tar"), stored(place, "lfw.tar")
+    excluded, lfw, pairs = (str(place.data.path(name)) for name in ("exclude.txt", "lfw.tar", "pairs.txt"))
     found["data"] = place.data.about
     trainings = {}
     for epochs in scale.epochs:
         every = max(1, epochs // 10)
         validations = [
             {"held_out": scale.held_out_real, "every": every},
-            {"images": str(lfw), "pairs": str(place.data.path("pairs.txt")), "every": every},
+            {"images": lfw, "pairs": pairs, "every": every},
         ]
-        trainings[f"{epochs} epochs"] = {**scale.changes, "validate": validations, "epochs": epochs}
-    _each_trained(place, found, faces, trainings)
+        own = {"exclude": excluded, "validate": validations, "epochs": epochs}
+        trainings[f"{epochs} epochs"] = {**scale.changes, **own}
+    _each_trained(place, found, place.data.path("faces.tar"), trainings)
 
 
 def _each_trained(

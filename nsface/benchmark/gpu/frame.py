@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +20,7 @@ from nsface.benchmark.gpu.data import Data
 from nsface.benchmark.gpu.place import SMALL, Found, Place, Scale
 from nsface.benchmark.grid import hardware
 from nsface.files import write_text
+from nsface.training.loop import Interrupted
 
 ENDED = ("passed", "failed")  # statuses of a check that is not done again to complete a stage
 LEAST_SECONDS = 5.0  # below which no further stage is begun
@@ -90,7 +92,7 @@ def described(error: BaseException) -> str:
 
 def faults(found: Found, at: str = "") -> list[str]:
     """Each error in `found`, with where it is."""
-    here = [f"{at}: {found['error']}"] if "error" in found else []
+    here = [f"{at}: {found['error']}"] if isinstance(found.get("error"), str) else []
     nested = [
         (f"{at}, {key}" if at else str(key), value) for key, value in found.items() if isinstance(value, dict)
     ]
@@ -142,12 +144,16 @@ def run_stage(
 ) -> Found:
     """Run the checks of `stage`, within `seconds` together; what is found so far is always in `out`.
 
-    With `go_on`, a record that is there is completed, if it is of the same device and versions.
+    With `go_on`, a record that is there is completed, if it is of the same device and versions. Otherwise it
+    stays, under another name.
     """
     path, environment = out / f"{name}.json", hardware("cuda" if device.type == "cuda" else "cpu")
     end = time.monotonic() + seconds
-    before = read(path) if go_on else None
-    former = before["checks"] if before is not None and same_place(before["environment"], environment) else {}
+    before, former = read(path), {}
+    if before is not None and go_on and same_place(before["environment"], environment):
+        former = before["checks"]
+    elif before is not None:
+        set_aside(path)
     record: Found = {"stage": name, "environment": environment, "minutes": seconds / 60, "passed": 0}
     record["checks"] = {
         check.name: former.get(check.name, {"status": "not run", "found": {}}) for check in stage.checks
@@ -161,7 +167,7 @@ def run_stage(
         entry |= {"status": "running", "box_seconds": share * (end - time.monotonic())}
         write(path, record)
         print(f"{name}: {check.name} …", file=sys.stderr, flush=True)
-        run_check(check, device, entry, data, lambda: write(path, record))
+        run_check(check, device, entry, out, data, lambda: write(path, record))
         record["passed"] = sum(entry["status"] == "passed" for entry in record["checks"].values())
         write(path, record)
     return record
@@ -171,10 +177,15 @@ def run_check(
     check: Check,
     device: torch.device,
     entry: Found,
-    data: Data | None = None,
-    save: Callable[[], object] = lambda: None,
+    out: Path,
+    data: Data | None,
+    save: Callable[[], object],
 ) -> None:
-    """Run `check` within its time, and put into `entry` how it ended."""
+    """Run `check` within its time, and put into `entry` how it ended.
+
+    Raises:
+        Interrupted: a signal came; the check is not at its end.
+    """
 
     def over(number: int, frame: FrameType | None) -> None:
         raise OutOfTime
@@ -183,7 +194,7 @@ def run_check(
     try:
         with tempfile.TemporaryDirectory() as folder:
             scale = SMALL if device.type == "cpu" else Scale()
-            place = Place(device, scale, Path(folder), data, entry["box_seconds"], save)
+            place = Place(device, scale, Path(folder), out, data, entry["box_seconds"], save)
             try:
                 signal.setitimer(signal.ITIMER_REAL, max(entry["box_seconds"], 0.001))
                 check.run(place, entry["found"])
@@ -192,6 +203,8 @@ def run_check(
         entry["status"] = "failed" if faults(entry["found"]) else "passed"
     except OutOfTime:
         entry |= {"status": "out of time", "error": f"not done within {entry['box_seconds']:.0f} s"}
+    except Interrupted:
+        raise
     except Exception as error:  # whatever it is, it belongs into the record
         entry |= {"status": "failed", "error": described(error)}
     finally:
@@ -202,6 +215,14 @@ def run_check(
 def same_place(one: Found, other: Found) -> bool:
     """Whether two environments are those of one machine with the same versions."""
     return {**one, "started": ""} == {**other, "started": ""}
+
+
+def set_aside(path: Path) -> None:
+    """Give a record that is not gone on with another name, `STAGE-1.json` or the next that is free."""
+    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
+    other = next(name for name in names if not name.exists())
+    path.rename(other)
+    print(f"{path}: not gone on with, kept as {other.name}", file=sys.stderr)
 
 
 def read(path: Path) -> Found | None:

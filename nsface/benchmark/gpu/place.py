@@ -47,23 +47,22 @@ class SpeedScale:
 
 
 @dataclass(frozen=True)
-class CifarScale:
-    """Trainings on CIFAR-10: width of the network, steps, images a step, seeds, and how many at once."""
+class TableScale:
+    """The trainings of a table of `nsface reproduce`.
 
-    channels: int = 64
-    steps: int = 10_000
-    batch: int = 128
-    seeds: int = 10
-    processes: int = 4
+    Attributes:
+        seeds: how many at most.
+        seeds_of_round: that are trained and tested before the next ones are begun.
+        processes: trainings at once: all of a round.
+        arms: None: those of the table.
+        changes: of the recipe.
+    """
 
-
-@dataclass(frozen=True)
-class FacesScale:
-    """Trainings on the small set of faces: changes of the recipe, seeds, and how many run at once."""
-
+    seeds: int
+    seeds_of_round: int
+    processes: int
+    arms: tuple[str, ...] | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
-    seeds: int = 10
-    processes: int = 6
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,12 @@ class FastScale:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
+_CIFAR_ARMS = (
+    "softmax", "noisy-0.1", "noisy-0.5", "noisy-0.05", "noisy-1", "free", "disturb-label",
+    "gradient-decay-0.1",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Scale:
     """How much is done.
@@ -109,8 +114,8 @@ class Scale:
     batch: int = 64
     classes: tuple[int, int, int] = (1_000_000, 512, 512)
     speed: SpeedScale = SpeedScale()
-    cifar: CifarScale = CifarScale()
-    faces_table: FacesScale = FacesScale()
+    cifar: TableScale = TableScale(5, 1, 8, _CIFAR_ARMS)
+    faces_table: TableScale = TableScale(10, 2, 10)
     fast: FastScale = FastScale()
 
 
@@ -122,6 +127,7 @@ _SMALL_RECIPE = {
     "input.width": 16,
 }
 _SMALL_TRAINING = {"network.channels": 2, "network.embedding_size": 8, "batch_size": 8}
+_TWO_ARMS = ("softmax", "noisy-1")
 _TWO_EPOCHS = {"schedule.warmup": 0, "epochs": 2, "optimizer.learning_rate": 0.01}
 SMALL = Scale(
     networks=("light-resnet", "sphereface-4", "ir-18"),
@@ -133,8 +139,8 @@ SMALL = Scale(
     batch=8,
     classes=(1000, 16, 8),
     speed=SpeedScale(20, 64, (8, 4), 0.05, 4, 4, (50, 1000), _SMALL_RECIPE),
-    cifar=CifarScale(channels=2, steps=4, batch=4, seeds=2, processes=1),
-    faces_table=FacesScale({**_SMALL_TRAINING, "epochs": 2}, seeds=1, processes=1),
+    cifar=TableScale(1, 1, 1, _TWO_ARMS, {**_SMALL_TRAINING, "iterations": 4}),
+    faces_table=TableScale(1, 1, 1, _TWO_ARMS, {**_SMALL_TRAINING, "epochs": 1}),
     fast=FastScale(8, 4, 8, 0.1, 4, 4, (2,), {**_SMALL_TRAINING, **_TWO_EPOCHS}),
 )
 
@@ -147,6 +153,7 @@ class Place:
         device: that it checks.
         scale: how much it does.
         folder: for its files; it is removed afterwards.
+        out: the folder of the records.
         data: the real images, if there are any.
         seconds: that it has.
         save: writes what it has found so far.
@@ -155,6 +162,7 @@ class Place:
     device: torch.device
     scale: Scale
     folder: Path
+    out: Path
     data: Data | None = None
     seconds: float = 60.0
     save: Callable[[], object] = lambda: None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from nsface.benchmark.gpu.arithmetic import classifier, heads, networks
-from nsface.benchmark.gpu.cifar import cifar10, cifar10_plus
 from nsface.benchmark.gpu.classifiers import million, sizes
 from nsface.benchmark.gpu.compiled import compiled_resumed, compiled_waits, equal
 from nsface.benchmark.gpu.data import CIFAR, FACES
-from nsface.benchmark.gpu.faces import lfw
 from nsface.benchmark.gpu.fast import real, rendered
 from nsface.benchmark.gpu.frame import Check, Stage
 from nsface.benchmark.gpu.runs import extraction, resumed, trainings, waits
 from nsface.benchmark.gpu.speed import fastest, grid, losses, peer
+from nsface.benchmark.gpu.tables import cifar, lfw
 
 # A further stage is an entry here; its checks are functions of a place and of what they fill.
 STAGES = {
@@ -34,8 +33,8 @@ STAGES = {
         (Check(fastest, 0.35), Check(peer, 0.25), Check(losses, 0.3), Check(grid, 0.1)), share=3, least=300
     ),
     "classifier": Stage((Check(million, 0.2), Check(sizes, 0.8)), share=1, least=60),
-    "cifar": Stage((Check(cifar10_plus, 0.5, CIFAR), Check(cifar10, 0.5, CIFAR)), share=4, least=120),
-    "faces": Stage((Check(lfw, 1, FACES),), share=3, least=120),
+    "cifar": Stage((Check(cifar, 1, CIFAR),), share=4, least=450),
+    "faces": Stage((Check(lfw, 1, FACES),), share=3, least=240),
     "casia-fast": Stage((Check(real, 0.3, FACES), Check(rendered, 0.7)), share=3, least=120),
     "extract": Stage((Check(extraction, 1),), share=0.5, least=20),
 }

@@ -46,17 +46,20 @@ class Progress:
         Args:
             longest: of many trainings that go on only those are named that fit into so many characters.
         """
-        done = [job.done for job in self._todo]
+        done = {job.title: job.done for job in self._todo}
         going_on = [job for job in self._todo if not job.ended]
         line = f"{len(self._jobs) - len(going_on)} of {len(self._jobs)} trainings done"
-        now, spent = sum(done), time.monotonic() - self._began
+        now, spent = sum(done.values()), time.monotonic() - self._began
         left = sum(job.length for job in self._todo) - now
         if left > 0 and now > self._before:
             line += f", {duration(left * spent / (now - self._before))} left"
         in_work = going_on[: self._processes]
         parts = [
-            ("training", [job for job in in_work if job.done < job.length]),
-            ("after the last step, testing and saving", [job for job in in_work if job.done >= job.length]),
+            ("training", [job for job in in_work if done[job.title] < job.length]),
+            (
+                "after the last step, testing and saving",
+                [job for job in in_work if done[job.title] >= job.length],
+            ),
         ]
         for what, several in parts:
             if several:

@@ -76,7 +76,8 @@ def test_the_line_of_many_trainings_is_short(tmp_path: Path, given: Given) -> No
     jobs = jobs_of("cifar10", {}, arms, [0, 1, 2, 5], tmp_path, given)
     line = Progress(jobs, 24, None).text()
     assert line == (
-        "0 of 24 trainings done; training 24: softmax seeds 0-2,5, noisy-0.1 seeds 0-2,5 and 4 other arms"
+        "0 of 24 trainings done; training 24: softmax seeds 0-2,5, noisy-0.1 seeds 0-2,5, noisy-0.5 "
+        "seeds 0-2,5 and 3 other arms"
     )
     assert len(line) <= progress.LONGEST
 

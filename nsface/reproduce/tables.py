@@ -61,16 +61,14 @@ def _narrow(channels: int, size: int, steps: int, **changes: Any) -> dict[str, A
     return {"network.channels": channels, "network.embedding_size": size, "iterations": steps, **changes}
 
 
+_QUICK = Scale(_narrow(8, 64, 1000, log_every=50, test_every=0.5), 3, ("softmax", "noisy-0.1", "noisy-0.5"))
+
 TABLES: dict[str, Table] = {
     "mnist": Table(
         "MNIST",
         "mnist",
         {
-            "quick": Scale(
-                _narrow(8, 64, 1000, log_every=50, test_every=0.5),
-                3,
-                ("softmax", "noisy-0.1", "noisy-0.5"),
-            ),
+            "quick": _QUICK,
             "reduced": Scale(
                 _narrow(16, 128, 4000),
                 5,
@@ -93,11 +91,7 @@ TABLES: dict[str, Table] = {
         "CIFAR-10",
         "cifar10",
         {
-            "quick": Scale(
-                _narrow(8, 64, 1000, log_every=50, test_every=0.5),
-                3,
-                ("softmax", "noisy-0.1", "noisy-0.5"),
-            ),
+            "quick": _QUICK,
             "reduced": Scale(
                 _narrow(16, 128, 6000),
                 3,
@@ -120,11 +114,7 @@ TABLES: dict[str, Table] = {
         "CIFAR-10+",
         "cifar10-plus",
         {
-            "quick": Scale(
-                _narrow(8, 64, 1000, log_every=50, test_every=0.5),
-                3,
-                ("softmax", "noisy-0.1", "noisy-0.5"),
-            ),
+            "quick": _QUICK,
             "reduced": Scale(
                 _narrow(16, 128, 6000),
                 3,
@@ -147,11 +137,7 @@ TABLES: dict[str, Table] = {
         "CIFAR-100",
         "cifar100",
         {
-            "quick": Scale(
-                _narrow(8, 64, 1000, log_every=50, test_every=0.5),
-                3,
-                ("softmax", "noisy-0.1", "noisy-0.5"),
-            ),
+            "quick": _QUICK,
             "reduced": Scale(
                 _narrow(24, 128, 6000),
                 3,

@@ -129,7 +129,7 @@ def read_listed(folder: Path, name: str, note: Callable[[str], object]) -> Liste
 
 def steps_done(log: Sequence[dict[str, Any]], environment: dict[str, Any]) -> int:
     """The steps that a run has done: a run that was stopped has saved more than it had logged."""
-    return max(int(log[-1]["step"]) if log else 0, environment.get("step", 0))
+    return max(int(log[-1]["step"]) if log else 0, int(environment.get("step", 0)))
 
 
 def _validated(line: dict[str, Any]) -> Validated:

@@ -121,8 +121,11 @@ def _named(jobs: Sequence[Job], most: int) -> str:
         seeds.setdefault(job.arm, []).append(job.recipe.seed)
     names = [f"{arm} {'seed' if len(own) == 1 else 'seeds'} {_ranges(own)}" for arm, own in seeds.items()]
     line, shown = f"{len(jobs)}: {names[0]}", 1
-    while shown < len(names) and len(line) + len(names[shown]) + len(", and 10 other arms") < most:
-        line += f", {names[shown]}"
+    for name in names[1:]:
+        rest = " and 10 other arms" if shown < len(names) - 1 else ""
+        if len(f"{line}, {name}{rest}") > most:
+            break
+        line += f", {name}"
         shown += 1
     left = len(names) - shown
     return f"{line} and {counted(left, 'other arm')}" if left else line

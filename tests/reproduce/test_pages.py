@@ -75,6 +75,14 @@ def test_doubts_are_computed_too() -> None:
     assert not any("size, not that" in doubt for doubt in doubts(replace(found(), scale_name="full")))
 
 
+def test_another_network_is_no_stand_in() -> None:
+    other = {"name": "nin", "embedding_size": 192}
+    said = " ".join(doubts(made([outcome("softmax", 0, 0.1)], network=other)))
+    assert "The network is nin, not that of the table" in said
+    assert "stand-in" not in said
+    assert "stand-in" in " ".join(doubts(found()))
+
+
 def test_the_table_has_ours_beside_the_published_errors() -> None:
     head, *rows = content.plain_rows(found())
     row = dict(zip(head, rows[1], strict=True))

@@ -180,18 +180,19 @@ def test_logits_that_are_not_finite_end_the_training(data: Path, tmp_path: Path)
 
 
 def test_embeddings_subtract_the_mean_image_of_the_training(data: Path, tmp_path: Path) -> None:
-    network = {"name": "nin", "embedding_size": 8, "channels": 6}
-    file = train(recipe(data, network={**network, "mean_image": True}, epochs=1), tmp_path / "run")
-    own, description = read_model(file)
+    network: dict[str, Any] = {"name": "nin", "embedding_size": 8, "channels": 6}
+    model = train(recipe(data, network={**network, "mean_image": True}, epochs=1), tmp_path / "run")
+    own, description = read_model(model)
     weights = own.state_dict()
-    pixels = np.stack([cv2.imread(str(image))[..., ::-1] for image in sorted(data.glob("train/*/*.png"))])
+    files = sorted(data.glob("train/*/*.png"))
+    pixels = np.stack([np.asarray(cv2.imread(str(file)), np.uint8)[..., ::-1] for file in files])
     mean = weights.pop("mean.image")
     expected = description.input.normalise(torch.from_numpy(pixels.mean(axis=0)).permute(2, 0, 1)[None])[0]
     torch.testing.assert_close(mean, expected.float(), atol=1e-5, rtol=0)
     plain = build(**network, height=16, width=16).eval()
     plain.load_state_dict(weights)
     images = description.input.normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float())
-    found = load_model(file, device="cpu", precision="fp32").embed(pixels, flip="none")
+    found = load_model(model, device="cpu", precision="fp32").embed(pixels, flip="none")
     np.testing.assert_allclose(found, plain(images - mean).detach().numpy(), rtol=1e-4, atol=1e-5)
 
 

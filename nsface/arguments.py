@@ -19,20 +19,24 @@ class ArgumentError(NsfaceError, ValueError):
 
 
 def check_arguments(
-    name: str, factory: Callable[..., Any], given: Mapping[str, Any], settled: Collection[str] = ()
+    name: str,
+    factory: Callable[..., Any],
+    given: Mapping[str, Any],
+    settled: Collection[str] = (),
+    common: Mapping[str, type] | None = None,
 ) -> None:
     """Refuse arguments in `given` that `factory`, called `name`, does not have, and values of a wrong type.
 
     A user's arguments are the keyword-only ones of `factory`, without those in `settled` and without those
     that a `functools.partial` has settled. A class says in `former_arguments` what has taken the place of one
-    that it once had.
+    that it once had. The `common` ones, with their types, are taken besides by whoever calls `factory`.
 
     Raises:
         ArgumentError: the first wrong argument, and what could stand there.
     """
     target = factory.func if isinstance(factory, partial) else factory
-    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    own = own_arguments(factory, settled)
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target) | dict(common or {})
+    own = [*own_arguments(factory, settled), *(common or {})]
     for key, value in given.items():
         if key in (former := getattr(target, "former_arguments", {})):
             raise ArgumentError(f"{key}: {former[key]}")

@@ -4,6 +4,7 @@ A recipe names a network by its key in `NETWORKS`. Every network maps images (B,
 (B, D), is given height, width and D when it is built, and draws its weights from torch's global generator, so
 that a seed reproduces them. It ends where the classifier of its paper begins, because that is the head's.
 `activation` names the activation after its convolutions (`activations.py`); networks of maxima have none.
+`mean_image` is an argument of every network, which `build` sees to.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nsface.networks.iresnet import IResNet
 from nsface.networks.light_resnet import LightResNet
 from nsface.networks.lightened_cnn import LightenedCNN
 from nsface.networks.maxout import Maxout
+from nsface.networks.mean_image import subtract_mean_image
 from nsface.networks.nin import NIN
 from nsface.networks.resnet_cifar import ResNetCifar
 from nsface.networks.sphereface import SphereFace
@@ -61,6 +63,10 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+# arguments that every network takes, and their defaults
+COMMON_ARGUMENTS = {"mean_image": False}
+
+
 def build(name: str, *, height: int, width: int, embedding_size: int = 512, **arguments: object) -> nn.Module:
     """The network called `name` in `NETWORKS`, with fresh weights.
 
@@ -68,7 +74,8 @@ def build(name: str, *, height: int, width: int, embedding_size: int = 512, **ar
         name: a key of `NETWORKS`.
         height, width: size of the images in pixels.
         embedding_size: D, at least 1.
-        arguments: further arguments of this network, such as `activation`, or `dropout` of iResNet.
+        arguments: further arguments of this network, such as `activation`, or `dropout` of iResNet; and
+            `mean_image`, whether it subtracts the mean of the training images, pixel by pixel.
 
     Raises:
         ModelError: no such network or activation, or sizes that do not fit.
@@ -76,7 +83,12 @@ def build(name: str, *, height: int, width: int, embedding_size: int = 512, **ar
     """
     if name not in NETWORKS:
         raise ModelError(unknown_name("network", name, NETWORKS))
-    check_arguments(name, NETWORKS[name], arguments, settled=("height", "width", "embedding_size"))
+    common = {key: type(value) for key, value in COMMON_ARGUMENTS.items()}
+    check_arguments(name, NETWORKS[name], arguments, ("height", "width", "embedding_size"), common)
     if embedding_size < 1:
         raise ModelError(f"embedding_size is {embedding_size}; give at least 1")
-    return NETWORKS[name](height=height, width=width, embedding_size=embedding_size, **arguments)
+    mean_image = arguments.pop("mean_image", False)
+    network = NETWORKS[name](height=height, width=width, embedding_size=embedding_size, **arguments)
+    if mean_image:
+        subtract_mean_image(network, height, width)
+    return network

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from nsface.networks.activations import ActivationChoice, make_activation
 from nsface.networks.embedding import EmbeddingLayer
 from nsface.networks.initialisation import he_
-from nsface.networks.mean_image import MeanImage
 from nsface.networks.sizes import check_channels, pooled_map
 from nsface.networks.vgg_face import stage
 
@@ -34,7 +33,6 @@ class VGGCifar(nn.Module):
         channels: of the first stage, 1 to 4096; the others have 2 and 4 times as many. 64 is the usual width,
             96 that of the CIFAR-100 networks.
         activation: the activation in place of ReLU.
-        mean_image: whether the mean of the training images is subtracted, pixel by pixel.
 
     Raises:
         ModelError: no such activation, images too small, or `channels` out of its range.
@@ -52,12 +50,10 @@ class VGGCifar(nn.Module):
         embedding_size: int = 512,
         channels: int = 64,
         activation: ActivationChoice = "relu",
-        mean_image: bool = False,
     ) -> None:
         super().__init__()
         check_channels(channels)
         rows, columns = pooled_map(height, width, len(self.convolutions))
-        self.mean = MeanImage(height, width) if mean_image else nn.Identity()
         widths = [self.inputs, *(channels * 2**number for number in range(len(self.convolutions)))]
         self.stages = nn.Sequential(
             *(
@@ -71,6 +67,6 @@ class VGGCifar(nn.Module):
         he_(self.fc)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.stages(self.mean(images)[:, : self.inputs])
+        maps: Tensor = self.stages(images[:, : self.inputs])
         embeddings: Tensor = self.activation(self.bn(self.fc(torch.flatten(maps, 1))))
         return embeddings

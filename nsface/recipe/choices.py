@@ -14,6 +14,7 @@ from nsface.heads import HEADS
 from nsface.model import build_network, check_whole_numbers, plan_network
 from nsface.networks import NETWORKS
 from nsface.preprocessing import Preprocessing
+from nsface.recipe.own_size import own_size
 from nsface.weightless import weightless
 
 LARGEST_NUMBER = 1_000_000  # the largest whole number that an argument may be
@@ -46,9 +47,17 @@ class Named(Section):
 
 
 class NetworkChoice(Named):
-    """A network, and the length of its embeddings."""
+    """A network, and the length of its embeddings: where it is not stated, the network's own, or 512."""
 
     embedding_size: int = Field(default=512, ge=1, le=1 << 20)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_its_own_size(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "embedding_size" in content:
+            return content
+        size = own_size(content.get("name"), content.get("channels"))
+        return content if size is None else content | {"embedding_size": size}
 
     @field_validator("name")
     @classmethod

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from nsface.arguments import known_names
 from nsface.errors import RecipeError, shown
 
+_COMMAND_LINE = "given on the command line"
 BASE = "base"  # the key by which a file names the recipe that it is based on
 
 
@@ -48,8 +49,10 @@ def problem(
     key = _as_written([str(part) for part in details["loc"]], {*places, *given, *above})
     parts = key.split(".")
     message = details["msg"].removeprefix("Value error, ")
-    if not key:  # what concerns several keys names the one to look at first
-        return f"{_place(_first(message), path, places, given)}: {message}"
+    if not key:
+        if _first(message).split(".")[0] not in model.model_fields:  # the fault is that of the whole
+            return f"{path}: {message}"
+        return f"{_place_of_several(message, path, places, given)}: {message}"
     place = _place(key, path, places, given)
     if details["type"] == "value_error":  # what concerns a key inside begins with its name
         return f"{_place(f'{key}.{_first(message)}', path, places, given)}: {key}: {message}"
@@ -80,6 +83,19 @@ def brief(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def _place_of_several(message: str, path: str, places: Mapping[str, str], given: Mapping[str, Any]) -> str:
+    """Where what concerns several keys is to be mended.
+
+    That is at the key with which the message begins, or, where a base or nobody gives this one, at another
+    that it names and that the user gives.
+    """
+    first, *others = [word.strip(":;,.()") for word in message.split()]
+    place = _place(first, path, places, given)
+    named = [_place(word, path, places, given) for word in others if word in places or word in given]
+    own = [one for one in (place, *named) if one == _COMMAND_LINE or one.startswith(f"{path}:")]
+    return own[0] if own else place
+
+
 def _first(message: str) -> str:
     return message.split()[0].rstrip(":")
 
@@ -89,7 +105,7 @@ def _place(key: str, path: str, places: Mapping[str, str], given: Mapping[str, A
     parts = key.split(".")
     outwards = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
     if any(name in given for name in outwards) or any(name.startswith(f"{key}.") for name in given):
-        return "given on the command line"
+        return _COMMAND_LINE
     return next((places[name] for name in outwards if name in places), path)
 
 

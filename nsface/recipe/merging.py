@@ -8,13 +8,14 @@ from typing import Any
 from nsface.errors import RecipeError, shown
 from nsface.recipe.faults import brief
 from nsface.recipe.length import LENGTHS
+from nsface.recipe.own_size import own_size
 
 Content = dict[str, Any]
 Keys = tuple[str, ...]  # from the recipe inwards
 # The key by which a section names what it is about, where that is not `name`, and the keys that stay when
 # it names something else.
 _NAMING: dict[Keys, str] = {("init",): "model", ("schedule",): "kind"}
-_STAYING: dict[Keys, Keys] = {("network",): ("embedding_size",), ("schedule",): ("warmup",)}
+_STAYING: dict[Keys, Keys] = {("network",): ("embedding_size", "mean_image"), ("schedule",): ("warmup",)}
 # Sections that are a list, or one item of it.
 _WHOLE: tuple[Keys, ...] = (("validate",),)
 # The sections in which `epochs` and `iterations` exclude each other.
@@ -27,10 +28,13 @@ def put(section: Content, parents: Keys, key: str, value: Any) -> None:
     """Put `value` in place of what stands under `key` in the `section` that lies under the keys `parents`.
 
     Another name drops the other keys of its section, which are arguments of what stood there, and a length
-    in one unit drops the length in the other.
+    in one unit drops the length in the other. The length of embeddings stays, but for a network that has one
+    of its own.
     """
     if key == _naming(parents) and key in section and section[key] != value:
         kept = {other: section[other] for other in _STAYING.get(parents, ()) if other in section}
+        if parents == ("network",) and own_size(value) is not None:
+            kept.pop("embedding_size", None)
         section.clear()
         section.update(kept)
     if key in LENGTHS and parents in _WITH_LENGTH and value is not None:

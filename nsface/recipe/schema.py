@@ -216,10 +216,10 @@ def load_recipe(
     Args:
         path: of a file, or the name of a recipe that comes with nsface.
         overrides: values by dotted key (`head.alpha2`), put in place of the file's. Another `head.name` or
-            `network.name` drops the arguments given in the file, which belong to the name that stood there;
-            `epochs` takes the place of `iterations`, and the reverse; a sampler that of `batch_size`; and
-            another `schedule.kind` that of the times and factors of the kind that stood there.
-            Times of the schedule that such a length leaves no room are scaled with it.
+            `network.name` drops the arguments given in the file, which belong to the name that stood there
+            (see `nsface.recipe.merging.put`); `epochs` takes the place of `iterations`, and the reverse; a
+            sampler that of `batch_size`; and another `schedule.kind` that of the times and factors of the
+            kind that stood there. Times of the schedule that such a length leaves no room are scaled with it.
         note: called with a line about what was scaled.
         former: the recipe in the folder of the run to resume, if there is one: it says what is needed of a
             model file that `init` names and that is no longer there.

@@ -52,7 +52,7 @@ class Listed:
         run: with the newest lines of its log alone; its results include the last of each validation, and
             the tests of a classification.
         state: `finished`, `running` (a process holds the folder), `diverged` or `interrupted`.
-        step: steps done, as logged.
+        step: steps done: those of the newest line of the log, or of a checkpoint after it.
         total: steps of the whole run; None where no line of the log says yet how many an epoch has.
     """
 
@@ -63,9 +63,10 @@ class Listed:
 
     @property
     def steps(self) -> str:
-        """`672`, `340 of 672`, or `0 of 12 epochs` where nothing was logged yet."""
+        """`672`, `340 of 672`, or `0 of 12 epochs` or `7, of 12 epochs` where nothing was logged yet."""
         if self.total is None:
-            return f"{self.step} of {shown(self.run.recipe.get('epochs'))} epochs"
+            comma = "," if self.step else ""
+            return f"{self.step}{comma} of {shown(self.run.recipe.get('epochs'))} epochs"
         return str(self.step) if self.step == self.total else f"{self.step} of {self.total}"
 
     def last(self, key: str) -> float | None:
@@ -114,8 +115,8 @@ def read_listed(folder: Path, name: str, note: Callable[[str], object]) -> Liste
     except DataError as error:
         note(str(error))
     run = Run(folder, name, recipe, text, environment, log, results)
-    step = int(log[-1]["step"]) if log else 0
-    total = _total(run, step)
+    logged = int(log[-1]["step"]) if log else 0
+    step, total = steps_done(log, environment), _total(run, logged)
     if in_use:
         state = RUNNING
     elif "diverged" in environment:
@@ -124,6 +125,11 @@ def read_listed(folder: Path, name: str, note: Callable[[str], object]) -> Liste
         done = place.has_model() and (total is None or step >= total)
         state = FINISHED if done else INTERRUPTED
     return Listed(run, state, step, total)
+
+
+def steps_done(log: Sequence[dict[str, Any]], environment: dict[str, Any]) -> int:
+    """The steps that a run has done: a run that was stopped has saved more than it had logged."""
+    return max(int(log[-1]["step"]) if log else 0, int(environment.get("step", 0)))
 
 
 def _validated(line: dict[str, Any]) -> Validated:

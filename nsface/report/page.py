@@ -31,6 +31,7 @@ from nsface.report.checks import find_checks
 from nsface.report.classification import is_classification
 from nsface.report.comparisons import find_pairs
 from nsface.report.inspections import Inspection, facts
+from nsface.report.listed import steps_done
 from nsface.report.provenance import find_provenance
 from nsface.report.runs import Run
 from nsface.report.scores import find_scores
@@ -176,7 +177,7 @@ def training_row(run: Run) -> dict[str, Any]:
     return {
         "images": run.environment.get("images"),
         "identities": run.environment.get("identities"),
-        "steps": last.get("step"),
+        "steps": steps_done(run.log, run.environment) or None,
         "loss": last.get("loss"),
         "accuracy": last.get("accuracy"),
         "probability": last.get("probability"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,6 +13,7 @@ from nsface.report.classification import ClassificationTest
 from nsface.report.comparisons import FEWEST_SEEDS
 from nsface.report.listed import DIVERGED, FINISHED, Listed, Validated, differing_keys, differs, read_listed
 from nsface.report.run_fields import fields, sorted_by
+from nsface.report.runs import paths_from_shared
 from nsface.report.scores import Column, score_columns
 from nsface.report.seed_tests import OverSeeds, SeedTest, find_baseline, tests_against
 from nsface.report.systems import System, find_systems, value_of
@@ -225,7 +225,7 @@ def read_run_table(
     """
     runs: list[Listed] = []
     unreadable = {}
-    for folder, name in zip(folders, _names(folders), strict=True):
+    for folder, name in zip(folders, paths_from_shared(folders), strict=True):
         try:
             runs.append(read_listed(folder, name, note))
         except DataError as error:
@@ -237,10 +237,3 @@ def read_run_table(
     tested = [column for column in scores if column.figure not in CHOSEN_BY_TEST]
     tests = tests_against(baseline, groups, tested) if baseline else []
     return RunTable(sorted_by(sort, runs, scores), unreadable, groups, scores, baseline, tests)
-
-
-def _names(folders: Sequence[Path]) -> list[str]:
-    """`runs/a` and `runs/b/c` for any two folders `…/runs/a` and `…/runs/b/c`."""
-    paths = [os.path.abspath(folder) for folder in folders]
-    above = os.path.dirname(os.path.commonpath(paths)) if paths else ""
-    return [shown(os.path.relpath(path, above)) for path in paths]

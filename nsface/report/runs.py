@@ -8,6 +8,8 @@ those results too (`nsface.results.curves`), so neither embeddings nor images ar
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from nsface.run_folder import OverlapEntry, RunFolder
 from nsface.untrusted import parse_json
 
 Line = dict[str, float]
+_ONLY_A_SEED = re.compile(r"(?:seed|s)?[-_. ]*\d+")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Run:
     """A run folder.
 
     Attributes:
-        name: what to call it: the folder's name, or its path where two have the same name.
+        name: what to call it: the folder's name, or, where two have the same name or it is only a seed, its
+            path as `paths_from_shared` gives it.
         recipe: as resolved.
         text: the recipe as it stands in the folder.
         environment: versions, device, number of images.
@@ -70,9 +74,16 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
             raise DataError(f"{shown(folders[number])}: given twice; give each run once")
     names = [folder.name for folder in resolved]
     return [
-        _read(folder, shown(name if names.count(name) == 1 else folder))
-        for folder, name in zip(folders, names, strict=True)
+        _read(folder, path if names.count(name) > 1 or _ONLY_A_SEED.fullmatch(name) else shown(name))
+        for folder, name, path in zip(folders, names, paths_from_shared(resolved), strict=True)
     ]
+
+
+def paths_from_shared(folders: Sequence[Path]) -> list[str]:
+    """`runs/a` and `runs/b/c` for any two folders `…/runs/a` and `…/runs/b/c`."""
+    paths = [os.path.abspath(folder) for folder in folders]
+    above = os.path.dirname(os.path.commonpath(paths)) if paths else ""
+    return [shown(os.path.relpath(path, above)) for path in paths]
 
 
 def _resolved(folder: Path) -> Path:

@@ -136,6 +136,20 @@ def plain_rows(found: Reproduction) -> list[list[str]]:
     return made
 
 
+def terminal_rows(found: Reproduction) -> list[list[str]]:
+    """What fits a line of a terminal of 80 columns; an arm is called as `--arms` and its folders call it."""
+    made = [["", "error", "paper", "diff.", "95 % interval", "p", "seeds"]]
+    for arm, row in zip(found.arms, rows(found), strict=True):
+        cells = dict(zip(TITLES, row.cells, strict=True))
+        error, difference = cells["error, last step"], cells["difference"]
+        values = [cells[title].value for title in ("published", "difference")]
+        last = [cells[title].value for title in ("p by Holm", "seeds")]
+        made.append(
+            [arm, f"{error.value} {error.spread}".strip(), *values, difference.interval or DASH, *last]
+        )
+    return made
+
+
 def by_seed(found: Reproduction) -> list[list[str]]:
     """The error of each training after its last step, in per cent; an arm a row, a seed a column."""
     seeds = sorted({outcome.seed for outcome in found.outcomes})
@@ -205,9 +219,14 @@ def text(found: Reproduction, width: int) -> str:
     lines = [
         title_of(found),
         *(wrapped(sentence, width, 0) for sentence in found.about),
-        f"{done}; per cent on {images:,} test images, mean ± standard deviation over seeds",
+        wrapped(
+            f"{done}; errors in per cent of {images:,} test images after the last step, mean ± standard "
+            f"deviation over seeds; differences in points, {against(found)}; p by Holm; more in results.md",
+            width,
+            0,
+        ),
         "",
-        columns(plain_rows(found), "", width),
+        columns(terminal_rows(found), "", width),
         "",
         *(wrapped(sentence, width, 0) for sentence in lead(found)),
         *(wrapped(f"- {sentence}", width, 2) for sentence in claims(found)),

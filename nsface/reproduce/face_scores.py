@@ -134,6 +134,8 @@ class _Work:
         def measure(system: System) -> Measurement:
             if system.name not in measured:
                 embeddings = self._embeddings(system, planned)
+                if not measured:
+                    self._note(f"{planned.title}, seed {system.seed}: scoring")
                 measured[system.name] = planned.protocol.measure(embeddings, planned.lists)
                 self._say_once([*planned.protocol.notes(planned.lists), *measured[system.name].notes])
             return measured[system.name]

@@ -9,7 +9,7 @@ import numpy as np
 from nsface.errors import counted
 from nsface.reproduce.face_outcomes import FaceReproduction
 from nsface.reproduce.face_table import PAIRING
-from nsface.reproduce.face_tests import Tested
+from nsface.reproduce.face_tests import Row, Tested
 from nsface.results.text import columns, p_value, wrapped
 
 
@@ -49,18 +49,28 @@ def difference_cells(tests: Sequence[Tested]) -> list[list[str]]:
     return cells
 
 
+def _terminal_cells(found: FaceReproduction, row: Row, tests: Mapping[str, Tested]) -> list[list[str]]:
+    """A row a system below its titles: one figure, and its test by system."""
+    cells = [["", "score", "diff.", "95 % interval", "p, Holm"]]
+    for system in found.systems:
+        tested = difference_cells([tests[system]])[1] if system in tests else ["–"] * 8
+        cells.append([system, mean_and_std(found.by_seed(system, row)), tested[3], tested[4], tested[6]])
+    return cells
+
+
 def text(found: FaceReproduction, width: int) -> str:
-    """The table for a terminal, in lines of at most `width` characters where words allow it."""
+    """What papers compare, for a terminal, in lines of at most `width` characters where words allow it."""
     done = f"{len(found.trainings)} of {counted(found.expected, 'training')}"
+    what = "scores in per cent, mean ± std over seeds; differences in points, less Softmax, paired by seed"
     lines = [
         wrapped(f"Faces, {found.scale_name}, recipe {found.recipe_name}: {found.scale.about}", width),
-        f"{done}; per cent, mean ± std over seeds",
-        columns(score_cells(found), width=width),
+        wrapped(f"{done}; {what}; other scores and tests are in results.md", width),
     ]
-    tests = [test for test in found.tests() if test.row.title == "LFW View 2"] or found.tests()
-    if tests:
-        lines.append("less Softmax, paired by seed, in points (the other tests are in results.md)")
-        lines.append(columns(difference_cells(tests), width=width))
+    tests = found.tests()
+    for row in [row for row in found.rows() if row.tested] or found.rows():
+        own = {test.system: test for test in tests if test.row == row}
+        lines += ["", row.label, columns(_terminal_cells(found, row, own), width=width)]
+    lines.append("")
     lines += [wrapped(f"  not run: {one.title}: {one.reason}", width) for one in found.not_run]
     lines += [wrapped(f"  {sentence}", width) for sentence in (PAIRING, *found.doubts)]
     return "\n".join(lines)

@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 
 from nsface.files import check_folder, write_text
-from nsface.recipe.length import LENGTHS
 from nsface.report.runs import read_runs
 from nsface.report.saturation import measures, points
 from nsface.reproduce.arms import BASELINE
@@ -92,9 +91,7 @@ def reproduce_faces(
     chosen, folder = SCALES[scale], Path(out)
     name = recipe or RECIPES[scale]
     all_seeds = list(range(chosen.seeds) if seeds is None else seeds)
-    own_length = any(given.get(unit) is not None for unit in LENGTHS)
-    changes = {key: value for key, value in chosen.changes.items() if not (own_length and key in LENGTHS)}
-    jobs = jobs_of(name, changes, arms or chosen.arms, all_seeds, folder, given, FACE_ARMS)
+    jobs = jobs_of(name, chosen.changes, arms or chosen.arms, all_seeds, folder, given, FACE_ARMS)
     say: Callable[[str], object] = note or (lambda line: None)
     sets = open_sets(lfw, frames, lists, single_lists or {})
     sets.check_sizes(jobs[0].recipe.input)

@@ -11,6 +11,7 @@ from nsface.report.comparisons import FEWEST_SEEDS
 from nsface.report.tables import p_value
 from nsface.reproduce.arms import ARMS
 from nsface.reproduce.outcomes import Against, Reproduction, interval_text, points
+from nsface.reproduce.tables import STAND_IN
 
 
 def lead(found: Reproduction) -> list[str]:
@@ -56,7 +57,10 @@ def doubts(found: Reproduction) -> list[str]:
             f"This is the {found.scale_name} size, not that of the paper: whether the differences are the "
             "same at full size, it cannot tell."
         )
-    made += found.table.doubts
+    own, of_table = (recipe["network"]["name"] for recipe in (found.recipe, found.full))
+    if own != of_table:
+        made.append(f"The network is {own}, not that of the table: the published errors are of another one.")
+    made += [doubt for doubt in found.table.doubts if own == of_table or doubt != STAND_IN]
     halves = [
         (test.found.interval[1] - test.found.interval[0]) / 2
         for test in found.tests.values()

@@ -21,6 +21,8 @@ import torch
 from nsface.device import pick_device
 from nsface.errors import NsfaceError, RecipeError, listing, shown
 from nsface.pool import at_once
+from nsface.recipe.length import LENGTHS
+from nsface.recipe.own_size import own_size
 from nsface.recipe.schema import Recipe, load_recipe
 from nsface.reproduce.arms import ARMS, Arm
 from nsface.reproduce.progress import Note, Progress
@@ -115,6 +117,10 @@ def jobs_of(
     decided = {key for arm in arms for key in known[arm].changes} | {"seed"}
     if taken := sorted(key for key in given if _is_decided(key, decided)):
         raise RecipeError(f"--set {taken[0]}: the arms and seeds decide that; leave it out")
+    if any(given.get(unit) is not None for unit in LENGTHS):
+        changes = {key: value for key, value in changes.items() if key not in LENGTHS}
+    if own_size(given.get("network.name")) is not None:  # which narrow channels make narrower
+        changes = {key: value for key, value in changes.items() if key != "network.embedding_size"}
     made = []
     for seed in seeds:
         for arm in arms:

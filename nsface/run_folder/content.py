@@ -98,6 +98,7 @@ class Environment(_Content):
         device, precision: what it was computed on, and with which arithmetic.
         command: the command that began or continued the run.
         started: when it began, ISO 8601 in UTC.
+        step: that of its newest checkpoint; 0 in runs of earlier versions.
         seconds: how long it took up to its newest checkpoint, over all its parts.
         peak_memory: bytes that it needed at most, of the GPU or of main memory; of a finished run.
         images, identities: the size of the training set.
@@ -115,6 +116,7 @@ class Environment(_Content):
     precision: str | None = None
     command: str | None = None
     started: str | None = None
+    step: Count = 0
     seconds: Annotated[float, Field(ge=0, le=1e10)] = 0.0
     peak_memory: Count = 0
     images: Count | None = None

@@ -183,9 +183,9 @@ class RunFolder:
         content = parse_json(self.read_bytes(self.environment_file), where)
         return checked(Environment, content, where, "train again")
 
-    def record_duration(self, seconds: float) -> None:
-        """Write into environment.json how long the training has taken so far."""
-        self.write_environment(self.read_environment() | {"seconds": seconds})
+    def record_saved(self, step: int, seconds: float) -> None:
+        """Write into environment.json the step of the newest checkpoint, and how long it took up to there."""
+        self.write_environment(self.read_environment() | {"step": step, "seconds": seconds})
 
     def record_divergence(self, what: str) -> None:
         """Write into environment.json how the training has diverged, until it goes on."""

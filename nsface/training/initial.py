@@ -14,7 +14,7 @@ from nsface.errors import ModelError, RecipeError, shown
 from nsface.files import digest
 from nsface.heads import Head
 from nsface.model import Description, read_model
-from nsface.networks import NETWORKS
+from nsface.networks import COMMON_ARGUMENTS, NETWORKS
 from nsface.recipe.finetuning import Init
 from nsface.recipe.schema import Recipe
 from nsface.recipe.text import dotted
@@ -165,5 +165,5 @@ def _settings(name: str, embedding_size: int, arguments: dict[str, Any]) -> dict
     """The name and all arguments of a network, defaults included, by dotted key."""
     parameters = inspect.signature(NETWORKS[name]).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-    given = {"name": name} | defaults | arguments | {"embedding_size": embedding_size}
+    given = {"name": name} | COMMON_ARGUMENTS | defaults | arguments | {"embedding_size": embedding_size}
     return dotted({"network": given})

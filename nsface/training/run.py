@@ -205,7 +205,8 @@ def record_start(
     """
     before = recorded_environment(run) if trainer.step else {}
     environment: dict[str, Any] = {"command": command} if command else {}
-    environment |= {"started": before.get("started", utc_now()), "seconds": before.get("seconds", 0.0)}
+    environment |= {"started": before.get("started", utc_now()), "step": trainer.step}
+    environment["seconds"] = before.get("seconds", 0.0)
     environment |= describe_environment(trainer.device, trainer.dtype) | data | describe_parts(trainer)
     if "init" in before:  # the model is read when the run begins, and not when it continues
         environment["init"] = before["init"]

@@ -218,7 +218,7 @@ class Saver:
             if GOOD in state.common:
                 keep_as_good(self._run)
             self._remove_unnamed()
-            self._run.record_duration(round(seconds, 3))
+            self._run.record_saved(self.saved_step, round(seconds, 3))
         except DiskFull as error:  # by something else that is being written at the same time
             self._disk.full(str(error), self.saved_step, needed)
 

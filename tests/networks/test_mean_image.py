@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from nsface.arguments import ArgumentError
 from nsface.errors import RecipeError
 from nsface.images.batches.augmentation import Augmentation
 from nsface.images.batches.loader import Loader
@@ -47,16 +48,31 @@ def test_the_training_sets_it_to_the_mean_of_the_images_in_use() -> None:
     np.testing.assert_allclose(network.state_dict()["mean.image"].numpy(), expected, atol=1e-6)
 
 
-def test_it_is_subtracted() -> None:
+@pytest.mark.parametrize("name", ["vgg-cifar", "vgg-mnist", "nin", "maxout", "resnet-32", "light-resnet"])
+def test_every_network_subtracts_it(name: str) -> None:
     torch.manual_seed(0)
-    network = build("vgg-cifar", height=16, width=18, embedding_size=4, channels=2, mean_image=True).eval()
-    plain = build("vgg-cifar", height=16, width=18, embedding_size=4, channels=2).eval()
+    network = build(name, height=16, width=18, embedding_size=4, channels=8, mean_image=True).eval()
+    plain = build(name, height=16, width=18, embedding_size=4, channels=8).eval()
     state = network.state_dict()
     mean = torch.randn(3, 16, 18)
     network.load_state_dict(state | {"mean.image": mean})
     plain.load_state_dict({name: tensor for name, tensor in state.items() if name != "mean.image"})
     images = torch.randn(2, 3, 16, 18)
     assert torch.equal(network(images), plain(images - mean))
+    assert not torch.allclose(network(images), plain(images))
+
+
+def test_it_is_compiled_in_one_graph_with_the_network() -> None:
+    network = build("nin", height=16, width=18, embedding_size=4, channels=6, mean_image=True).eval()
+    network.get_submodule("mean").image.normal_()  # type: ignore[operator]
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    images = torch.randn(2, 3, 16, 18)
+    assert torch.equal(compiled(images), network(images))
+
+
+def test_it_is_a_switch() -> None:
+    with pytest.raises(ArgumentError, match=r"^mean_image: .*valid boolean \(got 'yes'\)"):
+        build("nin", height=16, width=16, mean_image="yes")
 
 
 def test_images_that_are_streamed_have_none() -> None:

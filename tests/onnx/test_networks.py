@@ -13,11 +13,11 @@ from nsface.model import Description
 from nsface.onnx.export import to_onnx
 from nsface.preprocessing import Preprocessing
 
-# pools that round up, means, maxima of pieces, zeros for channels, one channel of three
+# pools that round up, means, maxima of pieces, zeros for channels, one channel of three, a mean image
 NETWORKS: dict[str, dict[str, Any]] = {
     "lightened-cnn": {"channels": 3},
     "maxout": {"channels": 2},
-    "nin": {"channels": 6},
+    "nin": {"channels": 6, "mean_image": True},
     "resnet-32": {"channels": 2},
     "vgg-mnist": {"channels": 2},
 }
@@ -38,6 +38,8 @@ def test_an_exported_network_embeds_the_same(name: str) -> None:
         recipe_digest="",
     )
     network = description.build().eval()
+    if "mean_image" in NETWORKS[name]:
+        network.load_state_dict({"mean.image": torch.randn(3, 28, 29)}, strict=False)
     model = to_onnx(network, description, "0" * 64)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     batch = torch.randn(3, 3, 28, 29)

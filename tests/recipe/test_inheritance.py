@@ -158,8 +158,9 @@ def test_what_was_scaled_is_said_once_for_each_file(base: Path) -> None:
         ("seed: 1\nseed: 2", r"^own\.yaml:3: seed: stands here and on line 2"),
         ("schedule: {milestones: []}", r"^own\.yaml:2: schedule\.milestones belong to the step schedule"),
         ("schedule: {warmup: 10}", r"^own\.yaml:2: schedule\.warmup must be shorter than the run"),
-        ("sampler: null", r"^base\.yaml:3: auxiliary: triplet needs several images"),
-        ("optimizer: {momentum: 0}", r"^base\.yaml:5: optimizer\.nesterov needs optimizer\.momentum"),
+        ("sampler: null", r"^own\.yaml:2: auxiliary: triplet needs several images"),
+        ("optimizer: {momentum: 0}", r"^own\.yaml:2: optimizer\.nesterov needs optimizer\.momentum"),
+        ("seed: 1\naccumulate: 3", r"^own\.yaml:3: batch_size: 32 images a step cannot be divided"),
         ("input: {height: 8}", r"^base\.yaml:1: network: images of 8×"),
         ("freeze: all", r"^own\.yaml:2: freeze: without init"),
         (

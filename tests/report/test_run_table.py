@@ -13,7 +13,10 @@ import pytest
 from scipy import stats
 
 from nsface.errors import RecipeError
+from nsface.report.page import training_row
 from nsface.report.run_table import RunTable, read_run_table
+from nsface.report.runs import read_runs
+from nsface.report.systems import find_systems
 from nsface.results import VerificationSets
 from tests.report.made import lfw
 from tests.report.run_folders import write_run
@@ -83,6 +86,10 @@ def test_states(tmp_path: Path) -> None:
         ("finished", "20"),
         ("running", "10 of 20"),
     ]
+    stopped = write_run(tmp_path / "f", steps=(10,), model=False, environment={"step": 13})
+    before_a_line = write_run(tmp_path / "g", steps=(), model=False, environment={"step": 3})
+    assert [one.steps for one in read(stopped, before_a_line).runs] == ["13 of 20", "3, of 2 epochs"]
+    assert [training_row(run)["steps"] for run in read_runs([stopped, by_steps])] == [13, 20]
     assert "/c diverged: the loss is nan at step 12" in found.table(200)
     assert read(running).runs[0].state == "interrupted"
 
@@ -283,3 +290,15 @@ def test_all_sets_of_a_bin_result_are_columns(tmp_path: Path) -> None:
     table = read(write_run(tmp_path / "a", bins=sets)).table(100)
     assert cells(table, 0) == ["run", "steps", "loss", "accuracy", "lfw_bin", "cfp_fp", "time", "images/s"]
     assert cells(table, 1)[4:6] == ["90.00", "80.00"]
+
+
+def test_a_system_has_one_name_in_the_table_and_in_the_report(tmp_path: Path) -> None:
+    one = [write_run(tmp_path / "runs" / "s" / f"seed{seed}", seed=seed) for seed in (0, 1)]
+    other = [write_run(tmp_path / "runs" / "t" / f"seed{seed}", head="b", seed=seed) for seed in (0, 1)]
+    for folders, names in ((one, ["s"]), (one + other, ["runs/s", "runs/t"])):
+        assert [group.name for group in read(*folders).groups] == names
+        assert [system.name for system in find_systems(read_runs(folders))] == names
+    assert [run.name for run in read_runs([one[0], write_run(tmp_path / "runs" / "softmax")])] == [
+        "runs/s/seed0",
+        "softmax",
+    ]

@@ -78,3 +78,11 @@ def test_all_arms_have_the_first_seed_first(given: Given) -> None:
     made = jobs(given, BASELINE, "free", seeds=(3, 1))
     assert [job.folder.name for job in made] == ["softmax-seed3", "free-seed3", "softmax-seed1", "free-seed1"]
     assert [job.recipe.seed for job in made] == [3, 3, 1, 1]
+
+
+def test_epochs_take_the_place_of_the_iterations_of_a_small_table(given: Given, tmp_path: Path) -> None:
+    small = {"iterations": 1000, "network.channels": 8}
+    own = {key: value for key, value in given.items() if key != "iterations"}
+    (job,) = jobs_of("cifar10", small, ["softmax"], [0], tmp_path, {**own, "epochs": 3})
+    assert (job.recipe.epochs, job.recipe.iterations, job.length) == (3, None, 3)
+    assert job.recipe.schedule.milestones == [1.5, 2.25]

@@ -187,6 +187,16 @@ def test_heads_have_no_bias_unless_the_recipe_has_one(out: Path) -> None:
         assert "bias: true" not in recipe.read_text(encoding="utf-8")
 
 
+def _check_terminal(text: str) -> None:
+    """Below each figure that papers compare a row a system, in 80 columns."""
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    start = lines.index("LFW View 2")
+    assert lines[start + 1].split() == ["score", "diff.", "95", "%", "interval", "p,", "Holm"]
+    systems = [line.split()[0] for line in lines[start + 2 : lines.index("", start)]]
+    assert systems[:3] == ["softmax", "noisy-0.1", "softmax+noisy-0.1"]
+
+
 def test_the_same_command_makes_what_is_missing_and_nothing_else(
     faces: Faces, out: Path, tmp_path: Path
 ) -> None:
@@ -196,7 +206,10 @@ def test_the_same_command_makes_what_is_missing_and_nothing_else(
         os.utime(path, (1, 1))
     (again / "noisy-0.1-seed3" / "lfw-view-2.json").unlink()
     (again / "softmax-seed5" / "lfw.npz").unlink()
-    assert _reproduce(faces, again).status == 0
+    called = _reproduce(faces, again)
+    assert called.status == 0
+    _check_terminal(called.out)
+    assert "LFW View 2, seed 3: scoring" in called.err
     made = {
         str(path.relative_to(again))
         for path in again.rglob("*")

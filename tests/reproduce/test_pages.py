@@ -75,6 +75,14 @@ def test_doubts_are_computed_too() -> None:
     assert not any("size, not that" in doubt for doubt in doubts(replace(found(), scale_name="full")))
 
 
+def test_another_network_is_no_stand_in() -> None:
+    other = {"name": "nin", "embedding_size": 192}
+    said = " ".join(doubts(made([outcome("softmax", 0, 0.1)], network=other)))
+    assert "The network is nin, not that of the table" in said
+    assert "stand-in" not in said
+    assert "stand-in" in " ".join(doubts(found()))
+
+
 def test_the_table_has_ours_beside_the_published_errors() -> None:
     head, *rows = content.plain_rows(found())
     row = dict(zip(head, rows[1], strict=True))
@@ -216,3 +224,15 @@ def test_a_file_of_a_figure_has_caption_legend_and_both_colour_schemes() -> None
     assert "prefers-color-scheme: dark" in text
     width = float(str(root.get("viewBox")).split()[2])
     assert all(float(x) < width for x in re.findall(r'<text x="([\d.]+)"', text))
+
+
+def test_the_table_fits_a_terminal_of_80_columns() -> None:
+    arms = ["softmax", "noisy-0.05", "gradient-decay-0.1", "noisy-contrastive"]
+    errors = {arm: [0.12 + place / 100 + seed / 1000 for seed in range(3)] for place, arm in enumerate(arms)}
+    table = made([outcome(arm, seed, error) for arm in arms for seed, error in enumerate(errors[arm])])
+    lines = content.text(table, 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    start = lines.index("") + 1
+    assert lines[start].split() == ["error", "paper", "diff.", "95", "%", "interval", "p", "seeds"]
+    assert [line.split()[0] for line in lines[start + 1 : start + 5]] == arms
+    assert lines[start + 1].split()[1:] == ["12.10", "±", "0.10", "8.11", "–", "–", "–", "3"]

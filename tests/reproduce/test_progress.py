@@ -56,7 +56,30 @@ def test_the_time_left_is_that_of_the_steps_left(two: list[Job], monkeypatch: py
 
 
 def test_several_that_go_on_at_once_are_named(two: list[Job]) -> None:
-    assert Progress(two, 2, None).text().endswith("training softmax, seed 0 and free, seed 0")
+    assert Progress(two, 2, None).text().endswith("training 2: softmax seed 0, free seed 0")
+
+
+def test_the_last_test_is_named_and_no_time_is_left(two: list[Job]) -> None:
+    shown = Progress(two, 2, None)
+    log(two[0], 4)
+    assert shown.text().endswith(
+        "training free, seed 0; after the last step, testing and saving softmax, seed 0"
+    )
+    log(two[1], 4)
+    assert shown.text() == (
+        "0 of 2 trainings done; after the last step, testing and saving 2: softmax seed 0, free seed 0"
+    )
+
+
+def test_the_line_of_many_trainings_is_short(tmp_path: Path, given: Given) -> None:
+    arms = ["softmax", "noisy-0.1", "noisy-0.5", "disturb-label", "gradient-decay-0.1", "label-smoothing"]
+    jobs = jobs_of("cifar10", {}, arms, [0, 1, 2, 5], tmp_path, given)
+    line = Progress(jobs, 24, None).text()
+    assert line == (
+        "0 of 24 trainings done; training 24: softmax seeds 0-2,5, noisy-0.1 seeds 0-2,5, noisy-0.5 "
+        "seeds 0-2,5 and 3 other arms"
+    )
+    assert len(line) <= progress.LONGEST
 
 
 class Terminal(io.StringIO):

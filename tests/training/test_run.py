@@ -124,6 +124,7 @@ def test_resumed_run_equals_the_uninterrupted_one(
     environment = json.loads((tmp_path / "parts" / "environment.json").read_text())
     assert environment["started"] == stopped["started"]
     assert environment["seconds"] > stopped["seconds"] > 0
+    assert (stopped["step"], environment["step"]) == (stop_at, 15)
 
 
 def test_run_killed_without_warning_resumes_from_the_last_epoch(

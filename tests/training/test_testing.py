@@ -14,8 +14,11 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, log_loss
 
+from nsface.embeddings.model import load_model
 from nsface.errors import DataError, ModelError, RecipeError
 from nsface.heads import HEADS
+from nsface.model import read_model
+from nsface.networks import build
 from nsface.ranks import Ranks
 from nsface.recipe.keys import with_defaults
 from nsface.recipe.schema import Recipe, load_recipe
@@ -174,6 +177,23 @@ def test_logits_that_are_not_finite_end_the_training(data: Path, tmp_path: Path)
     with overflowing, pytest.raises(Diverged, match="the logits of the test images are not finite at step 4"):
         train(recipe(data), tmp_path / "run")
     assert RunFolder(tmp_path / "run").read_tests() == []
+
+
+def test_embeddings_subtract_the_mean_image_of_the_training(data: Path, tmp_path: Path) -> None:
+    network: dict[str, Any] = {"name": "nin", "embedding_size": 8, "channels": 6}
+    model = train(recipe(data, network={**network, "mean_image": True}, epochs=1), tmp_path / "run")
+    own, description = read_model(model)
+    weights = own.state_dict()
+    files = sorted(data.glob("train/*/*.png"))
+    pixels = np.stack([np.asarray(cv2.imread(str(file)), np.uint8)[..., ::-1] for file in files])
+    mean = weights.pop("mean.image")
+    expected = description.input.normalise(torch.from_numpy(pixels.mean(axis=0)).permute(2, 0, 1)[None])[0]
+    torch.testing.assert_close(mean, expected.float(), atol=1e-5, rtol=0)
+    plain = build(**network, height=16, width=16).eval()
+    plain.load_state_dict(weights)
+    images = description.input.normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float())
+    found = load_model(model, device="cpu", precision="fp32").embed(pixels, flip="none")
+    np.testing.assert_allclose(found, plain(images - mean).detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_a_class_that_is_not_trained_is_refused(data: Path) -> None:

@@ -24,9 +24,10 @@ $(VENV)/installed: setup.cfg pyproject.toml
 demo: $(VENV)/installed
 	$(BIN)/nsface demo
 
-# one thread a process: the tests run in as many processes as there are cores
+# one thread a process: the tests run in as many processes as there are cores. Each begins with a part of the
+# list, and takes from others when it has done that: what the tests of a file share is made once.
 test: $(VENV)/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --durations 10
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal --durations 10
 
 $(OLDEST)/installed: setup.cfg pyproject.toml
 	$(PYTHON_OLDEST) -m venv $(OLDEST)
@@ -36,7 +37,7 @@ $(OLDEST)/installed: setup.cfg pyproject.toml
 	touch $@
 
 test-oldest: $(OLDEST)/installed
-	OMP_NUM_THREADS=1 $(OLDEST)/bin/pytest --numprocesses auto
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/pytest --numprocesses auto --dist worksteal
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check

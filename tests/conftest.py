@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.warm import WarmPython
+
 # Repeatable, and no time limit on a single example: the machine may be busy with something else.
 settings.register_profile("nsface", deadline=None, derandomize=True)
 settings.load_profile("nsface")
@@ -24,6 +26,13 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: NSFACE_DATA is not set and {default} does not exist")
     return folder
+
+
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[str]:
+    """The path of a Python that has imported torch already, for what is run in a process of its own."""
+    with WarmPython() as program:
+        yield program
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -101,25 +103,52 @@ def scenario(path: Path, name: str, which: int) -> None:
     print(json.dumps([[statuses[rank] for rank in range(COUNT)], *said]))
 
 
-def run(path: Path, name: str, which: int) -> tuple[list[int], list[str], list[str]]:
-    """The statuses of the ranks, what each wrote on standard output, and on standard error."""
-    command = [sys.executable, __file__, str(path), name, str(which)]
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=50, check=True)
-    statuses, out, err = json.loads(result.stdout)
-    return statuses, out, err
+Run = Callable[[str, int], tuple[list[int], list[str], list[str]]]
+SCENARIOS = [
+    *((name, which) for name in ("killed", "stopped", "failed") for which in (0, 2)),
+    *(("stuck", which) for which in (0, 1, ALL)),
+    ("finished", 1),
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """`run(name, which)`: the statuses of the ranks, and what each wrote on standard output and error.
+
+    All scenarios run at the same time, as their ranks do little but wait.
+    """
+    with ExitStack() as stack:
+        started = {}
+        for name, which in SCENARIOS:
+            words = [sys.executable, __file__, str(tmp_path_factory.mktemp(name)), name, str(which)]
+            process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
+            started[name, which] = stack.enter_context(process)
+            stack.callback(end_all, process.pid)
+
+        def ended(name: str, which: int) -> tuple[list[int], list[str], list[str]]:
+            out, _ = started[name, which].communicate(timeout=50)
+            statuses, said, messages = json.loads(out)
+            return statuses, said, messages
+
+        yield ended
+
+
+def end_all(session: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("which", [0, 2])
-def test_a_killed_rank_ends_all(tmp_path: Path, which: int) -> None:
-    statuses, _, said = run(tmp_path, "killed", which)
+def test_a_killed_rank_ends_all(run: Run, which: int) -> None:
+    statuses, _, said = run("killed", which)
     assert statuses == [-signal.SIGKILL if rank == which else 1 for rank in range(COUNT)]
     speaker = 0 if which else 1
     assert said == [f"nsface: rank {which} of 3 {ENDED}" if rank == speaker else "" for rank in range(COUNT)]
 
 
 @pytest.mark.parametrize("which", [0, 2])
-def test_a_stopped_rank_ends_all(tmp_path: Path, which: int) -> None:
-    statuses, _, said = run(tmp_path, "stopped", which)
+def test_a_stopped_rank_ends_all(run: Run, which: int) -> None:
+    statuses, _, said = run("stopped", which)
     assert statuses == [1, 1, 1], "also the stopped one, as soon as it goes on"
     line = f"nsface: rank {which} of 3 has given no sign of life for 5 s; go on\n"
     speaker = 0 if which else 1
@@ -135,21 +164,21 @@ def test_a_stopped_rank_ends_all(tmp_path: Path, which: int) -> None:
         (ALL, "no rank has done a step after step 6 in 10 s"),
     ],
 )
-def test_a_rank_that_takes_no_step_ends_all(tmp_path: Path, which: int, what: str) -> None:
-    statuses, _, said = run(tmp_path, "stuck", which)
+def test_a_rank_that_takes_no_step_ends_all(run: Run, which: int, what: str) -> None:
+    statuses, _, said = run("stuck", which)
     assert statuses == [1, 1, 1]
     assert said == [f"nsface: {what}; go on\n", "", ""]
 
 
 @pytest.mark.parametrize("which", [0, 2])
-def test_a_rank_that_fails_has_time_to_say_why(tmp_path: Path, which: int) -> None:
-    statuses, _, said = run(tmp_path, "failed", which)
+def test_a_rank_that_fails_has_time_to_say_why(run: Run, which: int) -> None:
+    statuses, _, said = run("failed", which)
     assert statuses == [7 if rank == which else 1 for rank in range(COUNT)]
     assert said == ["", "", ""]
 
 
-def test_ranks_part_together(tmp_path: Path) -> None:
-    statuses, out, said = run(tmp_path, "finished", 1)
+def test_ranks_part_together(run: Run) -> None:
+    statuses, out, said = run("finished", 1)
     assert statuses == [0, 0, 0]
     assert said == ["", "", ""]
     times = [float(time_left) for time_left in out]

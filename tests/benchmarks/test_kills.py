@@ -19,8 +19,8 @@ import torch
 from kills import differences
 
 from nsface.recipe.schema import Recipe
-from nsface.synthetic import write_training_set
 from nsface.training.run import train
+from tests.small_faces import write_small_faces
 from tests.training.conftest import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def test_runs_that_are_killed_end_as_one_that_is_not() -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    faces = write_training_set(folder / "faces", identities=2, images=6)
+    faces = write_small_faces(folder / "faces", identities=2, images=6)
     train(Recipe.model_validate(SETTINGS | {"data": str(faces), "epochs": 2, "log_every": 1}), folder / "run")
     return folder / "run"
 

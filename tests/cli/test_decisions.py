@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -63,13 +62,18 @@ def score(first: str, second: str) -> float:
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
-def started(*arguments: str, **settings: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "nsface", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **settings,
-    )
+Started = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def started(warm_python: str) -> Started:
+    """`started(*arguments)` is `nsface ARGUMENTS…` in a process of its own."""
+
+    def start(*arguments: str, **settings: Any) -> subprocess.Popen[bytes]:
+        command = [warm_python, "-m", "nsface", *arguments]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
+
+    return start
 
 
 def asked(process: subprocess.Popen[bytes], text: bytes) -> dict[str, Any]:
@@ -164,7 +168,7 @@ class TestVerify:
 
 
 class TestManyPairs:
-    def test_each_pair_is_answered_when_it_has_come(self, place: Path) -> None:
+    def test_each_pair_is_answered_when_it_has_come(self, started: Started, place: Path) -> None:
         plain = [path for path in images() if path.isprintable() and " " not in path]
         process = started(
             "verify", "--pairs", "-", *MODEL, "--threshold", "0.9", "--quiet", stdin=subprocess.PIPE
@@ -176,7 +180,7 @@ class TestManyPairs:
             assert found["same"] is (found["score"] >= 0.9)
         assert finished(process) == (0, b"", "")
 
-    def test_names_of_any_bytes(self, place: Path) -> None:
+    def test_names_of_any_bytes(self, started: Started, place: Path) -> None:
         names = images()
         assert any("\n" in name for name in names)
         text = "".join(f"{first}\0{second}\0" for first, second in zip(names, reversed(names), strict=True))
@@ -226,7 +230,7 @@ class TestManyPairs:
         assert (outcome.status, outcome.err.count("\n")) == (2, 1)
         assert message in outcome.err
 
-    def test_whoever_reads_may_stop(self, place: Path) -> None:
+    def test_whoever_reads_may_stop(self, started: Started, place: Path) -> None:
         good = images()[0]
         process = started("verify", "--pairs", "-", *MODEL, stdin=subprocess.PIPE)
         assert asked(process, f"{good}\t{good}\n".encode())["score"] == pytest.approx(1)
@@ -267,7 +271,7 @@ class TestIdentify:
         assert table.count("unknown") == sum(one["identified"] is None for one in found)
         assert len(json.loads(Path("whole.json").read_text())["probes"]) == 20
 
-    def test_each_image_is_answered_when_it_has_come(self, place: Path) -> None:
+    def test_each_image_is_answered_when_it_has_come(self, started: Started, place: Path) -> None:
         arguments = ("identify", "faces.npz", "-", *MODEL, "--threshold", "0.9999", "--jsonl", "-0")
         process = started(*arguments, stdin=subprocess.PIPE)
         for number, path in enumerate(images()):
@@ -285,7 +289,7 @@ class TestIdentify:
             "1 of 13 probes could not be used, as the results say; --skip-bad takes it for success\n"
         )
 
-    def test_the_table_comes_line_by_line_too(self, place: Path) -> None:
+    def test_the_table_comes_line_by_line_too(self, started: Started, place: Path) -> None:
         process = started(
             "identify", "faces.npz", "-", *MODEL, "--threshold", "0.9999", stdin=subprocess.PIPE
         )
@@ -356,13 +360,19 @@ class TestIdentify:
         ],
     )
     def test_usage(
-        self, nsface: Run, place: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+        self,
+        started: Started,
+        nsface: Run,
+        place: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        arguments: list[str],
+        message: str,
     ) -> None:
         status, _, err = finished(started("identify", *arguments, stdin=subprocess.DEVNULL))
         assert (status, err.count("\n")) == (2, 1)
         assert message in err
 
-    def test_whoever_reads_may_stop(self, place: Path) -> None:
+    def test_whoever_reads_may_stop(self, started: Started, place: Path) -> None:
         save("many.npz", Embeddings([f"p/{i}" for i in range(20_000)], np.ones((20_000, 4), np.float32)))
         save("one.npz", Embeddings(["a/1"], np.ones((1, 4), np.float32)))
         process = started("identify", "one.npz", "many.npz", "--jsonl", "--quiet")

@@ -1,4 +1,4 @@
-"""`nsface demo`: interrupted, resumed, and its printed commands repeated, in real processes."""
+"""`nsface demo`: interrupted, killed, resumed, and its printed commands repeated, in real processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import click
 import pytest
 
-from nsface.cli import COMMANDS, LazyGroup, demo, group
+from nsface.cli import COMMANDS, LazyGroup, demo, group, main
 from nsface.cli.demo_plan import Lists, Stage, plan, rendered_sets
 from nsface.errors import NsfaceError
 from nsface.synthetic import write_lfw_set, write_training_set, write_ytf_set
@@ -34,8 +34,9 @@ device: cpu
 precision: fp32
 """
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-OPTIONS = (
-    "--out demo --faces 'my faces' --lfw lfw --pairs pairs.txt --people people.txt --subjects subjects.txt "
+LFW = "--out demo --faces 'my faces' --lfw lfw --pairs pairs.txt --recipe recipe.yaml"
+EVERYTHING = (
+    "--out all --faces 'my faces' --lfw lfw --pairs pairs.txt --people people.txt --subjects subjects.txt "
     "--look-alikes pair_FGLFW.txt --ytf ytf --splits splits.txt --recipe recipe.yaml"
 )
 
@@ -56,10 +57,10 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_interrupted_resumed_repeated(place: Path) -> None:
-    command = f"exec nsface demo {OPTIONS}"
+def begun(place: Path, head: str) -> subprocess.Popen[str]:
+    """A demo as a user starts it, when its training with `head` has done a step."""
     process = subprocess.Popen(
-        ["bash", "-c", command],
+        ["bash", "-c", f"exec nsface demo {LFW}"],
         cwd=place,
         env=ENVIRONMENT,
         stderr=subprocess.PIPE,
@@ -67,28 +68,85 @@ def test_interrupted_resumed_repeated(place: Path) -> None:
         # where the tests run in the background of a shell, what they start would not hear of Ctrl-C
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    log = place / "demo" / "softmax" / "log.jsonl"
+    log = place / "demo" / head / "log.jsonl"
     deadline = time.monotonic() + 120
     while not (log.exists() and log.stat().st_size):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    return process
+
+
+def steps(place: Path, head: str) -> list[int]:
+    lines = (place / "demo" / head / "log.jsonl").read_text().splitlines()
+    return [json.loads(line)["step"] for line in lines]
+
+
+def test_interrupted_killed_resumed_repeated(place: Path) -> None:
+    process = begun(place, "softmax")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.splitlines()[-1] == (
-        f"nsface demo: interrupted in 'train with Softmax'; go on with: nsface demo {OPTIONS}"
+        f"nsface demo: interrupted in 'train with Softmax'; go on with: nsface demo {LFW}"
     )
-    steps = len(log.read_text().splitlines())
+    assert 0 < len(steps(place, "softmax")) < 80
     assert (place / "demo/softmax/checkpoints/latest.pt").exists(), "the training saved its state"
 
-    done = shell(f"nsface demo {OPTIONS}", place)
+    process = begun(place, "noisy-softmax")
+    process.kill()
+    process.wait()
+    assert process.stderr is not None
+    process.stderr.close()
+    assert len(steps(place, "noisy-softmax")) < 80
+    assert steps(place, "softmax") == list(range(1, 81)), "the training went on where it was stopped"
+
+    done = shell(f"nsface demo {LFW}", place)
     assert done.returncode == 0, done.stderr
-    lines = [json.loads(line)["step"] for line in log.read_text().splitlines()]
-    assert lines == list(range(1, 81)), "the training went on where it was stopped"
-    assert 0 < steps < 80
+    assert steps(place, "noisy-softmax") == list(range(1, 81))
+    assert not [path for path in (place / "demo").rglob(".*") if path.is_file()]
     assert done.stdout.splitlines()[-1] == "report: demo/report.html"
-    page = (place / "demo/report.html").read_text()
+    scores = json.loads((place / "demo/noisy-softmax/lfw.json").read_text())
+    assert f"{100 * scores['accuracy']:.2f} ± " in done.stdout
+
+    printed = [line.strip() for line in done.stderr.splitlines() if line.startswith("  nsface ")]
+    stages = re.findall(r"^\[ *\d+/\d+\]", done.stderr, re.M)
+    assert len(printed) + 2 == len(stages) == 9, "the first two were done before"
+    assert any("'my faces'" in line for line in printed), "names with spaces are quoted"
+    before = (place / "demo/softmax/lfw.json").read_text()
+    (place / "demo/softmax/lfw.json").unlink()
+    repeated = shell(next(line for line in printed if "eval-lfw" in line and "/softmax/" in line), place)
+    assert repeated.returncode == 0, repeated.stderr
+    assert (place / "demo/softmax/lfw.json").read_text() == before
+
+    check_repetition(place)
+
+
+def check_repetition(place: Path) -> None:
+    """A complete demo does nothing again, and other options are refused in its folder."""
+    again = shell(f"nsface demo {LFW} --verbose", place)
+    assert again.returncode == 0
+    assert again.stderr.count("done before") == 9
+    assert "GiB" in again.stderr
+    other = shell(f"nsface demo {LFW} --seed 3", place)
+    assert (other.returncode, other.stdout) == (2, "")
+    assert "other options" in other.stderr
+
+
+def test_all_protocols(nsface: Run, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stages are called in this process."""
+
+    def call(arguments: list[str], _: int) -> int:
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        return int(end.value.code or 0)
+
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(demo, "_call", call)
+    done = nsface("demo", *shlex.split(EVERYTHING), "--epochs", 1)
+    assert done.status == 0, done.err
+    assert len(re.findall(r"^\[ *\d+/20\]", done.err, re.M)) == 20
+    page = (place / "all/report.html").read_text()
     for protocol in (
         "LFW verification",
         "FGLFW-like look-alikes",
@@ -98,52 +156,9 @@ def test_interrupted_resumed_repeated(place: Path) -> None:
     ):
         assert f">{protocol}" in page
     assert '<th scope="row">images</th><td class="words">64 (folder)</td>' in page, "checks of the data"
-    scores = json.loads((place / "demo/noisy-softmax/lfw.json").read_text())
-    assert f"{100 * scores['accuracy']:.2f} ± " in done.stdout
-
-    printed = [line.strip() for line in done.stderr.splitlines() if line.startswith("  nsface ")]
-    stages = re.findall(r"^\[ *\d+/\d+\]", done.stderr, re.M)
-    assert len(printed) + 1 == len(stages) == 20, "the first was done before"
-    assert any("'my faces'" in line for line in printed), "names with spaces are quoted"
-    before = (place / "demo/softmax/ytf.json").read_text()
-    (place / "demo/softmax/ytf.json").unlink()
-    repeated = shell(next(line for line in printed if "eval-ytf" in line and "/softmax/" in line), place)
-    assert repeated.returncode == 0, repeated.stderr
-    assert (place / "demo/softmax/ytf.json").read_text() == before
-
-    check_repetition(place)
-
-
-def check_repetition(place: Path) -> None:
-    """A complete demo does nothing again, and other options are refused in its folder."""
-    again = shell(f"nsface demo {OPTIONS} --verbose", place)
-    assert again.returncode == 0
-    assert again.stderr.count("done before") == 20
-    assert "GiB" in again.stderr
-    other = shell(f"nsface demo {OPTIONS} --seed 3", place)
-    assert (other.returncode, other.stdout) == (2, "")
-    assert "other options" in other.stderr
-
-
-def test_killed_it_leaves_nothing_running_and_the_next_goes_on(place: Path) -> None:
-    options = "--out killed --faces 'my faces' --lfw lfw --pairs pairs.txt --recipe recipe.yaml"
-    process = subprocess.Popen(
-        ["bash", "-c", f"exec nsface demo {options}"], cwd=place, env=ENVIRONMENT, stderr=subprocess.DEVNULL
-    )
-    log = place / "killed" / "softmax" / "log.jsonl"
-    deadline = time.monotonic() + 120
-    while not (log.exists() and log.stat().st_size):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    steps = len(log.read_text().splitlines())
-    assert steps < 80
-    done = shell(f"nsface demo {options}", place)
-    assert done.returncode == 0, done.stderr
-    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(1, 81))
-    assert not [path for path in (place / "killed").rglob(".*") if path.is_file()]
+    for protocol in ("lfw", "fglfw", "ytf"):
+        scores = json.loads((place / f"all/noisy-softmax/{protocol}.json").read_text())
+        assert f"{100 * scores['accuracy']:.2f} ± " in done.out
 
 
 def test_two_demos_in_one_folder(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

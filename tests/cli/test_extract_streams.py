@@ -19,6 +19,7 @@ from tests.images.pictures import encoded, picture
 from tests.tiny_model import write_tiny_model
 
 Run = Callable[..., Any]
+Started = Callable[..., "subprocess.Popen[bytes]"]
 OPTIONS = ["--device", "cpu", "--precision", "fp32", "--batch-size", "4", "--flip", "none"]
 
 
@@ -35,16 +36,22 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def started(*arguments: str, **settings: Any) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "nsface", "extract", "model.safetensors", *arguments, *OPTIONS]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, **settings)
+@pytest.fixture
+def started(warm_python: str) -> Started:
+    """`started(*arguments)` is `nsface extract model.safetensors ARGUMENTS…` in a process of its own."""
+
+    def start(*arguments: str, **settings: Any) -> subprocess.Popen[bytes]:
+        command = [warm_python, "-m", "nsface", "extract", "model.safetensors", *arguments, *OPTIONS]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, **settings)
+
+    return start
 
 
 def paths() -> list[str]:
     return sorted(str(path) for path in Path("faces").rglob("*.png"))
 
 
-def test_paths_are_worked_on_as_they_arrive(nsface: Run, place: Path) -> None:
+def test_paths_are_worked_on_as_they_arrive(nsface: Run, started: Started, place: Path) -> None:
     simple = [path for path in paths() if path.isprintable() and " " not in path]
     assert len(simple) == 8
     Path("list.txt").write_text("\n".join(simple))
@@ -74,7 +81,7 @@ def wait_for_lines(file: Path, count: int, process: subprocess.Popen[bytes]) -> 
     raise AssertionError(f"no {count} lines in {file}")
 
 
-def test_names_of_any_bytes(nsface: Run, place: Path) -> None:
+def test_names_of_any_bytes(nsface: Run, started: Started, place: Path) -> None:
     """As of `find -print0`: a folder of the same images gives the same embeddings."""
     process = started("-", "-0", "-o", "piped.npz", stdin=subprocess.PIPE)
     _, err = process.communicate("\0".join([*paths(), ""]).encode(), timeout=120)
@@ -95,7 +102,9 @@ def test_names_of_any_bytes(nsface: Run, place: Path) -> None:
         (b"", ("--template-depth", "1"), "standard input: no images in it"),
     ],
 )
-def test_wrong_standard_input(place: Path, given: bytes, arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_standard_input(
+    started: Started, place: Path, given: bytes, arguments: tuple[str, ...], message: str
+) -> None:
     process = started("-", "-o", "x.npz", *arguments, stdin=subprocess.PIPE)
     _, err = process.communicate(given, timeout=120)
     assert (process.returncode, err.count(b"\n")) == (2, 1)
@@ -105,7 +114,8 @@ def test_wrong_standard_input(place: Path, given: bytes, arguments: tuple[str, .
 
 def test_an_error_does_not_wait_for_the_end_of_standard_input(place: Path) -> None:
     with subprocess.Popen(["sleep", "600"], stdout=subprocess.PIPE) as open_pipe:
-        process = started("-", "-o", "x.npz", stdin=open_pipe.stdout)
+        command = [sys.executable, "-m", "nsface", "extract", "model.safetensors", "-", "-o", "x.npz"]
+        process = subprocess.Popen(command, stdin=open_pipe.stdout, stderr=subprocess.DEVNULL)
         time.sleep(0.1)
         process.terminate()
         try:

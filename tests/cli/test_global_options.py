@@ -27,9 +27,11 @@ def command(name: str) -> click.Command:
     return found
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, python: str = sys.executable, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "nsface", *arguments],
+        [python, "-m", "nsface", *arguments],
         env=os.environ | environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
 
@@ -106,15 +108,15 @@ def test_mistyped_commands_and_options(nsface: Run) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion(shell: str) -> None:
-    script = run(_NSFACE_COMPLETE=f"{shell}_source")
+def test_completion(shell: str, warm_python: str) -> None:
+    script = run(python=warm_python, _NSFACE_COMPLETE=f"{shell}_source")
     assert script.returncode == 0
     assert f"_NSFACE_COMPLETE={shell}_complete" in script.stdout
 
     def completed(words: str, place: int) -> str:
         # bash and zsh give all the words and the place of the present one; fish gives the present one itself
         here = {"COMP_WORDS": words, "COMP_CWORD": words.split()[-1] if shell == "fish" else str(place)}
-        return run(_NSFACE_COMPLETE=f"{shell}_complete", **here).stdout
+        return run(python=warm_python, _NSFACE_COMPLETE=f"{shell}_complete", **here).stdout
 
     commands = completed("nsface eval-", 1)
     assert set(re.findall(r"eval-\w+", commands)) == {name for name in COMMANDS if name.startswith("eval-")}
@@ -163,31 +165,34 @@ def test_errors_are_shown_even_when_quiet(nsface: Run) -> None:
     assert "none.txt" in outcome.err
 
 
-def test_quiet_hides_notes_and_keeps_results(tmp_path: Path) -> None:
+def test_quiet_hides_notes_and_keeps_results(warm_python: str, tmp_path: Path) -> None:
     write_training_set(tmp_path / "faces", 2, 2)
     options = ("--head", "softmax", "--data", str(tmp_path / "faces"), "--epochs", "1", "--batch-size", "4")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("network: {name: light-resnet, channels: 8}\nhead: {name: softmax}\nepochs: 1\n")
-    trained = run("train", str(recipe), *options, "--out", str(tmp_path / "run"), "--quiet")
+    out = ("--out", str(tmp_path / "run"))
+    trained = run("train", str(recipe), *options, *out, "--quiet", python=warm_python)
     assert (trained.returncode, trained.stderr) == (0, "")
     assert trained.stdout == f"{tmp_path / 'run' / 'model.safetensors'}\n"
-    extracted = run("extract", trained.stdout.strip(), str(tmp_path / "faces"), "-o", str(tmp_path / "e.npz"))
+    words = ("extract", trained.stdout.strip(), str(tmp_path / "faces"), "-o", str(tmp_path / "e.npz"))
+    extracted = run(*words, python=warm_python)
     assert "4 embeddings" in extracted.stderr
     assert "%|" not in extracted.stderr, "no progress bar where nobody watches"
     assert len(load(tmp_path / "e.npz").names) == 4
 
 
 @pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}])
-def test_no_colour_anywhere(environment: dict[str, str]) -> None:
+def test_no_colour_anywhere(environment: dict[str, str], warm_python: str) -> None:
     for arguments in (("--help",), ("eval-lfw", "--help"), ("train", "nowhere.yaml")):
-        done = run(*arguments, **environment)
+        done = run(*arguments, python=warm_python, **environment)
         assert "\x1b" not in done.stdout + done.stderr
 
 
-def test_help_fits_the_terminal() -> None:
+def test_help_fits_the_terminal(warm_python: str) -> None:
     for width in (60, 80, 200):
         for arguments in (("--help",), ("eval-ident", "--help"), ("demo", "--help")):
-            longest = max(map(len, run(*arguments, COLUMNS=str(width)).stdout.splitlines()))
+            shown = run(*arguments, python=warm_python, COLUMNS=str(width)).stdout
+            longest = max(map(len, shown.splitlines()))
             assert longest <= 100, "no line is longer than can be read"
 
 

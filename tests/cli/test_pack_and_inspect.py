@@ -111,11 +111,11 @@ def test_deep(place: Path, nsface: Run) -> None:
     assert "24 images do not match their checksum" in outcome.out
 
 
-def test_paths_on_standard_input_that_are_not_utf8(place: Path, nsface: Run) -> None:
+def test_paths_on_standard_input_that_are_not_utf8(place: Path, nsface: Run, warm_python: str) -> None:
     assert nsface("pack", "train.tar", "faces", "--folder").status == 0
     assert nsface("train", "recipe.yaml", "--data", "faces", "--out", "run").status == 0
     os.rename("faces/0000000/001.jpg", b"faces/0000000/\xe9.jpg")
-    command = [sys.executable, "-m", "nsface", "extract", "run/model.safetensors", "-", "-o", "x.npz"]
+    command = [warm_python, "-m", "nsface", "extract", "run/model.safetensors", "-", "-o", "x.npz"]
     paths = b"faces/0000000/\xe9.jpg\nfaces/0000000/002.jpg\n"
     done = subprocess.run(command, input=paths, capture_output=True)
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ Run = Callable[..., Any]
 CPU = ["--device", "cpu", "--precision", "fp32"]
 
 
-def together(count: int, *arguments: object) -> list[End]:
+def together(python: str, count: int, *arguments: object) -> list[End]:
     """`nsface ARGUMENTS…` in `count` processes, as torchrun would start them."""
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": count}
     processes = []
@@ -30,7 +29,7 @@ def together(count: int, *arguments: object) -> list[End]:
         given = {name: str(value) for name, value in (where | {"RANK": rank, "LOCAL_RANK": rank}).items()}
         processes.append(
             subprocess.Popen(
-                [sys.executable, "-m", "nsface", *map(str, arguments)],
+                [python, "-m", "nsface", *map(str, arguments)],
                 env=os.environ | {"OMP_NUM_THREADS": "1"} | given,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )
@@ -53,11 +52,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("pooled", [[], ["--template-depth", "1"]])
-def test_an_extraction_is_shared(nsface: Run, place: Path, pooled: list[str]) -> None:
+def test_an_extraction_is_shared(nsface: Run, warm_python: str, place: Path, pooled: list[str]) -> None:
     command = ["extract", "model.safetensors", "faces", "--batch-size", 4, "--skip-bad", *pooled, *CPU, "-o"]
     alone = nsface(*command, "one.npy")
     assert alone.status == 0
-    ends = together(3, *command, "three.npy")
+    ends = together(warm_python, 3, *command, "three.npy")
     assert [end.status for end in ends] == [0, 0, 0]
     assert ends[0].err == alone.err.replace("one.npy", "three.npy")
     assert "skipped p1/01.png: not an image" in ends[0].err
@@ -67,20 +66,24 @@ def test_an_extraction_is_shared(nsface: Run, place: Path, pooled: list[str]) ->
     assert not Path("three.npy.partial").exists()
 
 
-def test_one_rank_reports_for_all_and_another_number_goes_on(nsface: Run, place: Path) -> None:
+def test_one_rank_reports_for_all_and_another_number_goes_on(
+    nsface: Run, warm_python: str, place: Path
+) -> None:
     command = ["extract", "model.safetensors", "faces", "--batch-size", 4, *CPU, "-o"]
-    ends = together(2, *command, "two.npz")
+    ends = together(warm_python, 2, *command, "two.npz")
     assert sorted(end.status for end in ends) == [1, 2]
     assert "".join(end.err for end in ends).count("2 of 26 images cannot be used") == 1
     assert not Path("two.npz").exists()
     assert nsface(*command, "two.npz", "--skip-bad").err.count("26 of 26 images were done") == 1
     assert nsface(*command, "one.npz", "--skip-bad").status == 0
     assert Path("one.npz").read_bytes() == Path("two.npz").read_bytes()
-    refused = together(2, "extract", "model.safetensors", "-", "-o", "x.npz")
+    refused = together(warm_python, 2, "extract", "model.safetensors", "-", "-o", "x.npz")
     assert "standard input cannot be shared" in "".join(end.err for end in refused)
 
 
-def test_a_gallery_is_shared(nsface: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gallery_is_shared(
+    nsface: Run, warm_python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With ties, and more blocks than processes."""
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
@@ -103,15 +106,15 @@ def test_a_gallery_is_shared(nsface: Run, tmp_path: Path, monkeypatch: pytest.Mo
         given = [*command, "--similarity", similarity]
         alone = nsface(*given, "--json", "-")
         assert 0 < alone.json["closed_set"]["rank"]["1"] < 1
-        first, second = together(2, *given, "--json", "-")
+        first, second = together(warm_python, 2, *given, "--json", "-")
         assert (first.status, first.out, first.err) == (0, alone.out, alone.err)
         assert (second.status, second.out, second.err) == (0, "", "")
-    first, second = together(2, *command, "--json", "ident.json")
+    first, second = together(warm_python, 2, *command, "--json", "ident.json")
     assert json.loads(Path("ident.json").read_text())["similarity"] == "cosine"
     assert second.out == ""
 
 
-def test_a_model_is_scored_together(nsface: Run, place: Path) -> None:
+def test_a_model_is_scored_together(nsface: Run, warm_python: str, place: Path) -> None:
     for path in place.rglob("*.png"):
         if path.read_bytes() == b"text":
             path.write_bytes(encoded(picture(112, 112, seed=1)))
@@ -132,6 +135,6 @@ def test_a_model_is_scored_together(nsface: Run, place: Path) -> None:
         *CPU,
     ]
     alone = nsface(*command, "--json", "-")
-    first, second = together(2, *command, "--json", "-")
+    first, second = together(warm_python, 2, *command, "--json", "-")
     assert (first.status, first.out) == (0, alone.out)
     assert (second.status, second.out) == (0, "")

@@ -166,16 +166,16 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(sets: Path, tmp_path: Path) -> Path:
+def place(sets: Path, tmp_path: Path, warm_python: str) -> Path:
     """A folder of its own for a page, in which `nsface` is nsface with short trainings and renderings."""
     shutil.copytree(sets, tmp_path, symlinks=True, dirs_exist_ok=True)  # `find lfw` follows no link
     wrapper = tmp_path / "bin" / "nsface"
     wrapper.parent.mkdir()
     cases = "".join(
-        f'  {name}) exec {shlex.quote(sys.executable)} -m nsface "$@" {options};;\n'
+        f'  {name}) exec {shlex.quote(warm_python)} -m nsface "$@" {options};;\n'
         for name, options in SHORT.items()
     )
-    script = f'#!/bin/sh\ncase "$1" in\n{cases}esac\nexec {shlex.quote(sys.executable)} -m nsface "$@"\n'
+    script = f'#!/bin/sh\ncase "$1" in\n{cases}esac\nexec {shlex.quote(warm_python)} -m nsface "$@"\n'
     wrapper.write_text(script)
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IEXEC)
     return tmp_path

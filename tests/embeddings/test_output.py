@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +79,18 @@ def extracted(model: Path, images: Path, output: Path, **options: Any) -> Extrac
     return extract(model, open_source(images), output=output, **(settings | {"skip_bad": True} | options))
 
 
-def killed(
-    model: Path, images: Path, output: Path, batches: int, moment: str = "", templates: str = ""
-) -> None:
-    command = [sys.executable, "-c", KILLED, *map(str, (model, images, output, batches, moment, templates))]
-    assert subprocess.run(command).returncode == -signal.SIGKILL
+Killed = Callable[..., None]
+
+
+@pytest.fixture
+def killed(warm_python: str, model: Path, images: Path) -> Killed:
+    """`killed(output, batches)`: an extraction that is killed after so many batches, or at `moment`."""
+
+    def extract_and_die(output: Path, batches: int, moment: str = "", templates: str = "") -> None:
+        arguments = map(str, (model, images, output, batches, moment, templates))
+        assert subprocess.run([warm_python, "-c", KILLED, *arguments]).returncode == -signal.SIGKILL
+
+    return extract_and_die
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -98,12 +105,12 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "whole", tmp_path / "killed"
 
 
-def test_three_kills_of_an_npy(model: Path, images: Path, places: tuple[Path, Path]) -> None:
+def test_three_kills_of_an_npy(killed: Killed, model: Path, images: Path, places: tuple[Path, Path]) -> None:
     whole, resumed = places
     reasons = extracted(model, images, whole / "x.npy").bad
     assert len(reasons) == 3
     for batches, moment, done in ((2, "", 2), (3, "", 5), (9, "before the rows", 8)):
-        killed(model, images, resumed / "x.npy", batches, moment)
+        killed(resumed / "x.npy", batches, moment)
         assert not (resumed / "x.npy").exists()
         journal = (resumed / "x.npy.partial" / "journal.jsonl").read_text().splitlines()
         assert len(journal) == 1 + done
@@ -116,19 +123,21 @@ def test_three_kills_of_an_npy(model: Path, images: Path, places: tuple[Path, Pa
     assert f"x.npy: {IMAGES} of {IMAGES} images were done by an interrupted call" in made.notes[0]
     assert content(resumed) == content(whole)
     assert json.loads((whole / "x.meta.json").read_text())["fitted_from"] == ["112x96"]
-    killed(model, images, resumed / "x.npy", 9, "before the folder is removed")
+    killed(resumed / "x.npy", 9, "before the folder is removed")
     extracted(model, images, resumed / "x.npy")
     assert content(resumed) == content(whole)
 
 
 @pytest.mark.parametrize("templates", ["", "templates"])
-def test_two_kills_of_an_npz(model: Path, images: Path, places: tuple[Path, Path], templates: str) -> None:
+def test_two_kills_of_an_npz(
+    killed: Killed, model: Path, images: Path, places: tuple[Path, Path], templates: str
+) -> None:
     whole, resumed = places
     names = open_source(images).names
     pooled = [name.split("/")[0] for name in names] if templates else None
     extracted(model, images, whole / "x.npz", templates=pooled)
-    killed(model, images, resumed / "x.npz", 6, "", templates)
-    killed(model, images, resumed / "x.npz", 9, "while it is copied", templates)
+    killed(resumed / "x.npz", 6, "", templates)
+    killed(resumed / "x.npz", 9, "while it is copied", templates)
     assert not (resumed / "x.npz").exists()
     made = extracted(model, images, resumed / "x.npz", templates=pooled)
     assert "were done by an interrupted call" in made.notes[0]
@@ -168,10 +177,10 @@ def test_a_call_that_embedded_nothing_does_not_stand_in_the_way(
 
 
 def test_a_changed_image_and_those_after_it_are_done_again(
-    model: Path, images: Path, places: tuple[Path, Path]
+    killed: Killed, model: Path, images: Path, places: tuple[Path, Path]
 ) -> None:
     whole, resumed = places
-    killed(model, images, resumed / "x.npy", 6)
+    killed(resumed / "x.npy", 6)
     names = open_source(images).names
     changed = images / names[10]
     changed.write_bytes(encoded(picture(112, 112, seed=99)))
@@ -182,9 +191,11 @@ def test_a_changed_image_and_those_after_it_are_done_again(
     assert content(resumed) == content(whole)
 
 
-def test_another_call_is_refused_and_told_apart(model: Path, images: Path, tmp_path: Path) -> None:
+def test_another_call_is_refused_and_told_apart(
+    killed: Killed, model: Path, images: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "x.npy"
-    killed(model, images, output, 2)
+    killed(output, 2)
     with pytest.raises(NsfaceError, match=r"x\.npy\.partial holds .*not the same precision and batch_size"):
         extracted(model, images, output, precision="bf16", batch_size=5)
     shutil.rmtree(tmp_path / "x.npy.partial")
@@ -194,12 +205,12 @@ def test_another_call_is_refused_and_told_apart(model: Path, images: Path, tmp_p
 
 @pytest.mark.parametrize("change", [{"bytes": -1}, {"bytes": 1 << 60}, {"count": -4}])
 def test_a_damaged_line_of_the_journal_ends_what_is_done(
-    model: Path, images: Path, tmp_path: Path, change: dict[str, int]
+    killed: Killed, model: Path, images: Path, tmp_path: Path, change: dict[str, int]
 ) -> None:
     resumed, whole = tmp_path / "resumed", tmp_path / "whole"
     resumed.mkdir()
     whole.mkdir()
-    killed(model, images, resumed / "x.npy", 3)
+    killed(resumed / "x.npy", 3)
     journal = resumed / "x.npy.partial" / "journal.jsonl"
     lines = journal.read_text().splitlines()
     lines[2] = json.dumps(json.loads(lines[2]) | change)

@@ -371,10 +371,10 @@ BOMB = "a0: &a0 {x: 1, y: 2}\n" + "".join(
     ],
 )
 def test_work_is_bounded_by_the_size_of_the_text(tmp_path: Path, text: str, message: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()  # not the time on the clock: the machine may be busy with something else
     with pytest.raises(RecipeError, match=message):
         load_recipe(write(tmp_path, text))
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
     with pytest.raises(RecipeError, match=message):
         parse_value(text)
 
@@ -425,10 +425,10 @@ def test_paths_that_are_not_utf8_survive(tmp_path: Path) -> None:
     ],
 )
 def test_sizes_beyond_all_bounds_are_refused(tmp_path: Path, key: str, value: Any) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(RecipeError, match="given on the command line") as error:
         load_recipe(write(tmp_path, GOOD), {key: value})
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
     assert len(str(error.value)) < 1000
 
 

@@ -1,4 +1,4 @@
-"""Small runs for the tests of training: 60 faces of four people, five steps an epoch."""
+"""Small runs for the tests of training: 60 small faces of four people, five steps an epoch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from nsface.recipe.schema import Recipe
-from nsface.synthetic import write_training_set
+from tests.small_faces import HEIGHT, WIDTH, write_small_faces
 
 SETTINGS: dict[str, Any] = {
     "network": {"name": "light-resnet", "embedding_size": 16, "channels": 8},
+    "input": {"height": HEIGHT, "width": WIDTH},
     "head": {"name": "softmax"},
     "optimizer": {"learning_rate": 0.05, "nesterov": True},
     "schedule": {"kind": "step", "milestones": [1]},
@@ -27,7 +28,7 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture(scope="session")
 def sixty_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_training_set(tmp_path_factory.mktemp("data") / "train", identities=4, images=15)
+    return write_small_faces(tmp_path_factory.mktemp("data") / "train", identities=4, images=15)
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,7 @@ class End:
     err: str
 
 
-def start(count: int, function: Callable[..., None], *paths: Path) -> list[End]:
+def start(python: str, count: int, function: Callable[..., None], *paths: Path) -> list[End]:
     """Call `function(ranks, *paths)`, of this file, on `count` ranks, as torchrun would start them."""
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": count}
     processes = []
@@ -126,7 +126,7 @@ def start(count: int, function: Callable[..., None], *paths: Path) -> list[End]:
         given = {name: str(value) for name, value in (where | {"RANK": rank, "LOCAL_RANK": rank}).items()}
         processes.append(
             subprocess.Popen(
-                [sys.executable, __file__, function.__name__, *map(str, paths)],
+                [python, __file__, function.__name__, *map(str, paths)],
                 env=os.environ | {"OMP_NUM_THREADS": "1"} | given,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )
@@ -233,10 +233,10 @@ def train_poisoned(ranks: Ranks, faces: Path, out: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def two(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[End]]:
+def two(faces: Path, tmp_path_factory: pytest.TempPathFactory, warm_python: str) -> tuple[Path, list[End]]:
     """What `train_on_two` leaves, and how both ranks end."""
     out = tmp_path_factory.mktemp("two")
-    ends = start(2, train_on_two, faces, out)
+    ends = start(warm_python, 2, train_on_two, faces, out)
     assert [end.out for end in ends] == ["done\n", "done\n"], "".join(end.err for end in ends)
     return out, ends
 
@@ -292,11 +292,13 @@ def environment(out: Path) -> dict[str, Any]:
     return read
 
 
-def test_three_ranks_compute_what_one_does_and_go_on_with_its_run(faces: Path, tmp_path: Path) -> None:
+def test_three_ranks_compute_what_one_does_and_go_on_with_its_run(
+    faces: Path, tmp_path: Path, warm_python: str
+) -> None:
     chosen = recipe(faces, **RUNS["together"])
     train(chosen, tmp_path / "whole")
     interrupted(Ranks(), chosen, tmp_path / "begun-by-one", 2)
-    ends = start(3, compute_and_go_on, faces, tmp_path)
+    ends = start(warm_python, 3, compute_and_go_on, faces, tmp_path)
     assert [end.status for end in ends] == [0, 0, 0], "".join(end.err for end in ends)
     assert_same_run(tmp_path / "whole", tmp_path / "begun-by-one")
     whole, again = (load_file(tmp_path / name / "model.safetensors") for name in ("three", "same-again"))
@@ -515,10 +517,10 @@ def fine_tune_on_three(ranks: Ranks, faces: Path, former: Path, out: Path) -> No
     train(frozen, out / "all-frozen", ranks=ranks)
 
 
-def test_three_ranks_fine_tune_as_one_process_does(faces: Path, tmp_path: Path) -> None:
+def test_three_ranks_fine_tune_as_one_process_does(faces: Path, tmp_path: Path, warm_python: str) -> None:
     former, out = tmp_path / "former", tmp_path / "three"
     train(recipe(faces, exclude=["2"], head={"name": "softmax"}), former)
-    ends = start(3, fine_tune_on_three, faces, former, out)
+    ends = start(warm_python, 3, fine_tune_on_three, faces, former, out)
     assert [end.status for end in ends] == [0, 0, 0], "".join(end.err for end in ends)
     train(fine_tuned(faces, former), tmp_path / "one")
     assert_same_run(tmp_path / "one", out / "whole")

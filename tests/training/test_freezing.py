@@ -88,7 +88,7 @@ def test_a_frozen_network_gives_the_head_what_extraction_gives(
     chosen = small(init=former, freeze="all", augmentation={"mirror": False}, epochs=1, schedule={})
     train(chosen, tmp_path / "run")
     source = open_source(str(chosen.data))
-    pixels = load_pixels(source, list(range(len(source.names))), 112, 96)
+    pixels = load_pixels(source, list(range(len(source.names))), chosen.input.height, chosen.input.width)
     with torch.no_grad():
         expected = read_model(former)[0]((torch.as_tensor(pixels).permute(0, 3, 1, 2) - 127.5) / 128)
     distances = torch.cdist(torch.cat(seen), expected)
@@ -182,22 +182,24 @@ def test_resumed_run_equals_the_uninterrupted_one(
 
 
 def test_a_run_killed_after_the_release_resumes_to_the_same_bits(
-    small: Small, logged: Logged, tmp_path: Path, former: str
+    small: Small, logged: Logged, tmp_path: Path, former: str, warm_python: str
 ) -> None:
     """SIGKILL to `nsface train` as soon as the state of the first epoch, at the release, is saved."""
-    chosen = small(init=former, freeze={"parts": ["stem", "stages"], "epochs": 1}, epochs=12)
+    chosen = small(init=former, freeze={"parts": ["stem", "stages"], "epochs": 1}, epochs=50)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(chosen.to_yaml())
     whole = load_file(train(chosen, tmp_path / "whole"))
     out = tmp_path / "parts"
-    command = [sys.executable, "-m", "nsface", "train", str(recipe), "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = ["-m", "nsface", "train", str(recipe), "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     while not (out / "checkpoints" / "latest.pt").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
     assert process.wait(60) == -signal.SIGKILL
-    subprocess.run([*command, "--resume"], check=True, capture_output=True)
+    subprocess.run([warm_python, *command, "--resume"], check=True, capture_output=True)
     resumed = load_file(out / "model.safetensors")
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
     assert logged(out) == logged(tmp_path / "whole")

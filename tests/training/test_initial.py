@@ -26,9 +26,11 @@ from nsface.recipe.schema import Recipe, load_recipe
 from nsface.training.initial import copy_class_weights
 from nsface.training.run import train
 from nsface.training.trainer import Trainer
+from tests.small_faces import HEIGHT, WIDTH
 from tests.tiny_model import tiny_description, write_tiny_model
 
 Small = Callable[..., Recipe]
+SIZE: dict[str, Any] = {"height": HEIGHT, "width": WIDTH}
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +169,7 @@ def test_why_all_class_weights_are_new_is_said(
 
 def test_a_model_of_unknown_head_and_identities(small: Small, tmp_path: Path) -> None:
     """As a network that another program trained is described."""
-    description = tiny_description(height=112, width=96, colour="BGR", mean=(100.0, 110.0, 120.0)).model_copy(
+    description = tiny_description(**SIZE, colour="BGR", mean=(100.0, 110.0, 120.0)).model_copy(
         update={"head": "none", "identities": 0, "recipe_digest": ""}
     )
     network = description.build()
@@ -202,23 +204,26 @@ def network_of(**changes: Any) -> dict[str, Any]:
             "init: network.name is sphereface-4 in the recipe and ",
         ),
         ({"input": {"height": 96}}, "init: input.height is 96 .*; give the model's, or leave `input` out"),
-        ({"input": {"colour": "BGR"}}, "init: input.colour is BGR in the recipe and RGB in "),
-        ({"input": {"mean": 0.0}}, "init: input.mean is 0.0 in the recipe and 127.5 in "),
-        ({"input": {"std": 127.5}}, "init: input.std is 127.5 in the recipe and 128.0 in "),
-        ({"input": {"template": "arcface"}}, "init: input.template is arcface in the recipe and sphereface"),
+        ({"input": SIZE | {"colour": "BGR"}}, "init: input.colour is BGR in the recipe and RGB in "),
+        ({"input": SIZE | {"mean": 0.0}}, "init: input.mean is 0.0 in the recipe and 127.5 in "),
+        ({"input": SIZE | {"std": 127.5}}, "init: input.std is 127.5 in the recipe and 128.0 in "),
+        (
+            {"input": SIZE | {"template": "arcface"}},
+            "init: input.template is arcface in the recipe and sphereface",
+        ),
     ],
 )
 def test_what_disagrees_with_the_model_is_named(
     small: Small, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    model = write_tiny_model(tmp_path / "model.safetensors")
+    model = write_tiny_model(tmp_path / "model.safetensors", **SIZE)
     with pytest.raises(RecipeError, match=message):
         train(small(**{"init": str(model)} | changes), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_defaults_written_out_agree(small: Small, tmp_path: Path) -> None:
-    model = write_tiny_model(tmp_path / "model.safetensors")
+    model = write_tiny_model(tmp_path / "model.safetensors", **SIZE)
     chosen = small(init=str(model), **network_of(dropout=0.0, extra_units=0))
     with pytest.raises(RecipeError, match="no training images"):  # past the comparison
         train(chosen.model_copy(update={"data": None}), tmp_path / "run")
@@ -255,7 +260,7 @@ def test_another_file_is_refused_and_a_missing_one_is_not_needed_to_resume(
         patched.setattr(Trainer, "_train_step", die)
         assert run("parts")[0] == 1
     recorded = environment(tmp_path / "parts")["init"]
-    write_tiny_model(other, seed=1)
+    write_tiny_model(other, seed=1, **SIZE)
     model.rename(tmp_path / "kept.safetensors")
     shutil.copy(other, model)
     status, message = run("parts", "--resume")
@@ -269,18 +274,18 @@ def test_another_file_is_refused_and_a_missing_one_is_not_needed_to_resume(
 
 
 def test_a_moved_model_is_the_same_model(small: Small, tmp_path: Path) -> None:
-    one = small(init=str(write_tiny_model(tmp_path / "a.safetensors")))
+    one = small(init=str(write_tiny_model(tmp_path / "a.safetensors", **SIZE)))
     two = small(init=str(shutil.copy(tmp_path / "a.safetensors", tmp_path / "b.safetensors")))
-    other = small(init=str(write_tiny_model(tmp_path / "c.safetensors", seed=1)))
+    other = small(init=str(write_tiny_model(tmp_path / "c.safetensors", seed=1, **SIZE)))
     assert one.digest() == two.digest() != other.digest()
     assert one.digest() != small().digest()
 
 
 def test_a_saved_recipe_begins_again_with_the_same_file_only(small: Small, tmp_path: Path) -> None:
-    model = write_tiny_model(tmp_path / "model.safetensors")
+    model = write_tiny_model(tmp_path / "model.safetensors", **SIZE)
     saved = tmp_path / "saved.yaml"
     saved.write_text(small(init=str(model)).to_yaml())
-    write_tiny_model(model, seed=1)
+    write_tiny_model(model, seed=1, **SIZE)
     with pytest.raises(RecipeError, match="is not the file whose digest the recipe gives"):
         train(load_recipe(saved), tmp_path / "run")
     model.unlink()

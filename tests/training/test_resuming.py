@@ -14,14 +14,15 @@ import pytest
 
 from nsface.errors import DataError, NsfaceError, RecipeError
 from nsface.recipe.schema import Recipe
-from nsface.synthetic import write_training_set
 from nsface.training import run as run_module
 from nsface.training.data import make_loader
 from nsface.training.resuming import changes
 from nsface.training.run import train
+from tests.small_faces import HEIGHT, WIDTH, write_small_faces
 
 SETTINGS: dict[str, Any] = {
     "network": {"name": "light-resnet", "embedding_size": 8, "channels": 8},
+    "input": {"height": HEIGHT, "width": WIDTH},
     "head": {"name": "softmax"},
     "epochs": 1,
     "batch_size": 8,
@@ -33,7 +34,7 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_training_set(tmp_path_factory.mktemp("data") / "train", identities=4, images=4)
+    return write_small_faces(tmp_path_factory.mktemp("data") / "train", identities=4, images=4)
 
 
 def recipe(faces: Path, **changes: Any) -> Recipe:

@@ -17,14 +17,15 @@ from nsface.errors import DataError, NsfaceError, RecipeError
 from nsface.heads import NoisySoftmax, Softmax
 from nsface.model import read_model
 from nsface.recipe.schema import Recipe
-from nsface.synthetic import write_training_set
 from nsface.training import trainer as trainer_module
 from nsface.training.loop import Interrupted
 from nsface.training.run import train
 from nsface.training.trainer import Trainer
+from tests.small_faces import HEIGHT, WIDTH, write_small_faces
 
 SETTINGS: dict[str, Any] = {
     "network": {"name": "light-resnet", "embedding_size": 16, "channels": 8},
+    "input": {"height": HEIGHT, "width": WIDTH},
     "head": {"name": "noisy-softmax", "alpha2": 0.1},
     "augmentation": {"shift": 2, "brightness": 0.2, "erase": 0.3},
     "optimizer": {"learning_rate": 0.05, "nesterov": True, "clip_norm": 5.0},
@@ -39,7 +40,7 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_training_set(tmp_path_factory.mktemp("data") / "train", identities=4, images=15)
+    return write_small_faces(tmp_path_factory.mktemp("data") / "train", identities=4, images=15)
 
 
 def recipe(faces: Path, **changes: Any) -> Recipe:
@@ -76,7 +77,7 @@ def test_run_folder(faces: Path, tmp_path: Path) -> None:
     network, description = read_model(model)
     assert description.identities == 4
     assert description.recipe_digest == recipe(faces).digest()
-    assert network(torch.zeros(2, 3, 112, 96)).shape == (2, 16)
+    assert network(torch.zeros(2, 3, HEIGHT, WIDTH)).shape == (2, 16)
 
 
 def test_it_learns(faces: Path, tmp_path: Path) -> None:
@@ -158,7 +159,7 @@ def test_auxiliary_losses_and_a_noisy_activation_are_trained_and_logged(faces: P
     assert learned
     assert not any(torch.equal(weights[name], torch.ones_like(weights[name])) for name in learned)
     assert weights["stem.2.c"].item() == pytest.approx(3 / 20**0.5), "as the last of 20 steps had it"
-    assert read_model(model)[0](torch.zeros(2, 3, 112, 96)).shape == (2, 16)
+    assert read_model(model)[0](torch.zeros(2, 3, HEIGHT, WIDTH)).shape == (2, 16)
 
 
 def test_a_loss_of_weight_near_zero_changes_next_to_nothing(faces: Path, tmp_path: Path) -> None:
@@ -342,7 +343,7 @@ def test_unusable_images(faces: Path, tmp_path: Path) -> None:
         train(recipe(tmp_path / "one"), tmp_path / "run")
     with pytest.raises(DataError, match="lies in no identity's folder"):
         train(recipe(tmp_path / "flat"), tmp_path / "run")
-    with pytest.raises(DataError, match=r"112×96 .* where 112×112 is needed"):
+    with pytest.raises(DataError, match=r"28×24 .* where 112×112 is needed"):
         train(recipe(faces, input={"height": 112, "width": 112}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

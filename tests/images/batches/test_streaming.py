@@ -219,7 +219,11 @@ def test_a_worker_that_is_killed_ends_the_training_in_one_line(tar: Source) -> N
     assert children() == []
 
 
-def test_no_worker_is_left_when_the_loss_of_another_interrupts_the_end(tar: Source) -> None:
+def test_no_worker_is_left_when_the_loss_of_another_interrupts_the_end(
+    tar: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # how long PyTorch waits for each worker, which does not hear of the end
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.1)
     loader = streamed(tar, list(range(40)))
 
     def interrupted() -> None:

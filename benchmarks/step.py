@@ -102,7 +102,7 @@ def speed(
     source = open_source(faces)
     pixels = np.asarray(load_pixels(source, range(min(images, len(source))), 112, 96))
     labels = generated_labels(len(pixels), IDENTITIES, 0)
-    clock = time.process_time if processor_time else time.perf_counter
+    clock = time.process_time if processor_time else None
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             files = write_images(Path(folder), pixels)

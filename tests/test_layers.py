@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "model",
         "networks",
         "recipe",
+        "reproduce",
         "run_folder",
         "synthetic",
         "training",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -155,9 +154,9 @@ def by_turns(
     batch: int,
     budget: float,
     pairs: int,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] | None = None,
 ) -> tuple[dict[str, Rate], dict[str, str]]:
-    """Images a second of each way, by `clock`, and why others have none.
+    """Images a second of each way, as by `seconds`, and why others have none.
 
     Each way takes a few steps first. Then all take blocks of steps by turns, each block for about the same
     share of the `budget` of seconds, and at least one step. A way that fails has no rate, whenever it does.

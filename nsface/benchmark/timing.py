@@ -32,9 +32,10 @@ class Rate:
 
 
 def seconds(
-    device: torch.device, work: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+    device: torch.device, work: Callable[[], object], clock: Callable[[], float] | None = None
 ) -> float:
-    """Seconds by `clock` that `work` takes, from an idle device until the device is idle again."""
+    """Seconds that `work` takes, from an idle device until it is idle again, on the clock or by `clock`."""
+    clock = clock or time.perf_counter
     synchronise(device)
     start = clock()
     work()

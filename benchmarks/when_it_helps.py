@@ -44,16 +44,18 @@ class Variant:
         arms: keys of `ARMS`.
         images: of each class.
         bias: whether the classifier has one.
+        seeds: 0, 1, …, so many.
     """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     arms: tuple[str, ...] = TWO
     images: int = USUAL
     bias: bool = True
+    seeds: int = 3
 
 
 VARIANTS = {
-    "as a rule": Variant(),
+    "as a rule": Variant(seeds=6),
     "50,000 training images": Variant(images=5000),
     "10,000 training images": Variant(images=1000),
     "other arms": Variant(
@@ -96,11 +98,11 @@ def part(data: Path, images: int, out: Path) -> Path:
     return out
 
 
-def jobs(variant: Variant, seeds: int, out: Path, data: Path) -> list[Job]:
+def jobs(variant: Variant, out: Path, data: Path) -> list[Job]:
     """The trainings of a variant."""
     known = ARMS if variant.bias else {name: _without_bias(arm) for name, arm in ARMS.items()}
     changes = {**SMALL, **variant.changes}
-    return jobs_of("cifar10", changes, variant.arms, range(seeds), out, {"data": str(data)}, known)
+    return jobs_of("cifar10", changes, variant.arms, range(variant.seeds), out, {"data": str(data)}, known)
 
 
 def _without_bias(arm: Arm) -> Arm:
@@ -157,12 +159,11 @@ def table(found: Mapping[str, list[dict[str, Any]]]) -> str:
 @click.command(help=__doc__.split("\n")[0])
 @click.argument("data", type=click.Path(path_type=Path, exists=True))
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-@click.option("--seeds", default=3, show_default=True)
 @click.option("--jobs", "processes", default=2, show_default=True, help="Trainings at once.")
 @click.option(
     "--variant", "names", multiple=True, type=click.Choice(list(VARIANTS)), help="Only this one; repeatable."
 )
-def main(data: Path, out: Path, seeds: int, processes: int, names: tuple[str, ...]) -> None:
+def main(data: Path, out: Path, processes: int, names: tuple[str, ...]) -> None:
     """Train what is not done, and write what was found."""
     names = names or tuple(VARIANTS)
     out.mkdir(parents=True, exist_ok=True)
@@ -170,7 +171,7 @@ def main(data: Path, out: Path, seeds: int, processes: int, names: tuple[str, ..
     parts = {size: part(data, size, out / f"cifar10-{size}.tar") for size in sizes}
     todo = {
         name: jobs(
-            VARIANTS[name], seeds, out / name.replace(" ", "-").replace(",", ""), parts[VARIANTS[name].images]
+            VARIANTS[name], out / name.replace(" ", "-").replace(",", ""), parts[VARIANTS[name].images]
         )
         for name in names
     }

@@ -44,35 +44,39 @@ class Variant:
         arms: keys of `ARMS`.
         images: of each class.
         bias: whether the classifier has one.
+        seeds: 0, 1, …, so many.
     """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     arms: tuple[str, ...] = TWO
     images: int = USUAL
     bias: bool = True
+    seeds: int = 3
 
 
 VARIANTS = {
-    "as a rule": Variant(),
-    **{f"{10 * images:,} training images": Variant(images=images) for images in (1000, 2500, 5000, 250)},
+    "as a rule": Variant(seeds=6),
+    "50,000 training images": Variant(images=5000),
+    "10,000 training images": Variant(images=1000),
+    "other arms": Variant(
+        arms=(
+            *("noisy-0.5", "label-smoothing", "per-batch", "free", "gradient-decay-0.1", "disturb-label"),
+            *("l-softmax", "noisy-1", "noisy-0.05", "normal", "amplitude"),
+        )
+    ),
     "mirrored and shifted images": Variant(
         {"augmentation.mirror": True, "augmentation.shift": 4, "augmentation.padding": "zero"}
     ),
     "three times as many steps": Variant({"iterations": 3 * STEPS}),
-    "a third of the steps": Variant({"iterations": STEPS // 3}),
-    "other arms": Variant(
-        arms=(
-            *("noisy-0.05", "noisy-0.5", "noisy-1", "label-smoothing", "disturb-label", "l-softmax"),
-            *("gradient-decay-0.1", "free", "per-batch", "normal", "amplitude"),
-        )
-    ),
-    "noisy activations": Variant(arms=("tanh", "nan-tanh", "nah-tanh")),
-    "noisy activations, 50,000 training images": Variant(arms=("tanh", "nan-tanh", "nah-tanh"), images=5000),
     "no bias": Variant(bias=False),
-    "16 features": Variant({"network.embedding_size": 16}),
-    "256 features": Variant({"network.embedding_size": 256}),
-    "learning rate 0.02": Variant({"optimizer.learning_rate": 0.02}),
     "weight decay 0": Variant({"optimizer.weight_decay": 0.0}),
+    "learning rate 0.02": Variant({"optimizer.learning_rate": 0.02}),
+    "16 features": Variant({"network.embedding_size": 16}),
+    "noisy activations": Variant(arms=("tanh", "nan-tanh", "nah-tanh")),
+    "2,500 training images": Variant(images=250),
+    "25,000 training images": Variant(images=2500),
+    "a third of the steps": Variant({"iterations": STEPS // 3}),
+    "256 features": Variant({"network.embedding_size": 256}),
     "weight decay 0.002": Variant({"optimizer.weight_decay": 2e-3}),
     "16 channels": Variant({"network.channels": 16}),
 }
@@ -94,11 +98,11 @@ def part(data: Path, images: int, out: Path) -> Path:
     return out
 
 
-def jobs(variant: Variant, seeds: int, out: Path, data: Path) -> list[Job]:
+def jobs(variant: Variant, out: Path, data: Path) -> list[Job]:
     """The trainings of a variant."""
     known = ARMS if variant.bias else {name: _without_bias(arm) for name, arm in ARMS.items()}
     changes = {**SMALL, **variant.changes}
-    return jobs_of("cifar10", changes, variant.arms, range(seeds), out, {"data": str(data)}, known)
+    return jobs_of("cifar10", changes, variant.arms, range(variant.seeds), out, {"data": str(data)}, known)
 
 
 def _without_bias(arm: Arm) -> Arm:
@@ -155,18 +159,19 @@ def table(found: Mapping[str, list[dict[str, Any]]]) -> str:
 @click.command(help=__doc__.split("\n")[0])
 @click.argument("data", type=click.Path(path_type=Path, exists=True))
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-@click.option("--seeds", default=3, show_default=True)
 @click.option("--jobs", "processes", default=2, show_default=True, help="Trainings at once.")
-@click.option("--variants", help="Some of them, with commas between.")
-def main(data: Path, out: Path, seeds: int, processes: int, variants: str | None) -> None:
+@click.option(
+    "--variant", "names", multiple=True, type=click.Choice(list(VARIANTS)), help="Only this one; repeatable."
+)
+def main(data: Path, out: Path, processes: int, names: tuple[str, ...]) -> None:
     """Train what is not done, and write what was found."""
-    names = variants.split(",") if variants else list(VARIANTS)
+    names = names or tuple(VARIANTS)
     out.mkdir(parents=True, exist_ok=True)
     sizes = {VARIANTS[name].images for name in names}
     parts = {size: part(data, size, out / f"cifar10-{size}.tar") for size in sizes}
     todo = {
         name: jobs(
-            VARIANTS[name], seeds, out / name.replace(" ", "-").replace(",", ""), parts[VARIANTS[name].images]
+            VARIANTS[name], out / name.replace(" ", "-").replace(",", ""), parts[VARIANTS[name].images]
         )
         for name in names
     }

@@ -198,12 +198,12 @@ def _train_in_turn(todo: Sequence[Job], has_ended: Callable[[Job], object]) -> N
 def _train_at_once(
     todo: Sequence[Job], processes: int, threads: int | None, has_ended: Callable[[Job], object]
 ) -> None:
-    named = {job.title: job for job in todo}
+    named = {str(job.folder): job for job in todo}
     outcomes = at_once(partial(_train_here, threads), named, processes, PATIENCE)
     with _stopped_by_signals(), closing(outcomes):
-        for title, outcome in outcomes:
+        for folder, outcome in outcomes:
             outcome()
-            has_ended(named[title])
+            has_ended(named[folder])
 
 
 @contextmanager

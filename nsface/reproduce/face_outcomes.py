@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from nsface.metrics.statistics import student_interval
 from nsface.report.comparisons import compare_seeds
 from nsface.reproduce.arms import BASELINE
 from nsface.reproduce.face_scores import Scored
 from nsface.reproduce.face_table import FACE_ARMS, PAIRING, TABLE_5, FaceScale
 from nsface.reproduce.face_tests import ENSEMBLES_BY_NAME, Row, Tested, corrected, figures_of, value_of
+from nsface.reproduce.outcomes import over_seeds
 from nsface.reproduce.tables import SOURCE
 from nsface.results import BlufrRates
 from nsface.results.all_protocols import NotRun
@@ -199,7 +196,7 @@ class FaceReproduction:
         for row in self.rows():
             values = self.by_seed(system, row)
             if values:
-                scores.setdefault(row.title, {})[row.figure] = _over_seeds(values)
+                scores.setdefault(row.title, {})[row.figure] = over_seeds(values)
         return {
             "title": self.title(system),
             "folders": {str(one.system.seed): one.system.folder.name for one in own},
@@ -207,18 +204,6 @@ class FaceReproduction:
             "seconds": {str(one.system.seed): round(one.seconds, 3) for one in own},
             "scores": scores,
         }
-
-
-def _over_seeds(values: Mapping[int, float]) -> dict[str, Any]:
-    """A figure by seed, with its mean, standard deviation and interval (Student's t)."""
-    given = list(values.values())
-    interval = student_interval(given) if len(given) > 1 else None
-    return {
-        "by_seed": {str(seed): value for seed, value in values.items()},
-        "mean": float(np.mean(given)),
-        "std": float(np.std(given, ddof=1)) if len(given) > 1 else None,
-        "interval": interval if interval and all(map(math.isfinite, interval)) else None,
-    }
 
 
 def _share(percent: float | None) -> float | None:

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nsface import __version__
-from nsface.errors import counted
 from nsface.report.charts import SATURATION, training_charts
 from nsface.report.page import render_page
 from nsface.report.runs import Run
+from nsface.reproduce.face_findings import claims, lead
 from nsface.reproduce.face_outcomes import FaceReproduction
 from nsface.reproduce.face_table import FACE_ARMS, NOT_COMPARABLE, PAIRING, TABLE_5
-from nsface.reproduce.face_text import difference_cells, mean_and_std, score_cells
+from nsface.reproduce.face_text import difference_cells, score_cells
+from nsface.reproduce.outcomes import mean_and_std
 from nsface.reproduce.tables import SOURCE
 from nsface.results.official import HEADLINES
 from nsface.training.progress import duration
+
+TITLE = "Faces: Softmax and Noisy Softmax"
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,13 @@ class Grid:
     Attributes:
         about: a sentence or two above it.
         rows: the first has the titles of the columns.
+        folded: whether the page shows it only when it is asked for.
     """
 
     title: str
     about: str
     rows: Sequence[Sequence[str]]
+    folded: bool = False
 
 
 def grids(found: FaceReproduction) -> list[Grid]:
@@ -45,17 +50,17 @@ def grids(found: FaceReproduction) -> list[Grid]:
     ]
     if tests := found.tests():
         about = (
-            "Percentage points, paired by seed. The last p is corrected by Holm's method for all tests of "
-            "single networks in this table, or for all of ensembles."
+            "Percentage points, paired by seed: a paired t test. The last p is corrected by Holm's method "
+            "for all tests of single networks in this table, or for all of ensembles."
         )
-        made.append(Grid("Less Softmax, over seeds", about, difference_cells(tests)))
+        made.append(Grid("Less Softmax, over seeds", about, difference_cells(found, tests)))
     if tests := found.over_pairs():
         about = (
             "Percentage points, two networks of one seed on the same pairs or probes, and ensembles against "
             "the network of their first seed. The last p is corrected by Holm's method for all tests of "
             "single networks in this table, or for all of ensembles."
         )
-        made.append(Grid("Less Softmax, over pairs", about, difference_cells(tests)))
+        made.append(Grid("Less Softmax, over pairs", about, difference_cells(found, tests), folded=True))
     made.append(_each(found))
     made.append(_trainings(found))
     if found.not_run:
@@ -85,8 +90,8 @@ def _each(found: FaceReproduction) -> Grid:
         values = [found.by_seed(system, row) for row in rows]
         for seed in sorted({seed for one in values for seed in one}):
             shown = (f"{100 * one[seed]:.2f}" if seed in one else "–" for one in values)
-            cells.append([system, str(seed), *shown])
-    return Grid("Each network and ensemble", f"Per cent. {PAIRING}", cells)
+            cells.append([found.title(system), str(seed), *shown])
+    return Grid("Each network and ensemble", f"Per cent. {PAIRING}", cells, folded=True)
 
 
 def _trainings(found: FaceReproduction) -> Grid:
@@ -105,26 +110,24 @@ def _trainings(found: FaceReproduction) -> Grid:
             ]
         )
     environment = ", ".join(f"{key} {value}" for key, value in found.environment.items())
-    return Grid("Trainings", f"Wall time. {environment}.", rows)
+    return Grid("Trainings", f"Wall time. {environment}.", rows, folded=True)
 
 
-def introduction(found: FaceReproduction) -> list[str]:
-    """What was trained, and what the tables do not show; a paragraph each."""
-    return [
-        f"Recipe {found.recipe_name}. {found.scale.about}",
-        f"{len(found.trainings)} of {counted(found.expected, 'training')} are done.",
-        *found.doubts,
-    ]
+def size(found: FaceReproduction) -> str:
+    """What was trained."""
+    return f"Recipe {found.recipe_name}. {found.scale.about}"
 
 
 def markdown(found: FaceReproduction, command: str) -> str:
     """The content of `results.md`."""
-    parts = ["# Faces: Softmax and Noisy Softmax", *introduction(found)]
+    parts = [f"# {TITLE}", size(found), *(f"**{sentence}**" for sentence in lead(found))]
+    parts.append("\n".join(f"- {claim}" for claim in claims(found)))
+    parts += ["## What this does not show", "\n".join(f"- {doubt}" for doubt in found.doubts)]
     if command:
         parts.append(f"    {command}")
     for grid in grids(found):
         parts += [f"## {grid.title}", grid.about, markdown_table(grid.rows)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
@@ -145,7 +148,11 @@ def html(found: FaceReproduction, runs: Sequence[Run], command: str) -> str:
     return render_page(
         "faces.html",
         version=__version__,
-        introduction=introduction(found),
+        title=TITLE,
+        size=size(found),
+        lead=lead(found),
+        claims=claims(found),
+        doubts=found.doubts,
         grids=grids(found),
         saturation=training_charts([run for run in runs if run.log], SATURATION),
         command=command,

@@ -124,7 +124,7 @@ DOUBTS = (
 )
 CHOSEN_ON_LFW = "The settings of the recipe lfw-small were chosen after trainings that were scored on LFW."
 SOME_EXCLUDED = (
-    "Identities left out of the training: {}. Others may be in LFW too: `nsface overlap` looks for them."
+    "Identities left out of the training: {}. Others may be in LFW too: nsface overlap looks for them."
 )
 NOBODY_EXCLUDED = (
     "No identity was left out of the training (--exclude): people in LFW may have been trained on."

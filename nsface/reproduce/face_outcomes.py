@@ -51,7 +51,7 @@ class FaceReproduction:
         images: where LFW and the frames lie.
         lists: the files of each list that was scored, by title.
         not_run: what was not scored, with the reason.
-        environment: hardware, versions, commit and data, as the first run has them.
+        environment: hardware, versions, commit and data; a value is a list where the trainings differ.
         doubts: sentences on what the table does not show.
     """
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nsface import __version__
+from nsface.errors import joined
 from nsface.report.charts import SATURATION, training_charts
 from nsface.report.page import render_page
 from nsface.report.runs import Run
@@ -109,7 +110,10 @@ def _trainings(found: FaceReproduction) -> Grid:
                 "diverged" if one.diverged else "",
             ]
         )
-    environment = ", ".join(f"{key} {value}" for key, value in found.environment.items())
+    several = {key: value if isinstance(value, list) else [value] for key, value in found.environment.items()}
+    environment = ", ".join(
+        f"{key} {joined([str(one) for one in values])}" for key, values in several.items()
+    )
     return Grid("Trainings", f"Wall time. {environment}.", rows, folded=True)
 
 

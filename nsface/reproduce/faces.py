@@ -31,7 +31,7 @@ from nsface.reproduce.face_table import (
     FaceScaleName,
 )
 from nsface.reproduce.jobs import Job, jobs_of, train_all
-from nsface.reproduce.running import RESULTS, default_processes
+from nsface.reproduce.running import RESULTS, default_processes, where
 from nsface.results.values import plain
 from nsface.run_folder import RunFolder
 
@@ -111,7 +111,7 @@ def reproduce_faces(
         images={"lfw": sets.lfw.location} | ({"ytf": sets.frames.location} if sets.frames else {}),
         lists={one.title: tuple(map(str, one.found.lists)) for one in sets.planned},
         not_run=sets.not_run,
-        environment=_environment(jobs),
+        environment=where(jobs, RECORDED),
         doubts=_doubts(name, jobs[0], sets),
     )
     _write(found, folder, [job for job in jobs if job.ended], command)
@@ -153,13 +153,6 @@ def _training(job: Job) -> Training:
         accuracy=log[-1].get("accuracy") if log else None,
         saturation=[curve[place] for place in places.tolist()],
     )
-
-
-def _environment(jobs: Sequence[Job]) -> dict[str, Any]:
-    """Hardware, versions, commit and data, as the first run that has ended recorded them."""
-    run = next((RunFolder(job.folder) for job in jobs if job.ended), None)
-    recorded = run.read_environment() if run else {}
-    return {key: recorded[key] for key in RECORDED if key in recorded}
 
 
 def _doubts(recipe: str, job: Job, sets: FaceSets) -> list[str]:

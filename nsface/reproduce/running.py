@@ -142,12 +142,12 @@ def default_processes(jobs: Sequence[Job]) -> int:
     return min(MOST_JOBS, MOST_JOBS if device.type == "cuda" else cores())
 
 
-def where(jobs: Sequence[Job]) -> dict[str, Any]:
+def where(jobs: Sequence[Job], keys: Sequence[str] = _ORIGIN) -> dict[str, Any]:
     """Hardware, versions and data, as the runs that have ended recorded them: a list where they differ."""
     runs = [RunFolder(job.folder) for job in jobs if job.ended]
     recorded = [run.read_environment() for run in runs]
     found: dict[str, Any] = {}
-    for key in _ORIGIN:
+    for key in keys:
         values = list(dict.fromkeys(one[key] for one in recorded if key in one))
         if values:
             found[key] = values[0] if len(values) == 1 else values

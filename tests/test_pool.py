@@ -17,14 +17,10 @@ def job(given: tuple[str, Path]) -> None:
     if what == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "swallows":  # as a training does that is complete when the signal comes
-
-        def come(number: int, frame: object) -> None:
-            nonlocal over
-            over = True
-
-        over, usual = False, signal.signal(signal.SIGTERM, come)
+        came: list[int] = []
+        usual = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
         (folder / "begun").touch()
-        while not over:
+        while not came:
             time.sleep(0.01)
         signal.signal(signal.SIGTERM, usual)
     if what == "next":

@@ -202,7 +202,7 @@ def test_remedies_are_options_that_the_command_has(tmp_path: Path, given: Given)
         trained(tmp_path, given | {"optimizer.learning_rate": 0.01}, arms=("softmax",), seeds=(0,))
     assert str(refused.value).endswith("repeat the options of that run, or choose another --out")
     messages = [
-        "".join(part.value if isinstance(part, ast.Constant) else "X" for part in node.values)
+        "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
         for module in ("training", "images/batches")
         for path in (Path(nsface.__path__[0]) / module).rglob("*.py")
         if path.name != "series.py"  # of `nsface train --seeds`

@@ -9,7 +9,7 @@ import click
 
 from nsface.cli.output import command_line, emit, say, terminal_width
 from nsface.cli.reproduce_faces import faces
-from nsface.cli.reproduce_options import table_options
+from nsface.cli.reproduce_options import chosen, table_options
 
 if TYPE_CHECKING:
     from nsface.reproduce.tables import ScaleName
@@ -55,13 +55,11 @@ def _table_command(name: str, title: str) -> click.Command:
         json_to: str | None,
         **options: str | None,
     ) -> None:
-        from nsface.recipe.text import parse_setting
         from nsface.reproduce.content import text
         from nsface.reproduce.running import reproduce
         from nsface.training.loop import Interrupted
 
-        given = {key: value for key, value in {"data": data, **options}.items() if value is not None}
-        given |= dict(map(parse_setting, settings))
+        given = chosen({"data": data, **options}, settings)
         try:
             found = reproduce(
                 name, out, given, scale=scale or "reduced", seeds=seeds, arms=arms, processes=jobs,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nsface.cli.output import command_line, emit, say, terminal_width
-from nsface.cli.reproduce_options import table_options
+from nsface.cli.reproduce_options import chosen, table_options
 
 PATH = click.Path(path_type=Path)
 
@@ -62,7 +62,6 @@ def faces(
       nsface reproduce faces --train casia/ --lfw lfw/ --lists lists/ --ytf frame_images_DB/ \\
           --recipe casia-softmax --exclude in-lfw.txt --seeds 0-4 --out runs/casia
     """
-    from nsface.recipe.text import parse_setting
     from nsface.reproduce.face_text import text
     from nsface.reproduce.faces import reproduce_faces
     from nsface.training.loop import Interrupted
@@ -72,11 +71,7 @@ def faces(
     if splits is not None and ytf is None:
         raise click.UsageError("--splits is a list of videos: give their frames by --ytf")
     own = {"data": train, "exclude": None if exclude is None else str(exclude), **options}
-    given = {key: value for key, value in own.items() if value is not None}
-    for key, value in map(parse_setting, settings):
-        if key in given:
-            raise click.UsageError(f"--set {key}: it has an option of its own, which is given too")
-        given[key] = value
+    given = chosen(own, settings)
     single = {"pairs": pairs, "fglfw": fglfw, "fglfw-like": fglfw_like, "splits": splits}
     try:
         found = reproduce_faces(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,22 @@ _OPTIONS = (
     ),
     json_option,
 )
+
+
+def chosen(options: Mapping[str, str | None], settings: Sequence[str]) -> dict[str, Any]:
+    """The recipe's values that are given, by options and by --set.
+
+    Raises:
+        UsageError: a key is given by both.
+    """
+    from nsface.recipe.text import parse_setting
+
+    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    for key, value in map(parse_setting, settings):
+        if key in options and key in given:
+            raise click.UsageError(f"--set {key}: it has an option of its own, which is given too")
+        given[key] = value
+    return given
 
 
 def table_options(function: Callable[..., Any]) -> Callable[..., Any]:

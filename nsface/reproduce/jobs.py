@@ -20,12 +20,14 @@ import torch
 
 from nsface.device import pick_device
 from nsface.errors import NsfaceError, RecipeError, listing, shown
-from nsface.pool import at_once
+from nsface.pool import WorkerEnded, at_once
 from nsface.recipe.length import LENGTHS
 from nsface.recipe.own_size import own_size
 from nsface.recipe.schema import Recipe, load_recipe
 from nsface.reproduce.arms import ARMS, Arm
+from nsface.reproduce.one_set import check_images, check_trained_images
 from nsface.reproduce.progress import Note, Progress
+from nsface.reproduce.remedies import in_words_of_tables
 from nsface.run_folder import RunFolder
 from nsface.training.kept import Kept
 from nsface.training.loop import Interrupted
@@ -108,15 +110,16 @@ def jobs_of(
         known: the arms that the table may have.
 
     Raises:
-        RecipeError: no such arm, one is given twice, or `given` has what an arm or a seed decides.
+        RecipeError: no such arm, one is given twice, or `given` has what the table, an arm or a seed decides.
     """
     if unknown := [arm for arm in arms if arm not in known]:
         raise RecipeError(f"--arms {unknown[0]}: no such arm; there are {listing(list(known), len(known))}")
     if twice := [arm for arm in dict.fromkeys(arms) if list(arms).count(arm) > 1]:
         raise RecipeError(f"--arms {twice[0]}: given twice; give it once")
-    decided = {key for arm in arms for key in known[arm].changes} | {"seed"}
+    decided = {key for arm in arms for key in known[arm].changes} | {"seed", "task"}
     if taken := sorted(key for key in given if _is_decided(key, decided)):
-        raise RecipeError(f"--set {taken[0]}: the arms and seeds decide that; leave it out")
+        who = "the table decides" if taken[0] == "task" else "the arms and seeds decide"
+        raise RecipeError(f"--set {taken[0]}: {who} that; leave it out")
     if any(given.get(unit) is not None for unit in LENGTHS):
         changes = {key: value for key, value in changes.items() if key not in LENGTHS}
     if own_size(given.get("network.name")) is not None:  # which narrow channels make narrower
@@ -143,8 +146,8 @@ def check_folders(jobs: Sequence[Job]) -> None:
     for job in jobs:
         try:
             check_folder(job.recipe, RunFolder(job.folder), resume=True)
-        except RecipeError as error:  # nobody has given --resume
-            raise RecipeError(str(error).removeprefix("--resume: ")) from error
+        except RecipeError as error:
+            raise RecipeError(in_words_of_tables(str(error))) from error
 
 
 def train_all(
@@ -163,10 +166,12 @@ def train_all(
         ended: called whenever a training has ended.
 
     Raises:
-        NsfaceError: as by `train`; a folder that cannot be used is refused before anything is trained.
+        NsfaceError: as by `train`; a folder that cannot be used, and other images than those of trainings
+            that have begun, are refused before anything is trained.
         Interrupted: a signal came; every run that was going on has saved its state.
     """
     check_folders(jobs)
+    check_images(jobs)
     todo = [job for job in jobs if not job.ended]
     processes = min(processes, len(jobs))
     threads = _threads_of_each(jobs, processes)
@@ -175,6 +180,7 @@ def train_all(
             progress.say(f"{len(jobs) - len(todo)} of {len(jobs)} trainings are done already")
 
         def has_ended(job: Job) -> None:
+            check_trained_images(jobs)
             progress.has_ended(job)
             if ended is not None:
                 ended()
@@ -201,9 +207,14 @@ def _train_at_once(
     named = {str(job.folder): job for job in todo}
     outcomes = at_once(partial(_train_here, threads), named, processes, PATIENCE)
     with _stopped_by_signals(), closing(outcomes):
-        for folder, outcome in outcomes:
-            outcome()
-            has_ended(named[folder])
+        try:
+            for folder, outcome in outcomes:
+                outcome()
+                has_ended(named[folder])
+        except WorkerEnded as error:
+            raise WorkerEnded(
+                f"{error}; the same command goes on, with a smaller --jobs if the memory is too small"
+            ) from error
 
 
 @contextmanager
@@ -267,4 +278,4 @@ def _train(job: Job, kept: Kept) -> None:
     except Interrupted as error:
         raise Interrupted(f"{job.title}: stopped; the same command goes on") from error
     except NsfaceError as error:
-        raise type(error)(f"{job.title}: {error}") from error
+        raise type(error)(f"{job.title}: {in_words_of_tables(str(error))}") from error

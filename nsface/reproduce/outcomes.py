@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nsface.errors import DataError, shown
 from nsface.metrics.statistics import holm, student_interval
 from nsface.recipe.text import dotted
 from nsface.report.comparisons import FEWEST_SEEDS, LEVEL, compare_seeds
@@ -243,11 +244,21 @@ def read_outcomes(jobs: Sequence[Job]) -> list[Outcome]:
     return [_outcome(job) for job in jobs if job.ended]
 
 
+def _check_last_test(run: RunFolder, step: int, tests: Sequence[Line]) -> None:
+    """A test before `step`, or none, must not pass for the test after the last step."""
+    if not tests or tests[-1]["step"] < step:
+        raise DataError(
+            f"{shown(run.test_file)}: the test after step {step} is not there; remove the folder "
+            f"{shown(run.path)}, and the same command trains it anew"
+        )
+
+
 def _outcome(job: Job) -> Outcome:
     run = RunFolder(job.folder)
     environment, log, tests = run.read_environment(), run.read_log(), run.read_tests()
     measures: dict[str, float] | None = None
-    if tests and not job.diverged:
+    if not job.diverged:
+        _check_last_test(run, max([environment.get("step", 0), *(line["step"] for line in log[-1:])]), tests)
         measures = {measure: tests[-1][measure] for measure in MEASURES if measure != "best_error"}
         measures["best_error"] = min(line["error"] for line in tests)
     wrong = troubles(log, environment)

@@ -18,6 +18,7 @@ from nsface.report.svg_file import document
 from nsface.reproduce.curves import plots
 from nsface.reproduce.jobs import Job, check_folders, cores, jobs_of, train_all
 from nsface.reproduce.markdown import markdown
+from nsface.reproduce.one_set import check_trained_images
 from nsface.reproduce.outcomes import Reproduction, read_outcomes
 from nsface.reproduce.page import html
 from nsface.reproduce.tables import TABLES, ScaleName
@@ -90,6 +91,7 @@ def reproduce(
 
     check_folder(folder)
     check_folders(jobs)
+    check_trained_images(jobs)
     with locked(folder):
         if any(job.ended for job in jobs):
             write()  # it may have been stopped between the end of a training and this

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from nsface.errors import joined
 from nsface.recipe.text import dotted
 
@@ -68,7 +70,12 @@ def _changed(recipe: Mapping[str, Any], full: Mapping[str, Any]) -> str:
     own, given = dotted(dict(recipe)), dotted(dict(full))
     if own["iterations"] and given["iterations"]:
         share = own["iterations"] / given["iterations"]
-        given["schedule.milestones"] = [share * one for one in given["schedule.milestones"]]
+        moved = [share * one for one in given["schedule.milestones"]]
+        if np.shape(moved) == np.shape(own["schedule.milestones"]) and np.allclose(
+            moved, own["schedule.milestones"], rtol=1e-9, atol=0.0
+        ):
+            moved = own["schedule.milestones"]  # which the recipe computes in another order
+        given["schedule.milestones"] = moved
     keys = [
         key for key in dict.fromkeys([*own, *given]) if key not in _BESIDE and not key.startswith("head.")
     ]

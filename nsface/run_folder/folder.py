@@ -112,7 +112,7 @@ class RunFolder:
             if os.path.exists(file):
                 name = file.relative_to(self.path)
                 raise NsfaceError(
-                    f"{shown(self.path)} holds a {name} and is no run folder; choose another --out"
+                    f"{shown(self.path)} holds {name} and is no run folder; choose another --out"
                 )
 
     @contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
+import shutil
 import signal
 import threading
 import time
@@ -14,9 +17,11 @@ from unittest import mock
 
 import pytest
 
-from nsface.errors import NsfaceError
+import nsface
+from nsface.errors import DataError, NsfaceError
 from nsface.reproduce import jobs
 from nsface.reproduce.arms import ARMS, BIAS, Arm
+from nsface.reproduce.remedies import in_words_of_tables
 from nsface.reproduce.running import RESULTS, default_processes, reproduce, where
 from nsface.run_folder import RunFolder
 from nsface.training.loop import Interrupted
@@ -24,6 +29,8 @@ from nsface.training.testing import ClassificationTests
 
 Given = dict[str, Any]
 ARMS_HERE, SEEDS = ("softmax", "noisy-0.1"), (0, 1)
+# by a training that resumes; of a divergence the table says the reason alone
+NEVER_SAID = ("X holds a run already", "--changed: X cannot change", "X; likely causes: X; X with the same")
 FILES = {"figures", "results.html", "results.json", "results.md"}
 
 
@@ -168,6 +175,67 @@ def test_what_is_done_is_not_trained_again(tmp_path: Path, given: Given) -> None
         trained(tmp_path, given, arms=("softmax",), seeds=(0,), note=said.append)
     assert said == ["1 of 1 trainings are done already"]
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "softmax-seed0").rglob("*")} == before
+
+
+def test_a_test_that_is_lost_is_no_divergence_and_no_earlier_one_takes_its_place(
+    tmp_path: Path, given: Given
+) -> None:
+    small = {"arms": ("softmax",), "seeds": (0,)}
+    trained(tmp_path, given | {"test_every": 0.5}, **small)
+    file = tmp_path / "softmax-seed0" / "test.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    assert len(lines) > 1
+    for left in ("", lines[0]):
+        file.write_text(left)
+        with pytest.raises(
+            DataError, match=r"test\.jsonl: the test after step 4 is not there; remove the fol"
+        ):
+            trained(tmp_path, given | {"test_every": 0.5}, **small)
+    file.unlink()
+    with pytest.raises(DataError, match="the test after step 4 is not there"):
+        trained(tmp_path, given | {"test_every": 0.5}, **small)
+
+
+def test_remedies_are_options_that_the_command_has(tmp_path: Path, given: Given) -> None:
+    trained(tmp_path, given | {"iterations": 2}, arms=("softmax",), seeds=(0,))
+    with pytest.raises(NsfaceError, match="differs from the recipe given") as refused:
+        trained(tmp_path, given | {"optimizer.learning_rate": 0.01}, arms=("softmax",), seeds=(0,))
+    assert str(refused.value).endswith("repeat the options of that run, or choose another --out")
+    messages = [
+        "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+        for module in ("training", "images/batches")
+        for path in (Path(nsface.__path__[0]) / module).rglob("*.py")
+        if path.name != "series.py"  # of `nsface train --seeds`
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.JoinedStr)
+    ]
+    missing = re.compile("--(resume|changed|batch-size|seeds|head|network|epochs)")
+    given_back = [text for text in map(in_words_of_tables, messages) if missing.search(text)]
+    assert [text for text in given_back if not text.startswith(NEVER_SAID)] == []
+    assert sum(bool(missing.search(text)) for text in messages) >= len(given_back) + 5
+
+
+def test_other_images_are_refused_before_anything_is_trained(
+    tmp_path: Path, images: Path, given: Given
+) -> None:
+    own = tmp_path / "images"
+    shutil.copytree(images, own)
+    trained(tmp_path / "out", given | {"data": str(own)}, arms=("softmax",), seeds=(0,))
+    (own / "train" / "cat" / "0.png").write_bytes((own / "train" / "dog" / "0.png").read_bytes())
+    with (
+        mock.patch.object(jobs, "train", side_effect=AssertionError),
+        pytest.raises(DataError, match=r"train: these are not the images of the trainings in .*out \(names"),
+    ):
+        trained(tmp_path / "out", given | {"data": str(own)}, seeds=(0,))
+    trained(tmp_path / "other", given | {"data": str(own)}, arms=("noisy-0.1",), seeds=(0,))
+    (tmp_path / "other" / "noisy-0.1-seed0").rename(tmp_path / "out" / "noisy-0.1-seed0")
+    with pytest.raises(DataError, match=r"softmax-seed0 and .*noisy-0\.1-seed0 were trained on different im"):
+        trained(tmp_path / "out", given | {"data": str(own)}, seeds=(0,))
+
+
+def test_a_table_is_of_one_task(tmp_path: Path, given: Given) -> None:
+    with pytest.raises(NsfaceError, match=r"^--set task: the table decides that; leave it out"):
+        trained(tmp_path, given | {"task": "embedding"})
 
 
 def test_an_arm_that_diverges_is_recorded_and_the_others_go_on(

@@ -29,6 +29,15 @@ def test_it_follows_what_is_set() -> None:
     assert "20 passes through 50,000 training images; learning rate 0.1, schedule cosine." in epochs
 
 
+def test_milestones_are_moved_whatever_the_order_in_which_that_is_computed() -> None:
+    assert 12 / 10_000 * 5000.0 != 6.0
+    moved = {"kind": "step", "milestones": [6.0, 9.0], "factor": 0.1}
+    assert "milestones" not in about(iterations=12, schedule=moved)
+    assert "schedule.milestones [6.0, 9.1] ([" in about(
+        iterations=12, schedule=moved | {"milestones": [6.0, 9.1]}
+    )
+
+
 def test_the_recipe_as_it_is() -> None:
     full = made([outcome("softmax", 0, 0.1)]).full
     assert about(**{key: full[key] for key in ("network", "iterations", "schedule")}).endswith(

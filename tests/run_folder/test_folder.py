@@ -43,7 +43,7 @@ def test_a_folder_with_a_recipe_is_a_run_folder(run: RunFolder) -> None:
     text, values = run.read_recipe()
     assert "seed: 5" in text
     assert values["head"] == recipe.head.model_dump()
-    with pytest.raises(NsfaceError, match=r"holds a recipe\.yaml"):
+    with pytest.raises(NsfaceError, match=r"holds recipe\.yaml"):
         run.check_new()
 
 

@@ -83,7 +83,7 @@ def test_a_folder_with_files_of_a_run_but_no_recipe_is_left_alone(
 ) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
-    with pytest.raises(NsfaceError, match=f"holds a {name} and is no run folder"):
+    with pytest.raises(NsfaceError, match=f"holds {name} and is no run folder"):
         train(recipe(faces), tmp_path)
     assert (tmp_path / name).read_text() == "mine"
     assert not (tmp_path / "recipe.yaml").exists()

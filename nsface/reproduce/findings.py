@@ -31,7 +31,9 @@ def lead(found: Reproduction) -> list[str]:
         if any(test.verdict == kind for test in tests.values())
     ]
     if not tests:
-        sentences.append("No arm and its baseline have ended yet, so nothing can be said about a difference.")
+        awaited = any(ARMS[arm].against in found.recipes for arm in found.recipes if ARMS[arm].against != arm)
+        why = "have ended yet" if awaited else "were both asked for"
+        sentences.append(f"No arm and its baseline {why}, so nothing can be said about a difference.")
     return sentences
 
 

@@ -58,9 +58,13 @@ def test_nothing_is_said_of_few_seeds_and_of_what_has_not_ended() -> None:
         "Whether any of the 3 other arms makes fewer errors than Softmax cannot be told: a test needs 3 "
         "seeds that have ended in both.",
     ]
-    assert lead(made([outcome("softmax", 0, 0.1)], expected=1)) == [
-        "No arm and its baseline have ended yet, so nothing can be said about a difference."
-    ]
+    alone = made([outcome("softmax", 0, 0.1)], expected=1)
+    both = made([outcome("softmax", 0, 0.1), outcome("noisy-0.1", 0, 0.1)], expected=2)
+    for table, why in (
+        (alone, "were both asked for"),
+        (replace(both, outcomes=alone.outcomes, expected=1), "have ended yet"),
+    ):
+        assert lead(table) == [f"No arm and its baseline {why}, so nothing can be said about a difference."]
 
 
 def test_doubts_are_computed_too() -> None:

@@ -4,7 +4,7 @@
 
 The network has 8 channels at first. As a rule it is trained with 500 images of each class for 1,500 steps, 38
 passes, so that Softmax fits them; `VARIANTS` are the changes. Every training is an ordinary run below --out.
-The same command goes on where it was stopped, and writes `when.json` and `when.md` in any case.
+The same command goes on where it was stopped, and writes `when.json` and `when.md` of all that has ended.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,8 @@ VARIANTS = {
     "weight decay 0.002": Variant({"optimizer.weight_decay": 2e-3}),
     "16 channels": Variant({"network.channels": 16}),
 }
+
+SIZES = {variant.images for variant in VARIANTS.values()}
 
 
 def part(data: Path, images: int, out: Path) -> Path:
@@ -156,6 +159,10 @@ def table(found: Mapping[str, list[dict[str, Any]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _say(name: str, line: str) -> None:
+    click.echo(f"{name}: {line}")
+
+
 @click.command(help=__doc__.split("\n")[0])
 @click.argument("data", type=click.Path(path_type=Path, exists=True))
 @click.option("--out", type=click.Path(path_type=Path), required=True)
@@ -165,22 +172,16 @@ def table(found: Mapping[str, list[dict[str, Any]]]) -> str:
 )
 def main(data: Path, out: Path, processes: int, names: tuple[str, ...]) -> None:
     """Train what is not done, and write what was found."""
-    names = names or tuple(VARIANTS)
     out.mkdir(parents=True, exist_ok=True)
-    sizes = {VARIANTS[name].images for name in names}
-    parts = {size: part(data, size, out / f"cifar10-{size}.tar") for size in sizes}
+    parts = {size: part(data, size, out / f"cifar10-{size}.tar") for size in SIZES}
     todo = {
-        name: jobs(
-            VARIANTS[name], out / name.replace(" ", "-").replace(",", ""), parts[VARIANTS[name].images]
-        )
-        for name in names
+        name: jobs(variant, out / name.replace(" ", "-").replace(",", ""), parts[variant.images])
+        for name, variant in VARIANTS.items()
     }
 
     def write() -> None:
         outcomes = {name: read_outcomes(of_it) for name, of_it in todo.items()}
-        usual = [
-            one for one in outcomes.get("as a rule", []) if one.arm == BASELINE
-        ]  # where a variant has none
+        usual = [one for one in outcomes["as a rule"] if one.arm == BASELINE]  # for variants without it
         found = {}
         for name, ended in outcomes.items():
             arms = {arm: [one for one in ended if one.arm == arm] for arm in VARIANTS[name].arms}
@@ -194,8 +195,8 @@ def main(data: Path, out: Path, processes: int, names: tuple[str, ...]) -> None:
         write_text(out / "when.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         write_text(out / "when.md", table(found))
 
-    titled = [replace(job, arm=f"{name}: {job.arm}") for name, of_it in todo.items() for job in of_it]
-    train_all(titled, processes, click.echo, write)
+    for name in names or VARIANTS:
+        train_all(todo[name], processes, partial(_say, name), write)
     write()
     click.echo((out / "when.md").read_text())
 

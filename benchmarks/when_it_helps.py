@@ -109,7 +109,7 @@ def jobs(variant: Variant, out: Path, data: Path) -> list[Job]:
 
 
 def _without_bias(arm: Arm) -> Arm:
-    return replace(arm, changes={key: value for key, value in arm.changes.items() if key not in BIAS})
+    return replace(arm, changes={**arm.changes, **dict.fromkeys(BIAS.keys() & arm.changes.keys(), False)})
 
 
 def row(arm: str, own: list[Outcome], baseline: list[Outcome]) -> dict[str, Any]:

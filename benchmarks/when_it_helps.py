@@ -26,8 +26,9 @@ from nsface.files import replacing, write_text
 from nsface.images.sources import open_source
 from nsface.metrics.statistics import paired_folds
 from nsface.reproduce.arms import ARMS, BASELINE, BIAS, Arm
+from nsface.reproduce.face_page import markdown_table
 from nsface.reproduce.jobs import Job, jobs_of, train_all
-from nsface.reproduce.outcomes import Outcome, read_outcomes
+from nsface.reproduce.outcomes import Outcome, interval_text, mean_and_std, points, read_outcomes
 from nsface.reproduce.running import where
 
 TWO = (BASELINE, "noisy-0.1")
@@ -137,26 +138,29 @@ def by_seed(outcomes: list[Outcome]) -> dict[int, float]:
 
 def table(found: Mapping[str, list[dict[str, Any]]]) -> str:
     """All rows in Markdown, in per cent and points."""
-    lines = [
-        "| changed | arm | seeds | test error | difference | 95 % | p | training error | ECE | gradient |",
-        "|---|---|--:|---|---|---|---|---|---|---|",
+    rows = [
+        [
+            "changed",
+            "arm",
+            "seeds",
+            "test error",
+            "difference",
+            "95 %",
+            "p",
+            "training error",
+            "ECE",
+            "gradient",
+        ]
     ]
-    for name, rows in found.items():
-        for one in rows:
-            values = 100 * np.array(list(one["error"].values()))
-            spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+    for name, arms in found.items():
+        for one in arms:
+            errors = dict(enumerate(one["error"].values()))
             test = ["", "", ""]
             if "difference" in one:
-                low, high = (100 * end for end in one["interval"])
-                test = [f"{100 * one['difference']:+.2f}", f"{low:+.2f} to {high:+.2f}", f"{one['p']:.2g}"]
-            cells = [name, one["arm"], str(len(values)), f"{values.mean():.2f}{spread}", *test]
-            cells += [
-                f"{100 * one['training_error']:.2f}",
-                f"{100 * one['ece']:.1f}",
-                f"{one['gradient']:.3f}",
-            ]
-            lines.append(f"| {' | '.join(cells)} |".replace("-", "−"))
-    return "\n".join(lines) + "\n"
+                test = [points(one["difference"]), interval_text(one["interval"]), f"{one['p']:.2g}"]
+            rest = [f"{100 * one['training_error']:.2f}", f"{100 * one['ece']:.1f}", f"{one['gradient']:.3f}"]
+            rows.append([name, one["arm"], str(len(errors)), mean_and_std(errors), *test, *rest])
+    return markdown_table(rows) + "\n"
 
 
 def _say(name: str, line: str) -> None:

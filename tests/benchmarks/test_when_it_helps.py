@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from scipy.stats import ttest_rel
+from when_it_helps import VARIANTS, jobs, part, row, table
 
-from benchmarks.when_it_helps import VARIANTS, jobs, part, row, table
 from nsface.images.sources import open_source
 from tests.reproduce.small import outcome
 

@@ -83,8 +83,6 @@ VARIANTS = {
     "16 channels": Variant({"network.channels": 16}),
 }
 
-SIZES = {variant.images for variant in VARIANTS.values()}
-
 
 def part(data: Path, images: int, out: Path) -> Path:
     """A tar with the first `images` training images of each class of `data`, and all test images."""
@@ -138,24 +136,11 @@ def by_seed(outcomes: list[Outcome]) -> dict[int, float]:
 
 def table(found: Mapping[str, list[dict[str, Any]]]) -> str:
     """All rows in Markdown, in per cent and points."""
-    rows = [
-        [
-            "changed",
-            "arm",
-            "seeds",
-            "test error",
-            "difference",
-            "95 %",
-            "p",
-            "training error",
-            "ECE",
-            "gradient",
-        ]
-    ]
+    titles = "changed, arm, seeds, test error, difference, 95 %, p, training error, ECE, gradient"
+    rows = [titles.split(", ")]
     for name, arms in found.items():
         for one in arms:
-            errors = dict(enumerate(one["error"].values()))
-            test = ["", "", ""]
+            errors, test = one["error"], ["", "", ""]
             if "difference" in one:
                 test = [points(one["difference"]), interval_text(one["interval"]), f"{one['p']:.2g}"]
             rest = [f"{100 * one['training_error']:.2f}", f"{100 * one['ece']:.1f}", f"{one['gradient']:.3f}"]
@@ -177,7 +162,7 @@ def _say(name: str, line: str) -> None:
 def main(data: Path, out: Path, processes: int, names: tuple[str, ...]) -> None:
     """Train what is not done, and write what was found."""
     out.mkdir(parents=True, exist_ok=True)
-    parts = {size: part(data, size, out / f"cifar10-{size}.tar") for size in SIZES}
+    parts = {variant.images: out / f"cifar10-{variant.images}.tar" for variant in VARIANTS.values()}
     todo = {
         name: jobs(variant, out / name.replace(" ", "-").replace(",", ""), parts[variant.images])
         for name, variant in VARIANTS.items()
@@ -200,6 +185,8 @@ def main(data: Path, out: Path, processes: int, names: tuple[str, ...]) -> None:
         write_text(out / "when.md", table(found))
 
     for name in names or VARIANTS:
+        images = VARIANTS[name].images
+        part(data, images, parts[images])
         train_all(todo[name], processes, partial(_say, name), write)
     write()
     click.echo((out / "when.md").read_text())
